@@ -1,1 +1,34 @@
-//! placeholder
+//! System calls that no crate wraps well, behind safe functions.
+//!
+//! This is the home of `unsafe`: everything above asks here. Thin wrappers
+//! return the bare [`Errno`]; what works on paths returns [`Error`], which says
+//! what was tried on which path. Nothing here knows what a container is.
+
+mod bpf;
+mod clone;
+mod credentials;
+mod error;
+mod keyring;
+mod memfd;
+mod mount;
+mod pidfd;
+mod root;
+mod scm;
+mod seccomp;
+mod signals;
+
+pub mod netns;
+
+pub use bpf::{BpfInstruction, attach_cgroup_device, detach_cgroup_device, load_cgroup_device};
+pub use clone::{CloneFlags, CloneRequest, Forked, clone3};
+pub use credentials::{personality, setgroups_allowed};
+pub use error::{Error, Result};
+pub use keyring::join_session_keyring;
+pub use memfd::sealed_memfd;
+pub use mount::{MountAttr, SetMountAttr, mount_setattr, umount_tree};
+pub use pidfd::{ExitStatus, pidfd_send_signal, setns_pidfd, wait_pidfd};
+pub use root::RootDir;
+pub use rustix::io::Errno;
+pub use scm::{recv_with_fds, send_with_fds};
+pub use seccomp::{SeccompFlags, SockFilter, install_seccomp};
+pub use signals::{reset_signals, signal_fd};
