@@ -1,1 +1,27 @@
-//! placeholder
+//! Layers as archives: read, apply to a directory, make from a directory.
+//!
+//! * [`compression`]: what a stream is compressed with, decoded within limits;
+//! * [`tar`]: the tar dialects of the field (v7, ustar, pax, GNU), read and
+//!   written exactly;
+//! * [`apply`]: a layer archive becomes a directory tree;
+//! * [`pack`]: a directory tree becomes an archive, always the same bytes;
+//! * [`remove_tree`] and [`Scratch`]: so that nothing stays behind.
+//!
+//! Invariants: an archive is hostile. Nothing is ever written outside the root
+//! handle, every path goes through `openat2(RESOLVE_IN_ROOT)`, nothing is
+//! allocated because a header says so, and every refusal names its entry.
+//!
+//! This crate does not know what an image, a snapshot or Docker is.
+
+mod apply;
+pub mod compression;
+mod error;
+mod pack;
+mod remove;
+mod root;
+pub mod tar;
+
+pub use apply::{Applied, ApplyOptions, Whiteouts, apply};
+pub use error::Error;
+pub use pack::{PackOptions, Packed, pack};
+pub use remove::{Scratch, remove_tree};

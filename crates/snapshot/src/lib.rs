@@ -1,1 +1,23 @@
-//! placeholder
+//! File-system states as a tree of layers.
+//!
+//! A *snapshot* is a directory tree with a key and, except at the bottom, a
+//! parent. It is *active* (writable) until it is *committed* (read-only, and
+//! then the parent of others). Image layers are committed snapshots named by
+//! their chainID; the root file system of a container is an active one named
+//! by the container's id. [`SnapshotDriver`] tells the whole life cycle.
+//!
+//! Invariants: a record never points at a missing directory; a directory
+//! without a record is garbage, which [`SnapshotDriver::cleanup`] removes;
+//! drivers return [`gantry_types::Mount`] and never mount anything.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod driver;
+mod error;
+mod records;
+mod select;
+
+pub use driver::{Capabilities, SnapshotDriver, Status, UnpackTarget, Usage};
+pub use error::Error;
+pub use records::{MemoryRecords, Record, Records, RecordsError};
+pub use select::{DriverKind, select};

@@ -1,0 +1,74 @@
+//! A layer archive becomes a directory tree.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+
+use gantry_types::DiffId;
+
+use crate::compression::Limits;
+use crate::error::Error;
+
+/// How the whiteouts of a layer (OCI image spec, "Whiteouts") are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// As overlayfs has them: a character device 0/0 for a hidden name,
+    /// `trusted.overlay.opaque=y` on a directory that hides what is below it.
+    Overlay,
+    /// By removing what they hide from the tree that is there.
+    Remove,
+    /// Not at all: they are files like any other (root file system archives).
+    Literal,
+}
+
+/// What [`apply`] is allowed and asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// How whiteouts are written.
+    pub whiteouts: Whiteouts,
+    /// Bounds of the decompressed stream.
+    pub limits: Limits,
+    /// Most entries in the archive.
+    pub max_entries: u64,
+}
+
+impl ApplyOptions {
+    /// Default limits: one tebibyte, 16 million entries.
+    pub fn new(whiteouts: Whiteouts) -> Self {
+        Self {
+            whiteouts,
+            limits: Limits::default(),
+            max_entries: 16 << 20,
+        }
+    }
+}
+
+/// What was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// The digest of the uncompressed stream to its very end.
+    pub diff_id: DiffId,
+    /// Sum of the sizes of all regular files, as in `docker history`.
+    pub size: u64,
+    /// Number of entries.
+    pub entries: u64,
+    /// Length of the uncompressed stream.
+    pub stream_bytes: u64,
+}
+
+/// Applies the layer archive in `reader`, compressed or not, to the directory
+/// `target`. Reads `reader` to its very end.
+///
+/// # Errors
+/// Any [`Error`]; the tree is then incomplete and to be removed by the caller,
+/// for which there is [`crate::Scratch`].
+pub fn apply(
+    reader: impl Read,
+    target: impl AsFd,
+    options: &ApplyOptions,
+) -> Result<Applied, Error> {
+    let _ = (reader, target, options);
+    Err(Error::Unsupported {
+        entry: String::new(),
+        what: "apply".into(),
+    })
+}

@@ -1,0 +1,1 @@
+//! The tar dialects of the field, read and written exactly.
