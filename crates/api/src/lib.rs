@@ -1,1 +1,53 @@
-//! placeholder
+//! The words of the Docker Engine API: request and answer bodies, filters,
+//! versions, the stream framing and the few encodings of its query strings.
+//!
+//! Invariant: what is serialized here is byte for byte what dockerd 28.5 prints
+//! for the same values (its nulls, its empty lists, its field order), and every
+//! `null` that a client sends means the zero value. Nothing here does I/O or
+//! knows what a value is used for.
+
+#[macro_use]
+mod body;
+
+mod container;
+mod error_body;
+mod event;
+mod filters;
+mod image;
+mod network;
+mod progress;
+mod query;
+mod stream;
+mod system;
+mod time;
+mod version;
+
+pub use body::{StrSlice, decode};
+pub use container::{
+    BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated, ContainerInspect,
+    ContainerState, ContainerSummary, ContainersPruned, Device, DeviceRequest, DriverConfig, Empty,
+    GraphDriver, HealthCheck, HealthLog, HealthState, HostConfig, LogConfig, Mount,
+    MountBindOptions, MountImageOptions, MountPoint, MountTmpfsOptions, MountVolumeOptions, Port,
+    RestartPolicy, SummaryHostConfig, SummaryNetworkSettings, Ulimit, WaitCondition, WaitError,
+    WaitResponse,
+};
+pub use error_body::ErrorBody;
+pub use event::{Actor, Event};
+pub use filters::{FilterError, Filters};
+pub use image::{
+    HistoryItem, ImageDeleted, ImageInspect, ImageInspectConfig, ImageMetadata, ImageSummary,
+    ImagesPruned, RootFs,
+};
+pub use network::{
+    Address, EndpointIpam, EndpointSettings, NetworkSettings, NetworkingConfig, PortBinding,
+    PortMap,
+};
+pub use progress::{ProgressDetail, ProgressError, ProgressMessage};
+pub use query::query_bool;
+pub use stream::{Demultiplexer, FRAME_HEADER_LEN, FrameError, StreamKind, frame_header};
+pub use system::{
+    Commit, Component, ContainerdInfo, FirewallInfo, Info, Namespaces, Platform, Plugins,
+    RegistryConfig, RegistryIndex, RuntimeInfo, SwarmInfo, Version,
+};
+pub use time::{Timestamp, TimestampError, ZERO_TIME, rfc3339_nano};
+pub use version::{ApiVersion, VersionError};

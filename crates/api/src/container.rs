@@ -1,0 +1,23 @@
+//! Bodies of `/containers/*`.
+
+mod config;
+mod create;
+mod host_config;
+mod inspect;
+mod mount;
+mod summary;
+mod wait;
+
+pub use config::{Config, Empty, HealthCheck};
+pub use create::{ContainerCreate, ContainerCreated, ContainersPruned};
+pub use host_config::{
+    BlkioThrottle, BlkioWeight, Device, DeviceRequest, HostConfig, LogConfig, RestartPolicy, Ulimit,
+};
+pub use inspect::{
+    ContainerInspect, ContainerState, GraphDriver, HealthLog, HealthState, MountPoint,
+};
+pub use mount::{
+    DriverConfig, Mount, MountBindOptions, MountImageOptions, MountTmpfsOptions, MountVolumeOptions,
+};
+pub use summary::{ContainerSummary, Port, SummaryHostConfig, SummaryNetworkSettings};
+pub use wait::{WaitCondition, WaitError, WaitResponse};
