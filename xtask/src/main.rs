@@ -1,2 +1,49 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks, run as `cargo xtask TASK`.
+//!
+//! Each task is a file. Tasks call programs; they hold no logic of the engine.
+
+mod bench;
+mod check;
+mod packages;
+mod run;
+mod test;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+use run::{Failure, say};
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test [--no-install]   install what the tests need from Debian packages, then run all tests
+  e2e [--against docker] [FILTER...]
+                        only the end-to-end tests; --against docker runs the same scripts
+                        against the real Docker of ../shared/peers
+  check                 rustfmt, clippy, tidy
+  tidy                  the layering and the rules of the house
+  bench [ROUNDS]        this engine, the real Docker and Podman in turns: medians and ratios
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test"] => packages::install().and_then(|()| test::all()),
+        ["test", "--no-install"] => test::all(),
+        ["e2e", "--against", "docker", filter @ ..] => test::end_to_end_against_docker(filter),
+        ["e2e", filter @ ..] => test::end_to_end(filter),
+        ["check"] => check::run(),
+        ["tidy"] => tidy::run(),
+        ["bench", rest @ ..] => bench::run(rest),
+        _ => Err(Failure::new(USAGE)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! End-to-end tests: the real daemon, driven by the stock `docker` client.
+//!
+//! Each test starts a private daemon: its own roots, socket, cgroup parent and
+//! network namespace, so tests run in parallel and leave nothing. With
+//! `GANTRY_E2E_DOCKER=<socket>` the same scripts run against a real Docker
+//! (`cargo xtask e2e --against docker`); what only gantry has is skipped there,
+//! visibly.
+
+mod harness;
+
+mod bootstrap;
+mod cli;
+mod crash;
+mod daemon;
+mod debian;
+mod exit_codes;
+mod images;
+mod lifecycle;
+mod logs;
+mod network;
+mod run;
+mod security;
