@@ -1,0 +1,90 @@
+//! A blocking HTTP/1.1 client on a unix socket, just enough to time an engine
+//! and not itself: one connection, no pooling, no threads.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// One connection to an engine.
+pub struct Connection(BufReader<UnixStream>);
+
+/// Status and body of an answer.
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    pub fn open(socket: &Path) -> Result<Self, String> {
+        let stream = UnixStream::connect(socket)
+            .map_err(|error| format!("{}: {error}", socket.display()))?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Sends a request with a JSON body and reads the answer to its end.
+    pub fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer, String> {
+        let kind = if body.is_empty() {
+            ""
+        } else {
+            "Content-Type: application/json\r\n"
+        };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: engine\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.0
+            .get_mut()
+            .write_all(request.as_bytes())
+            .map_err(|error| error.to_string())?;
+        let status = self
+            .line()?
+            .split(' ')
+            .nth(1)
+            .and_then(|word| word.parse().ok())
+            .ok_or("no HTTP status")?;
+        let (mut length, mut chunked) = (None, false);
+        loop {
+            let line = self.line()?.to_ascii_lowercase();
+            match line.split_once(':') {
+                None => break,
+                Some(("content-length", value)) => length = value.trim().parse().ok(),
+                Some(("transfer-encoding", value)) => chunked = value.trim() == "chunked",
+                Some(_) => {}
+            }
+        }
+        let mut body = Vec::new();
+        if chunked {
+            loop {
+                let size =
+                    usize::from_str_radix(&self.line()?, 16).map_err(|error| error.to_string())?;
+                self.read(size, &mut body)?;
+                self.line()?;
+                if size == 0 {
+                    break;
+                }
+            }
+        } else {
+            self.read(length.unwrap_or(0), &mut body)?;
+        }
+        Ok(Answer { status, body })
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let mut line = String::new();
+        self.0
+            .read_line(&mut line)
+            .map_err(|error| error.to_string())?;
+        Ok(line.trim_end().to_owned())
+    }
+
+    fn read(&mut self, size: usize, body: &mut Vec<u8>) -> Result<(), String> {
+        let start = body.len();
+        body.resize(start + size, 0);
+        self.0
+            .read_exact(&mut body[start..])
+            .map_err(|error| error.to_string())
+    }
+}
