@@ -1,0 +1,40 @@
+//! Placement on processors and memory nodes: `cpuset`.
+
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::group::Cgroup;
+use crate::hierarchy::Controller;
+use crate::resources::Cpu;
+
+const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
+
+/// Copies the parent's sets into a new v1 directory: an empty set takes no task.
+pub(crate) fn inherit(child: &Directory, parent: &Directory) -> Result<()> {
+    for file in FILES {
+        if child.read(file)?.trim().is_empty() {
+            let inherited = parent.read(file)?;
+            let inherited = inherited.trim();
+            if !inherited.is_empty() {
+                child.write(file, inherited)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn apply(group: &Cgroup, cpu: &Cpu) -> Result<()> {
+    for (file, value) in FILES.into_iter().zip([&cpu.cpus, &cpu.mems]) {
+        let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let dir = group
+            .v1_dir(Controller::Cpuset)
+            .or_else(|| group.v2_dir(Controller::Cpuset))
+            .ok_or(Error::MissingController {
+                controller: "cpuset",
+                limit: "placement on processors and memory nodes",
+            })?;
+        dir.write(file, value)?;
+    }
+    Ok(())
+}

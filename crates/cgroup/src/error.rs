@@ -1,0 +1,124 @@
+//! What can go wrong with a control group.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gantry_types::ErrorKind;
+
+/// The result of a cgroup operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failed cgroup operation, with the file or limit that it concerned.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No cgroup file system is mounted.
+    #[error("no cgroup file system is mounted")]
+    NotMounted,
+    /// A limit was asked for whose controller this kernel lacks.
+    #[error("{limit} cannot be limited: the kernel has no {controller} cgroup controller")]
+    MissingController {
+        /// The controller, by the kernel's name.
+        controller: &'static str,
+        /// The limit that needs it.
+        limit: &'static str,
+    },
+    /// A value that the kernel would refuse or misread.
+    #[error("invalid cgroup setting {setting}: {reason}")]
+    InvalidSetting {
+        /// The setting.
+        setting: String,
+        /// Why it is refused.
+        reason: &'static str,
+    },
+    /// A cgroup path that leaves its hierarchy or cannot be a path.
+    #[error("invalid cgroup path {0:?}")]
+    InvalidPath(String),
+    /// A new cgroup exists already and processes are in it.
+    #[error("cgroup {0} exists and has processes")]
+    Populated(PathBuf),
+    /// A file or directory operation failed.
+    #[error("{operation} {path}: {source}")]
+    Io {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Writing a value was refused.
+    #[error("write {value:?} to {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The value, shortened if long.
+        value: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The bpf(2) system call failed.
+    #[error("device filter: {operation}: {source}")]
+    DeviceFilter {
+        /// `load` or `attach`.
+        operation: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A short-lived thread could not be made.
+    #[error("starting a thread in the cgroup: {0}")]
+    Thread(io::Error),
+    /// Something did not happen in time.
+    #[error("{operation} {path}: timed out")]
+    TimedOut {
+        /// What was waited for.
+        operation: &'static str,
+        /// The cgroup.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The class of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotMounted | Self::MissingController { .. } => ErrorKind::Unsupported,
+            Self::InvalidSetting { .. } | Self::InvalidPath(_) => ErrorKind::InvalidArgument,
+            Self::Populated(_) => ErrorKind::Conflict,
+            Self::Write { source, .. } if source.raw_os_error() == Some(libc::EINVAL) => {
+                ErrorKind::InvalidArgument
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorKind::NotFound
+            }
+            Self::Io { .. }
+            | Self::Write { .. }
+            | Self::DeviceFilter { .. }
+            | Self::Thread(_)
+            | Self::TimedOut { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// The kernel's error number, where the kernel refused.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Io { source, .. }
+            | Self::Write { source, .. }
+            | Self::DeviceFilter { source, .. }
+            | Self::Thread(source) => source.raw_os_error(),
+            Self::NotMounted
+            | Self::MissingController { .. }
+            | Self::InvalidSetting { .. }
+            | Self::InvalidPath(_)
+            | Self::Populated(_)
+            | Self::TimedOut { .. } => None,
+        }
+    }
+}
