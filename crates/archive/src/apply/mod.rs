@@ -1,12 +1,23 @@
 //! A layer archive becomes a directory tree.
+//!
+//! Two threads share the work: the caller's reads, decompresses and hashes,
+//! the other one ([`extract`]) parses the tar stream and makes files. Pieces
+//! of [`pipeline::PIECE`] bytes go from one to the other and are written to
+//! files without being copied again.
+
+mod attributes;
+mod extract;
+mod pipeline;
+mod whiteout;
 
 use std::io::Read;
 use std::os::fd::AsFd;
 
 use gantry_types::DiffId;
 
-use crate::compression::Limits;
+use crate::compression::{Decoder, Limits};
 use crate::error::Error;
+use extract::Extractor;
 
 /// How the whiteouts of a layer (OCI image spec, "Whiteouts") are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,19 +67,29 @@ pub struct Applied {
 }
 
 /// Applies the layer archive in `reader`, compressed or not, to the directory
-/// `target`. Reads `reader` to its very end.
+/// `target`. Reads `reader` to its very end, also behind the archive.
+///
+/// Later entries replace earlier ones of the same name; a directory that meets
+/// a directory is merged with it. A leading `/` is dropped.
 ///
 /// # Errors
-/// Any [`Error`]; the tree is then incomplete and to be removed by the caller,
-/// for which there is [`crate::Scratch`].
+/// Any [`Error`], naming the entry; the tree is then incomplete and to be
+/// removed by the caller, for which there is [`crate::Scratch`]. Refused are
+/// names and link targets that leave the root by `..`, hard links to what is
+/// not in the tree, devices behind symbolic links, and whatever the kernel
+/// refuses.
 pub fn apply(
     reader: impl Read,
     target: impl AsFd,
     options: &ApplyOptions,
 ) -> Result<Applied, Error> {
-    let _ = (reader, target, options);
-    Err(Error::Unsupported {
-        entry: String::new(),
-        what: "apply".into(),
+    let extractor = Extractor::new(target.as_fd(), options)?;
+    let decoder = Decoder::new(reader, options.limits)?;
+    let (totals, stream) = pipeline::run(decoder, |pieces| extractor.run(pieces))?;
+    Ok(Applied {
+        diff_id: DiffId(stream.digest),
+        size: totals.size,
+        entries: totals.entries,
+        stream_bytes: stream.length,
     })
 }
