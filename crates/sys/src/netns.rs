@@ -2,13 +2,12 @@
 //!
 //! A short-lived thread changes its namespace and ends; the caller's threads
 //! never move. Nothing is bind-mounted: a descriptor keeps a namespace alive.
-#![allow(unsafe_code, reason = "unshare of a thread")]
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use rustix::thread::LinkNameSpaceType;
 
 /// The namespace of the calling thread.
 pub fn current() -> rustix::io::Result<OwnedFd> {
@@ -19,7 +18,7 @@ pub fn current() -> rustix::io::Result<OwnedFd> {
 /// Makes a new, empty network namespace (its `lo` is down).
 pub fn create() -> rustix::io::Result<OwnedFd> {
     in_thread(|| {
-        unshare_net()?;
+        unshare()?;
         current()
     })?
 }
@@ -27,7 +26,7 @@ pub fn create() -> rustix::io::Result<OwnedFd> {
 /// Makes a new network namespace and runs `work` inside it.
 pub fn create_and<T: Send>(work: impl FnOnce() -> T + Send) -> rustix::io::Result<(OwnedFd, T)> {
     in_thread(|| {
-        unshare_net()?;
+        unshare()?;
         let fd = current()?;
         Ok((fd, work()))
     })?
@@ -42,9 +41,9 @@ pub fn enter<T: Send>(fd: impl AsFd, work: impl FnOnce() -> T + Send) -> rustix:
     })?
 }
 
-fn unshare_net() -> rustix::io::Result<()> {
-    // SAFETY: a network namespace shares no memory or descriptors with others.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+/// Moves the calling thread (only) into a new, empty network namespace.
+pub fn unshare() -> rustix::io::Result<()> {
+    crate::unshare(crate::CloneFlags::NEWNET)
 }
 
 /// Runs `work` on a new thread and waits for it. `EAGAIN`: no thread was to be

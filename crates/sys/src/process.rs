@@ -1,0 +1,65 @@
+//! Small steps between fork and exec.
+#![allow(unsafe_code, reason = "raw system calls on plain integers")]
+
+use std::os::fd::BorrowedFd;
+
+use crate::CloneFlags;
+use crate::clone::last_errno;
+
+/// Ends the process at once: no destructors, no exit handlers. What a forked
+/// child does when it cannot go on.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit takes an integer and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Marks every descriptor from `first` on close-on-exec (`close_range`).
+pub fn close_on_exec_from(first: u32) -> rustix::io::Result<()> {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: closes nothing now; descriptors stay valid until exec.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
+    match result {
+        -1 => Err(last_errno()),
+        _ => Ok(()),
+    }
+}
+
+/// Leaves namespaces of these kinds for new ones, in this thread.
+pub fn unshare(kinds: CloneFlags) -> rustix::io::Result<()> {
+    // SAFETY: namespaces share no memory and no descriptors; CLONE_FILES and the
+    // like are not among the flags that CloneFlags names.
+    match unsafe { libc::unshare(kinds.0 as libc::c_int) } {
+        -1 => Err(last_errno()),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a descriptor at the place of standard input (0), output (1) or error (2).
+pub fn replace_standard(fd: BorrowedFd<'_>, number: u8) -> rustix::io::Result<()> {
+    match number {
+        0 => rustix::stdio::dup2_stdin(fd),
+        1 => rustix::stdio::dup2_stdout(fd),
+        _ => rustix::stdio::dup2_stderr(fd),
+    }
+}
+
+/// Asks a netlink socket for error texts (`NETLINK_EXT_ACK`).
+pub fn netlink_extended_ack(socket: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let on: libc::c_int = 1;
+    // SAFETY: the option's value is an int of the length passed.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_NETLINK,
+            libc::NETLINK_EXT_ACK,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    match result {
+        -1 => Err(last_errno()),
+        _ => Ok(()),
+    }
+}
