@@ -1,1 +1,12 @@
-//! placeholder
+//! The docker-compatible command line: arguments in, HTTP to a daemon out,
+//! Docker's words, tables and exit codes back.
+//!
+//! A command line passes four stations: `args` (text to typed flags, one
+//! table entry per flag), `settings` (environment, contexts and config.json
+//! to an endpoint), one file per command under `commands`, and `printer`.
+//! Nothing here has heard of the engine: it only speaks HTTP, so it drives any
+//! Docker-compatible daemon.
+
+mod invocation;
+
+pub use invocation::{Bootstrap, Invocation, main};
