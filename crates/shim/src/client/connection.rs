@@ -1,0 +1,229 @@
+//! One container's shim, as the daemon sees it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Child;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gantry_cgroup::{Resources, Stats};
+use gantry_types::ContainerId;
+
+use super::error::{Error, Result};
+use super::reactor::Reactor;
+use crate::files::Directory;
+use crate::protocol::{AttachRequest, Message, Refusal, Reply, Request, Status, receive, send};
+
+/// A shim answers requests in microseconds; freezing may take two seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection to the shim of one container. Each request is a connection of
+/// its own to the shim's socket, so requests never wait for each other, and the
+/// connection survives anything but the shim's end.
+#[derive(Debug)]
+pub struct ShimConnection {
+    id: ContainerId,
+    directory: Directory,
+    pid: u32,
+    reactor: Arc<Reactor>,
+    /// The subscribed socket, until `watch` hands it to the reactor.
+    unwatched: Mutex<Option<Subscribed>>,
+}
+
+/// A socket on which events arrive, and the process behind it if it is our child.
+#[derive(Debug)]
+pub(super) struct Subscribed {
+    pub(super) socket: UnixStream,
+    pub(super) child: Option<Child>,
+}
+
+impl ShimConnection {
+    pub(super) fn new(
+        id: ContainerId,
+        directory: Directory,
+        pid: u32,
+        reactor: Arc<Reactor>,
+        subscribed: Subscribed,
+    ) -> Self {
+        Self {
+            id,
+            directory,
+            pid,
+            reactor,
+            unwatched: Mutex::new(Some(subscribed)),
+        }
+    }
+
+    /// The container.
+    pub fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// The pid of the container's first process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// From now on events of this container go to the pool's callback; those
+    /// that happened since the start or the reconnection come first. The last
+    /// one is always `Exit`, even if the shim is killed. Once is enough.
+    pub fn watch(&self) -> Result<()> {
+        match self.take_unwatched() {
+            Some(subscribed) => {
+                self.reactor
+                    .watch(self.id.clone(), self.directory.clone(), subscribed)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a signal to the first process, or to every one.
+    pub fn signal(&self, signal: i32, everyone: bool) -> Result<()> {
+        self.done("signal", &Request::Signal { signal, everyone })
+    }
+
+    /// Changes the terminal's size.
+    pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        self.done("resize", &Request::Resize { rows, columns })
+    }
+
+    /// Connects a client; see [`crate::protocol`] for what the socket carries.
+    /// Its end is the end of the attachment, whatever the reason; which one it
+    /// was, events tell.
+    pub fn attach(&self, request: AttachRequest) -> Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()
+            .map_err(|source| Error::io("socketpair for", &self.directory.path, source))?;
+        let request = Request::Attach(request);
+        self.expect_done("attach", self.ask("attach", &request, &[theirs.as_fd()])?)?;
+        Ok(ours)
+    }
+
+    /// Ends the container's standard input.
+    pub fn close_stdin(&self) -> Result<()> {
+        self.done("close stdin", &Request::CloseStdin)
+    }
+
+    /// Stops all processes.
+    pub fn pause(&self) -> Result<()> {
+        self.done("pause", &Request::Pause)
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) -> Result<()> {
+        self.done("resume", &Request::Resume)
+    }
+
+    /// Changes limits; what is `None` stays.
+    pub fn update(&self, resources: Resources) -> Result<()> {
+        self.done("update", &Request::Update(Box::new(resources)))
+    }
+
+    /// Measures.
+    pub fn stats(&self) -> Result<Stats> {
+        match self.ask("stats", &Request::Stats, &[])? {
+            Reply::Stats(stats) => Ok(*stats),
+            other => Err(self.refusal("stats", other)),
+        }
+    }
+
+    /// The ids of the container's processes, in the host's pid namespace.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        match self.ask("list processes", &Request::Processes, &[])? {
+            Reply::Processes(pids) => Ok(pids),
+            other => Err(self.refusal("list processes", other)),
+        }
+    }
+
+    /// The state as the shim knows it.
+    pub fn status(&self) -> Result<Status> {
+        match self.ask("status", &Request::Subscribe, &[])? {
+            Reply::Status(status) => Ok(status),
+            other => Err(self.refusal("status", other)),
+        }
+    }
+
+    /// Says that the exit has been recorded: the shim ends, its directory goes.
+    pub fn delete(&self) -> Result<()> {
+        match self.done("acknowledge", &Request::Acknowledge) {
+            Ok(()) | Err(Error::Gone(_) | Error::Connection { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let removed = self.directory.remove();
+        removed.map_err(|source| Error::io("remove", &self.directory.path, source))
+    }
+
+    /// The container's directory below the exec root.
+    pub fn directory(&self) -> &Path {
+        &self.directory.path
+    }
+
+    fn done(&self, operation: &'static str, request: &Request) -> Result<()> {
+        self.expect_done(operation, self.ask(operation, request, &[])?)
+    }
+
+    fn expect_done(&self, operation: &'static str, reply: Reply) -> Result<()> {
+        match reply {
+            Reply::Done => Ok(()),
+            other => Err(self.refusal(operation, other)),
+        }
+    }
+
+    fn refusal(&self, operation: &'static str, reply: Reply) -> Error {
+        match reply {
+            Reply::Refused(refusal) => Error::Refused(refusal),
+            _ => Error::Unexpected(operation),
+        }
+    }
+
+    fn ask(
+        &self,
+        operation: &'static str,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<Reply> {
+        let socket = match self.directory.connect() {
+            Ok(socket) => socket,
+            Err(_) if self.directory.file(crate::files::EXIT).exists() => {
+                return Err(Error::Refused(Refusal::NotRunning));
+            }
+            Err(_) => return Err(Error::Gone(self.id.to_string())),
+        };
+        let limited = socket
+            .set_read_timeout(Some(PATIENCE))
+            .and_then(|()| socket.set_write_timeout(Some(PATIENCE)));
+        limited.map_err(|source| Error::io("prepare", &self.directory.path, source))?;
+        send(&socket, request, &[], fds).map_err(Error::connection(operation))?;
+        reply_on(&socket, operation)
+    }
+
+    fn take_unwatched(&self) -> Option<Subscribed> {
+        let mut guard = self
+            .unwatched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        guard.take()
+    }
+}
+
+impl Drop for ShimConnection {
+    fn drop(&mut self) {
+        // Nobody listens any more, but a child still has to be reaped.
+        if let Some(Subscribed {
+            child: Some(child), ..
+        }) = self.take_unwatched()
+        {
+            self.reactor.reap(child);
+        }
+    }
+}
+
+/// The next reply; events before it cannot be.
+pub(super) fn reply_on(socket: &UnixStream, operation: &'static str) -> Result<Reply> {
+    let frame = receive(socket).map_err(Error::connection(operation))?;
+    let message = frame.message().map_err(Error::connection(operation))?;
+    match message {
+        Message::Reply(reply) => Ok(reply),
+        Message::Event(_) => Err(Error::Unexpected(operation)),
+    }
+}

@@ -1,0 +1,113 @@
+//! What an earlier daemon, or a killed shim, has left behind.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use gantry_cgroup::{Cgroup, DEFAULT_PARENT};
+use gantry_logs::Timestamp;
+use gantry_types::ContainerId;
+
+use super::connection::{ShimConnection, Subscribed, reply_on};
+use super::error::{Error, Result};
+use super::reactor::Reactor;
+use crate::files::{Directory, EXIT, STATE};
+use crate::protocol::{ExitRecord, Reply, Request, Status, send};
+
+/// What became of a container that was started earlier.
+#[derive(Debug)]
+pub enum Found {
+    /// It runs, or ends just now (then its exit follows as an event).
+    Running(ShimConnection, Status),
+    /// It is over. Its directory stays until [`remove_directory`].
+    Exited(ExitRecord),
+}
+
+/// The containers that have a directory below `exec_root`.
+pub fn scan(exec_root: &Path) -> Result<Vec<ContainerId>> {
+    let entries = match fs::read_dir(exec_root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(Error::io("read", exec_root, source)),
+    };
+    let ids = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        name.to_str()?.parse().ok()
+    });
+    Ok(ids.collect())
+}
+
+/// Removes the directory of a container that is over.
+pub fn remove_directory(exec_root: &Path, id: &ContainerId) -> Result<()> {
+    let directory = Directory::of(exec_root, id);
+    let removed = directory.remove();
+    removed.map_err(|source| Error::io("remove", &directory.path, source))
+}
+
+/// Connects to a container's shim, or finds out how it ended. A container whose
+/// shim was killed is killed too, since nobody keeps its output or waits for it.
+pub(super) fn find(exec_root: &Path, id: &ContainerId, reactor: &Arc<Reactor>) -> Result<Found> {
+    let directory = Directory::of(exec_root, id);
+    if !directory.path.is_dir() {
+        return Err(Error::Gone(id.to_string()));
+    }
+    if let Some(record) = directory.read::<ExitRecord>(EXIT) {
+        return Ok(Found::Exited(record));
+    }
+    match subscribe(&directory) {
+        Ok((socket, status)) => {
+            let subscribed = Subscribed {
+                socket,
+                child: None,
+            };
+            let connection = ShimConnection::new(
+                id.clone(),
+                directory,
+                status.pid,
+                reactor.clone(),
+                subscribed,
+            );
+            Ok(Found::Running(connection, status))
+        }
+        Err(_) => Ok(Found::Exited(bury(&directory, id))),
+    }
+}
+
+fn subscribe(directory: &Directory) -> Result<(std::os::unix::net::UnixStream, Status)> {
+    let operation = "reconnect";
+    let socket = directory
+        .connect()
+        .map_err(|source| Error::io("connect to", &directory.path, source))?;
+    send(&socket, &Request::Subscribe, &[], &[]).map_err(Error::connection(operation))?;
+    match reply_on(&socket, operation)? {
+        Reply::Status(status) => Ok((socket, status)),
+        _ => Err(Error::Unexpected(operation)),
+    }
+}
+
+/// Ends what a dead shim cannot end: kills the container, removes its cgroup,
+/// and records its exit, unless the shim had done so before it died.
+pub(super) fn bury(directory: &Directory, id: &ContainerId) -> ExitRecord {
+    if let Some(record) = directory.read(EXIT) {
+        return record;
+    }
+    let status: Option<Status> = directory.read(STATE);
+    let path = status.map_or_else(|| format!("{DEFAULT_PARENT}/{id}"), |status| status.cgroup);
+    // What cannot be removed now is seen again as a populated cgroup.
+    let mut oom_killed = false;
+    if let Ok(cgroup) = Cgroup::open(&path) {
+        oom_killed = cgroup.oom_kills() > 0;
+        let _ = cgroup.kill_all();
+        let _ = cgroup.remove();
+    }
+    let record = ExitRecord {
+        exit_code: 137,
+        signal: Some(9),
+        oom_killed,
+        finished_at: Timestamp::now().rfc3339_nano(),
+    };
+    // If this fails the record is made again next time.
+    let _ = directory.write(EXIT, &record);
+    record
+}

@@ -1,0 +1,51 @@
+//! A shim that waits for its container.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use super::error::{Error, Result};
+
+/// A started shim and the socket that is its standard input.
+#[derive(Debug)]
+pub(super) struct Warm {
+    pub(super) socket: UnixStream,
+    pub(super) child: Child,
+}
+
+impl Warm {
+    /// Starts one. `program` is a descriptor of the executable (a sealed memfd).
+    /// Nothing runs between fork and exec, so the C library may use its fast
+    /// `posix_spawn`, which copies nothing of this process.
+    pub(super) fn spawn(program: &OwnedFd) -> Result<Self> {
+        let (ours, theirs) = UnixStream::pair().map_err(Error::Spawn)?;
+        let child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+            .arg0("gantry-shim")
+            .arg("0")
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(Error::Spawn)?;
+        Ok(Self {
+            socket: ours,
+            child,
+        })
+    }
+
+    /// Whether it has not ended while it waited.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Tells it that there will be no container, and waits for its end.
+    pub(super) fn dismiss(self) -> io::Result<()> {
+        let Self { socket, mut child } = self;
+        drop(socket);
+        child.wait().map(drop)
+    }
+}
