@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags,
-};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::Error;
@@ -21,14 +19,14 @@ pub(super) const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 
 /// Something that was made, by its directory and its name in it.
 #[derive(Clone, Copy)]
-pub(super) struct Node<'n> {
-    pub(super) parent: BorrowedFd<'n>,
-    pub(super) name: &'n [u8],
+pub(crate) struct Node<'n> {
+    pub(crate) parent: BorrowedFd<'n>,
+    pub(crate) name: &'n [u8],
 }
 
 /// Whether an extended attribute of an archive is set. Those that direct
 /// overlayfs, or the host's security labels, are not an image's to choose.
-pub(super) fn is_wanted(name: &[u8]) -> bool {
+pub(crate) fn is_wanted(name: &[u8]) -> bool {
     const FOREIGN: [&[u8]; 5] = [
         b"trusted.overlay.",
         b"user.overlay.",
@@ -57,8 +55,14 @@ pub(super) fn set_on_file(file: &File, entry: &Entry) -> Result<(), Error> {
 pub(super) fn set_on_node(node: Node<'_>, entry: &Entry) -> Result<(), Error> {
     let name = &entry.path;
     let nofollow = AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::chownat(node.parent, node.name, Some(uid(entry)), Some(gid(entry)), nofollow)
-        .map_err(Error::file("chown", name))?;
+    rustix::fs::chownat(
+        node.parent,
+        node.name,
+        Some(uid(entry)),
+        Some(gid(entry)),
+        nofollow,
+    )
+    .map_err(Error::file("chown", name))?;
     if entry.kind != Kind::Symlink {
         rustix::fs::chmodat(
             node.parent,
@@ -85,7 +89,9 @@ pub(super) fn drop_stale_xattrs(node: Node<'_>, entry: &Entry) -> Result<(), Err
             match rustix::fs::lremovexattr(path.as_slice(), key.as_slice()) {
                 Ok(()) | Err(Errno::NODATA) => {}
                 Err(errno) => {
-                    return Err(Error::file("remove extended attribute of", &entry.path)(errno));
+                    return Err(Error::file("remove extended attribute of", &entry.path)(
+                        errno,
+                    ));
                 }
             }
         }
@@ -112,7 +118,7 @@ pub(super) fn open_directory(node: Node<'_>) -> Result<File, Errno> {
 }
 
 /// A path for the calls that take no directory handle.
-pub(super) fn path_of(node: Node<'_>) -> Vec<u8> {
+pub(crate) fn path_of(node: Node<'_>) -> Vec<u8> {
     let mut path = format!("/proc/self/fd/{}/", node.parent.as_raw_fd()).into_bytes();
     path.extend_from_slice(node.name);
     path

@@ -182,9 +182,8 @@ impl Extractor {
         match make() {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                let stat =
-                    rustix::fs::statat(node.parent, node.name, AtFlags::SYMLINK_NOFOLLOW)
-                        .map_err(Error::file("stat", &entry.path))?;
+                let stat = rustix::fs::statat(node.parent, node.name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(Error::file("stat", &entry.path))?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                     attributes::drop_stale_xattrs(node, entry)?;
                 } else {
@@ -235,9 +234,8 @@ impl Extractor {
                 errno => return Err(Error::file("link", &entry.path)(errno)),
             },
         };
-        let link = || {
-            rustix::fs::linkat(&directory, name, node.parent, node.name, AtFlags::empty())
-        };
+        let link =
+            || rustix::fs::linkat(&directory, name, node.parent, node.name, AtFlags::empty());
         match create(node, entry, link) {
             Err(Error::File { source, .. }) => Err(match Errno::from_io_error(&source) {
                 Some(Errno::NOENT | Errno::NOTDIR) => refuse(missing),
@@ -257,8 +255,8 @@ impl Extractor {
         if target.is_empty() {
             return Err(refuse("the target is empty"));
         }
-        let leaves = !target.starts_with(b"/")
-            && root::normalize(&root::join(parent, target)).is_none();
+        let leaves =
+            !target.starts_with(b"/") && root::normalize(&root::join(parent, target)).is_none();
         if leaves {
             return Err(refuse("the target leaves the root"));
         }
@@ -428,7 +426,10 @@ fn write_sparse<R: BufRead>(
             let chunk = data.chunk()?;
             let count = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             if count == 0 {
-                return Err(Error::damaged(&entry.path, "sparse map does not fit the data"));
+                return Err(Error::damaged(
+                    &entry.path,
+                    "sparse map does not fit the data",
+                ));
             }
             file.write_all_at(&chunk[..count], offset)
                 .map_err(Error::file("write", &entry.path))?;

@@ -19,6 +19,9 @@ use crate::compression::{Decoder, Limits};
 use crate::error::Error;
 use extract::Extractor;
 
+pub(crate) use attributes::{Node, is_wanted, list, path_of};
+pub(crate) use whiteout::{OPAQUE, OPAQUE_XATTR, PREFIX};
+
 /// How the whiteouts of a layer (OCI image spec, "Whiteouts") are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whiteouts {

@@ -26,11 +26,7 @@ fn parse_octal(field: &[u8]) -> Option<i64> {
 /// Two's complement, big endian; the very first bit only marks the format.
 fn parse_base256(field: &[u8]) -> Option<i64> {
     let negative = field[0] & 0x40 != 0;
-    let first = if negative {
-        field[0]
-    } else {
-        field[0] & 0x7f
-    };
+    let first = if negative { field[0] } else { field[0] & 0x7f };
     let fill = if negative { -1i128 } else { 0 };
     let mut value = fill;
     for byte in std::iter::once(first).chain(field[1..].iter().copied()) {
@@ -136,8 +132,14 @@ mod tests {
             (b"-000001\0", None),
             (b"\x80\0\0\0\0\0\0\x01\0\0\0\0", Some(1 << 32)),
             (b"\xff\xff\xff\xff\xff\xff\xff\xff", Some(-1)),
-            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe", Some(-2)),
-            (b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", Some(i64::MAX)),
+            (
+                b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe",
+                Some(-2),
+            ),
+            (
+                b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff",
+                Some(i64::MAX),
+            ),
             (b"\x80\0\0\0\x80\0\0\0\0\0\0\0", None),
             (b"\xbf\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
             (b"777777777777777777777777", None),

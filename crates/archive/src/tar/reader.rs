@@ -342,9 +342,7 @@ impl<R: BufRead> Reader<R> {
         let number = || {
             number::parse_decimal(value)
                 .filter(|number| i64::try_from(*number).is_ok())
-                .ok_or_else(|| {
-                    self.damaged(format!("bad pax record {}", display(&record.key)))
-                })
+                .ok_or_else(|| self.damaged(format!("bad pax record {}", display(&record.key))))
         };
         let id = || self.id(number()?.try_into().ok(), "bad owner in a pax record");
         match record.key.as_slice() {

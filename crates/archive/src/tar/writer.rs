@@ -67,7 +67,9 @@ impl<W: Write> Writer<W> {
         let mut buffer = vec![0; usize::try_from(length.min(128 << 10)).unwrap_or(0)];
         let mut left = length;
         while left > 0 {
-            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let want = buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
             let count = match data.read(&mut buffer[..want]) {
                 Ok(0) => return self.zeros(left),
                 Ok(count) => count,

@@ -1,0 +1,148 @@
+//! A walk over a tree in the order of names, without holding it in memory and
+//! without more than [`OPEN`] directories open.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+
+use crate::error::Error;
+use crate::root;
+use crate::tar::LONGEST_NAME;
+
+/// How many directories stay open; those further up are opened again when the
+/// walk comes back to them.
+const OPEN: usize = 64;
+
+/// Something in the tree.
+pub(super) struct Found<'w> {
+    /// Its name below the root, without a leading slash; empty for the root.
+    pub(super) path: Vec<u8>,
+    /// The directory it is in.
+    pub(super) parent: BorrowedFd<'w>,
+    pub(super) stat: Stat,
+}
+
+impl<'w> Found<'w> {
+    /// The top directory itself.
+    pub(super) fn top(root: BorrowedFd<'w>) -> Result<Self, Error> {
+        let stat =
+            rustix::fs::statat(root, ".", AtFlags::empty()).map_err(Error::file("stat", b"/"))?;
+        Ok(Self {
+            path: Vec::new(),
+            parent: root,
+            stat,
+        })
+    }
+
+    /// Its name in the directory.
+    pub(super) fn name(&self) -> &[u8] {
+        match root::split(&self.path).1 {
+            b"" => b".",
+            name => name,
+        }
+    }
+}
+
+/// A directory on the way from the root.
+struct Level {
+    path: Vec<u8>,
+    directory: Option<OwnedFd>,
+    /// Last first.
+    names: Vec<Vec<u8>>,
+}
+
+/// The walk.
+pub(super) struct Walk<'r> {
+    root: BorrowedFd<'r>,
+    levels: Vec<Level>,
+    /// The directory that was found last, to be entered next.
+    enter: Option<Vec<u8>>,
+}
+
+impl<'r> Walk<'r> {
+    pub(super) fn new(root: BorrowedFd<'r>) -> Result<Self, Error> {
+        Ok(Self {
+            root,
+            levels: Vec::new(),
+            enter: Some(Vec::new()),
+        })
+    }
+
+    /// The next thing below the root; a directory comes before its contents.
+    pub(super) fn next(&mut self) -> Result<Option<Found<'_>>, Error> {
+        if let Some(path) = self.enter.take() {
+            self.push(path)?;
+        }
+        let name = loop {
+            let Some(level) = self.levels.last_mut() else {
+                return Ok(None);
+            };
+            match level.names.pop() {
+                Some(name) => break name,
+                None => drop(self.levels.pop()),
+            }
+        };
+        self.found(&name).map(Some)
+    }
+
+    fn found(&mut self, name: &[u8]) -> Result<Found<'_>, Error> {
+        let root = self.root;
+        let Some(level) = self.levels.last_mut() else {
+            return Found::top(root);
+        };
+        let path = root::join(&level.path, name);
+        if path.len() > LONGEST_NAME {
+            return Err(Error::refused(&path, "the name is too long for an archive"));
+        }
+        let directory = match level.directory.take() {
+            Some(directory) => directory,
+            None => open(root, &level.path)?,
+        };
+        let parent: &OwnedFd = level.directory.insert(directory);
+        let parent = parent.as_fd();
+        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(Error::file("stat", &path))?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            self.enter = Some(path.clone());
+        }
+        Ok(Found { path, parent, stat })
+    }
+
+    fn push(&mut self, path: Vec<u8>) -> Result<(), Error> {
+        let directory = open(self.root, &path)?;
+        let mut names =
+            root::names(directory.as_fd(), b".").map_err(|error| rename(error, &path))?;
+        names.reverse();
+        self.levels.push(Level {
+            path,
+            directory: Some(directory),
+            names,
+        });
+        if let Some(far) = self.levels.len().checked_sub(OPEN + 1) {
+            self.levels[far].directory = None;
+        }
+        Ok(())
+    }
+}
+
+/// Names the directory by its path below the root instead of ".".
+fn rename(error: Error, path: &[u8]) -> Error {
+    match error {
+        Error::File {
+            operation, source, ..
+        } => Error::file(operation, path)(source),
+        other => other,
+    }
+}
+
+fn open(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Error> {
+    let name = if path.is_empty() { b"." } else { path };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    loop {
+        match rustix::fs::openat2(root, name, flags, Mode::empty(), resolve) {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            other => return other.map_err(Error::file("open", path)),
+        }
+    }
+}
