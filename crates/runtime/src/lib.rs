@@ -1,1 +1,39 @@
-//! placeholder
+//! The OCI runtime as a library: a spec in, a process out.
+//!
+//! [`Launch`] makes a container's first process with one `clone3`; the child
+//! builds its own mount namespace and replaces itself with the program. [`Exec`]
+//! adds a process to a running container. Both answer with a [`Launched`]
+//! process or a [`StartError`] that is data.
+//!
+//! ```text
+//! launch.rs   parent: clone, maps, cgroup, answers      child/   the child's way to execve
+//! seccomp/    profile → BPF                             defaults/ what engines put into specs
+//! cli/        runc's command line over the library      state.rs  <root>/<id>/state.json (cli only)
+//! ```
+//!
+//! The calling process must have one thread: the child goes on with a copy of
+//! its memory, in which locks of other threads would stay locked. Nothing here
+//! runs another program (hooks excepted), writes a file or syncs one.
+
+pub mod cli;
+pub mod defaults;
+pub mod seccomp;
+
+mod capability;
+mod channel;
+mod child;
+mod error;
+mod exec;
+mod hooks;
+mod launch;
+mod mount_options;
+mod namespaces;
+mod program;
+
+pub use capability::CapabilityMask;
+pub use error::{StartError, Step, errno_text};
+pub use exec::Exec;
+pub use gantry_sys::{ExitStatus, SockFilter};
+pub use hooks::{HookState, run_hooks};
+pub use launch::{CgroupJoin, Launch, Launched, Rootfs, Stdio, UserRequest};
+pub use oci_spec::runtime as oci;

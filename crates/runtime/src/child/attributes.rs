@@ -1,0 +1,181 @@
+//! Attributes of the process and its namespaces that files and small calls set.
+
+use std::path::Path;
+
+use gantry_sys::CloneFlags;
+use oci_spec::runtime::{LinuxPersonalityDomain, PosixRlimitType, Process, Spec};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit};
+
+use super::at;
+use crate::error::{StartError, Step};
+use crate::launch::Launch;
+use crate::namespaces::Namespaces;
+
+/// `PER_LINUX32`.
+const PER_LINUX32: u64 = 8;
+
+/// The namespaces that are made once the process sits in its cgroup.
+pub(super) fn unshare_late(namespaces: &Namespaces<'_>, spec: &Spec) -> Result<(), StartError> {
+    if namespaces.new_cgroup {
+        gantry_sys::unshare(CloneFlags::NEWCGROUP).map_err(at(Step::Clone, "cgroup"))?;
+    }
+    if !namespaces.new_time {
+        return Ok(());
+    }
+    gantry_sys::unshare(CloneFlags::NEWTIME).map_err(at(Step::Clone, "time"))?;
+    let offsets = spec
+        .linux()
+        .as_ref()
+        .and_then(|l| l.time_offsets().as_ref());
+    let mut text = String::new();
+    for (clock, offset) in offsets.into_iter().flatten() {
+        let (seconds, nanoseconds) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+        text.push_str(&format!("{clock} {seconds} {nanoseconds}\n"));
+    }
+    if !text.is_empty() {
+        write("/proc/self/timens_offsets", &text)
+            .map_err(at(Step::Attributes, "timens_offsets"))?;
+    }
+    let entry = rustix::fs::open(
+        "/proc/self/ns/time_for_children",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
+    entry
+        .and_then(|fd| {
+            let kind = rustix::thread::LinkNameSpaceType::Time;
+            rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&fd), Some(kind))
+        })
+        .map_err(at(Step::JoinNamespace, "time"))
+}
+
+/// Names, kernel parameters, keyring, labels: by the host's `/proc`.
+pub(super) fn before_mounts(launch: &Launch<'_>, process: &Process) -> Result<(), StartError> {
+    let spec = launch.spec;
+    if let Some(name) = spec.hostname() {
+        rustix::system::sethostname(name.as_bytes()).map_err(at(Step::Hostname, name))?;
+    }
+    if let Some(name) = spec.domainname() {
+        rustix::system::setdomainname(name.as_bytes()).map_err(at(Step::Hostname, name))?;
+    }
+    if launch.new_keyring {
+        keyring(launch.id)?;
+    }
+    let sysctls = spec.linux().as_ref().and_then(|l| l.sysctl().as_ref());
+    for (key, value) in sysctls.into_iter().flatten() {
+        sysctl(key, value)?;
+    }
+    if let Some(personality) = spec.linux().as_ref().and_then(|l| l.personality().as_ref()) {
+        let domain = match personality.domain() {
+            LinuxPersonalityDomain::PerLinux => 0,
+            LinuxPersonalityDomain::PerLinux32 => PER_LINUX32,
+        };
+        gantry_sys::personality(domain).map_err(at(Step::Attributes, "personality"))?;
+    }
+    oom_and_label(process)
+}
+
+/// What `/proc/self` sets and the program keeps.
+pub(super) fn oom_and_label(process: &Process) -> Result<(), StartError> {
+    if let Some(score) = process.oom_score_adj() {
+        write("/proc/self/oom_score_adj", &score.to_string())
+            .map_err(at(Step::OomScore, score.to_string()))?;
+    }
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    if let Some(profile) = filled(process.apparmor_profile()) {
+        let text = format!("exec {profile}");
+        let own = "/proc/self/attr/apparmor/exec";
+        let file = if Path::new(own).exists() {
+            own
+        } else {
+            "/proc/self/attr/exec"
+        };
+        write(file, &text).map_err(at(Step::Label, profile))?;
+    }
+    if let Some(label) = filled(process.selinux_label()) {
+        write("/proc/self/attr/exec", &label).map_err(at(Step::Label, label))?;
+    }
+    Ok(())
+}
+
+/// Resource limits.
+pub(super) fn limits(process: &Process) -> Result<(), StartError> {
+    for limit in process.rlimits().iter().flatten() {
+        let value = |value| (value != u64::MAX).then_some(value);
+        let new = Rlimit {
+            current: value(limit.soft()),
+            maximum: value(limit.hard()),
+        };
+        rustix::process::setrlimit(resource(limit.typ()), new)
+            .map_err(at(Step::Rlimit, limit.typ().to_string()))?;
+    }
+    Ok(())
+}
+
+/// A session keyring of our own; kernels and filters without keyrings are fine.
+fn keyring(id: &str) -> Result<(), StartError> {
+    let name = std::ffi::CString::new(format!("_ses.{id}"))
+        .map_err(|_| StartError::other(Step::Spec, "id", "holds a NUL byte"))?;
+    match gantry_sys::join_session_keyring(&name) {
+        Ok(_) | Err(Errno::NOSYS | Errno::PERM | Errno::DQUOT) => Ok(()),
+        Err(errno) => Err(StartError::new(Step::Attributes, errno, "keyring")),
+    }
+}
+
+/// Writes one kernel parameter; dots in the key separate, as with sysctl(8).
+fn sysctl(key: &str, value: &str) -> Result<(), StartError> {
+    let path = match key.contains('/') {
+        true => key.to_owned(),
+        false => key.replace('.', "/"),
+    };
+    if path
+        .split('/')
+        .any(|part| part.is_empty() || part == "." || part == "..")
+    {
+        return Err(StartError::other(Step::Spec, key, "is not a sysctl"));
+    }
+    let fail = at(Step::Sysctl, key);
+    let open = || {
+        let base = rustix::fs::open(
+            "/proc/sys",
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        rustix::fs::openat2(base, path.as_str(), flags, Mode::empty(), resolve)
+    };
+    open()
+        .and_then(|fd| rustix::io::write(fd, value.as_bytes()))
+        .map(drop)
+        .map_err(fail)
+}
+
+fn write(path: &str, text: &str) -> rustix::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::io::write(fd, text.as_bytes()).map(drop)
+}
+
+fn resource(kind: PosixRlimitType) -> Resource {
+    match kind {
+        PosixRlimitType::RlimitCpu => Resource::Cpu,
+        PosixRlimitType::RlimitFsize => Resource::Fsize,
+        PosixRlimitType::RlimitData => Resource::Data,
+        PosixRlimitType::RlimitStack => Resource::Stack,
+        PosixRlimitType::RlimitCore => Resource::Core,
+        PosixRlimitType::RlimitRss => Resource::Rss,
+        PosixRlimitType::RlimitNproc => Resource::Nproc,
+        PosixRlimitType::RlimitNofile => Resource::Nofile,
+        PosixRlimitType::RlimitMemlock => Resource::Memlock,
+        PosixRlimitType::RlimitAs => Resource::As,
+        PosixRlimitType::RlimitLocks => Resource::Locks,
+        PosixRlimitType::RlimitSigpending => Resource::Sigpending,
+        PosixRlimitType::RlimitMsgqueue => Resource::Msgqueue,
+        PosixRlimitType::RlimitNice => Resource::Nice,
+        PosixRlimitType::RlimitRtprio => Resource::Rtprio,
+        PosixRlimitType::RlimitRttime => Resource::Rttime,
+    }
+}

@@ -1,0 +1,210 @@
+//! The child's way from `clone3` to `execve`.
+//!
+//! ```text
+//! signals, stdio ─ born? ─ namespaces ─ host name, sysctls, keyring
+//!   ─ rootfs attached ─ mounts ─ devices ─ hooks? ─ terminal ─ hidden paths ─ pivot_root
+//!   ─ limits ─ user, groups ─ hold? ─ capabilities, no_new_privs, seccomp ─ execve
+//! ```
+//!
+//! Everything before `pivot_root` sees the host's paths, and touches the
+//! container's only through the root's handle. The first error ends the child:
+//! it is sent to the parent as data.
+
+mod attributes;
+mod cgroup_mount;
+mod copy_up;
+mod credentials;
+mod devices;
+mod hidden;
+mod mounts;
+mod overlay;
+mod rootfs;
+mod stdio;
+mod terminal;
+mod user;
+
+use std::convert::Infallible;
+use std::os::fd::BorrowedFd;
+
+use gantry_sys::CloneFlags;
+use oci_spec::runtime::Process;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use crate::channel::Child;
+use crate::error::{StartError, Step};
+use crate::exec::Exec;
+use crate::hooks::{HookState, run_hooks};
+use crate::launch::{CgroupJoin, Launch, Stdio};
+use crate::namespaces::Namespaces;
+use crate::program::Program;
+use crate::seccomp::Filter;
+
+/// All that the child of a [`Launch`] needs, prepared by the parent.
+pub(crate) struct ChildPlan<'a> {
+    pub launch: &'a Launch<'a>,
+    pub process: &'a Process,
+    pub program: &'a Program,
+    pub namespaces: &'a Namespaces<'a>,
+    pub seccomp: Option<&'a Filter>,
+}
+
+/// All that the child of an [`Exec`] needs.
+pub(crate) struct ExecPlan<'a> {
+    pub exec: &'a Exec<'a>,
+    pub program: &'a Program,
+    pub target: BorrowedFd<'a>,
+    pub kinds: CloneFlags,
+}
+
+/// Becomes the container's first process. Does not return.
+pub(crate) fn run_init(plan: &ChildPlan<'_>, channel: Child) -> ! {
+    end(init(plan, &channel), &channel)
+}
+
+/// Becomes another process of a container. Does not return.
+pub(crate) fn run_exec(plan: &ExecPlan<'_>, channel: Child) -> ! {
+    end(exec(plan, &channel), &channel)
+}
+
+fn end(result: Result<Infallible, StartError>, channel: &Child) -> ! {
+    match result {
+        Ok(never) => match never {},
+        Err(error) => channel.failed(&error),
+    }
+    gantry_sys::exit_now(1)
+}
+
+/// Turns an errno into an error of `step` about `path`.
+fn at(step: Step, path: impl Into<String>) -> impl FnOnce(Errno) -> StartError {
+    move |errno| StartError::new(step, errno, path)
+}
+
+/// Turns an error of a rooted path into an error of `step` about `path`.
+fn rooted(step: Step, path: &str) -> impl FnOnce(gantry_sys::Error) -> StartError {
+    let path = path.to_owned();
+    move |error| StartError::new(step, error.errno, path).with_detail(error.operation)
+}
+
+fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError> {
+    let launch = plan.launch;
+    let spec = launch.spec;
+    gantry_sys::reset_signals();
+    rustix::process::umask(Mode::empty());
+    stdio::redirect(launch.stdio)?;
+    let userns = plan.namespaces.has_user();
+    if userns || matches!(launch.cgroup, CgroupJoin::Attach(_)) {
+        channel.born()?;
+    }
+    if userns {
+        credentials::become_root()?;
+    }
+    // Fails only for a group leader, which a forked child is not.
+    let _ = rustix::process::setsid();
+    plan.namespaces.join()?;
+    attributes::unshare_late(plan.namespaces, spec)?;
+    attributes::before_mounts(launch, plan.process)?;
+
+    let root = rootfs::attach(launch)?;
+    let setup_dev = mounts::make_all(&root, spec, plan.namespaces)?;
+    if setup_dev {
+        devices::make_all(&root, spec, userns)?;
+    }
+    run_create_hooks(plan, channel)?;
+    if let Stdio::Terminal { size } = launch.stdio {
+        let console = setup_dev.then_some(&root);
+        terminal::of_root(&root, console, size, channel)?;
+    }
+    make_working_directory(&root, plan.process);
+    hidden::apply(&root, spec)?;
+    rootfs::finish(launch, root)?;
+
+    attributes::limits(plan.process)?;
+    let user = user::resolve(launch.user.as_ref(), plan.process)?;
+    let ready = credentials::Ready {
+        process: plan.process,
+        user: &user,
+        seccomp: plan.seccomp,
+        preserve_fds: launch.preserve_fds,
+        program: plan.program,
+    };
+    let found = ready.prepare()?;
+    if let Some(hold) = launch.hold {
+        channel.holding()?;
+        wait_for_start(hold)?;
+    }
+    if let Some(hooks) = spec.hooks() {
+        let state = hook_state(launch).with_status("created");
+        run_hooks(hooks.start_container().as_ref(), &state)?;
+    }
+    ready.execute(&found)
+}
+
+fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> {
+    let exec = plan.exec;
+    gantry_sys::reset_signals();
+    // The container's processes see this one before it has given up its powers.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(at(Step::Attributes, "dumpable"))?;
+    rustix::process::umask(Mode::empty());
+    stdio::redirect(exec.stdio)?;
+    if matches!(exec.cgroup, CgroupJoin::Attach(_)) {
+        channel.born()?;
+    }
+    let _ = rustix::process::setsid();
+    attributes::oom_and_label(exec.process)?;
+    // Its pid namespace was joined by our parent: we were born in it.
+    let kinds = CloneFlags(plan.kinds.0 & !CloneFlags::NEWPID.0);
+    gantry_sys::setns_pidfd(plan.target, kinds).map_err(at(Step::JoinNamespace, ""))?;
+    if kinds.contains(CloneFlags::NEWUSER) {
+        credentials::become_root()?;
+    }
+    attributes::limits(exec.process)?;
+    if let Stdio::Terminal { size } = exec.stdio {
+        terminal::of_container(size, channel)?;
+    }
+    let user = user::resolve(exec.user.as_ref(), exec.process)?;
+    let ready = credentials::Ready {
+        process: exec.process,
+        user: &user,
+        seccomp: exec.seccomp,
+        preserve_fds: exec.preserve_fds,
+        program: plan.program,
+    };
+    let found = ready.prepare()?;
+    ready.execute(&found)
+}
+
+/// `createRuntime` in the parent, then `createContainer` here, before the pivot.
+fn run_create_hooks(plan: &ChildPlan<'_>, channel: &Child) -> Result<(), StartError> {
+    let Some(hooks) = plan.launch.spec.hooks() else {
+        return Ok(());
+    };
+    channel.hooks()?;
+    run_hooks(hooks.create_container().as_ref(), &hook_state(plan.launch))
+}
+
+fn hook_state(launch: &Launch<'_>) -> HookState {
+    let me: Pid = rustix::process::getpid();
+    HookState::creating(launch.id, launch.spec, launch.bundle, me)
+}
+
+/// Makes the working directory if it is missing. If that cannot be, the later
+/// `chdir` says why.
+fn make_working_directory(root: &gantry_sys::RootDir, process: &Process) {
+    let _ = root.mkdir_all(process.cwd(), Mode::from_raw_mode(0o755));
+}
+
+/// Waits for the byte that OCI's `start` writes.
+fn wait_for_start(hold: BorrowedFd<'_>) -> Result<(), StartError> {
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(hold, &mut byte) {
+            Ok(1) => return Ok(()),
+            Ok(_) => return Err(StartError::new(Step::Sync, Errno::PIPE, "hold")),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(StartError::new(Step::Sync, errno, "hold")),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The mounts of a spec: made detached, then moved to a target that was found
+//! below the root's handle. No path of the host is ever joined with one of the
+//! container's.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use gantry_sys::{MountAttr, RootDir, SetMountAttr};
+use oci_spec::runtime::{Mount, Spec};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+
+use super::cgroup_mount::{self, CgroupView};
+use super::rooted;
+use crate::error::{StartError, Step};
+use crate::mount_options::{Bind, MountOptions};
+use crate::namespaces::Namespaces;
+
+/// Modes of what is made to be mounted over.
+const DIRECTORY: Mode = Mode::from_raw_mode(0o755);
+const FILE: Mode = Mode::from_raw_mode(0o755);
+
+/// Makes all mounts. Returns whether `/dev` is to be filled: it is not if the
+/// spec binds something there.
+pub(super) fn make_all(
+    root: &RootDir,
+    spec: &Spec,
+    namespaces: &Namespaces<'_>,
+) -> Result<bool, StartError> {
+    let mut later = Vec::new();
+    let mut setup_dev = true;
+    for mount in spec.mounts().iter().flatten() {
+        let mut maker = Maker {
+            root,
+            mount,
+            destination: mount.destination().to_string_lossy().into_owned(),
+            options: parse(mount)?,
+            later: &mut later,
+        };
+        if maker.is_bind() && mount.destination() == Path::new("/dev") {
+            setup_dev = false;
+        }
+        maker.make(namespaces)?;
+    }
+    // Read-only at last: until now things had to be made inside.
+    for (tree, destination) in later {
+        let change = SetMountAttr {
+            set: MountAttr::RDONLY,
+            ..SetMountAttr::default()
+        };
+        gantry_sys::mount_setattr(&tree, Path::new(""), change)
+            .map_err(|e| StartError::new(Step::Mount, e, destination))?;
+    }
+    Ok(setup_dev)
+}
+
+fn parse(mount: &Mount) -> Result<MountOptions, StartError> {
+    let listed = mount.options().as_deref().unwrap_or_default();
+    MountOptions::parse(listed).map_err(|option| {
+        let text = format!("mount option {option} is not supported");
+        StartError::other(Step::Spec, mount.destination().to_string_lossy(), text)
+    })
+}
+
+/// A copy of the mount at `source`, attached nowhere.
+pub(super) fn bind(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    rustix::mount::open_tree(CWD, source, flags)
+}
+
+/// A copy of what a descriptor refers to, attached nowhere.
+pub(super) fn bind_fd(fd: impl AsFd, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    rustix::mount::open_tree(fd, "", flags)
+}
+
+/// Attaches a detached mount over what `target` refers to.
+pub(super) fn attach(tree: impl AsFd, target: impl AsFd) -> rustix::io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(tree, "", target, "", flags)
+}
+
+/// A new instance of a file system, attached nowhere. On failure with what the
+/// kernel has to say about it.
+pub(super) fn new_filesystem(
+    kind: &str,
+    source: Option<&Path>,
+    options: &[(String, Option<String>)],
+    attributes: MountAttr,
+) -> Result<OwnedFd, (Errno, String)> {
+    let fs = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
+        .map_err(|errno| (errno, format!("file system {kind}")))?;
+    let configure = || {
+        if let Some(source) = source {
+            rustix::mount::fsconfig_set_string(&fs, "source", source)?;
+        }
+        for (key, value) in options {
+            match value {
+                Some(value) => {
+                    rustix::mount::fsconfig_set_string(&fs, key.as_str(), value.as_str())?;
+                }
+                None => rustix::mount::fsconfig_set_flag(&fs, key.as_str())?,
+            }
+        }
+        rustix::mount::fsconfig_create(&fs)?;
+        let flags = MountAttrFlags::from_bits_retain(attributes.0 as u32);
+        rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, flags)
+    };
+    configure().map_err(|errno| (errno, kernel_words(&fs)))
+}
+
+/// The last message that the kernel left in a file system context.
+fn kernel_words(fs: &OwnedFd) -> String {
+    let Ok(copy) = fs.try_clone() else {
+        return String::new();
+    };
+    let mut file = File::from(copy);
+    let mut last = String::new();
+    let mut buffer = [0; 512];
+    while let Ok(length @ 1..) = file.read(&mut buffer) {
+        last = String::from_utf8_lossy(&buffer[..length]).trim().to_owned();
+    }
+    last
+}
+
+/// One mount being made.
+struct Maker<'a> {
+    root: &'a RootDir,
+    mount: &'a Mount,
+    destination: String,
+    options: MountOptions,
+    /// Mounts that become read-only at the end.
+    later: &'a mut Vec<(OwnedFd, String)>,
+}
+
+impl Maker<'_> {
+    fn kind(&self) -> &str {
+        self.mount.typ().as_deref().unwrap_or_default()
+    }
+
+    fn is_bind(&self) -> bool {
+        self.options.bind.is_some() || self.kind() == "bind"
+    }
+
+    fn fail(&self, errno: Errno) -> StartError {
+        let source = self.mount.source().as_deref().unwrap_or(Path::new(""));
+        StartError::new(Step::Mount, errno, self.destination.as_str())
+            .with_detail(source.to_string_lossy())
+    }
+
+    fn fail_with(&self, (errno, words): (Errno, String)) -> StartError {
+        let error = self.fail(errno);
+        match words.is_empty() {
+            true => error,
+            false => {
+                let text = format!("{}: {words}", error.detail);
+                error.with_detail(text)
+            }
+        }
+    }
+
+    fn make(&mut self, namespaces: &Namespaces<'_>) -> Result<(), StartError> {
+        if self.options.remount {
+            return self.remount();
+        }
+        if self.is_bind() {
+            return self.make_bind();
+        }
+        match self.kind() {
+            "cgroup" | "cgroup2" => {
+                let target = self.directory()?;
+                let view = CgroupView {
+                    attributes: self.options.set,
+                    private: namespaces.new_cgroup,
+                    unified_only: self.kind() == "cgroup2",
+                };
+                cgroup_mount::make(&target, &view).map_err(|e| self.fail_with(e))
+            }
+            "proc" | "sysfs" => {
+                self.refuse_link()?;
+                self.make_new()
+            }
+            _ => self.make_new(),
+        }
+    }
+
+    /// The target as a directory, made if it is missing.
+    fn directory(&self) -> Result<OwnedFd, StartError> {
+        self.root
+            .mkdir_all(&self.destination, DIRECTORY)
+            .map_err(rooted(Step::Mount, &self.destination))
+    }
+
+    /// `/proc` and `/sys` go to ordinary directories: what writes there later
+    /// must not be led elsewhere by the image.
+    fn refuse_link(&self) -> Result<(), StartError> {
+        match self.root.symlink_metadata(&self.destination) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => Err(self
+                .fail(Errno::NOTDIR)
+                .with_detail("must be an ordinary directory")),
+            // Not there yet, or no last name to look at: both come out below.
+            _ => Ok(()),
+        }
+    }
+
+    fn make_bind(&mut self) -> Result<(), StartError> {
+        let source = self.mount.source().as_deref();
+        let source = source.ok_or_else(|| self.fail(Errno::INVAL))?;
+        let recursive = self.options.bind == Some(Bind::Recursive);
+        let tree = bind(source, recursive).map_err(|e| self.fail(e))?;
+        let stat = rustix::fs::fstat(&tree).map_err(|e| self.fail(e))?;
+        let target = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            self.directory()?
+        } else {
+            self.root
+                .create_file(&self.destination, FILE)
+                .map_err(rooted(Step::Mount, &self.destination))?
+        };
+        self.change(&tree, self.options.set, self.options.clear, false)?;
+        self.finish(tree, &target)
+    }
+
+    fn make_new(&mut self) -> Result<(), StartError> {
+        let target = self.directory()?;
+        let kind = self.kind().to_owned();
+        let mut data = self.options.data.clone();
+        let mut attributes = self.options.set;
+        let read_only = attributes.with(MountAttr::RDONLY) == attributes;
+        if kind == "tmpfs" {
+            // Things are yet to be made inside; and it looks like what it covers.
+            attributes = attributes.without(MountAttr::RDONLY);
+            if self.options.value("mode").is_none() {
+                let stat = rustix::fs::fstat(&target).map_err(|e| self.fail(e))?;
+                data.push(("mode".into(), Some(format!("{:o}", stat.st_mode & 0o7777))));
+            }
+        }
+        let source = self.mount.source().as_deref();
+        let tree =
+            new_filesystem(&kind, source, &data, attributes).map_err(|e| self.fail_with(e))?;
+        if self.options.copy_up {
+            super::copy_up::copy(&target, &tree).map_err(|e| self.fail(e))?;
+        }
+        let keep = (read_only && kind == "tmpfs").then(|| tree.try_clone());
+        self.finish(tree, &target)?;
+        if let Some(copy) = keep {
+            let copy = copy.map_err(|_| self.fail(Errno::MFILE))?;
+            self.later.push((copy, self.destination.clone()));
+        }
+        Ok(())
+    }
+
+    /// Recursive attributes, propagation, and the move to the target.
+    fn finish(&self, tree: OwnedFd, target: &OwnedFd) -> Result<(), StartError> {
+        let options = &self.options;
+        self.change(&tree, options.set_recursive, options.clear_recursive, true)?;
+        for propagation in &options.propagation {
+            let change = SetMountAttr {
+                propagation: propagation.kind,
+                recursive: propagation.recursive,
+                ..SetMountAttr::default()
+            };
+            gantry_sys::mount_setattr(&tree, Path::new(""), change).map_err(|e| self.fail(e))?;
+        }
+        attach(&tree, target).map_err(|e| self.fail(e))
+    }
+
+    fn change(
+        &self,
+        tree: impl AsFd,
+        set: MountAttr,
+        clear: MountAttr,
+        recursive: bool,
+    ) -> Result<(), StartError> {
+        if set.is_empty() && clear.is_empty() {
+            return Ok(());
+        }
+        let change = SetMountAttr {
+            set,
+            clear,
+            recursive,
+            ..SetMountAttr::default()
+        };
+        gantry_sys::mount_setattr(tree, Path::new(""), change).map_err(|e| self.fail(e))
+    }
+
+    /// Changes the mount that is at the target already.
+    fn remount(&self) -> Result<(), StartError> {
+        let target = self
+            .root
+            .open_in_root(&self.destination, OFlags::PATH, Mode::empty())
+            .map_err(rooted(Step::Mount, &self.destination))?;
+        self.change(target, self.options.set, self.options.clear, false)
+    }
+}

@@ -1,0 +1,111 @@
+//! The mount of an overlay: by descriptor, or as older kernels want it.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags};
+
+use super::mounts::bind;
+
+/// `fsconfig` takes strings of at most this many bytes.
+const MAX_VALUE: usize = 255;
+
+/// An overlay, not yet attached anywhere.
+pub(super) fn detached(
+    lower: &[PathBuf],
+    upper: Option<&(PathBuf, PathBuf)>,
+) -> rustix::io::Result<OwnedFd> {
+    // The kernel wants two layers or a writable one: a single one is a bind.
+    if let ([only], None) = (lower, upper) {
+        let tree = bind(only, false)?;
+        let change = gantry_sys::SetMountAttr {
+            set: gantry_sys::MountAttr::RDONLY,
+            ..Default::default()
+        };
+        gantry_sys::mount_setattr(&tree, Path::new(""), change)?;
+        return Ok(tree);
+    }
+    match by_descriptor(lower, upper) {
+        // Before 6.5 there is no "lowerdir+".
+        Err(Errno::INVAL | Errno::NOSYS) => by_options(lower, upper),
+        other => other,
+    }
+}
+
+fn by_descriptor(
+    lower: &[PathBuf],
+    upper: Option<&(PathBuf, PathBuf)>,
+) -> rustix::io::Result<OwnedFd> {
+    let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let mut handles = Vec::new();
+    let mut set = |key: &str, path: &Path| {
+        let value = short(path, &mut handles)?;
+        rustix::mount::fsconfig_set_string(&fs, key, value)
+    };
+    for layer in lower {
+        set("lowerdir+", layer)?;
+    }
+    if let Some((upper, work)) = upper {
+        set("upperdir", upper)?;
+        set("workdir", work)?;
+    }
+    rustix::mount::fsconfig_set_string(&fs, "source", "overlay")?;
+    rustix::mount::fsconfig_create(&fs)?;
+    rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}
+
+/// The path, or a short name of it if it is too long for one option. The handle
+/// must live until the mount is made.
+fn short(path: &Path, handles: &mut Vec<OwnedFd>) -> rustix::io::Result<PathBuf> {
+    if path.as_os_str().len() <= MAX_VALUE {
+        return Ok(path.to_path_buf());
+    }
+    handle(path, handles)
+}
+
+fn handle(path: &Path, handles: &mut Vec<OwnedFd>) -> rustix::io::Result<PathBuf> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty())?;
+    let name = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    handles.push(fd);
+    Ok(name)
+}
+
+/// mount(2) with all layers in one string of at most a page: layers by their
+/// descriptors' names, so that about 200 fit. Made on top of the first layer
+/// (which only this mount namespace sees), then taken from there.
+fn by_options(
+    lower: &[PathBuf],
+    upper: Option<&(PathBuf, PathBuf)>,
+) -> rustix::io::Result<OwnedFd> {
+    let mut handles = Vec::new();
+    let mut options = b"lowerdir=".to_vec();
+    for (index, layer) in lower.iter().enumerate() {
+        if index > 0 {
+            options.push(b':');
+        }
+        options.extend(handle(layer, &mut handles)?.as_os_str().as_bytes());
+    }
+    if let Some((upper, work)) = upper {
+        for (key, path) in [(&b",upperdir="[..], upper), (b",workdir=", work)] {
+            options.extend(key);
+            options.extend(handle(path, &mut handles)?.as_os_str().as_bytes());
+        }
+    }
+    let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
+    let target = lower.first().ok_or(Errno::INVAL)?;
+    rustix::mount::mount(
+        "overlay",
+        target,
+        "overlay",
+        MountFlags::empty(),
+        options.as_c_str(),
+    )?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::OPEN_TREE_CLONE;
+    let tree = rustix::mount::open_tree(CWD, target, flags)?;
+    gantry_sys::umount_tree(target)?;
+    Ok(tree)
+}

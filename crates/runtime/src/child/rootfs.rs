@@ -1,0 +1,125 @@
+//! The root file system: attached, and at the end made the root.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use gantry_sys::{MountAttr, RootDir, SetMountAttr};
+use gantry_types::Mount;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
+
+use super::{at, mounts, overlay};
+use crate::error::{StartError, Step};
+use crate::launch::{Launch, Rootfs};
+use crate::mount_options::{Propagation, propagation};
+
+/// Attaches the root file system and returns its handle. From here on its
+/// mounts are ours alone; `/` is still the host's.
+pub(super) fn attach(launch: &Launch<'_>) -> Result<RootDir, StartError> {
+    let wanted = wanted_propagation(launch)?;
+    let shared = wanted.is_some_and(|p| p.kind == libc::MS_SHARED);
+    let first = wanted.unwrap_or(Propagation {
+        kind: libc::MS_SLAVE,
+        recursive: true,
+    });
+    change_propagation(first)?;
+    if shared {
+        // What we attach at `/` must not appear at the host's.
+        change_propagation(Propagation {
+            kind: libc::MS_PRIVATE,
+            recursive: false,
+        })?;
+    }
+    let tree = detached(launch.rootfs)?;
+    // Over `/`: no other directory is needed, and pivot_root takes it from there.
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(&tree, "", CWD, "/", flags).map_err(at(Step::Rootfs, "/"))?;
+    Ok(RootDir::from(tree))
+}
+
+fn wanted_propagation(launch: &Launch<'_>) -> Result<Option<Propagation>, StartError> {
+    let linux = launch.spec.linux().as_ref();
+    let Some(name) = linux.and_then(|l| l.rootfs_propagation().as_deref()) else {
+        return Ok(None);
+    };
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let found = propagation(name);
+    let unknown = || StartError::other(Step::Spec, "linux.rootfsPropagation", name);
+    found.map(Some).ok_or_else(unknown)
+}
+
+fn change_propagation(change: Propagation) -> Result<(), StartError> {
+    let mut flags = MountPropagationFlags::from_bits_retain(change.kind as u32);
+    if change.recursive {
+        flags |= MountPropagationFlags::REC;
+    }
+    rustix::mount::mount_change("/", flags).map_err(at(Step::Propagation, "/"))
+}
+
+fn detached(rootfs: Rootfs<'_>) -> Result<OwnedFd, StartError> {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    match rootfs {
+        Rootfs::Path(source) => mounts::bind(source, true).map_err(at(Step::Rootfs, path(source))),
+        Rootfs::Mount(Mount::Bind { source, read_only }) => {
+            let tree = mounts::bind(source, true).map_err(at(Step::Rootfs, path(source)))?;
+            if *read_only {
+                make_read_only(&tree)?;
+            }
+            Ok(tree)
+        }
+        Rootfs::Mount(Mount::Overlay { lower, upper }) => {
+            let about = upper.as_ref().map(|(upper, _)| upper).or(lower.first());
+            let about = about.map(|p| path(p)).unwrap_or_default();
+            overlay::detached(lower, upper.as_ref()).map_err(at(Step::Rootfs, about))
+        }
+    }
+}
+
+fn make_read_only(tree: impl AsFd) -> Result<(), StartError> {
+    let change = SetMountAttr {
+        set: MountAttr::RDONLY,
+        ..SetMountAttr::default()
+    };
+    gantry_sys::mount_setattr(tree, Path::new(""), change).map_err(at(Step::Rootfs, "/"))
+}
+
+/// Makes it the root and lets the host's go.
+pub(super) fn finish(launch: &Launch<'_>, root: RootDir) -> Result<(), StartError> {
+    let spec_root = launch.spec.root().as_ref();
+    if spec_root.and_then(|r| r.readonly()).unwrap_or(false) {
+        make_read_only(&root)?;
+    }
+    rustix::process::fchdir(&root).map_err(at(Step::Pivot, "/"))?;
+    drop(root);
+    if launch.no_pivot {
+        rustix::process::chroot(".").map_err(at(Step::Pivot, "/"))?;
+    } else {
+        pivot()?;
+    }
+    rustix::process::chdir("/").map_err(at(Step::Pivot, "/"))?;
+    match wanted_propagation(launch)? {
+        Some(change) => change_propagation(change),
+        None => Ok(()),
+    }
+}
+
+/// `pivot_root(".", ".")`: the old root lies over the new one, and is taken off.
+fn pivot() -> Result<(), StartError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let old = rustix::fs::open("/", flags, Mode::empty()).map_err(at(Step::Pivot, "/"))?;
+    rustix::process::pivot_root(".", ".").map_err(|errno| {
+        let error = StartError::new(Step::Pivot, errno, "/");
+        match errno {
+            Errno::INVAL => error.with_detail("is / an initial ramdisk?"),
+            _ => error,
+        }
+    })?;
+    rustix::process::fchdir(&old).map_err(at(Step::Pivot, "old root"))?;
+    // Taking it off must not be seen by the host, whatever propagation was asked for.
+    let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    rustix::mount::mount_change(".", flags).map_err(at(Step::Pivot, "old root"))?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(at(Step::Pivot, "old root"))
+}

@@ -1,0 +1,204 @@
+//! The parent's side of a start: one `clone3`, then answers to the child.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use gantry_sys::{CloneRequest, Forked};
+use gantry_types::Mount;
+use oci_spec::runtime::Spec;
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use crate::channel::{self, FromChild, Parent};
+use crate::child::{self, ChildPlan};
+use crate::error::{StartError, Step};
+use crate::hooks::HookState;
+use crate::namespaces::Namespaces;
+use crate::program::Program;
+use crate::seccomp::Filter;
+
+/// A container's first process, to be made.
+pub struct Launch<'a> {
+    /// The container's id: for hooks and the session keyring's name.
+    pub id: &'a str,
+    /// What to run. `root.path` is not looked at (see `rootfs`), nor is
+    /// `linux.resources` (see `cgroup`).
+    pub spec: &'a Spec,
+    /// The bundle directory, for hooks.
+    pub bundle: &'a Path,
+    /// The root file system.
+    pub rootfs: Rootfs<'a>,
+    /// A network namespace to join instead of what the spec says.
+    pub network: Option<BorrowedFd<'a>>,
+    /// The seccomp filter, compiled. Without one `spec.linux.seccomp` is compiled.
+    pub seccomp: Option<&'a Filter>,
+    /// How the process gets into its cgroup.
+    pub cgroup: CgroupJoin<'a>,
+    /// Standard input, output and error.
+    pub stdio: Stdio<'a>,
+    /// If set, the process stops before it executes the program until one byte
+    /// can be read from here (OCI `create`). A FIFO opened read-write does.
+    pub hold: Option<BorrowedFd<'a>>,
+    /// How many descriptors after 2 the program keeps.
+    pub preserve_fds: u32,
+    /// Whether the process gets a session keyring of its own.
+    pub new_keyring: bool,
+    /// `chroot` instead of `pivot_root`, for hosts that run from a ramdisk.
+    /// Weaker: the host's tree stays mounted underneath.
+    pub no_pivot: bool,
+    /// A user by name: takes the place of `process.user` (but for its umask).
+    pub user: Option<UserRequest<'a>>,
+}
+
+/// A user as people write it, resolved by the container's own `/etc/passwd` and
+/// `/etc/group` once its root file system is there.
+#[derive(Debug, Clone, Copy)]
+pub struct UserRequest<'a> {
+    /// `""`, `user`, or `user:group`; names or numbers.
+    pub user: &'a str,
+    /// Further groups, names or numbers.
+    pub groups: &'a [String],
+}
+
+/// Where the root file system comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Rootfs<'a> {
+    /// A directory, bound with all that is mounted below it.
+    Path(&'a Path),
+    /// A mount to be made inside the container's mount namespace.
+    Mount(&'a Mount),
+}
+
+/// How a process gets into its cgroup.
+#[derive(Clone, Copy)]
+pub enum CgroupJoin<'a> {
+    /// It is born where its parent is: nothing to do, or the parent sits there
+    /// already (v1: no migration on the start path).
+    Inherit,
+    /// A directory of the unified hierarchy: `CLONE_INTO_CGROUP`.
+    Unified(BorrowedFd<'a>),
+    /// The parent moves it: called with its pid before it does anything.
+    Attach(&'a dyn Fn(Pid) -> Result<(), Errno>),
+}
+
+/// Standard input, output and error of a new process.
+#[derive(Debug, Clone, Copy)]
+pub enum Stdio<'a> {
+    /// Those of the caller.
+    Inherit,
+    /// These three.
+    Fds([BorrowedFd<'a>; 3]),
+    /// A new terminal of the container's own devpts; [`Launched::terminal`] is
+    /// the other side.
+    Terminal {
+        /// Rows and columns.
+        size: Option<(u16, u16)>,
+    },
+}
+
+/// A process that was made.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its id in our pid namespace.
+    pub pid: Pid,
+    /// Its handle.
+    pub pidfd: OwnedFd,
+    /// The master side of its terminal, if it was to have one.
+    pub terminal: Option<OwnedFd>,
+}
+
+impl Launch<'_> {
+    /// Makes the process. Returns once the program runs (or, with `hold`, once
+    /// everything but the program's start is done).
+    ///
+    /// On failure nothing is left behind: the child is gone and reaped.
+    /// The calling process must have one thread only (see the crate's text).
+    pub fn spawn(&self) -> Result<Launched, StartError> {
+        let process = self
+            .spec
+            .process()
+            .as_ref()
+            .ok_or_else(|| StartError::other(Step::Spec, "process", "missing"))?;
+        let program = Program::prepare(process)?;
+        let compiled = crate::seccomp::for_spec(self.seccomp, self.spec)?;
+        let namespaces = Namespaces::of_spec(self.spec, self.network)?;
+        let plan = ChildPlan {
+            launch: self,
+            process,
+            program: &program,
+            namespaces: &namespaces,
+            seccomp: self.seccomp.or(compiled.as_ref()),
+        };
+        let (ours, theirs) = channel::pair()?;
+        let parked = namespaces.enter_for_children()?;
+        let forked = fork(&CloneRequest {
+            flags: namespaces.new,
+            cgroup: match self.cgroup {
+                CgroupJoin::Unified(fd) => Some(fd),
+                _ => None,
+            },
+        });
+        if let Ok(Forked::Child) = forked {
+            child::run_init(&plan, theirs);
+        }
+        drop(theirs);
+        let restored = namespaces.leave_for_children(parked);
+        let Forked::Parent { pid, pidfd } = forked? else {
+            return Err(StartError::other(Step::Clone, "", "unexpected child"));
+        };
+        let answer = restored.and_then(|()| self.attend(&ours, pid));
+        finish(answer, pid, pidfd)
+    }
+
+    /// Answers the child until it runs the program or waits for `hold`.
+    fn attend(&self, channel: &Parent, pid: Pid) -> Result<Option<OwnedFd>, StartError> {
+        let mut terminal = None;
+        loop {
+            match channel.receive()? {
+                FromChild::Born => {
+                    if let CgroupJoin::Attach(attach) = self.cgroup {
+                        attach(pid).map_err(|e| StartError::new(Step::Cgroup, e, ""))?;
+                    }
+                    crate::namespaces::write_user_maps(self.spec, pid)?;
+                    channel.go()?;
+                }
+                FromChild::Hooks => {
+                    let state = HookState::creating(self.id, self.spec, self.bundle, pid);
+                    crate::hooks::run_runtime_hooks(self.spec, &state)?;
+                    channel.go()?;
+                }
+                FromChild::Terminal(fd) => terminal = Some(fd),
+                FromChild::Holding | FromChild::Executed => return Ok(terminal),
+                FromChild::Failed(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The process, or on failure its end.
+pub(crate) fn finish(
+    answer: Result<Option<OwnedFd>, StartError>,
+    pid: Pid,
+    pidfd: OwnedFd,
+) -> Result<Launched, StartError> {
+    match answer {
+        Ok(terminal) => Ok(Launched {
+            pid,
+            pidfd,
+            terminal,
+        }),
+        Err(error) => {
+            // It may be gone already; then there is only the reaping left.
+            let _ = gantry_sys::pidfd_send_signal(pidfd.as_fd(), 9);
+            let _ = gantry_sys::wait_pidfd(pidfd.as_fd(), true);
+            Err(error)
+        }
+    }
+}
+
+/// The fork itself.
+#[allow(unsafe_code, reason = "clone3 is a fork")]
+pub(crate) fn fork(request: &CloneRequest<'_>) -> Result<Forked, StartError> {
+    // SAFETY: that this process has one thread is documented as the caller's duty.
+    unsafe { gantry_sys::clone3(request) }.map_err(|e| StartError::new(Step::Clone, e, ""))
+}

@@ -1,0 +1,225 @@
+//! The options of a mount in a spec: attributes, propagation, and data.
+
+use std::os::raw::c_ulong;
+
+use gantry_sys::MountAttr;
+
+/// A mount's options, read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct MountOptions {
+    /// Attributes to set and to clear on the mount itself.
+    pub set: MountAttr,
+    /// See `set`.
+    pub clear: MountAttr,
+    /// The same for everything below it (`rro`, `rnosuid`, …).
+    pub set_recursive: MountAttr,
+    /// See `set_recursive`.
+    pub clear_recursive: MountAttr,
+    /// What of the source is bound, if this is a bind.
+    pub bind: Option<Bind>,
+    /// Propagation changes, in order.
+    pub propagation: Vec<Propagation>,
+    /// `remount`: change the mount that is there.
+    pub remount: bool,
+    /// `tmpcopyup`: a tmpfs begins with what it covers.
+    pub copy_up: bool,
+    /// Options for the file system: `key` or `key=value`.
+    pub data: Vec<(String, Option<String>)>,
+}
+
+/// How much of a source is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bind {
+    /// The mount alone.
+    One,
+    /// All mounts below it too.
+    Recursive,
+}
+
+/// A change of propagation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Propagation {
+    /// `MS_SHARED` and so on.
+    pub kind: c_ulong,
+    /// Of everything below too.
+    pub recursive: bool,
+}
+
+/// Reads a propagation by name: `rslave`, `private`, …
+pub(crate) fn propagation(name: &str) -> Option<Propagation> {
+    let (bare, recursive) = match name.strip_prefix('r') {
+        Some(bare) => (bare, true),
+        None => (name, false),
+    };
+    let kind = match bare {
+        "shared" => libc::MS_SHARED,
+        "slave" => libc::MS_SLAVE,
+        "private" => libc::MS_PRIVATE,
+        "unbindable" => libc::MS_UNBINDABLE,
+        _ => return None,
+    };
+    Some(Propagation { kind, recursive })
+}
+
+/// Attribute options: name, attribute, and whether it is set or cleared.
+const ATTRIBUTES: [(&str, MountAttr, bool); 16] = [
+    ("ro", MountAttr::RDONLY, true),
+    ("rw", MountAttr::RDONLY, false),
+    ("nosuid", MountAttr::NOSUID, true),
+    ("suid", MountAttr::NOSUID, false),
+    ("nodev", MountAttr::NODEV, true),
+    ("dev", MountAttr::NODEV, false),
+    ("noexec", MountAttr::NOEXEC, true),
+    ("exec", MountAttr::NOEXEC, false),
+    ("noatime", MountAttr::NOATIME, true),
+    ("strictatime", MountAttr::STRICTATIME, true),
+    ("relatime", MountAttr(0), true),
+    ("atime", MountAttr(0), true),
+    ("nodiratime", MountAttr::NODIRATIME, true),
+    ("diratime", MountAttr::NODIRATIME, false),
+    ("nosymfollow", MountAttr::NOSYMFOLLOW, true),
+    ("symfollow", MountAttr::NOSYMFOLLOW, false),
+];
+
+/// Options that say nothing here.
+const IGNORED: [&str; 9] = [
+    "defaults",
+    "loud",
+    "silent",
+    "async",
+    "nomand",
+    "noiversion",
+    "nolazytime",
+    "nostrictatime",
+    "norelatime",
+];
+
+impl MountOptions {
+    /// Reads options. The error is the name of one that is not supported.
+    pub(crate) fn parse(options: &[String]) -> Result<Self, String> {
+        let mut this = Self::default();
+        for option in options {
+            this.add(option)?;
+        }
+        Ok(this)
+    }
+
+    fn add(&mut self, option: &str) -> Result<(), String> {
+        if let Some(change) = propagation(option) {
+            self.propagation.push(change);
+            return Ok(());
+        }
+        match option {
+            "bind" => self.bind = self.bind.or(Some(Bind::One)),
+            "rbind" => self.bind = Some(Bind::Recursive),
+            "remount" => self.remount = true,
+            "tmpcopyup" => self.copy_up = true,
+            "idmap" | "ridmap" => return Err(option.to_owned()),
+            "" => {}
+            _ if IGNORED.contains(&option) => {}
+            _ if self.add_attribute(option) => {}
+            _ => self.data.push(match option.split_once('=') {
+                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+                None => (option.to_owned(), None),
+            }),
+        }
+        Ok(())
+    }
+
+    /// Whether the option is an attribute; then it is added.
+    fn add_attribute(&mut self, option: &str) -> bool {
+        let find = |name: &str| ATTRIBUTES.iter().find(|(known, ..)| *known == name);
+        // "ro" is itself, "rro" is recursive; "relatime" is not "elatime".
+        let (entry, recursive) = match (find(option), option.strip_prefix('r').and_then(find)) {
+            (Some(entry), _) => (entry, false),
+            (None, Some(entry)) => (entry, true),
+            (None, None) => return false,
+        };
+        let (name, attribute, is_set) = *entry;
+        let (set, clear) = if recursive {
+            (&mut self.set_recursive, &mut self.clear_recursive)
+        } else {
+            (&mut self.set, &mut self.clear)
+        };
+        if name.ends_with("atime") && !name.ends_with("diratime") {
+            *set = set.without(MountAttr::ATIME_MASK).with(attribute);
+            *clear = clear.with(MountAttr::ATIME_MASK);
+        } else if is_set {
+            *set = set.with(attribute);
+            *clear = clear.without(attribute);
+        } else {
+            *clear = clear.with(attribute);
+            *set = set.without(attribute);
+        }
+        true
+    }
+
+    /// The value of a data option.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        let found = self.data.iter().rev().find(|(known, _)| known == key)?;
+        found.1.as_deref()
+    }
+}
+
+/// The names of all options that mean something here, for `features`.
+pub(crate) fn known_names() -> Vec<String> {
+    let mut names: Vec<String> = ["bind", "rbind", "remount", "tmpcopyup", "defaults"]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    for kind in ["shared", "slave", "private", "unbindable"] {
+        names.extend([kind.to_owned(), format!("r{kind}")]);
+    }
+    for (name, ..) in ATTRIBUTES {
+        names.extend([name.to_owned(), format!("r{name}")]);
+    }
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> MountOptions {
+        let list: Vec<String> = text.split(',').map(str::to_owned).collect();
+        MountOptions::parse(&list).unwrap()
+    }
+
+    #[test]
+    fn attributes_and_data_are_told_apart() {
+        let o = parse("nosuid,strictatime,mode=755,size=65536k,newinstance");
+        assert_eq!(o.set, MountAttr::NOSUID.with(MountAttr::STRICTATIME));
+        assert_eq!(o.clear, MountAttr::ATIME_MASK);
+        assert_eq!(o.value("size"), Some("65536k"));
+        assert_eq!(o.data[2], ("newinstance".to_owned(), None));
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        assert_eq!(parse("ro,rw").set, MountAttr::default());
+        assert_eq!(parse("ro,rw").clear, MountAttr::RDONLY);
+        assert_eq!(parse("rw,ro").set, MountAttr::RDONLY);
+        assert_eq!(parse("noatime,relatime").set, MountAttr::default());
+    }
+
+    #[test]
+    fn recursive_ones_and_binds() {
+        let o = parse("rbind,rro,rprivate,nodev");
+        assert_eq!(o.bind, Some(Bind::Recursive));
+        assert_eq!(o.set_recursive, MountAttr::RDONLY);
+        assert_eq!(o.set, MountAttr::NODEV);
+        assert!(o.propagation[0].recursive);
+        assert_eq!(o.propagation[0].kind, libc::MS_PRIVATE);
+        assert_eq!(parse("relatime").set_recursive, MountAttr::default());
+        assert_eq!(parse("bind,rbind").bind, Some(Bind::Recursive));
+    }
+
+    #[test]
+    fn unsupported_ones_are_named() {
+        assert_eq!(
+            MountOptions::parse(&["idmap".to_owned()]),
+            Err("idmap".to_owned())
+        );
+    }
+}

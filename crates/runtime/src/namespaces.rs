@@ -1,0 +1,273 @@
+//! Which namespaces are new, which are joined, and the user namespace's maps.
+
+use std::fmt::Write as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use gantry_sys::CloneFlags;
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::thread::LinkNameSpaceType;
+
+use crate::error::{StartError, Step};
+
+/// The namespaces of a container to be made.
+pub(crate) struct Namespaces<'a> {
+    /// Made by `clone3`.
+    pub new: CloneFlags,
+    /// A cgroup namespace, made by the child once it sits in its cgroup.
+    pub new_cgroup: bool,
+    /// A time namespace, made by the child.
+    pub new_time: bool,
+    /// Joined by the child, in this order.
+    pub joined: Vec<(CloneFlags, OwnedFd)>,
+    /// A network namespace given as a descriptor.
+    pub network: Option<BorrowedFd<'a>>,
+    /// Joined by the parent, for its children.
+    pid: Option<OwnedFd>,
+}
+
+impl<'a> Namespaces<'a> {
+    /// Reads the spec, and opens what is to be joined.
+    pub(crate) fn of_spec(
+        spec: &Spec,
+        network: Option<BorrowedFd<'a>>,
+    ) -> Result<Self, StartError> {
+        let mut this = Self {
+            new: CloneFlags::default(),
+            new_cgroup: false,
+            new_time: false,
+            joined: Vec::new(),
+            network,
+            pid: None,
+        };
+        let listed = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+        let mut seen = CloneFlags::default();
+        for namespace in listed.into_iter().flatten() {
+            let (kind, path) = (flag(namespace.typ()), namespace.path().as_deref());
+            if seen.contains(kind) {
+                let text = format!("{:?} given twice", namespace.typ());
+                return Err(StartError::other(Step::Spec, "linux.namespaces", text));
+            }
+            seen = seen.with(kind);
+            // A descriptor given by the caller takes the spec's place.
+            if kind == CloneFlags::NEWNET && network.is_some() {
+                continue;
+            }
+            match path.filter(|path| !path.as_os_str().is_empty()) {
+                None => this.add_new(kind),
+                Some(path) => this.add_joined(kind, path)?,
+            }
+        }
+        if !this.new.contains(CloneFlags::NEWNS)
+            && !this
+                .joined
+                .iter()
+                .any(|(kind, _)| *kind == CloneFlags::NEWNS)
+        {
+            let text = "a mount namespace is required";
+            return Err(StartError::other(Step::Spec, "linux.namespaces", text));
+        }
+        Ok(this)
+    }
+
+    fn add_new(&mut self, kind: CloneFlags) {
+        match kind {
+            CloneFlags::NEWCGROUP => self.new_cgroup = true,
+            CloneFlags::NEWTIME => self.new_time = true,
+            kind => self.new = self.new.with(kind),
+        }
+    }
+
+    fn add_joined(&mut self, kind: CloneFlags, path: &Path) -> Result<(), StartError> {
+        let refuse = |text| Err(StartError::other(Step::Spec, "linux.namespaces", text));
+        match kind {
+            CloneFlags::NEWUSER => return refuse("joining a user namespace is not supported"),
+            CloneFlags::NEWNS => return refuse("joining a mount namespace is not supported"),
+            _ => {}
+        }
+        let fd = open(path)?;
+        if kind == CloneFlags::NEWPID {
+            self.pid = Some(fd);
+        } else {
+            self.joined.push((kind, fd));
+        }
+        Ok(())
+    }
+
+    /// Whether the child is in a user namespace of its own.
+    pub(crate) fn has_user(&self) -> bool {
+        self.new.contains(CloneFlags::NEWUSER)
+    }
+
+    /// Joins a given pid namespace, which counts for children only.
+    pub(crate) fn enter_for_children(&self) -> Result<Option<PidNamespace>, StartError> {
+        let Some(pid) = &self.pid else {
+            return Ok(None);
+        };
+        let parked = PidNamespace::park()?;
+        setns(pid.as_fd(), CloneFlags::NEWPID, "pid")?;
+        Ok(Some(parked))
+    }
+
+    /// Undoes [`Self::enter_for_children`].
+    pub(crate) fn leave_for_children(
+        &self,
+        parked: Option<PidNamespace>,
+    ) -> Result<(), StartError> {
+        parked.map_or(Ok(()), PidNamespace::restore)
+    }
+
+    /// The child's part: joins what is to be joined.
+    pub(crate) fn join(&self) -> Result<(), StartError> {
+        if let Some(network) = self.network {
+            setns(network, CloneFlags::NEWNET, "network")?;
+        }
+        for (kind, fd) in &self.joined {
+            setns(fd.as_fd(), *kind, name(*kind))?;
+        }
+        Ok(())
+    }
+}
+
+/// Our own pid namespace, kept while children are to be born in another.
+pub(crate) struct PidNamespace(OwnedFd);
+
+impl PidNamespace {
+    /// Remembers the present one.
+    pub(crate) fn park() -> Result<Self, StartError> {
+        open(Path::new("/proc/self/ns/pid")).map(Self)
+    }
+
+    /// Goes back to it.
+    pub(crate) fn restore(self) -> Result<(), StartError> {
+        setns(self.0.as_fd(), CloneFlags::NEWPID, "pid")
+    }
+}
+
+/// The kinds of namespace in which `pid` is and we are not.
+pub(crate) fn differing(pid: Pid) -> Result<CloneFlags, StartError> {
+    let kinds = [
+        (CloneFlags::NEWUSER, "user"),
+        (CloneFlags::NEWNS, "mnt"),
+        (CloneFlags::NEWCGROUP, "cgroup"),
+        (CloneFlags::NEWUTS, "uts"),
+        (CloneFlags::NEWIPC, "ipc"),
+        (CloneFlags::NEWPID, "pid"),
+        (CloneFlags::NEWNET, "net"),
+        (CloneFlags::NEWTIME, "time"),
+    ];
+    let inode = |path: PathBuf| match rustix::fs::stat(&path) {
+        Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
+        // The kernel does not know this kind.
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(StartError::new(
+            Step::JoinNamespace,
+            errno,
+            path.to_string_lossy(),
+        )),
+    };
+    let target = PathBuf::from(format!("/proc/{}/ns", pid.as_raw_nonzero()));
+    if !target.exists() {
+        return Err(StartError::new(Step::JoinNamespace, Errno::SRCH, ""));
+    }
+    let mut flags = CloneFlags::default();
+    for (flag, name) in kinds {
+        let theirs = inode(target.join(name))?;
+        if theirs.is_some() && theirs != inode(Path::new("/proc/self/ns").join(name))? {
+            flags = flags.with(flag);
+        }
+    }
+    Ok(flags)
+}
+
+/// Writes the uid and gid maps of a child in a new user namespace.
+pub(crate) fn write_user_maps(spec: &Spec, pid: Pid) -> Result<(), StartError> {
+    let Some(linux) = spec.linux() else {
+        return Ok(());
+    };
+    let new_user =
+        linux.namespaces().iter().flatten().any(|namespace| {
+            namespace.typ() == LinuxNamespaceType::User && namespace.path().is_none()
+        });
+    if !new_user {
+        return Ok(());
+    }
+    let root = rustix::process::geteuid().is_root();
+    let write = |file: &str, text: String| {
+        let path = format!("/proc/{}/{file}", pid.as_raw_nonzero());
+        std::fs::write(&path, text).map_err(|e| {
+            let errno = Errno::from_io_error(&e).unwrap_or(Errno::IO);
+            StartError::new(Step::UserMaps, errno, path)
+        })
+    };
+    if !root {
+        write("setgroups", "deny".to_owned())?;
+    }
+    for (file, maps) in [
+        ("uid_map", linux.uid_mappings()),
+        ("gid_map", linux.gid_mappings()),
+    ] {
+        let text = map_text(maps.as_deref().unwrap_or_default());
+        if text.is_empty() {
+            return Err(StartError::other(Step::Spec, file, "no mappings given"));
+        }
+        write(file, text)?;
+    }
+    Ok(())
+}
+
+fn map_text(maps: &[LinuxIdMapping]) -> String {
+    let mut text = String::new();
+    for map in maps {
+        let (inside, outside, size) = (map.container_id(), map.host_id(), map.size());
+        let _ = writeln!(text, "{inside} {outside} {size}");
+    }
+    text
+}
+
+fn open(path: &Path) -> Result<OwnedFd, StartError> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| StartError::new(Step::JoinNamespace, e, path.to_string_lossy()))
+}
+
+fn setns(fd: BorrowedFd<'_>, kind: CloneFlags, name: &str) -> Result<(), StartError> {
+    // The right kind is demanded: a path to another one is refused by the kernel.
+    let kind = match kind {
+        CloneFlags::NEWNET => Some(LinkNameSpaceType::Network),
+        CloneFlags::NEWUTS => Some(LinkNameSpaceType::HostNameAndNISDomainName),
+        CloneFlags::NEWIPC => Some(LinkNameSpaceType::InterProcessCommunication),
+        CloneFlags::NEWPID => Some(LinkNameSpaceType::ProcessID),
+        CloneFlags::NEWCGROUP => Some(LinkNameSpaceType::ControlGroup),
+        CloneFlags::NEWTIME => Some(LinkNameSpaceType::Time),
+        _ => None,
+    };
+    rustix::thread::move_into_link_name_space(fd, kind)
+        .map_err(|e| StartError::new(Step::JoinNamespace, e, name))
+}
+
+fn flag(kind: LinuxNamespaceType) -> CloneFlags {
+    match kind {
+        LinuxNamespaceType::Mount => CloneFlags::NEWNS,
+        LinuxNamespaceType::Cgroup => CloneFlags::NEWCGROUP,
+        LinuxNamespaceType::Uts => CloneFlags::NEWUTS,
+        LinuxNamespaceType::Ipc => CloneFlags::NEWIPC,
+        LinuxNamespaceType::User => CloneFlags::NEWUSER,
+        LinuxNamespaceType::Pid => CloneFlags::NEWPID,
+        LinuxNamespaceType::Network => CloneFlags::NEWNET,
+        LinuxNamespaceType::Time => CloneFlags::NEWTIME,
+    }
+}
+
+fn name(kind: CloneFlags) -> &'static str {
+    match kind {
+        CloneFlags::NEWNET => "network",
+        CloneFlags::NEWUTS => "uts",
+        CloneFlags::NEWIPC => "ipc",
+        CloneFlags::NEWCGROUP => "cgroup",
+        CloneFlags::NEWTIME => "time",
+        _ => "namespace",
+    }
+}

@@ -1,0 +1,146 @@
+//! The program to run: arguments and environment for `execve`, and how it is
+//! found. Prepared before the fork, so that a bad spec makes no process.
+
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+
+use oci_spec::runtime::Process;
+use rustix::fs::{Access, AtFlags, FileType};
+use rustix::io::Errno;
+
+use crate::error::{StartError, Step};
+
+/// Searched if the process has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The largest `/etc/passwd` that is looked into for a home directory.
+const MAX_PASSWD: u64 = 4 << 20;
+
+/// What `execve` wants.
+#[derive(Debug)]
+pub(crate) struct Program {
+    args: Vec<CString>,
+    env: Vec<CString>,
+    /// The first argument as text, for messages.
+    pub name: String,
+    path: String,
+    has_home: bool,
+}
+
+impl Program {
+    /// Checks and converts the spec's arguments and environment.
+    pub(crate) fn prepare(process: &Process) -> Result<Self, StartError> {
+        let spec = |what: &str, text: &str| StartError::other(Step::Spec, what, text);
+        let texts = process.args().as_deref().unwrap_or_default();
+        let name = texts.first().cloned().unwrap_or_default();
+        if texts.is_empty() {
+            return Err(spec("process.args", "must not be empty"));
+        }
+        let nul = |_| spec("process", "an argument or variable holds a NUL byte");
+        let convert = |text: &String| CString::new(text.as_str()).map_err(nul);
+        let args = texts.iter().map(convert).collect::<Result<_, _>>()?;
+        let variables = process.env().as_deref().unwrap_or_default();
+        let find = |key: &str| {
+            let value = |entry: &String| entry.strip_prefix(key).map(str::to_owned);
+            variables.iter().rev().find_map(value)
+        };
+        Ok(Self {
+            args,
+            env: variables.iter().map(convert).collect::<Result<_, _>>()?,
+            name,
+            path: find("PATH=").unwrap_or_else(|| DEFAULT_PATH.to_owned()),
+            has_home: find("HOME=").is_some_and(|home| !home.is_empty()),
+        })
+    }
+
+    /// Finds the program as the process' user sees it. A bare name is searched
+    /// in `PATH`; the errno tells missing from not executable.
+    pub(crate) fn find(&self) -> Result<CString, StartError> {
+        let fail = |errno| StartError::new(Step::Lookup, errno, self.name.as_str());
+        if self.name.is_empty() {
+            return Err(fail(Errno::NOENT));
+        }
+        if self.name.contains('/') {
+            let path = self.args[0].clone();
+            return executable(&path).map(|()| path).map_err(fail);
+        }
+        let mut answer = Errno::NOENT;
+        for dir in self.path.split(':') {
+            let dir = if dir.is_empty() { "." } else { dir };
+            let Ok(path) = CString::new(format!("{dir}/{}", self.name)) else {
+                continue;
+            };
+            match executable(&path) {
+                Ok(()) => return Ok(path),
+                // Something of that name is there, but cannot be run.
+                Err(Errno::ACCESS) => answer = Errno::ACCESS,
+                Err(_) => {}
+            }
+        }
+        Err(fail(answer))
+    }
+
+    /// The environment, with `HOME` if the spec gives none.
+    pub(crate) fn environment(&self, uid: u32) -> Vec<CString> {
+        let mut env = self.env.clone();
+        if !self.has_home {
+            env.retain(|entry| !entry.as_bytes().starts_with(b"HOME="));
+            let home = home_of(uid).unwrap_or_else(|| "/".to_owned());
+            env.extend(CString::new(format!("HOME={home}")));
+        }
+        env
+    }
+
+    /// Replaces this process; returns only if that fails.
+    pub(crate) fn exec(&self, path: &CStr, env: &[CString]) -> StartError {
+        let errno = exec(path, &self.args, env);
+        // A script whose interpreter is missing exists: the program cannot be run
+        // for that reason, and callers see the kernel's errno.
+        StartError::new(Step::Exec, errno, path.to_string_lossy())
+    }
+}
+
+/// Whether `execve` would take this file as far as can be said beforehand.
+fn executable(path: &CStr) -> Result<(), Errno> {
+    let stat = rustix::fs::stat(path)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => return Err(Errno::ISDIR),
+        FileType::RegularFile => {}
+        _ => return Err(Errno::ACCESS),
+    }
+    rustix::fs::accessat(rustix::fs::CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
+}
+
+/// The home directory that the container's `/etc/passwd` names for a user.
+fn home_of(uid: u32) -> Option<String> {
+    use std::io::Read;
+    let flags =
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
+    let fd = rustix::fs::open("/etc/passwd", flags, rustix::fs::Mode::empty()).ok()?;
+    let mut text = Vec::new();
+    std::fs::File::from(fd)
+        .take(MAX_PASSWD)
+        .read_to_end(&mut text)
+        .ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let same = fields.nth(2)?.parse() == Ok(uid);
+        let home = fields.nth(2)?;
+        (same && !home.is_empty()).then(|| home.to_owned())
+    })
+}
+
+#[allow(unsafe_code, reason = "execve takes arrays of pointers")]
+fn exec(path: &CStr, args: &[CString], env: &[CString]) -> Errno {
+    let pointers = |list: &[CString]| {
+        let mut pointers: Vec<_> = list.iter().map(|text| text.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        pointers
+    };
+    let (args, env) = (pointers(args), pointers(env));
+    // SAFETY: NUL-terminated strings in null-terminated arrays that live until
+    // the call returns, which it does only on failure.
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

@@ -1,0 +1,209 @@
+//! The OCI's seccomp document to a filter.
+
+use std::collections::BTreeMap;
+
+use gantry_sys::SeccompFlags;
+use oci_spec::runtime::{
+    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSeccompOperator,
+    LinuxSyscall,
+};
+
+use super::bpf::{self, Condition, Rule, Verdict};
+use super::syscalls::{Table, X32_BIT};
+use super::{Filter, refuse};
+use crate::error::StartError;
+
+/// `SECCOMP_RET_ERRNO | ENOSYS`: the answer to calls newer than the profile.
+const NO_SUCH_CALL: u32 = 0x0005_0000 | libc::ENOSYS as u32;
+
+/// `SECCOMP_RET_KILL_THREAD`: the answer to architectures not in the profile.
+const KILL: u32 = 0;
+
+/// `BPF_MAXINSNS`.
+const MAX_PROGRAM: usize = 4096;
+
+/// Architectures that can be compiled, with their audit number.
+pub(crate) const KNOWN_ARCHITECTURES: [(Arch, u32); 5] = [
+    (Arch::ScmpArchX86_64, 0xc000_003e),
+    (Arch::ScmpArchX86, 0x4000_0003),
+    (Arch::ScmpArchX32, 0xc000_003e),
+    (Arch::ScmpArchAarch64, 0xc000_00b7),
+    (Arch::ScmpArchArm, 0x4000_0028),
+];
+
+/// The comparisons, by their names in the spec.
+pub(crate) const OPERATORS: [LinuxSeccompOperator; 7] = [
+    LinuxSeccompOperator::ScmpCmpNe,
+    LinuxSeccompOperator::ScmpCmpLt,
+    LinuxSeccompOperator::ScmpCmpLe,
+    LinuxSeccompOperator::ScmpCmpEq,
+    LinuxSeccompOperator::ScmpCmpGe,
+    LinuxSeccompOperator::ScmpCmpGt,
+    LinuxSeccompOperator::ScmpCmpMaskedEq,
+];
+
+/// The architecture of this build.
+fn native() -> Arch {
+    if cfg!(target_arch = "aarch64") {
+        Arch::ScmpArchAarch64
+    } else {
+        Arch::ScmpArchX86_64
+    }
+}
+
+/// Compiles a profile. Fails on what it cannot express: user notification, and
+/// a program longer than the kernel takes.
+pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter, StartError> {
+    let default = action(seccomp.default_action(), seccomp.default_errno_ret())?;
+    let mut arches: Vec<Arch> = vec![native()];
+    for arch in seccomp.architectures().iter().flatten() {
+        if *arch != Arch::ScmpArchNative && !arches.contains(arch) {
+            arches.push(*arch);
+        }
+    }
+    let rules = seccomp.syscalls().as_deref().unwrap_or_default();
+    let tree = |arch: Arch| arch_tree(arch, rules, default);
+    // x32 shares x86_64's audit number; its calls are told apart by a bit.
+    let mut program = vec![bpf::plain(bpf::RETURN, KILL)];
+    for (arch, audit) in KNOWN_ARCHITECTURES.into_iter().rev() {
+        if !arches.contains(&arch) || arch == Arch::ScmpArchX32 {
+            continue;
+        }
+        let mut body = tree(arch)?;
+        if arch == Arch::ScmpArchX86_64 {
+            let x32 = if arches.contains(&Arch::ScmpArchX32) {
+                tree(Arch::ScmpArchX32)?
+            } else {
+                vec![bpf::plain(bpf::RETURN, NO_SUCH_CALL)]
+            };
+            body = bpf::select(bpf::GREATER_EQUAL, X32_BIT, x32, body);
+        }
+        let mut section = vec![bpf::plain(bpf::LOAD, bpf::NUMBER_OFFSET)];
+        section.extend(body);
+        program = bpf::select(bpf::EQUAL, audit, section, program);
+    }
+    program.insert(0, bpf::plain(bpf::LOAD, bpf::ARCH_OFFSET));
+    if program.len() > MAX_PROGRAM {
+        return Err(refuse(format!(
+            "the profile compiles to {} instructions, the kernel takes {MAX_PROGRAM}",
+            program.len()
+        )));
+    }
+    Ok(Filter {
+        program,
+        flags: flags(seccomp.flags().as_deref()),
+    })
+}
+
+/// Without a word from the profile, speculative stores are left alone, as runc does.
+fn flags(listed: Option<&[LinuxSeccompFilterFlag]>) -> SeccompFlags {
+    let Some(listed) = listed else {
+        return SeccompFlags::SPEC_ALLOW;
+    };
+    let bits = listed.iter().map(|flag| match flag {
+        LinuxSeccompFilterFlag::SeccompFilterFlagLog => SeccompFlags::LOG.0,
+        LinuxSeccompFilterFlag::SeccompFilterFlagTsync => SeccompFlags::TSYNC.0,
+        LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => SeccompFlags::SPEC_ALLOW.0,
+    });
+    SeccompFlags(bits.fold(0, |all, bit| all | bit))
+}
+
+/// An action as the kernel has it.
+fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, StartError> {
+    let data = |default| errno.unwrap_or(default) & 0xffff;
+    Ok(match action {
+        LinuxSeccompAction::ScmpActErrno => 0x0005_0000 | data(libc::EPERM as u32),
+        LinuxSeccompAction::ScmpActTrace => 0x7ff0_0000 | data(libc::EPERM as u32),
+        LinuxSeccompAction::ScmpActNotify => {
+            return Err(refuse("SCMP_ACT_NOTIFY is not supported"));
+        }
+        other => u32::from(other),
+    })
+}
+
+/// The search tree of one architecture.
+fn arch_tree(
+    arch: Arch,
+    rules: &[LinuxSyscall],
+    default: u32,
+) -> Result<Vec<gantry_sys::SockFilter>, StartError> {
+    let Some(table) = Table::of(arch) else {
+        return Err(refuse(format!("architecture {arch} is not supported")));
+    };
+    let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
+    let mut newest = 0;
+    for rule in rules {
+        let verdict = action(rule.action(), rule.errno_ret())?;
+        let alternatives = conditions(rule)?;
+        for number in rule.names().iter().filter_map(|name| table.number(name)) {
+            newest = newest.max(number);
+            // What the default does anyway needs no rule.
+            if verdict == default {
+                continue;
+            }
+            let list = calls.entry(number).or_default();
+            list.extend(alternatives.iter().map(|conditions| Rule {
+                conditions: conditions.clone(),
+                action: verdict,
+            }));
+        }
+    }
+    let mut ranges = vec![(0, Verdict::Action(default))];
+    for (number, rules) in calls {
+        push(&mut ranges, number, simplify(rules, default));
+        push(&mut ranges, number + 1, Verdict::Action(default));
+    }
+    let permissive = matches!(default, 0x7fff_0000 | 0x7ffc_0000);
+    if !permissive && newest > 0 {
+        push(&mut ranges, newest + 1, Verdict::Action(NO_SUCH_CALL));
+    }
+    Ok(bpf::search(&ranges))
+}
+
+/// Begins a range at `number`; joins it with the one before if that is the same.
+fn push(ranges: &mut Vec<(u32, Verdict)>, number: u32, verdict: Verdict) {
+    // A range that would be empty gives its place to this one.
+    while ranges.last().is_some_and(|(start, _)| *start >= number) {
+        ranges.pop();
+    }
+    if ranges.last().is_none_or(|(_, before)| *before != verdict) {
+        ranges.push((number, verdict));
+    }
+}
+
+/// A rule without conditions decides alone.
+fn simplify(rules: Vec<Rule>, default: u32) -> Verdict {
+    match rules.iter().find(|rule| rule.conditions.is_empty()) {
+        Some(rule) => Verdict::Action(rule.action),
+        None => Verdict::Rules(rules, default),
+    }
+}
+
+/// A rule's conditions: alternatives of what must hold together. Conditions on
+/// different arguments hold together; several on one argument are alternatives.
+fn conditions(rule: &LinuxSyscall) -> Result<Vec<Vec<Condition>>, StartError> {
+    let mut all = Vec::new();
+    let mut repeated = false;
+    for arg in rule.args().iter().flatten() {
+        let index = u32::try_from(arg.index()).unwrap_or(u32::MAX);
+        if index > 5 {
+            return Err(refuse(format!("argument index {index} is out of range")));
+        }
+        repeated |= all.iter().any(|c: &Condition| c.index == index);
+        all.push(Condition {
+            index,
+            operator: arg.op(),
+            value: arg.value(),
+            value_two: arg.value_two().unwrap_or(0),
+        });
+    }
+    Ok(if repeated {
+        all.into_iter().map(|condition| vec![condition]).collect()
+    } else {
+        vec![all]
+    })
+}
+
+#[cfg(test)]
+#[path = "compile_tests.rs"]
+mod tests;

@@ -1,0 +1,66 @@
+//! System call numbers by name.
+//!
+//! The tables are text files of `name number` lines, sorted by name (as
+//! libseccomp 2.6 and Linux 6.x number them).
+
+use std::collections::HashMap;
+
+use oci_spec::runtime::Arch;
+
+/// The bit that marks an x32 call in `seccomp_data.nr`.
+pub(super) const X32_BIT: u32 = 0x4000_0000;
+
+/// The table of an architecture, read.
+pub(super) struct Table {
+    numbers: HashMap<&'static str, u32>,
+}
+
+impl Table {
+    /// The table of `arch`, if there is one.
+    pub(super) fn of(arch: Arch) -> Option<Self> {
+        let (text, bit) = match arch {
+            Arch::ScmpArchX86_64 => (include_str!("tables/x86_64.txt"), 0),
+            Arch::ScmpArchX86 => (include_str!("tables/x86.txt"), 0),
+            Arch::ScmpArchX32 => (include_str!("tables/x32.txt"), X32_BIT),
+            Arch::ScmpArchAarch64 => (include_str!("tables/aarch64.txt"), 0),
+            Arch::ScmpArchArm => (include_str!("tables/arm.txt"), 0),
+            _ => return None,
+        };
+        let entry = |line: &'static str| {
+            let (name, number) = line.split_once(' ')?;
+            Some((name, number.parse::<u32>().ok()? | bit))
+        };
+        let numbers = text.lines().filter_map(entry).collect();
+        Some(Self { numbers })
+    }
+
+    /// The number of a call, if this architecture has it.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_agree_with_libc() {
+        let table = Table::of(Arch::ScmpArchX86_64).unwrap();
+        for (name, number) in [
+            ("read", libc::SYS_read),
+            ("clone3", libc::SYS_clone3),
+            ("openat2", libc::SYS_openat2),
+            ("mount_setattr", libc::SYS_mount_setattr),
+            ("mknodat", libc::SYS_mknodat),
+        ] {
+            assert_eq!(table.number(name).map(i64::from), Some(number), "{name}");
+        }
+        assert_eq!(table.number("socketcall"), None);
+        let x86 = Table::of(Arch::ScmpArchX86).unwrap();
+        assert_eq!(x86.number("socketcall"), Some(102));
+        let x32 = Table::of(Arch::ScmpArchX32).unwrap();
+        assert_eq!(x32.number("read"), Some(X32_BIT));
+        assert!(Table::of(Arch::ScmpArchMips).is_none());
+    }
+}
