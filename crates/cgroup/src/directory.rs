@@ -36,8 +36,8 @@ impl Directory {
             .write(true)
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
-        match file.write(value.as_bytes()) {
-            Ok(_) => Ok(()),
+        match file.write_all(value.as_bytes()) {
+            Ok(()) => Ok(()),
             Err(source) => Err(Error::Write {
                 path,
                 value: value.chars().take(100).collect(),

@@ -29,10 +29,12 @@ mod timestamp;
 mod writer;
 
 pub use error::{Error, Result};
-
+pub use follow::FollowControl;
+pub use reader::{Entry, Query, Reader};
 pub use settings::{Driver, Settings};
 pub use size::parse_size;
 pub use timestamp::Timestamp;
+pub use writer::Writer;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,1 +1,178 @@
-//! x
+//! The writing side, used by the shim. It takes what the container wrote as it
+//! came, makes records of it, and appends them with one write(2) for each chunk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+use crate::error::{Error, Result};
+use crate::settings::{Driver, Settings};
+use crate::splitter::{Piece, Splitter};
+use crate::timestamp::Timestamp;
+use crate::{Stream, codec, json, local, rotation};
+
+/// So many bytes of records are written at once.
+const SCRATCH_FULL: usize = 64 << 10;
+
+/// More scratch memory than this is given back after use.
+const SCRATCH_KEPT: usize = 4 << 10;
+
+/// Appends one container's output to its log.
+#[derive(Debug)]
+pub struct Writer {
+    settings: Settings,
+    attributes: Vec<u8>,
+    file: Option<File>,
+    size: u64,
+    stdout: Splitter,
+    stderr: Splitter,
+    scratch: Vec<u8>,
+}
+
+impl Writer {
+    /// Opens the log, or makes it (mode 0640, its directory 0700); an existing
+    /// one is continued.
+    pub fn open(settings: Settings) -> Result<Self> {
+        let mut writer = Self {
+            attributes: json::encode_attributes(&settings.attributes),
+            settings,
+            file: None,
+            size: 0,
+            stdout: Splitter::default(),
+            stderr: Splitter::default(),
+            scratch: Vec::new(),
+        };
+        if writer.settings.driver != Driver::None {
+            writer.open_file()?;
+        }
+        Ok(writer)
+    }
+
+    /// Takes what was read from a stream. An error (a full disk) costs these
+    /// records; the next call tries again.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        self.take(stream, |splitter, emit| {
+            splitter.feed(bytes, Timestamp::now, emit)
+        })
+    }
+
+    /// The stream has ended; a last line without line feed is written too.
+    pub fn finish(&mut self, stream: Stream) -> Result<()> {
+        self.take(stream, |splitter, emit| {
+            splitter.finish(Timestamp::now, emit)
+        })
+    }
+
+    fn take(
+        &mut self,
+        stream: Stream,
+        feed: impl FnOnce(&mut Splitter, &mut dyn FnMut(Piece<'_>)),
+    ) -> Result<()> {
+        if self.settings.driver == Driver::None {
+            return Ok(());
+        }
+        let splitter = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let mut splitter = std::mem::take(splitter);
+        let mut result = Ok(());
+        feed(&mut splitter, &mut |piece| {
+            if let Err(error) = self.add(stream, piece) {
+                result = Err(error);
+            }
+        });
+        let flushed = self.flush();
+        match stream {
+            Stream::Stdout => self.stdout = splitter,
+            Stream::Stderr => self.stderr = splitter,
+        }
+        if self.scratch.capacity() > SCRATCH_KEPT {
+            self.scratch = Vec::new();
+        }
+        result.and(flushed)
+    }
+
+    /// Makes a record of a piece; rotates first when the file is full.
+    fn add(&mut self, stream: Stream, piece: Piece<'_>) -> Result<()> {
+        let full = |writer: &Self| {
+            let size = writer.size + writer.scratch.len() as u64;
+            writer.settings.max_size.is_some_and(|max| size >= max)
+        };
+        let made_room = if full(self) {
+            self.flush().and_then(|()| self.rotate())
+        } else if self.scratch.len() >= SCRATCH_FULL {
+            self.flush()
+        } else {
+            Ok(())
+        };
+        match self.settings.driver {
+            Driver::JsonFile => json::encode(&mut self.scratch, stream, piece, &self.attributes),
+            Driver::Local => local::encode(&mut self.scratch, stream, piece),
+            Driver::None => {}
+        }
+        made_room
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let records = std::mem::take(&mut self.scratch);
+        let result = self.append(&records);
+        self.scratch = records;
+        self.scratch.clear();
+        result
+    }
+
+    fn append(&mut self, records: &[u8]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        if self.file.is_none() {
+            self.open_file()?;
+        }
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        match file.write_all(records) {
+            Ok(()) => {
+                self.size += records.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                // Half a record would spoil the ones after it. If even this
+                // fails, readers skip to the next line.
+                let _ = file.set_len(self.size);
+                Err(Error::io("write", &self.settings.path, source))
+            }
+        }
+    }
+
+    fn rotate(&mut self) -> Result<()> {
+        self.file = None;
+        let path = &self.settings.path;
+        rotation::shift(path, self.settings.max_file)
+            .map_err(|source| Error::io("rotate", path, source))?;
+        self.open_file()
+    }
+
+    fn open_file(&mut self) -> Result<()> {
+        let path = &self.settings.path;
+        if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+            let made = fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(parent);
+            made.map_err(|source| Error::io("mkdir", parent, source))?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .open(path)
+            .map_err(|source| Error::io("open", path, source))?;
+        let whole = codec::mend(self.settings.driver, &mut file);
+        self.size = whole.map_err(|source| Error::io("mend", path, source))?;
+        self.file = Some(file);
+        Ok(())
+    }
+}

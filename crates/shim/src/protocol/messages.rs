@@ -66,6 +66,9 @@ pub struct StartRequest {
     pub bundle: PathBuf,
     /// The root file system.
     pub rootfs: Mount,
+    /// Who the process is, by names of the root file system's own `passwd` and
+    /// `group`; instead of the spec's numbers.
+    pub user: Option<User>,
     /// The cgroup to make the container's cgroup in, such as `/gantry`.
     pub cgroup_parent: String,
     /// Where output is kept.
@@ -79,6 +82,15 @@ pub struct StartRequest {
     pub network_fd: bool,
     /// Clients that are to see the output from its first byte on.
     pub attach: Vec<AttachRequest>,
+}
+
+/// A user as Docker writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// `name`, `uid`, either with `:group` or `:gid`, or empty.
+    pub user: String,
+    /// Further groups, as names or numbers.
+    pub groups: Vec<String>,
 }
 
 /// A client to be connected to a container's input and output.

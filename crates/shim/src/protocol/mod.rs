@@ -26,5 +26,5 @@ mod messages;
 pub use frame::{Frame, FrameError, FrameReader, receive, send};
 pub use messages::{
     AttachRequest, Event, ExitRecord, Message, Refusal, Reply, Request, RuntimeFailure,
-    StartFailure, StartRequest, Status,
+    StartFailure, StartRequest, Status, User,
 };
