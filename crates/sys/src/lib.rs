@@ -8,6 +8,7 @@ mod bpf;
 mod clone;
 mod credentials;
 mod error;
+mod inherited;
 mod keyring;
 mod memfd;
 mod mount;
@@ -24,6 +25,7 @@ pub use bpf::{BpfInstruction, attach_cgroup_device, detach_cgroup_device, load_c
 pub use clone::{CloneFlags, CloneRequest, Forked, clone3};
 pub use credentials::{personality, setgroups_allowed};
 pub use error::{Error, Result};
+pub use inherited::inherited_fd;
 pub use keyring::join_session_keyring;
 pub use memfd::sealed_memfd;
 pub use mount::{MountAttr, SetMountAttr, mount_setattr, umount_tree};
