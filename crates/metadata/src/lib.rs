@@ -1,1 +1,66 @@
-//! placeholder
+//! Every durable record of the engine, in one SQLite database.
+//!
+//! Invariants: records change only inside a transaction ([`Database::write`],
+//! [`Database::write_durable`]); there is one writer at a time; a record never
+//! points at bytes that are not there yet (bytes first, record after), so a
+//! crash leaves at most bytes without a record, which their owner collects.
+//! This crate has never heard of Docker, of directories or of processes: what
+//! a JSON column means is the business of the crate that writes it.
+//!
+//! One module per table, each with a row type and free functions: reading ones
+//! take a [`View`], changing ones a [`Tx`] (which is a view as well).
+//!
+//! # The schema
+//!
+//! ```text
+//! blobs         digest PK · size · created_at
+//!               one file of the content store
+//! layers        (diff_id, blob) PK · media_type · size (unpacked)
+//!               which blob holds a layer, and in what packing; blob → blobs
+//! images        id PK (digest of config) · config (the exact bytes) · manifest → blobs
+//!               · parent · top (chainID) · size · created_at · tagged_at
+//! image_layers  (image, position) PK · diff_id · chain_id
+//!               the layers of an image, bottom first; image → images (cascade)
+//! refs          name PK (normalised reference) · image → images · repository · updated_at
+//!               the tags; module `references`
+//! snapshots     (driver, name) PK · id (unique number, never used again: the directory)
+//!               · kind active|committed · parent (a name of the same driver) · size · inodes
+//!               · created_at
+//! leases        id PK · purpose · created_at
+//!               kept by a running daemon only: cleared when the next one starts
+//! lease_items   (lease, kind, key) PK      kind: image | blob | snapshot
+//!               what must not be collected meanwhile; lease → leases (cascade)
+//! containers    id PK · name UNIQUE · image_id · created_at · record (JSON) · state (JSON)
+//! networks      id PK · name UNIQUE · driver · created_at · record (JSON)
+//! endpoints     (network, container) PK · ip UNIQUE per network · mac · record (JSON)
+//!               network → networks; the ip column is the address pool's memory
+//! ```
+//!
+//! Digests and ids are text, times are nanoseconds since 1970 (UTC), JSON is text.
+
+mod column;
+mod database;
+mod error;
+mod schema;
+
+pub mod blobs;
+pub mod containers;
+pub mod endpoints;
+pub mod images;
+pub mod layers;
+pub mod leases;
+pub mod networks;
+pub mod references;
+pub mod snapshots;
+
+pub use database::{Database, Tx, View};
+pub use error::Error;
+
+/// Nanoseconds since 1970 (UTC), as the tables keep them.
+pub fn now() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0)
+}

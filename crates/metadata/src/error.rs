@@ -1,0 +1,105 @@
+//! What can go wrong with the database.
+
+use std::path::PathBuf;
+
+use gantry_types::ErrorKind;
+
+/// A failed operation on the metadata database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database could not be opened or prepared.
+    #[error("cannot open the metadata database {path}: {source}")]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+    /// A later version of gantry has written the database.
+    #[error(
+        "the metadata database {path} has schema version {found}, but this gantry knows only \
+         versions up to {known}: use the newer gantry that wrote it"
+    )]
+    NewerSchema {
+        /// Its file.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+        /// The latest version known here.
+        known: i64,
+    },
+    /// The file belongs to another program.
+    #[error("{path} is an SQLite database of another program (application id {found:#x})")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The application id found.
+        found: i64,
+    },
+    /// A record with the same unique value exists.
+    #[error("{table}: {key} exists already")]
+    Exists {
+        /// The table.
+        table: &'static str,
+        /// The value.
+        key: String,
+    },
+    /// A stored value is not what its column holds.
+    #[error("damaged record in {table}: {column} is {value:?}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What was found.
+        value: String,
+    },
+    /// Anything else SQLite says.
+    #[error("metadata database, {operation}: {source}")]
+    Sqlite {
+        /// What was being done.
+        operation: &'static str,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+}
+
+impl Error {
+    /// The class of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Exists { .. } => ErrorKind::AlreadyExists,
+            Self::NewerSchema { .. } | Self::Foreign { .. } => ErrorKind::Unsupported,
+            Self::Open { .. } | Self::Damaged { .. } | Self::Sqlite { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// Wraps SQLite's error with the operation's name, for `map_err`.
+    pub(crate) fn at(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Sqlite { operation, source }
+    }
+
+    /// Like [`Error::at`], but a violated unique constraint says what exists.
+    pub(crate) fn inserting(
+        table: &'static str,
+        key: impl ToString,
+    ) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) if is_unique(&source) => Self::Exists {
+                table,
+                key: key.to_string(),
+            },
+            _ => Self::Sqlite {
+                operation: table,
+                source,
+            },
+        }
+    }
+}
+
+fn is_unique(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error().map(|inner| inner.extended_code),
+        Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+    )
+}

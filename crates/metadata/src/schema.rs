@@ -1,0 +1,153 @@
+//! The schema as SQL, and the way from an older one to it. The drawing of it
+//! is in the crate's documentation: change both together.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::Error;
+
+/// `PRAGMA application_id`: "gntr".
+const APPLICATION_ID: i64 = 0x676e_7472;
+
+/// Step n brings version n to version n + 1. Steps are never changed once
+/// released, only added.
+const STEPS: &[&str] = &[V1];
+
+const V1: &str = "
+CREATE TABLE blobs (
+    digest      TEXT PRIMARY KEY,
+    size        INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE layers (
+    diff_id     TEXT NOT NULL,
+    blob        TEXT NOT NULL REFERENCES blobs(digest) ON DELETE CASCADE,
+    media_type  TEXT NOT NULL,
+    size        INTEGER NOT NULL,
+    PRIMARY KEY (diff_id, blob)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX layers_blob ON layers(blob);
+CREATE TABLE images (
+    id          TEXT PRIMARY KEY,
+    config      BLOB NOT NULL,
+    manifest    TEXT REFERENCES blobs(digest),
+    parent      TEXT,
+    top         TEXT,
+    size        INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
+    tagged_at   INTEGER
+) STRICT;
+CREATE INDEX images_manifest ON images(manifest);
+CREATE INDEX images_parent ON images(parent);
+CREATE TABLE image_layers (
+    image       TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    position    INTEGER NOT NULL,
+    diff_id     TEXT NOT NULL,
+    chain_id    TEXT NOT NULL,
+    PRIMARY KEY (image, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX image_layers_diff ON image_layers(diff_id);
+CREATE INDEX image_layers_chain ON image_layers(chain_id);
+CREATE TABLE refs (
+    name        TEXT PRIMARY KEY,
+    repository  TEXT NOT NULL,
+    image       TEXT NOT NULL REFERENCES images(id),
+    updated_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refs_image ON refs(image);
+CREATE TABLE snapshots (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    driver      TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('active', 'committed')),
+    parent      TEXT,
+    size        INTEGER NOT NULL DEFAULT 0,
+    inodes      INTEGER NOT NULL DEFAULT 0,
+    created_at  INTEGER NOT NULL,
+    UNIQUE (driver, name)
+) STRICT;
+CREATE INDEX snapshots_parent ON snapshots(driver, parent);
+CREATE TABLE leases (
+    id          TEXT PRIMARY KEY,
+    purpose     TEXT NOT NULL,
+    created_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE lease_items (
+    lease       TEXT NOT NULL REFERENCES leases(id) ON DELETE CASCADE,
+    kind        TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    PRIMARY KEY (lease, kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lease_items_key ON lease_items(kind, key);
+CREATE TABLE containers (
+    id          TEXT PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    image_id    TEXT,
+    created_at  INTEGER NOT NULL,
+    record      TEXT NOT NULL,
+    state       TEXT NOT NULL
+) STRICT;
+CREATE INDEX containers_image ON containers(image_id);
+CREATE TABLE networks (
+    id          TEXT PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    driver      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    record      TEXT NOT NULL
+) STRICT;
+CREATE TABLE endpoints (
+    network     TEXT NOT NULL REFERENCES networks(id),
+    container   TEXT NOT NULL,
+    ip          TEXT,
+    mac         TEXT,
+    record      TEXT NOT NULL,
+    PRIMARY KEY (network, container),
+    UNIQUE (network, ip)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX endpoints_container ON endpoints(container);
+";
+
+/// Brings the database to the newest version, in one transaction.
+///
+/// Fails with [`Error::NewerSchema`] or [`Error::Foreign`] before anything is
+/// changed.
+pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    let at = |source| Error::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let tx = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(at)?;
+    let number = |name: &str| tx.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let version = number("user_version").map_err(at)?;
+    let application = number("application_id").map_err(at)?;
+    let tables: i64 = tx
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(at)?;
+    if application != APPLICATION_ID && (application != 0 || tables != 0) {
+        return Err(Error::Foreign {
+            path: path.to_owned(),
+            found: application,
+        });
+    }
+    let known = STEPS.len() as i64;
+    if version > known {
+        return Err(Error::NewerSchema {
+            path: path.to_owned(),
+            found: version,
+            known,
+        });
+    }
+    if version == known {
+        return Ok(());
+    }
+    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        tx.execute_batch(step).map_err(at)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)
+        .and_then(|()| tx.pragma_update(None, "user_version", known))
+        .and_then(|()| tx.commit())
+        .map_err(at)
+}
