@@ -5,6 +5,7 @@
 //!   written exactly;
 //! * [`apply`]: a layer archive becomes a directory tree;
 //! * [`pack`]: a directory tree becomes an archive, always the same bytes;
+//! * [`copy_tree`] and [`measure`]: what storage drivers do with whole trees;
 //! * [`remove_tree`] and [`Scratch`]: so that nothing stays behind.
 //!
 //! Invariants: an archive is hostile. Nothing is ever written outside the root
@@ -15,6 +16,7 @@
 
 mod apply;
 pub mod compression;
+mod copy;
 mod error;
 mod pack;
 mod remove;
@@ -22,6 +24,7 @@ mod root;
 pub mod tar;
 
 pub use apply::{Applied, ApplyOptions, Whiteouts, apply};
+pub use copy::{Measure, copy_tree, measure};
 pub use error::Error;
 pub use pack::{PackOptions, Packed, pack};
 pub use remove::{Scratch, remove_tree};

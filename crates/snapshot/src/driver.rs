@@ -50,8 +50,8 @@ pub struct Status {
 /// What a snapshot takes on disk, its parents not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Sum of the sizes of its regular files, a hard-linked file counted once
-    /// and a sparse one without its holes.
+    /// Sum of the sizes of all that is no directory, a hard-linked file
+    /// counted once: what `docker ps --size` shows.
     pub bytes: u64,
     /// Number of files, directories and other nodes.
     pub inodes: u64,

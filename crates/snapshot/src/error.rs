@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use gantry_types::ErrorKind;
 
-use crate::records::RecordsError;
-
 /// A failure of a snapshot operation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,9 +68,15 @@ pub enum Error {
     /// Copying or removing a tree failed.
     #[error(transparent)]
     Tree(#[from] gantry_archive::Error),
+    /// The snapshot is being created, committed or removed by somebody else.
+    #[error("snapshot {key} is busy")]
+    Busy {
+        /// The snapshot.
+        key: String,
+    },
     /// The records could not be read or written.
     #[error("snapshot records: {0}")]
-    Records(#[from] RecordsError),
+    Records(#[from] gantry_metadata::Error),
 }
 
 impl Error {
@@ -81,12 +85,14 @@ impl Error {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
-            Self::HasChildren { .. } | Self::NotActive { .. } | Self::NotCommitted { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::HasChildren { .. }
+            | Self::NotActive { .. }
+            | Self::NotCommitted { .. }
+            | Self::Busy { .. } => ErrorKind::Conflict,
             Self::OtherParent { .. } => ErrorKind::InvalidArgument,
             Self::Driver { .. } => ErrorKind::Unsupported,
-            Self::Disk { .. } | Self::Records(_) => ErrorKind::Internal,
+            Self::Disk { .. } => ErrorKind::Internal,
+            Self::Records(error) => error.kind(),
             Self::Tree(error) => error.kind(),
         }
     }

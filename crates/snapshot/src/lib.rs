@@ -9,15 +9,24 @@
 //! Invariants: a record never points at a missing directory; a directory
 //! without a record is garbage, which [`SnapshotDriver::cleanup`] removes;
 //! drivers return [`gantry_types::Mount`] and never mount anything.
+//!
+//! To begin with: [`select`] a [`DriverKind`], and open it with
+//! [`MetadataRecords`].
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
+pub mod conformance;
+mod detached;
 mod driver;
 mod error;
+mod overlay;
+mod probe;
 mod records;
 mod select;
+mod store;
+mod trash;
+mod tree;
+mod vfs;
 
 pub use driver::{Capabilities, SnapshotDriver, Status, UnpackTarget, Usage};
 pub use error::Error;
-pub use records::{MemoryRecords, Record, Records, RecordsError};
+pub use records::{MemoryRecords, MetadataRecords, Record, Records};
 pub use select::{DriverKind, select};

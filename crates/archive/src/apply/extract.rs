@@ -40,7 +40,7 @@ struct Deferred {
 }
 
 /// Makes files of the entries of one archive.
-pub(super) struct Extractor {
+pub(crate) struct Extractor {
     root: RootDir,
     whiteouts: Whiteouts,
     max_entries: u64,
@@ -50,10 +50,14 @@ pub(super) struct Extractor {
     written: Option<Written>,
     deferred: Vec<Deferred>,
     totals: Totals,
+    /// Whether symbolic links may say what they like: in a copy of a tree that
+    /// is there already.
+    any_links: bool,
 }
 
 impl Extractor {
-    pub(super) fn new(target: BorrowedFd<'_>, options: &ApplyOptions) -> Result<Self, Error> {
+    /// Makes files below `target`.
+    pub(crate) fn new(target: BorrowedFd<'_>, options: &ApplyOptions) -> Result<Self, Error> {
         let root = target
             .try_clone_to_owned()
             .map_err(Error::file("open the target", b""))?;
@@ -65,7 +69,13 @@ impl Extractor {
             written: (options.whiteouts == Whiteouts::Remove).then(Written::default),
             deferred: Vec::new(),
             totals: Totals::default(),
+            any_links: false,
         })
+    }
+
+    /// Takes symbolic links as they are.
+    pub(crate) fn allow_any_links(&mut self) {
+        self.any_links = true;
     }
 
     /// Applies all entries and reads the stream to its end.
@@ -80,14 +90,20 @@ impl Extractor {
                     entry: display(&entry.path),
                 });
             }
-            self.apply(&entry, reader.data())?;
+            let mut data = reader.data();
+            self.apply(&entry, |file| write_data(file, &entry, &mut data))?;
         }
         self.finish()?;
         drain(reader.into_inner())?;
         Ok(self.totals)
     }
 
-    fn apply<R: BufRead>(&mut self, entry: &Entry, data: Data<'_, R>) -> Result<(), Error> {
+    /// Makes what one entry says; `contents` fills a regular file.
+    pub(crate) fn apply(
+        &mut self,
+        entry: &Entry,
+        contents: impl FnOnce(&File) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let path = root::normalize(&entry.path)
             .ok_or_else(|| Error::refused(&entry.path, "the name leaves the root"))?;
         if path.is_empty() {
@@ -114,7 +130,7 @@ impl Extractor {
             name,
         };
         match entry.kind {
-            Kind::File => self.file(node, entry, data)?,
+            Kind::File => self.file(node, entry, contents)?,
             Kind::Directory => self.directory(node, entry, &path)?,
             Kind::HardLink => self.hard_link(node, entry, &path)?,
             Kind::Symlink => self.symlink(node, entry, parent_path)?,
@@ -156,11 +172,11 @@ impl Extractor {
             .map_err(|error| Error::file("open the directory of", &entry.path)(error.errno))
     }
 
-    fn file<R: BufRead>(
+    fn file(
         &mut self,
         node: Node<'_>,
         entry: &Entry,
-        mut data: Data<'_, R>,
+        contents: impl FnOnce(&File) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -168,11 +184,7 @@ impl Extractor {
         let file = create(node, entry, || {
             rustix::fs::openat(node.parent, node.name, flags, mode).map(File::from)
         })?;
-        if entry.extents.is_some() {
-            write_sparse(&file, entry, &mut data)?;
-        } else {
-            write_plain(&file, entry, &mut data)?;
-        }
+        contents(&file)?;
         self.totals.size = self.totals.size.saturating_add(entry.size);
         attributes::set_on_file(&file, entry)
     }
@@ -352,7 +364,7 @@ impl Extractor {
 
     /// Gives the directories what must come last. One that was replaced since
     /// is passed over.
-    fn finish(&mut self) -> Result<(), Error> {
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
         for deferred in std::mem::take(&mut self.deferred) {
             let (parent_path, name) = root::split(&deferred.path);
             let parent = match self.parent.take() {
@@ -394,6 +406,14 @@ fn create<T>(
         other => other,
     }
     .map_err(Error::file("create", &entry.path))
+}
+
+fn write_data<R: BufRead>(file: &File, entry: &Entry, data: &mut Data<'_, R>) -> Result<(), Error> {
+    if entry.extents.is_some() {
+        write_sparse(file, entry, data)
+    } else {
+        write_plain(file, entry, data)
+    }
 }
 
 fn write_plain<R: BufRead>(

@@ -17,9 +17,9 @@ use gantry_types::DiffId;
 
 use crate::compression::{Decoder, Limits};
 use crate::error::Error;
-use extract::Extractor;
 
 pub(crate) use attributes::{Node, is_wanted, list, path_of};
+pub(crate) use extract::Extractor;
 pub(crate) use whiteout::{OPAQUE, OPAQUE_XATTR, PREFIX};
 
 /// How the whiteouts of a layer (OCI image spec, "Whiteouts") are written.

@@ -20,7 +20,7 @@ type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The entry of a file, all extended attributes included. A directory's name
 /// ends with a slash.
-pub(super) fn describe(found: &Found<'_>) -> Result<Entry, Error> {
+pub(crate) fn describe(found: &Found<'_>) -> Result<Entry, Error> {
     let stat = &found.stat;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
@@ -101,7 +101,7 @@ fn value(path: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
 }
 
 /// Takes overlayfs' own attributes out of an entry.
-pub(super) fn take_overlay_xattrs(entry: &mut Entry) -> Xattrs {
+pub(crate) fn take_overlay_xattrs(entry: &mut Entry) -> Xattrs {
     let all = std::mem::take(&mut entry.xattrs);
     let (marks, rest) = all
         .into_iter()
@@ -111,12 +111,12 @@ pub(super) fn take_overlay_xattrs(entry: &mut Entry) -> Xattrs {
 }
 
 /// Whether the marks are those of an opaque directory.
-pub(super) fn is_opaque(marks: &Xattrs) -> bool {
+pub(crate) fn is_opaque(marks: &Xattrs) -> bool {
     marks.get(OPAQUE_XATTR).is_some_and(|value| value == b"y")
 }
 
 /// Refuses a file whose contents are elsewhere.
-pub(super) fn check_self_contained(entry: &Entry, marks: &Xattrs) -> Result<(), Error> {
+pub(crate) fn check_self_contained(entry: &Entry, marks: &Xattrs) -> Result<(), Error> {
     for mark in ["redirect", "metacopy"] {
         if marks.contains_key(&[OVERLAY, mark.as_bytes()].concat()) {
             return Err(Error::Unsupported {
@@ -129,7 +129,7 @@ pub(super) fn check_self_contained(entry: &Entry, marks: &Xattrs) -> Result<(), 
 }
 
 /// Makes the entry another name of `first`.
-pub(super) fn make_hard_link(entry: &mut Entry, first: &[u8]) {
+pub(crate) fn make_hard_link(entry: &mut Entry, first: &[u8]) {
     entry.kind = Kind::HardLink;
     entry.link = first.to_vec();
     entry.size = 0;

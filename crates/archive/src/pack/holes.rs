@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::tar::Extent;
 
 /// The parts with data of a file of `size` bytes, or `None` if it has no hole.
-pub(super) fn extents(file: &File, size: u64) -> Result<Option<Vec<Extent>>, Errno> {
+pub(crate) fn extents(file: &File, size: u64) -> Result<Option<Vec<Extent>>, Errno> {
     let mut extents = Vec::new();
     let mut offset = 0;
     while offset < size {
@@ -41,14 +41,14 @@ pub(super) fn extents(file: &File, size: u64) -> Result<Option<Vec<Extent>>, Err
 }
 
 /// Reads the parts of a file one after the other.
-pub(super) struct DataOnly<'f> {
+pub(crate) struct DataOnly<'f> {
     file: &'f File,
     extents: std::vec::IntoIter<Extent>,
     current: Extent,
 }
 
 impl<'f> DataOnly<'f> {
-    pub(super) fn new(file: &'f File, extents: Vec<Extent>) -> Self {
+    pub(crate) fn new(file: &'f File, extents: Vec<Extent>) -> Self {
         Self {
             file,
             extents: extents.into_iter(),

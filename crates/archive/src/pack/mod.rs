@@ -1,8 +1,8 @@
 //! A directory tree becomes an archive, always the same bytes.
 
-mod entry;
-mod holes;
-mod walk;
+pub(crate) mod entry;
+pub(crate) mod holes;
+pub(crate) mod walk;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use gantry_types::{DiffId, Digest, Hasher};
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::apply::Whiteouts;
 use crate::apply::{OPAQUE, PREFIX};
@@ -161,9 +162,12 @@ impl<'r, W: Write> Packer<'r, W> {
 
     fn file(&mut self, found: &Found<'_>, mut entry: Entry) -> Result<(), Error> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(found.parent, found.name(), flags, Mode::empty())
-            .map(File::from)
-            .map_err(Error::file("open", &found.path))?;
+        let file = match rustix::fs::openat(found.parent, found.name(), flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // It vanished meanwhile.
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(Error::file("open", &found.path)(errno)),
+        };
         self.size = self.size.saturating_add(entry.size);
         if self.options.sparse {
             entry.extents = holes::extents(&file, entry.size)

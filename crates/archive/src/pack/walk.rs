@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::root;
@@ -14,17 +15,17 @@ use crate::tar::LONGEST_NAME;
 const OPEN: usize = 64;
 
 /// Something in the tree.
-pub(super) struct Found<'w> {
+pub(crate) struct Found<'w> {
     /// Its name below the root, without a leading slash; empty for the root.
-    pub(super) path: Vec<u8>,
+    pub(crate) path: Vec<u8>,
     /// The directory it is in.
-    pub(super) parent: BorrowedFd<'w>,
-    pub(super) stat: Stat,
+    pub(crate) parent: BorrowedFd<'w>,
+    pub(crate) stat: Stat,
 }
 
 impl<'w> Found<'w> {
     /// The top directory itself.
-    pub(super) fn top(root: BorrowedFd<'w>) -> Result<Self, Error> {
+    pub(crate) fn top(root: BorrowedFd<'w>) -> Result<Self, Error> {
         let stat =
             rustix::fs::statat(root, ".", AtFlags::empty()).map_err(Error::file("stat", b"/"))?;
         Ok(Self {
@@ -35,7 +36,7 @@ impl<'w> Found<'w> {
     }
 
     /// Its name in the directory.
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         match root::split(&self.path).1 {
             b"" => b".",
             name => name,
@@ -52,7 +53,7 @@ struct Level {
 }
 
 /// The walk.
-pub(super) struct Walk<'r> {
+pub(crate) struct Walk<'r> {
     root: BorrowedFd<'r>,
     levels: Vec<Level>,
     /// The directory that was found last, to be entered next.
@@ -60,7 +61,7 @@ pub(super) struct Walk<'r> {
 }
 
 impl<'r> Walk<'r> {
-    pub(super) fn new(root: BorrowedFd<'r>) -> Result<Self, Error> {
+    pub(crate) fn new(root: BorrowedFd<'r>) -> Result<Self, Error> {
         Ok(Self {
             root,
             levels: Vec::new(),
@@ -69,26 +70,41 @@ impl<'r> Walk<'r> {
     }
 
     /// The next thing below the root; a directory comes before its contents.
-    pub(super) fn next(&mut self) -> Result<Option<Found<'_>>, Error> {
+    /// What vanishes meanwhile is passed over.
+    pub(crate) fn next(&mut self) -> Result<Option<Found<'_>>, Error> {
         if let Some(path) = self.enter.take() {
             self.push(path)?;
         }
-        let name = loop {
+        let (path, stat) = loop {
             let Some(level) = self.levels.last_mut() else {
                 return Ok(None);
             };
             match level.names.pop() {
-                Some(name) => break name,
+                Some(name) => {
+                    if let Some(found) = self.look(&name)? {
+                        break found;
+                    }
+                }
                 None => drop(self.levels.pop()),
             }
         };
-        self.found(&name).map(Some)
+        let directory = self
+            .levels
+            .last()
+            .and_then(|level| level.directory.as_ref());
+        Ok(directory.map(|directory| Found {
+            path,
+            parent: directory.as_fd(),
+            stat,
+        }))
     }
 
-    fn found(&mut self, name: &[u8]) -> Result<Found<'_>, Error> {
+    /// Path and properties of `name` in the innermost directory, which is open
+    /// afterwards.
+    fn look(&mut self, name: &[u8]) -> Result<Option<(Vec<u8>, Stat)>, Error> {
         let root = self.root;
         let Some(level) = self.levels.last_mut() else {
-            return Found::top(root);
+            return Ok(None);
         };
         let path = root::join(&level.path, name);
         if path.len() > LONGEST_NAME {
@@ -96,20 +112,30 @@ impl<'r> Walk<'r> {
         }
         let directory = match level.directory.take() {
             Some(directory) => directory,
-            None => open(root, &level.path)?,
+            None => match open(root, &level.path) {
+                Ok(directory) => directory,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(errno) => return Err(Error::file("open", &level.path)(errno)),
+            },
         };
-        let parent: &OwnedFd = level.directory.insert(directory);
-        let parent = parent.as_fd();
-        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(Error::file("stat", &path))?;
+        let parent = level.directory.insert(directory);
+        let stat = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(Error::file("stat", &path)(errno)),
+        };
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             self.enter = Some(path.clone());
         }
-        Ok(Found { path, parent, stat })
+        Ok(Some((path, stat)))
     }
 
     fn push(&mut self, path: Vec<u8>) -> Result<(), Error> {
-        let directory = open(self.root, &path)?;
+        let directory = match open(self.root, &path) {
+            Ok(directory) => directory,
+            Err(Errno::NOENT) if !path.is_empty() => return Ok(()),
+            Err(errno) => return Err(Error::file("open", &path)(errno)),
+        };
         let mut names =
             root::names(directory.as_fd(), b".").map_err(|error| rename(error, &path))?;
         names.reverse();
@@ -135,14 +161,14 @@ fn rename(error: Error, path: &[u8]) -> Error {
     }
 }
 
-fn open(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Error> {
+fn open(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     let name = if path.is_empty() { b"." } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
     loop {
         match rustix::fs::openat2(root, name, flags, Mode::empty(), resolve) {
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-            other => return other.map_err(Error::file("open", path)),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
         }
     }
 }

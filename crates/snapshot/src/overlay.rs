@@ -1,0 +1,223 @@
+//! The `overlay` driver: one directory for each layer, joined by overlayfs.
+//!
+//! ```text
+//! <number>/fs      the layer; the upper directory while active
+//! <number>/work    overlayfs' own, only used while active
+//! ```
+//!
+//! A layer's directory is in overlayfs' format and does not depend on those
+//! below it. So layers are unpacked in any order, and a commit moves nothing.
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantry_archive::Whiteouts;
+use gantry_types::Mount;
+use rustix::fs::{Mode, XattrFlags};
+use rustix::io::Errno;
+
+use crate::driver::{Capabilities, SnapshotDriver, Status, UnpackTarget, Usage};
+use crate::error::Error;
+use crate::records::Records;
+use crate::store::Store;
+use crate::tree::State;
+
+const CONTENTS: &str = "fs";
+const WORK: &str = "work";
+const OPAQUE: &str = "trusted.overlay.opaque";
+
+/// The driver.
+pub(crate) struct Overlay {
+    store: Store,
+}
+
+impl Overlay {
+    pub(crate) fn open(directory: PathBuf, records: Arc<dyn Records>) -> Result<Self, Error> {
+        Ok(Self {
+            store: Store::open(directory, records)?,
+        })
+    }
+
+    fn contents(&self, number: u64) -> PathBuf {
+        self.store.path(number).join(CONTENTS)
+    }
+
+    /// The directories that make up the snapshot, its own first, down to the
+    /// first that hides all below it: overlayfs does not look at that mark on
+    /// the top directory of a layer.
+    fn layers(&self, key: &str) -> Result<(State, Vec<u64>), Error> {
+        let chain = self.store.tree().chain(key)?;
+        let state = chain.first().map_or(State::Busy, |(_, node)| node.state);
+        let mut numbers = Vec::with_capacity(chain.len());
+        for (key, node) in chain {
+            numbers.push(node.number);
+            // An active layer may become opaque, a committed one does not change.
+            let opaque = match node.opaque {
+                Some(opaque) => opaque,
+                None => {
+                    let opaque = is_opaque(&self.contents(node.number))?;
+                    if node.state == State::Committed
+                        && let Some(node) = self.store.tree().get_mut(&key)
+                    {
+                        node.opaque = Some(opaque);
+                    }
+                    opaque
+                }
+            };
+            if opaque {
+                break;
+            }
+        }
+        Ok((state, numbers))
+    }
+
+    fn fill(&self, directory: &Path, parent: Option<&str>) -> Result<(), Error> {
+        let contents = directory.join(CONTENTS);
+        let make = |path: &Path, mode| {
+            rustix::fs::mkdir(path, Mode::from_raw_mode(mode)).map_err(Error::disk("mkdir", path))
+        };
+        make(&contents, 0o755)?;
+        make(&directory.join(WORK), 0o700)?;
+        if let Some(parent) = parent {
+            // The top directory of the view is that of the top layer.
+            let number = self.store.tree().get(parent)?.number;
+            copy_attributes(&self.contents(number), &contents)?;
+        }
+        Ok(())
+    }
+}
+
+impl SnapshotDriver for Overlay {
+    fn name(&self) -> &'static str {
+        "overlay"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            independent_layers: true,
+        }
+    }
+
+    fn create(&self, key: &str, parent: Option<&str>) -> Result<(), Error> {
+        self.store
+            .create(key, parent, |directory| self.fill(directory, parent))
+    }
+
+    fn mounts(&self, key: &str) -> Result<Mount, Error> {
+        let (state, numbers) = self.layers(key)?;
+        let active = state == State::Active;
+        let mut layers = numbers.iter().map(|number| self.contents(*number));
+        if numbers.len() == 1
+            && let Some(source) = layers.next()
+        {
+            return Ok(Mount::Bind {
+                source,
+                read_only: !active,
+            });
+        }
+        let upper = match numbers.first() {
+            Some(number) if active => layers
+                .next()
+                .map(|upper| (upper, self.store.path(*number).join(WORK))),
+            _ => None,
+        };
+        Ok(Mount::Overlay {
+            lower: layers.collect(),
+            upper,
+        })
+    }
+
+    fn unpack_target(&self, key: &str) -> Result<UnpackTarget, Error> {
+        let tree = self.store.tree();
+        let node = tree.get(key)?;
+        if node.state != State::Active {
+            return Err(Error::NotActive {
+                key: key.to_owned(),
+            });
+        }
+        Ok(UnpackTarget {
+            directory: self.contents(node.number),
+            whiteouts: Whiteouts::Overlay,
+        })
+    }
+
+    fn commit(&self, key: &str, name: &str, parent: Option<&str>) -> Result<(), Error> {
+        self.store.commit(key, name, parent, |created| {
+            if created.is_none() || created == parent {
+                return Ok(());
+            }
+            Err(Error::OtherParent {
+                key: key.to_owned(),
+            })
+        })
+    }
+
+    fn remove(&self, key: &str) -> Result<(), Error> {
+        self.store.remove(key)
+    }
+
+    fn usage(&self, key: &str) -> Result<Usage, Error> {
+        self.store.usage(key, CONTENTS)
+    }
+
+    fn status(&self, key: &str) -> Result<Status, Error> {
+        self.store.status(key)
+    }
+
+    fn list(&self) -> Vec<Status> {
+        self.store.tree().statuses()
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.store.sync()
+    }
+
+    fn cleanup(&self, live: &HashSet<String>) -> Result<Vec<String>, Error> {
+        self.store.cleanup(live)
+    }
+}
+
+fn is_opaque(directory: &Path) -> Result<bool, Error> {
+    let mut value = [0u8; 4];
+    match rustix::fs::lgetxattr(directory, OPAQUE, &mut value) {
+        Ok(length) => Ok(&value[..length] == b"y"),
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
+        Err(errno) => Err(Error::disk("look at", directory)(errno)),
+    }
+}
+
+/// Gives a new top directory the owner, permissions and extended attributes of
+/// the one below. Nearly always there is nothing to do.
+fn copy_attributes(from: &Path, to: &Path) -> Result<(), Error> {
+    let metadata = from.symlink_metadata().map_err(Error::disk("stat", from))?;
+    if (metadata.uid(), metadata.gid()) != (0, 0) {
+        std::os::unix::fs::lchown(to, Some(metadata.uid()), Some(metadata.gid()))
+            .map_err(Error::disk("chown", to))?;
+    }
+    let permissions = std::fs::Permissions::from_mode(metadata.mode() & 0o7777);
+    std::fs::set_permissions(to, permissions).map_err(Error::disk("chmod", to))?;
+    let mut names = [0u8; 4096];
+    let length = match rustix::fs::llistxattr(from, &mut names) {
+        Ok(length) => length,
+        Err(Errno::OPNOTSUPP | Errno::RANGE) => 0,
+        Err(errno) => return Err(Error::disk("list extended attributes of", from)(errno)),
+    };
+    for name in names[..length].split(|byte| *byte == 0) {
+        if name.is_empty()
+            || name.starts_with(b"trusted.overlay.")
+            || name.starts_with(b"security.")
+        {
+            continue;
+        }
+        let name = std::ffi::OsStr::from_bytes(name);
+        let mut value = vec![0u8; 64 << 10];
+        let length = rustix::fs::lgetxattr(from, name, &mut value)
+            .map_err(Error::disk("read extended attribute of", from))?;
+        rustix::fs::lsetxattr(to, name, &value[..length], XattrFlags::empty())
+            .map_err(Error::disk("set extended attribute of", to))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! What all drivers share: numbered directories, their records, the trash.
+//!
+//! ```text
+//! <root>/<driver>/<number>/…     one snapshot; the driver says what is in it
+//! <root>/<driver>/new-<n>/…      one being made
+//! <root>/<driver>/trash/<n>/…    one being deleted
+//! ```
+//!
+//! A directory gets its number inside the transaction that records it, and
+//! loses its record before it goes to the trash. So whatever moment a crash
+//! picks, a directory without a record is garbage and no record lacks one.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gantry_archive::Scratch;
+use rustix::io::Errno;
+
+use crate::driver::{Status, Usage};
+use crate::error::Error;
+use crate::records::Records;
+use crate::trash::{Trash, list, make_directory};
+use crate::tree::{Node, State, Tree};
+
+/// The name of the trash among the numbers.
+const TRASH: &str = "trash";
+
+pub(crate) struct Store {
+    directory: PathBuf,
+    records: Arc<dyn Records>,
+    tree: Mutex<Tree>,
+    trash: Trash,
+    next: AtomicU64,
+}
+
+impl Store {
+    pub(crate) fn open(directory: PathBuf, records: Arc<dyn Records>) -> Result<Self, Error> {
+        make_directory(&directory)?;
+        let trash = Trash::open(directory.join(TRASH))?;
+        let tree = Tree::new(records.load()?);
+        Ok(Self {
+            directory,
+            records,
+            tree: Mutex::new(tree),
+            trash,
+            next: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn tree(&self) -> MutexGuard<'_, Tree> {
+        // No method of the tree leaves it half changed.
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory of a snapshot.
+    pub(crate) fn path(&self, number: u64) -> PathBuf {
+        self.directory.join(number.to_string())
+    }
+
+    /// Makes an active snapshot; `fill` makes its contents in a new directory.
+    pub(crate) fn create(
+        &self,
+        key: &str,
+        parent: Option<&str>,
+        fill: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.tree().reserve(key, parent)?;
+        let made = self.make(key, parent, fill);
+        let mut tree = self.tree();
+        match made {
+            Ok(number) => {
+                let node = Node::new(number, parent.map(str::to_owned), State::Active);
+                tree.put(key, node);
+                Ok(())
+            }
+            Err(error) => {
+                tree.forget(key);
+                Err(error)
+            }
+        }
+    }
+
+    fn make(
+        &self,
+        key: &str,
+        parent: Option<&str>,
+        fill: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let scratch = self.scratch()?;
+        fill(scratch.path())?;
+        let mut placed = None;
+        let number = self.records.insert(key, parent, &mut |number| {
+            let path = self.path(number);
+            self.place(scratch.path(), &path)?;
+            placed = Some(path);
+            Ok(())
+        });
+        if number.is_err() {
+            // The record was not written after all: what got the number must
+            // not be in the way of the next one.
+            placed.map_or(Ok(()), |path| self.trash.take(&path))?;
+        } else {
+            scratch.keep();
+        }
+        number
+    }
+
+    fn scratch(&self) -> Result<Scratch, Error> {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let path = self.directory.join(format!("new-{number}"));
+            match rustix::fs::mkdir(&path, rustix::fs::Mode::RWXU) {
+                Ok(()) => return Ok(Scratch::new(path)),
+                // A crash left it.
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(Error::disk("mkdir", path)(errno)),
+            }
+        }
+    }
+
+    fn place(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        match rustix::fs::rename(from, to) {
+            // A crash left it between its name and its record.
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                self.trash.take(to)?;
+                rustix::fs::rename(from, to)
+            }
+            other => other,
+        }
+        .map_err(Error::disk("rename", to))
+    }
+
+    /// Makes the active snapshot `key` the committed one `name`. `check` says
+    /// whether the parent is right, given the one of its creation.
+    pub(crate) fn commit(
+        &self,
+        key: &str,
+        name: &str,
+        parent: Option<&str>,
+        check: impl FnOnce(Option<&str>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut tree = self.tree();
+        let node = tree.get(key)?.clone();
+        if node.state != State::Active {
+            return Err(Error::NotActive {
+                key: key.to_owned(),
+            });
+        }
+        check(node.parent.as_deref())?;
+        tree.reserve(name, parent)?;
+        let before = tree.occupy(key)?;
+        drop(tree);
+        let result = self.records.commit(key, name, parent);
+        let mut tree = self.tree();
+        match result {
+            Ok(()) => {
+                tree.forget(key);
+                let parent = parent.map(str::to_owned);
+                tree.put(name, Node::new(before.number, parent, State::Committed));
+            }
+            Err(_) => {
+                tree.forget(name);
+                tree.put(key, before);
+            }
+        }
+        result
+    }
+
+    pub(crate) fn remove(&self, key: &str) -> Result<(), Error> {
+        let mut tree = self.tree();
+        if let Some(child) = tree.child_of(key) {
+            return Err(Error::HasChildren {
+                key: key.to_owned(),
+                child: child.clone(),
+            });
+        }
+        let before = tree.occupy(key)?;
+        drop(tree);
+        let path = self.path(before.number);
+        if let Err(error) = self.records.delete(key) {
+            self.tree().put(key, before);
+            return Err(error);
+        }
+        self.tree().forget(key);
+        if let Err(error) = self.trash.take(&path) {
+            tracing::warn!(%error, "removed snapshot stays on disk; the next start deletes it");
+        }
+        Ok(())
+    }
+
+    /// What `key` takes; `contents` is its part that counts.
+    pub(crate) fn usage(&self, key: &str, contents: &str) -> Result<Usage, Error> {
+        let node = self.tree().get(key)?.clone();
+        if let Some(usage) = node.usage {
+            return Ok(usage);
+        }
+        let path = self.path(node.number).join(contents);
+        let root = std::fs::File::open(&path).map_err(Error::disk("open", path))?;
+        let measure = gantry_archive::measure(root)?;
+        let usage = Usage {
+            bytes: measure.bytes,
+            inodes: measure.inodes,
+        };
+        if node.state == State::Committed
+            && let Some(node) = self.tree().get_mut(key)
+        {
+            node.usage = Some(usage);
+        }
+        Ok(usage)
+    }
+
+    pub(crate) fn status(&self, key: &str) -> Result<Status, Error> {
+        Ok(self.tree().get(key)?.status(key))
+    }
+
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        std::fs::File::open(&self.directory)
+            .map_err(Error::disk("open", &self.directory))
+            .and_then(|directory| {
+                rustix::fs::syncfs(directory).map_err(Error::disk("sync", &self.directory))
+            })
+    }
+
+    pub(crate) fn cleanup(&self, live: &HashSet<String>) -> Result<Vec<String>, Error> {
+        let mut first_error = None;
+        let mut removed = Vec::new();
+        for key in self.dead(live) {
+            match self.remove(&key) {
+                Ok(()) => removed.push(key),
+                Err(error) => {
+                    tracing::warn!(%key, %error, "unused snapshot not removed");
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        self.trash.empty()?;
+        let numbers: HashSet<PathBuf> = {
+            let tree = self.tree();
+            tree.nodes()
+                .map(|(_, node)| self.path(node.number))
+                .collect()
+        };
+        let trash = self.directory.join(TRASH);
+        for path in list(&self.directory)? {
+            if path != trash && !numbers.contains(&path) {
+                tracing::info!(path = %path.display(), "removing a directory without a record");
+                if let Err(error) = self.trash.take(&path) {
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        first_error.map_or(Ok(removed), Err)
+    }
+
+    /// The snapshots that no live one stands on, children before parents.
+    fn dead(&self, live: &HashSet<String>) -> Vec<String> {
+        let tree = self.tree();
+        let mut kept = HashSet::new();
+        for key in live {
+            let mut next = Some(key.clone());
+            while let Some(key) = next {
+                if !kept.insert(key.clone()) {
+                    break;
+                }
+                next = tree.get(&key).ok().and_then(|node| node.parent.clone());
+            }
+        }
+        let mut dead: Vec<_> = tree
+            .nodes()
+            .filter(|(key, _)| !kept.contains(*key))
+            .map(|(key, _)| (tree.chain(key).map_or(0, |chain| chain.len()), key.clone()))
+            .collect();
+        dead.sort_unstable_by(|one, other| other.cmp(one));
+        dead.into_iter().map(|(_, key)| key).collect()
+    }
+}
