@@ -78,7 +78,7 @@ pub enum CgroupJoin<'a> {
     /// A directory of the unified hierarchy: `CLONE_INTO_CGROUP`.
     Unified(BorrowedFd<'a>),
     /// The parent moves it: called with its pid before it does anything.
-    Attach(&'a dyn Fn(Pid) -> Result<(), Errno>),
+    Attach(&'a (dyn Fn(Pid) -> Result<(), Errno> + Sync)),
 }
 
 /// Standard input, output and error of a new process.

@@ -2,7 +2,6 @@
 //! found. Prepared before the fork, so that a bad spec makes no process.
 
 use std::ffi::{CStr, CString};
-use std::os::unix::ffi::OsStrExt;
 
 use oci_spec::runtime::Process;
 use rustix::fs::{Access, AtFlags, FileType};

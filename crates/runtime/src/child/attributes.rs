@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use gantry_sys::CloneFlags;
-use oci_spec::runtime::{LinuxPersonalityDomain, PosixRlimitType, Process, Spec};
+use oci_spec::runtime::{
+    LinuxNamespaceType, LinuxPersonalityDomain, PosixRlimitType, Process, Spec,
+};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -63,9 +65,10 @@ pub(super) fn before_mounts(launch: &Launch<'_>, process: &Process) -> Result<()
     if launch.new_keyring {
         keyring(launch.id)?;
     }
+    let own = Own::of(launch);
     let sysctls = spec.linux().as_ref().and_then(|l| l.sysctl().as_ref());
     for (key, value) in sysctls.into_iter().flatten() {
-        sysctl(key, value)?;
+        sysctl(key, value, &own)?;
     }
     if let Some(personality) = spec.linux().as_ref().and_then(|l| l.personality().as_ref()) {
         let domain = match personality.domain() {
@@ -124,12 +127,61 @@ fn keyring(id: &str) -> Result<(), StartError> {
     }
 }
 
+/// Which kinds of namespace are not the host's: only what belongs to these may
+/// be written.
+struct Own {
+    network: bool,
+    ipc: bool,
+    uts: bool,
+}
+
+/// Parameters of an IPC namespace.
+const IPC_PARAMETERS: [&str; 8] = [
+    "kernel/msgmax",
+    "kernel/msgmnb",
+    "kernel/msgmni",
+    "kernel/sem",
+    "kernel/shmall",
+    "kernel/shmmax",
+    "kernel/shmmni",
+    "kernel/shm_rmid_forced",
+];
+
+impl Own {
+    fn of(launch: &Launch<'_>) -> Self {
+        let linux = launch.spec.linux().as_ref();
+        let listed = linux
+            .and_then(|l| l.namespaces().as_deref())
+            .unwrap_or_default();
+        let has = |kind| listed.iter().any(|namespace| namespace.typ() == kind);
+        Self {
+            network: launch.network.is_some() || has(LinuxNamespaceType::Network),
+            ipc: has(LinuxNamespaceType::Ipc),
+            uts: has(LinuxNamespaceType::Uts),
+        }
+    }
+
+    fn allows(&self, path: &str) -> bool {
+        if path.starts_with("net/") {
+            return self.network;
+        }
+        if path.starts_with("fs/mqueue/") || IPC_PARAMETERS.contains(&path) {
+            return self.ipc;
+        }
+        self.uts && matches!(path, "kernel/domainname" | "kernel/hostname")
+    }
+}
+
 /// Writes one kernel parameter; dots in the key separate, as with sysctl(8).
-fn sysctl(key: &str, value: &str) -> Result<(), StartError> {
+fn sysctl(key: &str, value: &str, own: &Own) -> Result<(), StartError> {
     let path = match key.contains('/') {
         true => key.to_owned(),
         false => key.replace('.', "/"),
     };
+    if !own.allows(&path) {
+        let text = "is not in a separate kernel namespace";
+        return Err(StartError::other(Step::Spec, format!("sysctl {key}"), text));
+    }
     if path
         .split('/')
         .any(|part| part.is_empty() || part == "." || part == "..")

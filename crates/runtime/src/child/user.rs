@@ -131,7 +131,7 @@ fn find(request: &UserRequest<'_>, passwd: &str, group: &str) -> Result<User, St
 }
 
 /// The fields of the first line that fits; lines with too few are passed over.
-fn entry<'a>(text: &'a str, fits: impl Fn(&[&str]) -> bool) -> Option<Vec<&'a str>> {
+fn entry(text: &str, fits: impl Fn(&[&str]) -> bool) -> Option<Vec<&str>> {
     let lines = text
         .lines()
         .map(|line| line.trim().split(':').collect::<Vec<_>>());
@@ -150,7 +150,7 @@ fn group_id(group: &str, wanted: &str) -> Result<u32, StartError> {
         .ok_or_else(|| unknown(wanted, "group"))
 }
 
-fn entry_of_group<'a>(text: &'a str, fits: impl Fn(&[&str]) -> bool) -> Option<Vec<&'a str>> {
+fn entry_of_group(text: &str, fits: impl Fn(&[&str]) -> bool) -> Option<Vec<&str>> {
     let lines = text
         .lines()
         .map(|line| line.trim().split(':').collect::<Vec<_>>());
