@@ -1,1 +1,40 @@
-//! placeholder
+//! The engine: Docker's nouns as services, and the flows that join the
+//! subsystems below.
+//!
+//! ```text
+//! events ◄── images ◄── containers        (each uses those to its left only)
+//!                 ▲
+//!               system (looks at all, changes nothing)
+//! ```
+//!
+//! Invariants:
+//! * Every change is a transaction in the database first or last, never in
+//!   between: what a client was told is there after a crash, and what it was
+//!   not told is either whole or taken back at the next [`Engine::open`].
+//! * No lock is held during work: mark, release, work, settle. Reads never wait
+//!   for a container.
+//! * The engine never makes a process for a container and never mounts
+//!   anything: the container's shim does both.
+//! * Nothing here knows HTTP. All methods block, except where they are `async`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clock;
+mod config;
+mod containers;
+mod engine;
+mod error;
+mod events;
+mod images;
+mod system;
+
+pub use config::{EngineConfig, NetworkConfig, ShimProgram};
+pub use containers::{
+    AttachQuery, AttachStream, Containers, ListQuery, LogStream, LogsQuery, RemoveOptions,
+    WaitHandle,
+};
+pub use engine::Engine;
+pub use error::{Error, Result};
+pub use events::{EventSubscription, Events, EventsQuery};
+pub use images::{Images, ImagesQuery, ImportQuery};
+pub use system::System;

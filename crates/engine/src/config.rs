@@ -1,0 +1,78 @@
+//! What an engine is opened with: the daemon's options, as values.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gantry_api::Ulimit;
+pub use gantry_network::NetworkConfig;
+
+/// The program that watches over one container (`gantry-shim`).
+#[derive(Debug, Clone)]
+pub enum ShimProgram {
+    /// A file, read when the engine opens.
+    Path(PathBuf),
+    /// The program itself.
+    Bytes(&'static [u8]),
+}
+
+/// The settings of an engine. [`EngineConfig::new`] fills in Docker's defaults.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Everything that lasts.
+    pub data_root: PathBuf,
+    /// Sockets and state of what runs; empty after a boot.
+    pub exec_root: PathBuf,
+    /// The program that watches over one container.
+    pub shim_program: ShimProgram,
+    /// `overlay2` (or `overlay`) and `vfs`; the former when not given.
+    pub storage_driver: Option<String>,
+    /// The cgroup below which containers get theirs.
+    pub cgroup_parent: String,
+    /// The options of the default networks.
+    pub network: NetworkConfig,
+    /// The log driver of containers that name none.
+    pub log_driver: String,
+    /// The options of containers that name no log driver.
+    pub log_opts: BTreeMap<String, String>,
+    /// Bytes of `/dev/shm` for containers that do not say.
+    pub shm_size: u64,
+    /// Limits for containers that do not name them.
+    pub default_ulimits: Vec<Ulimit>,
+    /// Whether `no-new-privileges` is set for containers that do not say.
+    pub no_new_privileges: bool,
+    /// The seccomp profile (JSON) for containers that name none, or `unconfined`;
+    /// the built-in one when not given.
+    pub seccomp_profile: Option<String>,
+    /// Seconds that `stop` waits before it kills.
+    pub stop_timeout: i64,
+    /// The daemon's labels (`key=value`), shown by `info`.
+    pub labels: Vec<String>,
+    /// Whether `info` says that the daemon debugs.
+    pub debug: bool,
+    /// How many shims wait for a container to start; 0 starts each when it is needed.
+    pub warm_shims: usize,
+}
+
+impl EngineConfig {
+    /// Docker's defaults for these directories.
+    pub fn new(data_root: PathBuf, exec_root: PathBuf, shim_program: ShimProgram) -> Self {
+        Self {
+            data_root,
+            exec_root,
+            shim_program,
+            storage_driver: None,
+            cgroup_parent: "/gantry".to_owned(),
+            network: NetworkConfig::default(),
+            log_driver: "json-file".to_owned(),
+            log_opts: BTreeMap::new(),
+            shm_size: 64 << 20,
+            default_ulimits: Vec::new(),
+            no_new_privileges: false,
+            seccomp_profile: None,
+            stop_timeout: 10,
+            labels: Vec::new(),
+            debug: false,
+            warm_shims: 4,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Creating a container: check, fill in, prepare its file system, and write its
+//! record in one transaction. Nothing runs yet.
+
+use gantry_api::{ContainerCreate, ContainerCreated, EndpointSettings};
+use gantry_metadata::containers::ContainerRow;
+use gantry_network::NetworkMode;
+use gantry_types::{ContainerId, Platform};
+
+use super::container::Container;
+use super::record::Record;
+use super::state::State;
+use super::undo::Undo;
+use super::{
+    Containers, Inner, binds, defaults, log_settings, merge, names, options, spec, validate,
+};
+use crate::clock::now_nano;
+use crate::error::{Error, Result};
+use crate::images::UsedImage;
+
+/// How often a name is made up before giving up.
+const ATTEMPTS: u32 = 64;
+
+impl Containers {
+    /// Creates a container and returns its id, with warnings about what was
+    /// left out. `platform` is what the image must be for.
+    ///
+    /// # Errors
+    /// `NotFound` for the image, `NameInUse`, `Invalid`, `UnsupportedOption`.
+    pub fn create(
+        &self,
+        name: Option<&str>,
+        mut request: ContainerCreate,
+        platform: Option<&Platform>,
+    ) -> Result<ContainerCreated> {
+        let inner = &self.inner;
+        let name = name.filter(|name| !name.is_empty());
+        let name = name.map(names::check).transpose()?;
+        let mut warnings = inner.check(&mut request)?;
+        let mounts = binds::mounts(&request.host_config)?;
+        let image = inner.images.for_container(&request.config.image)?;
+        warnings.extend(check_platform(&request.config.image, &image, platform)?);
+        warnings.extend(check_image(&image));
+        merge::with_image(&mut request.config, image.config.as_ref())?;
+        validate::config(&request.config)?;
+        defaults::fill(&mut request.host_config, &inner.settings);
+
+        let id = ContainerId::from_random(random()?);
+        let mut undo = Undo::new();
+        let name = inner.claim_name(name, &id)?;
+        let claimed = name.clone();
+        undo.push(move || inner.table.unclaim(&claimed));
+        let record = inner.record(id, name, request, mounts, &image);
+        log_settings(&record, &inner.settings)?;
+        inner.make(&record, &image, &mut undo)?;
+        undo.disarm();
+        let container = Container::new(record, State::created());
+        inner.table.insert(container.clone());
+        inner.publish(&container, "create", &[]);
+        Ok(ContainerCreated {
+            id: container.id().to_string(),
+            warnings,
+        })
+    }
+}
+
+impl Inner {
+    /// Checks what can be checked without the image, and takes out what this
+    /// host does not have.
+    fn check(&self, request: &mut ContainerCreate) -> Result<Vec<String>> {
+        if request.config.image.is_empty() {
+            return Err(Error::Invalid("no image specified".to_owned()));
+        }
+        validate::config(&request.config)?;
+        let warnings = validate::host_config(&mut request.host_config, &self.settings.host)?;
+        spec::check(&request.host_config)?;
+        options::refuse_unsupported(request)?;
+        Ok(warnings)
+    }
+
+    /// Claims the wished name, or a made-up one.
+    fn claim_name(&self, wished: Option<&str>, id: &ContainerId) -> Result<String> {
+        if let Some(name) = wished {
+            self.table.claim(name, id)?;
+            return Ok(name.to_owned());
+        }
+        for attempt in 0..ATTEMPTS {
+            let name = names::generate(random()?, attempt);
+            if self.table.claim(&name, id).is_ok() {
+                return Ok(name);
+            }
+        }
+        self.table.claim(id.short(), id)?;
+        Ok(id.short().to_owned())
+    }
+
+    fn record(
+        &self,
+        id: ContainerId,
+        name: String,
+        request: ContainerCreate,
+        mounts: Vec<gantry_api::MountPoint>,
+        image: &UsedImage,
+    ) -> Record {
+        let (mut config, host_config) = (request.config, request.host_config);
+        let (path, args) = merge::command_line(&config);
+        let network = match NetworkMode::parse(&host_config.network_mode) {
+            _ if config.network_disabled => "none".to_owned(),
+            Ok(mode) => mode.name().to_owned(),
+            // Found out at start, as in Docker.
+            Err(_) => host_config.network_mode.clone(),
+        };
+        if config.hostname.is_empty() {
+            config.hostname = match network == "host" || host_config.uts_mode == "host" {
+                true => host_name(),
+                false => id.short().to_owned(),
+            };
+        }
+        config.volumes = None;
+        let endpoints = request.networking_config.endpoints_config;
+        let endpoint = endpoints
+            .into_iter()
+            .flatten()
+            .find_map(|(_, endpoint)| endpoint);
+        Record {
+            created: now_nano(),
+            image_id: image.id.to_string(),
+            os: image.platform.os.clone(),
+            driver: self.driver_name(),
+            endpoint: endpoint.unwrap_or_else(EndpointSettings::default),
+            id,
+            name,
+            path,
+            args,
+            config,
+            host_config,
+            network,
+            mounts,
+        }
+    }
+
+    /// Makes the container's file system and directory, then its row.
+    fn make<'a>(&'a self, record: &Record, image: &UsedImage, undo: &mut Undo<'a>) -> Result<()> {
+        let id = record.id.clone();
+        self.snapshots.create(id.as_str(), image.top.as_deref())?;
+        undo.push(move || {
+            if let Err(error) = self.snapshots.remove(id.as_str()) {
+                tracing::warn!(%id, %error, "cannot remove the file system of a failed creation");
+            }
+        });
+        let dir = record.dir(&self.settings.data_root);
+        make_dir(&dir)?;
+        undo.push({
+            let dir = dir.clone();
+            move || super::remove::remove_dir(&dir)
+        });
+        let json =
+            |error: serde_json::Error| Error::Corrupt(format!("a container's record: {error}"));
+        let row = ContainerRow {
+            id: record.id.to_string(),
+            name: record.name.clone(),
+            image_id: Some(record.image_id.clone()),
+            created_at: record.created,
+            record: serde_json::to_string(record).map_err(json)?,
+            state: serde_json::to_string(&State::created()).map_err(json)?,
+        };
+        self.database.write(|tx| {
+            // Between the look at the image and now it may have been removed.
+            if gantry_metadata::images::get(tx, image.id)?.is_none() {
+                return Err(Error::NotFound(format!(
+                    "No such image: {}",
+                    record.config.image
+                )));
+            }
+            gantry_metadata::containers::insert(tx, &row).map_err(Error::from)
+        })
+    }
+}
+
+fn check_platform(
+    name: &str,
+    image: &UsedImage,
+    wanted: Option<&Platform>,
+) -> Result<Option<String>> {
+    let (have, host) = (&image.platform, Platform::host());
+    match wanted {
+        Some(wanted) if !have.matches(wanted) => Err(Error::NotFound(format!(
+            "image with reference {name} was found but its platform ({have}) does not match the \
+             specified platform ({wanted})"
+        ))),
+        None if !have.matches(&host) => Ok(Some(format!(
+            "The requested image's platform ({have}) does not match the detected host platform \
+             ({host}) and no specific platform was requested"
+        ))),
+        _ => Ok(None),
+    }
+}
+
+/// What the image declares and this engine does not do yet.
+fn check_image(image: &UsedImage) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let Some(config) = &image.config else {
+        return warnings;
+    };
+    if config
+        .volumes
+        .as_ref()
+        .is_some_and(|volumes| !volumes.is_empty())
+    {
+        let volumes = config.volumes.iter().flatten();
+        let paths: Vec<&str> = volumes.map(|(path, _)| path.as_str()).collect();
+        warnings.push(format!(
+            "The image declares volumes ({}), which are not supported yet: their data stays in \
+             the container's writable layer and is removed with it.",
+            paths.join(", ")
+        ));
+    }
+    if config
+        .healthcheck
+        .as_ref()
+        .is_some_and(|check| !check.is_null())
+    {
+        warnings.push(
+            "The image declares a health check, which is not supported yet: it is not run."
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Corrupt(format!("the kernel gives no random numbers: {error}")))?;
+    Ok(bytes)
+}
+
+/// The host's own name.
+fn host_name() -> String {
+    let uname = rustix::system::uname();
+    uname.nodename().to_string_lossy().into_owned()
+}
+
+/// Makes a container's directory, for root alone.
+fn make_dir(dir: &std::path::Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .mode(0o710)
+        .recursive(true)
+        .create(dir)
+        .map_err(|error| Error::io("create", dir, error))
+}

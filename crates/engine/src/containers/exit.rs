@@ -1,0 +1,169 @@
+//! What happens by itself: a container ends, runs out of memory, or a client
+//! detaches. The shims' events come in here, from one thread that must not
+//! wait; two threads of our own work them off:
+//!
+//! ```text
+//! shims' reactor ──► settler (state, network, waiters) ──► sweeper (AutoRemove)
+//! ```
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+
+use gantry_logs::Timestamp;
+use gantry_shim::protocol::{Event, ExitRecord};
+use gantry_types::ContainerId;
+
+use super::Inner;
+use super::container::Container;
+use super::state::Phase;
+use crate::clock::now_nano;
+use crate::error::{Error, Result};
+
+/// Where events come in. Closing it ends the threads.
+pub(crate) struct Exits {
+    settler: Mutex<Option<Sender<(ContainerId, Event)>>>,
+    sweeper: Mutex<Option<Sender<Arc<Container>>>>,
+}
+
+/// The receiving ends, until the threads are started.
+pub(crate) struct Queues {
+    events: Receiver<(ContainerId, Event)>,
+    ended: Receiver<Arc<Container>>,
+}
+
+impl Exits {
+    pub(crate) fn new() -> (Arc<Self>, Queues) {
+        let (settler, events) = channel();
+        let (sweeper, ended) = channel();
+        let exits = Self {
+            settler: Mutex::new(Some(settler)),
+            sweeper: Mutex::new(Some(sweeper)),
+        };
+        (Arc::new(exits), Queues { events, ended })
+    }
+
+    /// Takes an event; never waits.
+    pub(crate) fn tell(&self, id: &ContainerId, event: Event) {
+        let settler = self.settler.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(settler) = settler.as_ref() {
+            // After shutdown the next engine learns of it.
+            let _ = settler.send((id.clone(), event));
+        }
+    }
+
+    fn sweep(&self, container: Arc<Container>) {
+        let sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sweeper) = sweeper.as_ref() {
+            let _ = sweeper.send(container);
+        }
+    }
+
+    /// Takes no more events; those that were taken are worked off.
+    pub(crate) fn close(&self) {
+        *self.settler.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.sweeper.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Starts the two threads.
+///
+/// # Errors
+/// `Io` when the system gives no threads.
+pub(super) fn start_threads(inner: &Arc<Inner>, queues: Queues) -> Result<()> {
+    let Queues { events, ended } = queues;
+    let engine = Arc::downgrade(inner);
+    spawn("settler", move || settle_all(&engine, &events))?;
+    let engine = Arc::downgrade(inner);
+    spawn("sweeper", move || {
+        for container in ended {
+            let Some(inner) = engine.upgrade() else {
+                return;
+            };
+            inner.remove_ended(&container);
+        }
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name(format!("engine-{name}"))
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| Error::io("start thread", name, error))
+}
+
+fn settle_all(engine: &Weak<Inner>, events: &Receiver<(ContainerId, Event)>) {
+    for (id, event) in events {
+        let Some(inner) = engine.upgrade() else {
+            return;
+        };
+        let Some(container) = inner.table.get(&id) else {
+            continue;
+        };
+        match event {
+            Event::Exit(record) => inner.settle_exit(&container, &record),
+            Event::OutOfMemory => inner.publish(&container, "oom", &[]),
+            Event::Detached { .. } => inner.publish(&container, "detach", &[]),
+            Event::Overrun { .. } => {
+                tracing::warn!(%id, "a client read too slowly and was detached");
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Settles the end of a container's process.
+    pub(super) fn settle_exit(&self, container: &Arc<Container>, record: &ExitRecord) {
+        container.wait_started();
+        let id = container.id();
+        let mut state = container.state();
+        if state.phase != Phase::Running {
+            return;
+        }
+        state.phase = Phase::Exited;
+        state.pid = 0;
+        state.exit_code = record.exit_code;
+        state.oom_killed = record.oom_killed;
+        state.finished_at = finished_at(record);
+        if let Err(error) = self.persist(container, &state) {
+            // The shim's own record is still there for the next engine.
+            tracing::error!(%id, %error, "cannot record the end of a container");
+        }
+        // Before the end is seen: a new start must not meet the old run's things.
+        self.network.release(id);
+        let link = container.link().ok();
+        container.set_link(None);
+        if let Some(link) = link
+            && let Err(error) = link.delete()
+        {
+            tracing::warn!(%id, %error, "cannot remove a container's run directory yet");
+        }
+        let ran = state.finished_at.saturating_sub(state.started_at).max(0);
+        let attributes = [
+            ("execDuration", (ran / 1_000_000_000).to_string()),
+            ("exitCode", record.exit_code.to_string()),
+        ];
+        // Asked before the end is seen, since a restart holds it only until its start.
+        let removed = container.removed_by_exit();
+        container.update(|current| *current = state);
+        container.finish_followers();
+        self.publish(container, "die", &attributes);
+        if removed {
+            self.exits.sweep(Arc::clone(container));
+        }
+    }
+}
+
+/// When the process ended, in nanoseconds since the epoch.
+pub(super) fn finished_at(record: &ExitRecord) -> i64 {
+    nanos(&record.finished_at).unwrap_or_else(now_nano)
+}
+
+/// An RFC 3339 time in nanoseconds since the epoch.
+pub(super) fn nanos(text: &str) -> Option<i64> {
+    let time = Timestamp::parse_rfc3339(text).ok()?;
+    time.seconds
+        .checked_mul(1_000_000_000)?
+        .checked_add(i64::from(time.nanoseconds))
+}

@@ -1,0 +1,110 @@
+//! Everything about one container.
+
+use std::collections::BTreeMap;
+
+use gantry_api::{ContainerInspect, ContainerState, GraphDriver, ZERO_TIME, rfc3339_nano};
+use gantry_types::Mount;
+
+use super::container::Container;
+use super::state::{Phase, State};
+use super::{Containers, Inner, networks};
+use crate::error::Result;
+
+impl Containers {
+    /// Looks at a container; with its sizes on disk when asked for.
+    ///
+    /// # Errors
+    /// `NoSuchContainer`, `AmbiguousPrefix`.
+    pub fn inspect(&self, idref: &str, size: bool) -> Result<ContainerInspect> {
+        let inner = &self.inner;
+        let container = inner.find(idref)?;
+        let (record, state) = (&container.record, container.state());
+        let dir = record.dir(&inner.settings.data_root);
+        let file = |name: &str| match state.has_files {
+            true => dir.join(name).display().to_string(),
+            false => String::new(),
+        };
+        let sizes = size.then(|| inner.sizes(&container));
+        Ok(ContainerInspect {
+            id: record.id.to_string(),
+            created: rfc3339_nano(record.created),
+            path: record.path.clone(),
+            args: record.args.clone(),
+            state: shown(&state),
+            image: record.image_id.clone(),
+            resolv_conf_path: file("resolv.conf"),
+            hostname_path: file("hostname"),
+            hosts_path: file("hosts"),
+            log_path: inner.log_path(&container, &state),
+            name: format!("/{}", record.name),
+            restart_count: 0,
+            driver: record.driver.clone(),
+            platform: record.os.clone(),
+            host_config: record.host_config.clone(),
+            graph_driver: inner.graph_driver(&container),
+            size_rw: sizes.map(|(written, _)| written),
+            size_root_fs: sizes.map(|(_, all)| all),
+            mounts: record.mounts.clone(),
+            config: record.config.clone(),
+            network_settings: networks::settings(record, &state, &inner.bridge_name()),
+            ..ContainerInspect::default()
+        })
+    }
+}
+
+impl Inner {
+    fn log_path(&self, container: &Container, state: &State) -> String {
+        let json = container.record.host_config.log_config.kind == "json-file";
+        if !json || !state.has_files {
+            return String::new();
+        }
+        let dir = container.record.dir(&self.settings.data_root);
+        let name = format!("{}-json.log", container.id());
+        dir.join(name).display().to_string()
+    }
+
+    fn graph_driver(&self, container: &Container) -> GraphDriver {
+        let id = container.id().as_str();
+        let mut data = BTreeMap::from([("ID".to_owned(), id.to_owned())]);
+        match self.snapshots.mounts(id) {
+            Ok(Mount::Overlay { lower, upper }) => {
+                let text = |path: &std::path::Path| path.display().to_string();
+                let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
+                data.insert("LowerDir".to_owned(), lower.join(":"));
+                if let Some((upper, work)) = upper {
+                    let merged = upper.with_file_name("merged");
+                    data.insert("MergedDir".to_owned(), text(&merged));
+                    data.insert("UpperDir".to_owned(), text(&upper));
+                    data.insert("WorkDir".to_owned(), text(&work));
+                }
+            }
+            Ok(Mount::Bind { source, .. }) => {
+                data.insert("Dir".to_owned(), source.display().to_string());
+            }
+            Err(error) => tracing::warn!(%id, %error, "a container has no file system"),
+        }
+        GraphDriver {
+            data: Some(data),
+            name: container.record.driver.clone(),
+        }
+    }
+}
+
+fn shown(state: &State) -> ContainerState {
+    let time = |nanos: i64| match nanos {
+        0 => ZERO_TIME.to_owned(),
+        nanos => rfc3339_nano(nanos),
+    };
+    ContainerState {
+        status: state.word().to_owned(),
+        running: state.running(),
+        oom_killed: state.oom_killed,
+        dead: state.phase == Phase::Dead,
+        pid: i64::from(state.pid),
+        exit_code: i64::from(state.exit_code),
+        error: state.error.clone(),
+        started_at: time(state.started_at),
+        finished_at: time(state.finished_at),
+        ..ContainerState::default()
+    }
+}

@@ -1,0 +1,68 @@
+//! Sending a signal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::container::Container;
+use super::state::Phase;
+use super::{Containers, Inner, signals};
+use crate::error::{Error, Result};
+
+/// How long a killed process may take to be gone before `kill` fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Containers {
+    /// Sends a signal, `KILL` when none is named; then it also waits for the end.
+    ///
+    /// # Errors
+    /// `NoSuchContainer`; `Invalid` for an unknown signal; `NotRunning`.
+    pub fn kill(&self, idref: &str, signal: Option<&str>) -> Result<()> {
+        self.inner
+            .find(idref)
+            .and_then(|container| self.inner.kill(&container, signal))
+            .map_err(|error| error.of_verb("cannot kill container:", idref))
+    }
+}
+
+impl Inner {
+    fn kill(&self, container: &Arc<Container>, signal: Option<&str>) -> Result<()> {
+        let signal = match signal.filter(|signal| !signal.is_empty()) {
+            None => libc::SIGKILL,
+            Some(text) => signals::parse(text)?,
+        };
+        container.wait_started();
+        if container.state().phase != Phase::Running {
+            return Err(Error::NotRunning(container.id().to_string()));
+        }
+        match signal {
+            libc::SIGKILL => self.kill_and_wait(container),
+            other => self.signal(container, other),
+        }
+    }
+
+    /// Sends `signal` and tells of it. A process that ended meanwhile is no failure.
+    pub(super) fn signal(&self, container: &Container, signal: i32) -> Result<()> {
+        container.link()?.signal(signal, false)?;
+        self.publish(container, "kill", &[("signal", signal.to_string())]);
+        Ok(())
+    }
+
+    /// Kills the container and waits until it is gone. One that ended by itself
+    /// meanwhile is gone as well.
+    pub(super) fn kill_and_wait(&self, container: &Container) -> Result<()> {
+        match self.signal(container, libc::SIGKILL) {
+            Ok(()) | Err(Error::NotRunning(_)) => {}
+            // The shim may have ended between the look and the signal.
+            Err(_) if container.wait_stopped(Some(Duration::from_secs(2))) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        if container.wait_stopped(Some(PATIENCE)) {
+            Ok(())
+        } else {
+            Err(Error::Conflict(format!(
+                "tried to kill container, but did not receive an exit event: {}",
+                container.id()
+            )))
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The list of containers, newest first.
+
+use std::sync::Arc;
+
+use gantry_api::{ContainerSummary, Filters, Port, SummaryHostConfig, SummaryNetworkSettings};
+
+use super::container::Container;
+use super::filters::ListFilter;
+use super::state::State;
+use super::{Containers, Inner, networks};
+use crate::clock::now_nano;
+use crate::error::Result;
+
+/// Which containers to list, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    /// Those that do not run as well.
+    pub all: bool,
+    /// At most as many; implies `all`. Zero and less are no limit.
+    pub limit: Option<i64>,
+    /// With their sizes on disk.
+    pub size: bool,
+    /// What they must match.
+    pub filters: Filters,
+}
+
+impl Containers {
+    /// Lists containers.
+    ///
+    /// # Errors
+    /// `Invalid` for wrong filters, `NoSuchContainer` for what they name.
+    pub fn list(&self, query: &ListQuery) -> Result<Vec<ContainerSummary>> {
+        let inner = &self.inner;
+        let filter = ListFilter::new(&query.filters, &inner.table, &inner.images)?;
+        let limit = query.limit.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|&limit| limit > 0);
+        let all = query.all || limit.is_some() || filter.wants_stopped();
+        let mut containers: Vec<(Arc<Container>, State)> = inner
+            .table
+            .all()
+            .into_iter()
+            .map(|container| {
+                let state = container.state();
+                (container, state)
+            })
+            .filter(|(container, state)| {
+                (all || state.running()) && filter.matches(container, state)
+            })
+            .collect();
+        containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.record.created));
+        containers.truncate(limit.unwrap_or(usize::MAX));
+        let now = now_nano();
+        Ok(containers
+            .iter()
+            .map(|(container, state)| inner.summary(container, state, query.size, now))
+            .collect())
+    }
+}
+
+impl Inner {
+    fn summary(
+        &self,
+        container: &Container,
+        state: &State,
+        size: bool,
+        now: i64,
+    ) -> ContainerSummary {
+        let record = &container.record;
+        let mut command = record.path.clone();
+        for argument in &record.args {
+            command.push(' ');
+            command.push_str(argument);
+        }
+        let (size_rw, size_root_fs) = match size {
+            true => self.sizes(container),
+            false => (0, 0),
+        };
+        ContainerSummary {
+            id: record.id.to_string(),
+            names: vec![format!("/{}", record.name)],
+            image: self.images.shown_as(&record.config.image, &record.image_id),
+            image_id: record.image_id.clone(),
+            command,
+            created: record.created / 1_000_000_000,
+            ports: match state.running() {
+                true => ports(container),
+                false => Vec::new(),
+            },
+            size_rw,
+            size_root_fs,
+            labels: Some(record.config.labels.clone().unwrap_or_default()),
+            state: state.word().to_owned(),
+            status: state.sentence(now),
+            host_config: SummaryHostConfig {
+                network_mode: record.host_config.network_mode.clone(),
+                annotations: record.host_config.annotations.clone(),
+            },
+            network_settings: SummaryNetworkSettings {
+                networks: networks::by_name(record, state),
+            },
+            mounts: record.mounts.clone(),
+        }
+    }
+
+    /// Bytes that the container wrote, and bytes of all its files.
+    pub(super) fn sizes(&self, container: &Container) -> (i64, i64) {
+        let usage = self.snapshots.usage(container.id().as_str());
+        let written = usage.map_or(0, |usage| i64::try_from(usage.bytes).unwrap_or(i64::MAX));
+        let image = self.images.size(&container.record.image_id);
+        (written, written.saturating_add(image))
+    }
+}
+
+fn ports(container: &Container) -> Vec<Port> {
+    let exposed = container.record.config.exposed_ports.iter().flatten();
+    exposed
+        .filter_map(|(port, _)| {
+            let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
+            Some(Port {
+                private_port: number.parse().ok()?,
+                kind: kind.to_owned(),
+                ..Port::default()
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,238 @@
+//! The service of containers: one file for each verb, and what they share.
+//!
+//! ```text
+//! verbs      create start stop kill restart wait list inspect logs attach
+//!            resize remove prune
+//! by itself  exit (a process ended), restore (the engine opens)
+//! shared     record + state = container, table (all of them), spec (what the
+//!            runtime is told), options (what is not supported yet), undo
+//! ```
+
+mod attach;
+mod binds;
+mod container;
+mod create;
+mod defaults;
+mod detach;
+mod exit;
+mod files;
+mod filters;
+mod inspect;
+mod kill;
+mod list;
+mod logs;
+mod merge;
+mod names;
+mod networks;
+mod options;
+mod prune;
+mod record;
+mod remove;
+mod resize;
+mod restart;
+mod restore;
+mod signals;
+mod spec;
+mod start;
+mod start_error;
+mod state;
+mod stop;
+mod table;
+mod undo;
+mod validate;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gantry_api::Ulimit;
+use gantry_metadata::Database;
+use gantry_network::Network;
+use gantry_shim::client::ShimPool;
+use gantry_snapshot::SnapshotDriver;
+
+pub use attach::{AttachQuery, AttachStream};
+pub use list::ListQuery;
+pub use logs::{LogStream, LogsQuery};
+pub use remove::RemoveOptions;
+pub(crate) use signals::SignalError;
+pub use wait::WaitHandle;
+
+use crate::error::{Error, Result};
+use crate::events::Events;
+use crate::images::Images;
+use container::Container;
+pub(crate) use exit::{Exits, Queues};
+use record::Record;
+use state::State;
+use table::Table;
+
+/// The service of containers. Cheap to clone.
+#[derive(Clone)]
+pub struct Containers {
+    inner: Arc<Inner>,
+}
+
+/// What the verbs work with.
+struct Inner {
+    settings: Settings,
+    database: Arc<Database>,
+    snapshots: Arc<dyn SnapshotDriver>,
+    network: Arc<Network>,
+    shims: ShimPool,
+    events: Events,
+    images: Images,
+    table: Table,
+    exits: Arc<Exits>,
+}
+
+/// The daemon's options that containers care about.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) data_root: PathBuf,
+    pub(crate) exec_root: PathBuf,
+    pub(crate) cgroup_parent: String,
+    pub(crate) log_driver: String,
+    pub(crate) log_opts: BTreeMap<String, String>,
+    pub(crate) shm_size: u64,
+    pub(crate) default_ulimits: Vec<Ulimit>,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) seccomp_profile: Option<String>,
+    pub(crate) stop_timeout: i64,
+    /// The host's interface of the default network, if there is one.
+    pub(crate) bridge: String,
+    pub(crate) host: Host,
+}
+
+/// What the machine has, as far as requests are checked against it.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    pub(crate) cpus: u32,
+    pub(crate) memory_nodes: u32,
+    pub(crate) cgroup_v2: bool,
+}
+
+/// A storage driver by the name that Docker's users know.
+pub(crate) fn shown_driver(name: &str) -> &str {
+    match name {
+        "overlay" => "overlay2",
+        other => other,
+    }
+}
+
+impl Inner {
+    fn find(&self, idref: &str) -> Result<Arc<Container>> {
+        self.table.find(idref)
+    }
+
+    /// Changes the state of a container, in the database first.
+    fn settle(&self, container: &Container, change: impl FnOnce(&mut State)) -> Result<()> {
+        let mut state = container.state();
+        change(&mut state);
+        self.persist(container, &state)?;
+        container.update(|current| *current = state);
+        Ok(())
+    }
+
+    /// The storage driver's name, as Docker's users know it.
+    fn driver_name(&self) -> String {
+        shown_driver(self.snapshots.name()).to_owned()
+    }
+
+    /// The host's interface of the default network.
+    fn bridge_name(&self) -> String {
+        self.settings.bridge.clone()
+    }
+
+    /// Writes a state to the database.
+    fn persist(&self, container: &Container, state: &State) -> Result<()> {
+        let json = serde_json::to_string(state)
+            .map_err(|error| Error::Corrupt(format!("state of a container: {error}")))?;
+        let id = container.id().as_str();
+        self.database
+            .write(|tx| gantry_metadata::containers::set_state(tx, id, &json).map(drop))
+            .map_err(|error: gantry_metadata::Error| Error::Metadata(error))
+    }
+
+    /// Tells that `action` happened to a container, with more attributes than
+    /// its labels, image and name.
+    fn publish(&self, container: &Container, action: &str, more: &[(&str, String)]) {
+        let record = &container.record;
+        let mut attributes = record.config.labels.clone().unwrap_or_default();
+        attributes.insert("image".to_owned(), record.config.image.clone());
+        attributes.insert("name".to_owned(), record.name.clone());
+        for (key, value) in more {
+            attributes.insert((*key).to_owned(), value.clone());
+        }
+        self.events
+            .publish("container", action, container.id().as_str(), attributes);
+    }
+}
+
+/// What the service of containers is opened with.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) database: Arc<Database>,
+    pub(crate) snapshots: Arc<dyn SnapshotDriver>,
+    pub(crate) network: Arc<Network>,
+    pub(crate) shims: ShimPool,
+    pub(crate) events: Events,
+    pub(crate) images: Images,
+    pub(crate) exits: Arc<Exits>,
+    pub(crate) queues: Queues,
+}
+
+/// Where a container's output goes, checked.
+fn log_settings(record: &Record, settings: &Settings) -> Result<gantry_logs::Settings> {
+    let (config, host) = (&record.config, &record.host_config);
+    let driver = gantry_logs::Driver::from_name(&host.log_config.kind)?;
+    Ok(gantry_logs::Settings::from_options(
+        driver,
+        host.log_config.config.as_ref().unwrap_or(&BTreeMap::new()),
+        &record.dir(&settings.data_root),
+        record.id.as_str(),
+        config.labels.as_ref().unwrap_or(&BTreeMap::new()),
+        config.env.as_deref().unwrap_or_default(),
+    )?)
+}
+
+impl Containers {
+    /// Opens the service: brings the containers of the last engine back.
+    ///
+    /// # Errors
+    /// When their records cannot be read or settled.
+    pub(crate) fn open(parts: Parts) -> Result<Self> {
+        let inner = Arc::new(Inner {
+            settings: parts.settings,
+            database: parts.database,
+            snapshots: parts.snapshots,
+            network: parts.network,
+            shims: parts.shims,
+            events: parts.events,
+            images: parts.images,
+            table: Table::default(),
+            exits: parts.exits,
+        });
+        inner.restore()?;
+        exit::start_threads(&inner, parts.queues)?;
+        Ok(Self { inner })
+    }
+
+    /// Takes no more news from containers; they run on.
+    pub(crate) fn shutdown(&self) {
+        self.inner.exits.close();
+        self.inner.network.shutdown();
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.inner.table.all().len()
+    }
+
+    /// How many run.
+    pub fn running(&self) -> usize {
+        let all = self.inner.table.all();
+        all.iter().filter(|c| c.state().running()).count()
+    }
+}

@@ -1,0 +1,195 @@
+//! The options of Docker's that this engine does not have yet: whoever gives
+//! one is told its name, rather than getting a container that ignores it. The
+//! values that clients send when the user gave nothing are no options.
+
+use gantry_api::{ContainerCreate, EndpointSettings, HostConfig};
+
+use crate::error::{Error, Result};
+
+type Given = fn(&ContainerCreate) -> bool;
+
+/// The command line's name of an option, and whether a request uses it.
+const UNSUPPORTED: [(&str, Given); 31] = [
+    ("--publish", |c| {
+        let ports = c.host_config.port_bindings.as_ref();
+        ports.is_some_and(|ports| !ports.is_empty())
+    }),
+    ("--publish-all", |c| c.host_config.publish_all_ports),
+    ("--restart", |c| {
+        !matches!(c.host_config.restart_policy.name.as_str(), "" | "no")
+    }),
+    ("--volume-driver", |c| {
+        !matches!(c.host_config.volume_driver.as_str(), "" | "local")
+    }),
+    ("--volumes-from", |c| some(&c.host_config.volumes_from)),
+    ("--volume without a source (an anonymous volume)", |c| {
+        c.config.volumes.as_ref().is_some_and(|v| !v.is_empty())
+    }),
+    ("--link", |c| some(&c.host_config.links)),
+    ("--device", |c| some(&c.host_config.devices)),
+    ("--device-cgroup-rule", |c| {
+        some(&c.host_config.device_cgroup_rules)
+    }),
+    ("--gpus", |c| some(&c.host_config.device_requests)),
+    ("--health-cmd", |c| {
+        let check = c.config.healthcheck.as_ref().and_then(|h| h.test.as_ref());
+        check.is_some_and(|test| test.first().is_some_and(|word| word != "NONE"))
+    }),
+    ("--init", |c| c.host_config.init == Some(true)),
+    ("--storage-opt", |c| {
+        let opts = c.host_config.storage_opt.as_ref();
+        opts.is_some_and(|opts| !opts.is_empty())
+    }),
+    ("--blkio-weight", |c| c.host_config.blkio_weight != 0),
+    ("--blkio-weight-device", |c| {
+        some(&c.host_config.blkio_weight_device)
+    }),
+    ("--device-read-bps", |c| {
+        some(&c.host_config.blkio_device_read_bps)
+    }),
+    ("--device-write-bps", |c| {
+        some(&c.host_config.blkio_device_write_bps)
+    }),
+    ("--device-read-iops", |c| {
+        some(&c.host_config.blkio_device_read_iops)
+    }),
+    ("--device-write-iops", |c| {
+        some(&c.host_config.blkio_device_write_iops)
+    }),
+    ("--cpu-rt-period", |c| {
+        c.host_config.cpu_realtime_period != 0
+    }),
+    ("--cpu-rt-runtime", |c| {
+        c.host_config.cpu_realtime_runtime != 0
+    }),
+    ("--kernel-memory", |c| c.host_config.kernel_memory != 0),
+    ("--pid container:", |c| joins(&c.host_config.pid_mode)),
+    ("--ipc container:", |c| joins(&c.host_config.ipc_mode)),
+    ("--network container:", |c| {
+        joins(&c.host_config.network_mode)
+    }),
+    ("--network more than once", |c| endpoints(c).count() > 1),
+    ("--mac-address", |c| {
+        !c.config.mac_address.is_empty() || endpoints(c).any(|e| !e.mac_address.is_empty())
+    }),
+    ("--ip", |c| {
+        endpoints(c).any(|e| {
+            let ipam = e.ipam_config.as_ref();
+            ipam.is_some_and(|ipam| *ipam != gantry_api::EndpointIpam::default())
+        })
+    }),
+    ("--network-alias", |c| {
+        endpoints(c).any(|e| some(&e.aliases))
+    }),
+    ("--network driver-opt=", |c| {
+        endpoints(c).any(|e| e.driver_opts.as_ref().is_some_and(|o| !o.is_empty()))
+    }),
+    ("--link of a network", |c| {
+        endpoints(c).any(|e| some(&e.links))
+    }),
+];
+
+/// Refuses what is not supported yet.
+///
+/// # Errors
+/// `UnsupportedOption` with the name of the first such option.
+pub(crate) fn refuse_unsupported(request: &ContainerCreate) -> Result<()> {
+    if let Some((name, _)) = UNSUPPORTED.iter().find(|(_, given)| given(request)) {
+        return Err(Error::UnsupportedOption((*name).to_owned()));
+    }
+    refuse_mounts(&request.host_config)
+}
+
+fn refuse_mounts(host: &HostConfig) -> Result<()> {
+    for mount in host.mounts.iter().flatten() {
+        if !matches!(mount.kind.as_str(), "bind" | "tmpfs") {
+            let kind = if mount.kind.is_empty() {
+                "volume"
+            } else {
+                &mount.kind
+            };
+            return Err(Error::UnsupportedOption(format!("--mount type={kind}")));
+        }
+    }
+    Ok(())
+}
+
+fn some<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|list| !list.is_empty())
+}
+
+fn joins(mode: &str) -> bool {
+    mode.starts_with("container:")
+}
+
+fn endpoints(request: &ContainerCreate) -> impl Iterator<Item = &EndpointSettings> {
+    let endpoints = request.networking_config.endpoints_config.iter();
+    endpoints.flatten().filter_map(|(_, e)| e.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the stock client 28.2.2 sends for `docker run IMAGE CMD`.
+    const STOCK: &str = r#"{"Hostname":"","Domainname":"","User":"","AttachStdin":false,
+        "AttachStdout":true,"AttachStderr":true,"Tty":false,"OpenStdin":false,"StdinOnce":false,
+        "Env":null,"Cmd":["echo","hi"],"Image":"bb:1","Volumes":{},"WorkingDir":"",
+        "Entrypoint":null,"OnBuild":null,"Labels":{},"HostConfig":{"Binds":null,
+        "ContainerIDFile":"","LogConfig":{"Type":"","Config":{}},"NetworkMode":"default",
+        "PortBindings":{},"RestartPolicy":{"Name":"no","MaximumRetryCount":0},"AutoRemove":true,
+        "VolumeDriver":"","VolumesFrom":null,"ConsoleSize":[0,0],"CapAdd":null,"CapDrop":null,
+        "CgroupnsMode":"","Dns":[],"DnsOptions":[],"DnsSearch":[],"ExtraHosts":null,
+        "GroupAdd":null,"IpcMode":"","Cgroup":"","Links":null,"OomScoreAdj":0,"PidMode":"",
+        "Privileged":false,"PublishAllPorts":false,"ReadonlyRootfs":false,"SecurityOpt":null,
+        "UTSMode":"","UsernsMode":"","ShmSize":0,"Isolation":"","CpuShares":0,"Memory":0,
+        "NanoCpus":0,"CgroupParent":"","BlkioWeight":0,"BlkioWeightDevice":[],
+        "BlkioDeviceReadBps":[],"BlkioDeviceWriteBps":[],"BlkioDeviceReadIOps":[],
+        "BlkioDeviceWriteIOps":[],"CpuPeriod":0,"CpuQuota":0,"CpuRealtimePeriod":0,
+        "CpuRealtimeRuntime":0,"CpusetCpus":"","CpusetMems":"","Devices":[],
+        "DeviceCgroupRules":null,"DeviceRequests":null,"MemoryReservation":0,"MemorySwap":0,
+        "MemorySwappiness":-1,"OomKillDisable":false,"PidsLimit":0,"Ulimits":[],"CpuCount":0,
+        "CpuPercent":0,"IOMaximumIOps":0,"IOMaximumBandwidth":0,"MaskedPaths":null,
+        "ReadonlyPaths":null},"NetworkingConfig":{"EndpointsConfig":{"default":{
+        "IPAMConfig":null,"Links":null,"Aliases":null,"MacAddress":"","DriverOpts":null,
+        "GwPriority":0,"NetworkID":"","EndpointID":"","Gateway":"","IPAddress":"",
+        "IPPrefixLen":0,"IPv6Gateway":"","GlobalIPv6Address":"","GlobalIPv6PrefixLen":0,
+        "DNSNames":null}}}}"#;
+
+    fn stock() -> ContainerCreate {
+        serde_json::from_str(STOCK).unwrap()
+    }
+
+    #[test]
+    fn the_stock_clients_defaults_are_no_options() {
+        refuse_unsupported(&stock()).unwrap();
+        refuse_unsupported(&ContainerCreate::default()).unwrap();
+    }
+
+    #[test]
+    fn options_are_refused_by_name() {
+        for (host, name) in [
+            (
+                r#"{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}"#,
+                "--publish",
+            ),
+            (r#"{"RestartPolicy":{"Name":"always"}}"#, "--restart"),
+            (r#"{"Init":true}"#, "--init"),
+            (r#"{"Devices":[{"PathOnHost":"/dev/kvm"}]}"#, "--device"),
+            (r#"{"IpcMode":"container:x"}"#, "--ipc container:"),
+            (
+                r#"{"Mounts":[{"Type":"volume","Target":"/v"}]}"#,
+                "--mount type=volume",
+            ),
+        ] {
+            let mut request = stock();
+            request.host_config = serde_json::from_str(host).unwrap();
+            let error = refuse_unsupported(&request).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("option {name} is not supported yet")
+            );
+            assert_eq!(error.kind(), gantry_types::ErrorKind::Unsupported);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The durable half of a container that never changes: what it was created
+//! with, every default filled in.
+
+use std::path::{Path, PathBuf};
+
+use gantry_api::{Config, EndpointSettings, HostConfig, MountPoint};
+use gantry_types::ContainerId;
+use serde::{Deserialize, Serialize};
+
+/// What a container was created with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: ContainerId,
+    /// Without a slash.
+    pub(crate) name: String,
+    /// Nanoseconds since the epoch.
+    pub(crate) created: i64,
+    /// `sha256:…`; empty when it was made without an image.
+    pub(crate) image_id: String,
+    /// The operating system of the image.
+    pub(crate) os: String,
+    /// The storage driver that holds its file system.
+    pub(crate) driver: String,
+    /// The program and its arguments.
+    pub(crate) path: String,
+    pub(crate) args: Vec<String>,
+    /// The client's wishes over the image's.
+    pub(crate) config: Config,
+    pub(crate) host_config: HostConfig,
+    /// The network of the container, and what the client wished of it.
+    pub(crate) network: String,
+    pub(crate) endpoint: EndpointSettings,
+    /// Bind mounts.
+    pub(crate) mounts: Vec<MountPoint>,
+}
+
+impl Record {
+    /// The container's directory below a data root.
+    pub(crate) fn dir(&self, data_root: &Path) -> PathBuf {
+        data_root.join("containers").join(self.id.as_str())
+    }
+}

@@ -1,0 +1,118 @@
+//! Removing: the record goes first, in one transaction; its bytes are garbage
+//! from then on, which this call collects, and the next start of the engine if
+//! this one does not get to it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::container::Container;
+use super::state::Phase;
+use super::{Containers, Inner};
+use crate::error::{Error, Result};
+
+/// How a container is to be removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveOptions {
+    /// Kill it first when it runs.
+    pub force: bool,
+    /// Remove its anonymous volumes with it (it has none yet).
+    pub volumes: bool,
+    /// Remove a legacy link instead.
+    pub link: bool,
+}
+
+impl Containers {
+    /// Removes a container.
+    ///
+    /// # Errors
+    /// `NoSuchContainer`; `Conflict` when it runs and is not forced, or somebody
+    /// else is removing it.
+    pub fn remove(&self, idref: &str, options: RemoveOptions) -> Result<()> {
+        if options.link {
+            return Err(Error::UnsupportedOption("--link".to_owned()));
+        }
+        let container = self.inner.find(idref)?;
+        // It is this call that removes it, not its end.
+        let _kept = options.force.then(|| container.keep_after_exit());
+        while let Err(phase) = container.mark_removing() {
+            match phase {
+                Phase::Running if options.force => self.inner.kill_and_wait(&container)?,
+                Phase::Running => {
+                    return Err(Error::Conflict(format!(
+                        "cannot remove container \"{}\": container is running: stop the \
+                         container before removing or force remove",
+                        container.record.name
+                    )));
+                }
+                _ => {
+                    return Err(Error::Conflict(format!(
+                        "removal of container {} is already in progress",
+                        container.record.name
+                    )));
+                }
+            }
+        }
+        self.inner.take_away(&container)
+    }
+}
+
+impl Inner {
+    /// Removes a container that has come to its end, if nobody else does.
+    pub(super) fn remove_ended(&self, container: &Arc<Container>) {
+        if container.mark_removing().is_err() {
+            return;
+        }
+        if let Err(error) = self.take_away(container) {
+            tracing::error!(id = %container.id(), %error, "cannot remove an ended container");
+        }
+    }
+
+    /// Removes a container that is marked for it.
+    pub(super) fn take_away(&self, container: &Container) -> Result<()> {
+        let id = container.id().as_str();
+        let deleted = self
+            .database
+            .write(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
+        if let Err(error) = deleted {
+            let error: gantry_metadata::Error = error;
+            container.update(|state| state.phase = Phase::Dead);
+            container.tell_removed(Some(error.to_string()));
+            return Err(error.into());
+        }
+        self.table.remove(container);
+        self.collect(container);
+        container.tell_removed(None);
+        self.publish(container, "destroy", &[]);
+        Ok(())
+    }
+
+    /// Removes what belonged to a container whose record is gone. What fails is
+    /// left to the next start.
+    fn collect(&self, container: &Container) {
+        let id = container.id();
+        container.take_pending();
+        self.network.release(id);
+        if let Err(error) = self.snapshots.remove(id.as_str())
+            && error.kind() != gantry_types::ErrorKind::NotFound
+        {
+            tracing::warn!(%id, %error, "cannot remove a container's file system yet");
+        }
+        for dir in [
+            container.record.dir(&self.settings.data_root),
+            self.settings.exec_root.join(id.as_str()),
+        ] {
+            remove_dir(&dir);
+        }
+    }
+}
+
+/// Removes a directory, if it is there.
+pub(super) fn remove_dir(dir: &Path) {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(dir = %dir.display(), %error, "cannot remove a directory yet");
+        }
+        _ => {}
+    }
+}

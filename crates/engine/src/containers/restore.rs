@@ -1,0 +1,222 @@
+//! Opening: the containers of the last engine, and what became of them.
+//!
+//! Whatever moment the last engine ended at, afterwards: every record is in
+//! memory; what runs is connected again; what ended meanwhile is settled; what
+//! was half-started has either become a running container or is taken back; and
+//! everything on disk, in cgroups or in the network that no record claims is gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use gantry_metadata::containers::ContainerRow;
+use gantry_network::Attachment;
+use gantry_shim::client::{self as shims, Found, ShimConnection};
+use gantry_shim::protocol::{ExitRecord, Status};
+use gantry_types::ContainerId;
+
+use super::Inner;
+use super::container::Container;
+use super::exit;
+use super::record::Record;
+use super::state::{Phase, State};
+use crate::clock::now_nano;
+use crate::error::Result;
+
+/// What Docker says of containers whose end nobody saw.
+const UNSEEN: i32 = 255;
+
+impl Inner {
+    /// Brings everything back. Called once, before anything else.
+    pub(super) fn restore(self: &Arc<Self>) -> Result<()> {
+        let rows = self.database.read(gantry_metadata::containers::list)?;
+        for row in &rows {
+            match read(row) {
+                Some((record, state)) => self.adopt(record, state)?,
+                None => tracing::error!(id = row.id, "a container's record cannot be read"),
+            }
+        }
+        let claimed: HashSet<String> = rows.into_iter().map(|row| row.id).collect();
+        self.sweep_leftovers(&claimed)?;
+        let mut live = Vec::new();
+        for container in self.table.all() {
+            self.reconnect(&container, &mut live)?;
+        }
+        self.network.reconcile(&live)?;
+        for container in self.table.all() {
+            self.resume(&container);
+        }
+        Ok(())
+    }
+
+    /// Takes a record back into the table.
+    fn adopt(&self, record: Record, state: State) -> Result<()> {
+        self.table.claim(&record.name, &record.id)?;
+        self.table.insert(Container::new(record, state));
+        Ok(())
+    }
+
+    /// Removes what no record claims: run directories (with what still runs in
+    /// them), container directories and file systems.
+    fn sweep_leftovers(&self, claimed: &HashSet<String>) -> Result<()> {
+        for id in shims::scan(&self.settings.exec_root)? {
+            if !claimed.contains(id.as_str()) {
+                self.end_unclaimed(&id);
+            }
+        }
+        let containers = self.settings.data_root.join("containers");
+        for entry in std::fs::read_dir(&containers)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let name = entry.file_name();
+            if name.to_str().is_none_or(|name| !claimed.contains(name)) {
+                super::remove::remove_dir(&entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    fn end_unclaimed(&self, id: &ContainerId) {
+        let ended = match self.shims.reconnect(id) {
+            Ok(Found::Running(link, _)) => link
+                .signal(libc::SIGKILL, true)
+                .and_then(|()| link.delete()),
+            _ => shims::remove_directory(&self.settings.exec_root, id),
+        };
+        if let Err(error) = ended {
+            tracing::warn!(%id, %error, "cannot remove a container that nobody knows");
+        }
+    }
+
+    /// Finds out what became of a container.
+    fn reconnect(
+        &self,
+        container: &Arc<Container>,
+        live: &mut Vec<(ContainerId, Attachment)>,
+    ) -> Result<()> {
+        let id = container.id();
+        let found = match self.shims.reconnect(id) {
+            Ok(found) => Some(found),
+            Err(shims::Error::Gone(_)) => None,
+            Err(error) => {
+                tracing::error!(%id, %error, "cannot find out what became of a container");
+                None
+            }
+        };
+        let phase = container.state().phase;
+        match (phase, found) {
+            (Phase::Running | Phase::Starting, Some(Found::Running(link, status))) => {
+                self.reattach(container, link, &status, live)
+            }
+            (Phase::Running | Phase::Starting, Some(Found::Exited(record))) => {
+                self.settle_unwatched(container, phase, Some(&record))
+            }
+            (Phase::Running | Phase::Starting, None) => {
+                self.settle_unwatched(container, phase, None)
+            }
+            // Recorded as ended: the last engine did not get to its directory.
+            (_, Some(Found::Running(..))) => {
+                self.end_unclaimed(id);
+                Ok(())
+            }
+            (_, Some(Found::Exited(_))) => {
+                if let Err(error) = shims::remove_directory(&self.settings.exec_root, id) {
+                    tracing::warn!(%id, %error, "cannot remove a run directory");
+                }
+                Ok(())
+            }
+            (Phase::Removing, None) => self.settle(container, |state| {
+                state.phase = state.resting();
+            }),
+            (_, None) => Ok(()),
+        }
+    }
+
+    fn reattach(
+        &self,
+        container: &Arc<Container>,
+        link: ShimConnection,
+        status: &Status,
+        live: &mut Vec<(ContainerId, Attachment)>,
+    ) -> Result<()> {
+        if let Some(attachment) = container.state().attachment {
+            live.push((container.id().clone(), attachment));
+        }
+        container.set_link(Some(Arc::new(link)));
+        let started_at = exit::nanos(&status.started_at);
+        self.settle(container, |state| {
+            if state.phase == Phase::Starting {
+                // Nobody was told that it runs, but it does.
+                state.error = String::new();
+                state.exit_code = 0;
+                state.started_at = started_at.unwrap_or_else(now_nano);
+            }
+            state.phase = Phase::Running;
+            state.pid = i32::try_from(status.pid).unwrap_or(0);
+        })
+    }
+
+    /// Settles a container that ended while nobody watched. A start that was
+    /// never told to have succeeded is taken back instead.
+    fn settle_unwatched(
+        &self,
+        container: &Arc<Container>,
+        phase: Phase,
+        record: Option<&ExitRecord>,
+    ) -> Result<()> {
+        self.settle(container, |state| {
+            state.pid = 0;
+            match (phase, record) {
+                (Phase::Starting, None) => state.phase = state.resting(),
+                (Phase::Starting, Some(record)) => {
+                    let finished = exit::finished_at(record);
+                    state.started_at = finished;
+                    end(state, record.exit_code, record.oom_killed, finished);
+                }
+                (_, Some(record)) => {
+                    end(
+                        state,
+                        record.exit_code,
+                        record.oom_killed,
+                        exit::finished_at(record),
+                    );
+                }
+                (_, None) => end(state, UNSEEN, false, now_nano()),
+            }
+        })?;
+        if let Err(error) = shims::remove_directory(&self.settings.exec_root, container.id()) {
+            tracing::warn!(id = %container.id(), %error, "cannot remove a run directory");
+        }
+        Ok(())
+    }
+
+    /// What was waiting for the engine: events of what runs, and the removal of
+    /// what ended and was to be removed.
+    fn resume(self: &Arc<Self>, container: &Arc<Container>) {
+        match container.link() {
+            Ok(link) => {
+                if let Err(error) = link.watch() {
+                    tracing::error!(id = %container.id(), %error, "cannot watch a container");
+                }
+            }
+            Err(_) if container.state().phase == Phase::Exited && container.removed_by_exit() => {
+                self.remove_ended(container);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn end(state: &mut State, exit_code: i32, oom_killed: bool, finished_at: i64) {
+    state.phase = Phase::Exited;
+    state.exit_code = exit_code;
+    state.oom_killed = oom_killed;
+    state.finished_at = finished_at;
+}
+
+fn read(row: &ContainerRow) -> Option<(Record, State)> {
+    let record: Record = serde_json::from_str(&row.record).ok()?;
+    let state: State = serde_json::from_str(&row.state).ok()?;
+    (record.id.as_str() == row.id && record.name == row.name).then_some((record, state))
+}

@@ -1,0 +1,112 @@
+//! `--security-opt`: what a container is confined by.
+
+use std::path::Path;
+
+use gantry_api::HostConfig;
+
+use crate::error::{Error, Result};
+
+/// Which system calls a container may make.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum SeccompChoice {
+    /// What the engine is configured to.
+    #[default]
+    Default,
+    /// All.
+    Unconfined,
+    /// Those of the built-in profile, whatever the engine is configured to.
+    Builtin,
+    /// Those of a profile in Docker's JSON.
+    Profile(String),
+}
+
+/// The parsed security options.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Security {
+    pub(crate) no_new_privileges: Option<bool>,
+    pub(crate) seccomp: SeccompChoice,
+}
+
+/// Reads the security options.
+///
+/// # Errors
+/// `Invalid` for unknown ones; `UnsupportedOption` for AppArmor profiles where
+/// the kernel has AppArmor.
+pub(crate) fn parse(host: &HostConfig) -> Result<Security> {
+    let mut security = Security::default();
+    for option in host.security_opt.iter().flatten() {
+        if option == "no-new-privileges" {
+            security.no_new_privileges = Some(true);
+            continue;
+        }
+        let invalid = |position: u8| {
+            Err(Error::Invalid(format!(
+                "invalid --security-opt {position}: \"{option}\""
+            )))
+        };
+        // `key=value` is how it is written, `key:value` how it once was.
+        let Some((key, value)) = option.split_once('=').or_else(|| option.split_once(':')) else {
+            return invalid(1);
+        };
+        match (key, value) {
+            ("no-new-privileges", "true") => security.no_new_privileges = Some(true),
+            ("no-new-privileges", "false") => security.no_new_privileges = Some(false),
+            ("seccomp", "unconfined") => security.seccomp = SeccompChoice::Unconfined,
+            ("seccomp", "builtin") => security.seccomp = SeccompChoice::Builtin,
+            ("seccomp", json) => security.seccomp = SeccompChoice::Profile(json.to_owned()),
+            // Without SELinux a label means nothing; without AppArmor, neither does a profile.
+            ("label", _) | ("apparmor", "unconfined") => {}
+            ("apparmor", _) if !has_apparmor() => {}
+            ("apparmor", profile) => {
+                return Err(Error::UnsupportedOption(format!(
+                    "--security-opt apparmor={profile}"
+                )));
+            }
+            _ => return invalid(2),
+        }
+    }
+    Ok(security)
+}
+
+fn has_apparmor() -> bool {
+    Path::new("/sys/kernel/security/apparmor").is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(option: &str) -> Result<Security> {
+        parse(&HostConfig {
+            security_opt: Some(vec![option.to_owned()]),
+            ..HostConfig::default()
+        })
+    }
+
+    #[test]
+    fn options_are_read() {
+        let nnp = |option: &str| parsed(option).unwrap().no_new_privileges;
+        assert_eq!(nnp("no-new-privileges"), Some(true));
+        assert_eq!(nnp("no-new-privileges:true"), Some(true));
+        assert_eq!(nnp("no-new-privileges=false"), Some(false));
+        assert_eq!(nnp("label=disable"), None);
+        let seccomp = |option: &str| parsed(option).unwrap().seccomp;
+        assert_eq!(seccomp("seccomp=unconfined"), SeccompChoice::Unconfined);
+        let profile = SeccompChoice::Profile("{}".to_owned());
+        assert_eq!(seccomp("seccomp={}"), profile);
+    }
+
+    #[test]
+    fn unknown_ones_are_refused_in_dockers_words() {
+        for (option, message) in [
+            ("foo", "invalid --security-opt 1: \"foo\""),
+            ("foo=bar", "invalid --security-opt 2: \"foo=bar\""),
+            (
+                "no-new-privileges:maybe",
+                "invalid --security-opt 2: \"no-new-privileges:maybe\"",
+            ),
+        ] {
+            assert_eq!(parsed(option).unwrap_err().to_string(), message);
+        }
+    }
+}

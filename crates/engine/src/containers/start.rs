@@ -1,0 +1,226 @@
+//! Starting: mark, prepare, hand over to a shim, settle; and all of it taken
+//! back when something fails.
+//!
+//! ```text
+//! mark Starting ─► sandbox ─► files ─► spec ─► shim: Start ─► settle Running
+//!       │             └── undo: release        └── nothing of it is left on failure
+//!       └── undo: back to Created or Exited, with the error
+//! ```
+//!
+//! Sandbox and files are taken from a pool and made of text; they are not worth
+//! a thread of their own.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use gantry_network::{NetworkMode, Sandbox};
+use gantry_shim::client::{Error as ShimError, ShimConnection, StartFds};
+use gantry_shim::protocol::{StartRequest, User};
+
+use super::container::Container;
+use super::spec::SpecInput;
+use super::state::{Phase, State};
+use super::undo::Undo;
+use super::{Containers, Inner, binds, files, log_settings, spec, start_error};
+use crate::clock::now_nano;
+use crate::error::{Error, Result};
+
+impl Containers {
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// `NoSuchContainer`; `NotModified` when it runs; `Conflict` when it is
+    /// being removed; `Start` when its process could not be started.
+    pub fn start(&self, idref: &str) -> Result<()> {
+        let container = self.inner.find(idref)?;
+        self.inner.start(&container)
+    }
+}
+
+impl Inner {
+    pub(super) fn start(&self, container: &Arc<Container>) -> Result<()> {
+        container.mark_starting()?;
+        match self.launch(container) {
+            Ok(()) => {
+                self.publish(container, "start", &[]);
+                // From here on its end may be told, and not before.
+                let link = container.link()?;
+                if let Err(error) = link.watch() {
+                    tracing::error!(id = %container.id(), %error, "cannot watch a container");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.settle_failure(container, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything between the mark and the running process. On failure nothing
+    /// of it is left but the mark.
+    fn launch(&self, container: &Arc<Container>) -> Result<()> {
+        let mut undo = Undo::new();
+        let sandbox = self.sandbox(container, &mut undo)?;
+        let record = &container.record;
+        binds::make_missing_sources(&record.host_config, &record.mounts)?;
+        let dir = record.dir(&self.settings.data_root);
+        files::write(record, &sandbox, &dir, self.network.host_gateway())?;
+        let request = self.request(container, &sandbox)?;
+        let mut state = container.state();
+        state.attachment = Some(sandbox.attachment.clone());
+        state.has_files = true;
+        // If the daemon dies between the start and its settling, the next one
+        // finds a live shim and knows its network from this.
+        self.persist(container, &state)?;
+        let link = self.start_in_shim(container, request, &sandbox)?;
+        self.settle_running(container, state, link, &mut undo)?;
+        undo.disarm();
+        Ok(())
+    }
+
+    fn sandbox<'a>(&'a self, container: &Arc<Container>, undo: &mut Undo<'a>) -> Result<Sandbox> {
+        let networking = |error: gantry_network::Error| Error::Start {
+            kind: error.kind(),
+            message: format!("failed to set up container networking: {error}"),
+            exit_code: 128,
+        };
+        let mode = NetworkMode::parse(&container.record.network).map_err(networking)?;
+        let sandbox = self
+            .network
+            .attach(container.id(), mode)
+            .map_err(networking)?;
+        let id = container.id().clone();
+        undo.push(move || self.network.release(&id));
+        Ok(sandbox)
+    }
+
+    /// The message to the shim.
+    fn request(&self, container: &Container, sandbox: &Sandbox) -> Result<StartRequest> {
+        let record = &container.record;
+        let (host, settings) = (&record.host_config, &self.settings);
+        let security = spec::security(host)?;
+        let dir = record.dir(&settings.data_root);
+        let parent = match host.cgroup_parent.as_str() {
+            "" => settings.cgroup_parent.clone(),
+            given => format!("/{}", given.trim_matches('/')),
+        };
+        let spec = spec::of(&SpecInput {
+            record,
+            dir: &dir,
+            own_network: sandbox.netns.is_some(),
+            cgroup: std::path::Path::new(&parent).join(record.id.as_str()),
+            default_ulimits: &settings.default_ulimits,
+            no_new_privileges: security
+                .no_new_privileges
+                .unwrap_or(settings.no_new_privileges),
+        })?;
+        Ok(StartRequest {
+            id: record.id.clone(),
+            exec_root: settings.exec_root.clone(),
+            spec,
+            user: Some(User {
+                user: record.config.user.clone(),
+                groups: host.group_add.clone().unwrap_or_default(),
+            }),
+            bundle: dir,
+            rootfs: self.snapshots.mounts(record.id.as_str())?,
+            cgroup_parent: parent,
+            log: log_settings(record, settings)?,
+            open_stdin: record.config.open_stdin,
+            stdin_once: record.config.stdin_once,
+            network_fd: sandbox.netns.is_some(),
+            attach: Vec::new(),
+        })
+    }
+
+    /// Hands over to a shim, with the clients that attached before.
+    fn start_in_shim(
+        &self,
+        container: &Container,
+        mut request: StartRequest,
+        sandbox: &Sandbox,
+    ) -> Result<ShimConnection> {
+        let host = &container.record.host_config;
+        let security = spec::security(host)?;
+        let configured = self.settings.seccomp_profile.as_deref();
+        let filter = spec::seccomp_filter(host, &security, configured)?;
+        // Dropped after the start: the shim has its own by then, and on failure
+        // the clients see the end.
+        let clients = container.take_pending();
+        request.attach = clients
+            .iter()
+            .map(|client| client.request.clone())
+            .collect();
+        let fds = StartFds {
+            network: sandbox.netns.as_ref().map(|netns| netns.as_fd()),
+            attach: clients.iter().map(|client| client.socket.as_fd()).collect(),
+        };
+        self.shims
+            .start(request, filter.as_deref(), &fds)
+            .map_err(|error| match error {
+                ShimError::Start(failure) => start_error::render(&failure),
+                other => Error::Start {
+                    kind: other.kind(),
+                    message: format!("failed to create task for container: {other}"),
+                    exit_code: 128,
+                },
+            })
+    }
+
+    fn settle_running<'a>(
+        &'a self,
+        container: &Arc<Container>,
+        mut state: State,
+        link: ShimConnection,
+        undo: &mut Undo<'a>,
+    ) -> Result<()> {
+        state.phase = Phase::Running;
+        state.pid = i32::try_from(link.pid()).unwrap_or(0);
+        state.exit_code = 0;
+        state.error = String::new();
+        state.oom_killed = false;
+        state.started_at = now_nano();
+        let link = Arc::new(link);
+        undo.push({
+            let link = Arc::clone(&link);
+            move || kill_unsettled(&link)
+        });
+        self.persist(container, &state)?;
+        container.set_link(Some(link));
+        container.update(|current| *current = state);
+        Ok(())
+    }
+
+    /// Back to where the container was, with the reason.
+    fn settle_failure(&self, container: &Arc<Container>, error: &Error) {
+        // Whoever attached before shall not wait for what never comes.
+        container.take_pending();
+        let exit_code = match error {
+            Error::Start { exit_code, .. } => *exit_code,
+            _ => 128,
+        };
+        let mut state = container.state();
+        state.phase = state.resting();
+        state.exit_code = exit_code;
+        state.error = error.to_string();
+        if let Err(failed) = self.persist(container, &state) {
+            tracing::error!(id = %container.id(), error = %failed, "cannot record a failed start");
+        }
+        container.update(|current| *current = state);
+        container.finish_followers();
+        if container.removed_by_exit() {
+            self.remove_ended(container);
+        }
+    }
+}
+
+/// Ends a container that runs but could not be recorded.
+fn kill_unsettled(link: &ShimConnection) {
+    let killed = link
+        .signal(libc::SIGKILL, true)
+        .and_then(|()| link.delete());
+    if let Err(error) = killed {
+        tracing::error!(id = %link.id(), %error, "cannot end an unrecorded container");
+    }
+}

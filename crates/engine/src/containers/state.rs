@@ -1,0 +1,173 @@
+//! What a container is doing: the phases of its life, and how `ps` words them.
+//!
+//! ```text
+//!            start              settle
+//!  Created ─────────► Starting ────────► Running ──exit──► Exited
+//!     ▲                   │                 ▲                │
+//!     └── failed, undone ─┘                 └──── start ─────┘
+//!
+//!  any of Created, Exited, Dead ──remove──► Removing ──► gone (or Dead)
+//! ```
+//!
+//! Only `Starting` and `Removing` are marks of work in progress: nobody else
+//! may start the container or remove it meanwhile.
+
+use gantry_network::Attachment;
+use serde::{Deserialize, Serialize};
+
+/// Where in its life a container is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    /// Never ran, or its last start failed before it had ever run.
+    Created,
+    /// Somebody is starting it.
+    Starting,
+    /// Its process lives.
+    Running,
+    /// Its process has ended.
+    Exited,
+    /// Somebody is removing it.
+    Removing,
+    /// A removal failed half-way: only removing it again is possible.
+    Dead,
+}
+
+/// The changing half of a container's record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// The first process, as the host numbers it; 0 when there is none.
+    pub(crate) pid: i32,
+    pub(crate) exit_code: i32,
+    /// Why the last start failed.
+    pub(crate) error: String,
+    pub(crate) oom_killed: bool,
+    /// Nanoseconds since the epoch; 0 is never.
+    pub(crate) started_at: i64,
+    /// Nanoseconds since the epoch; 0 is never.
+    pub(crate) finished_at: i64,
+    /// Whether it was started ever since it was created: then its host files exist.
+    pub(crate) has_files: bool,
+    /// Its sandbox, from before its start until after its exit.
+    pub(crate) attachment: Option<Attachment>,
+}
+
+impl State {
+    pub(crate) fn created() -> Self {
+        Self {
+            phase: Phase::Created,
+            pid: 0,
+            exit_code: 0,
+            error: String::new(),
+            oom_killed: false,
+            started_at: 0,
+            finished_at: 0,
+            has_files: false,
+            attachment: None,
+        }
+    }
+
+    pub(crate) fn running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// The phase that a container which is not running rests in.
+    pub(crate) fn resting(&self) -> Phase {
+        if self.started_at == 0 {
+            Phase::Created
+        } else {
+            Phase::Exited
+        }
+    }
+
+    /// `State.Status` of `inspect`, and the value of the `status` filter.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.phase {
+            Phase::Running => "running",
+            Phase::Removing => "removing",
+            Phase::Dead => "dead",
+            Phase::Created | Phase::Exited | Phase::Starting => match self.resting() {
+                Phase::Created => "created",
+                _ => "exited",
+            },
+        }
+    }
+
+    /// The `STATUS` column of `ps`.
+    pub(crate) fn sentence(&self, now: i64) -> String {
+        match self.phase {
+            Phase::Running => format!("Up {}", human_duration(now - self.started_at)),
+            Phase::Removing => "Removal In Progress".to_owned(),
+            Phase::Dead => "Dead".to_owned(),
+            _ if self.started_at == 0 => "Created".to_owned(),
+            _ => format!(
+                "Exited ({}) {} ago",
+                self.exit_code,
+                human_duration(now - self.finished_at)
+            ),
+        }
+    }
+}
+
+/// A duration in nanoseconds as Docker's users read it.
+fn human_duration(nanos: i64) -> String {
+    let seconds = nanos / 1_000_000_000;
+    let minutes = seconds / 60;
+    // Rounded to the nearest hour.
+    let hours = (seconds + 1800) / 3600;
+    match (seconds, minutes, hours) {
+        (..1, _, _) => "Less than a second".to_owned(),
+        (1, _, _) => "1 second".to_owned(),
+        (2..60, _, _) => format!("{seconds} seconds"),
+        (_, 1, _) => "About a minute".to_owned(),
+        (_, 2..60, _) => format!("{minutes} minutes"),
+        (_, _, 1) => "About an hour".to_owned(),
+        (_, _, ..48) => format!("{hours} hours"),
+        (_, _, ..336) => format!("{} days", hours / 24),
+        (_, _, ..1440) => format!("{} weeks", hours / 24 / 7),
+        (_, _, ..17520) => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn durations_are_worded_as_docker_words_them() {
+        for (seconds, words) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (120, "2 minutes"),
+            (3600, "About an hour"),
+            (2 * 3600, "2 hours"),
+            (48 * 3600, "2 days"),
+            (14 * 86400, "2 weeks"),
+            (61 * 86400, "2 months"),
+            (800 * 86400, "2 years"),
+        ] {
+            assert_eq!(human_duration(seconds * SECOND), words, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_failed_first_start_leaves_it_created() {
+        let mut state = State::created();
+        state.exit_code = 127;
+        assert_eq!(
+            (state.word(), state.sentence(0).as_str()),
+            ("created", "Created")
+        );
+        state.started_at = SECOND;
+        state.finished_at = 2 * SECOND;
+        state.phase = Phase::Exited;
+        assert_eq!(state.word(), "exited");
+        assert_eq!(state.sentence(5 * SECOND), "Exited (127) 3 seconds ago");
+    }
+}

@@ -1,0 +1,186 @@
+//! The engine itself: its services, opened in their order.
+
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use gantry_cgroup::{Hierarchy, Version};
+use gantry_metadata::Database;
+use gantry_network::{BridgeChoice, Network};
+use gantry_shim::client::{PoolConfig, ShimPool};
+use gantry_snapshot::SnapshotDriver;
+
+use crate::config::{EngineConfig, ShimProgram};
+use crate::containers::{Containers, Exits, Host, Parts, Settings, shown_driver};
+use crate::error::{Error, Result};
+use crate::events::Events;
+use crate::images::Images;
+use crate::system::{self, System};
+
+/// A container engine.
+pub struct Engine {
+    /// What happens.
+    pub events: Events,
+    /// Images.
+    pub images: Images,
+    /// Containers.
+    pub containers: Containers,
+    /// What the engine is and has.
+    pub system: System,
+}
+
+impl Engine {
+    /// Opens the engine on its two directories, which must be its own alone:
+    /// the database, the stores, the networks, and last the containers, which
+    /// may have been running all the time.
+    ///
+    /// # Errors
+    /// When a directory or a store cannot be opened, or the kernel lacks what
+    /// the networks need.
+    pub fn open(config: EngineConfig) -> Result<Self> {
+        make_dir(&config.data_root, 0o710)?;
+        make_dir(&config.exec_root, 0o711)?;
+        let cgroup_v2 = is_unified();
+        let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
+        let snapshots = open_snapshots(&config, &database)?;
+        let events = Events::new();
+        let images = Images::open(&config.data_root, &database, &snapshots, events.clone())?;
+        clean_snapshots(&database, &snapshots)?;
+        let network = Network::open(config.network.clone(), Arc::clone(&database))?;
+        let (exits, queues) = Exits::new();
+        let shims = open_shims(&config, &exits)?;
+        let containers = Containers::open(Parts {
+            settings: settings(&config, cgroup_v2),
+            database: Arc::clone(&database),
+            snapshots: Arc::clone(&snapshots),
+            network,
+            shims,
+            events: events.clone(),
+            images: images.clone(),
+            exits,
+            queues,
+        })?;
+        let system = System {
+            inner: Arc::new(system::Inner {
+                id: system::engine_id(&config.data_root)?,
+                data_root: config.data_root.display().to_string(),
+                storage_driver: shown_driver(snapshots.name()).to_owned(),
+                log_driver: config.log_driver,
+                labels: config.labels,
+                debug: config.debug,
+                cgroup_v2,
+                containers: containers.clone(),
+                images: images.clone(),
+                events: events.clone(),
+            }),
+        };
+        Ok(Self {
+            events,
+            images,
+            containers,
+            system,
+        })
+    }
+
+    /// Ends the streams and lets go of what is kept ready. Containers run on:
+    /// the next engine finds them.
+    pub fn shutdown(&self) {
+        self.events.shutdown();
+        self.containers.shutdown();
+    }
+}
+
+fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
+    Settings {
+        data_root: config.data_root.clone(),
+        exec_root: config.exec_root.clone(),
+        cgroup_parent: config.cgroup_parent.clone(),
+        log_driver: config.log_driver.clone(),
+        log_opts: config.log_opts.clone(),
+        shm_size: config.shm_size,
+        default_ulimits: config.default_ulimits.clone(),
+        no_new_privileges: config.no_new_privileges,
+        seccomp_profile: config.seccomp_profile.clone(),
+        stop_timeout: config.stop_timeout,
+        bridge: match &config.network.bridge {
+            BridgeChoice::Own(name) | BridgeChoice::Existing(name) => name.clone(),
+            BridgeChoice::Disabled => String::new(),
+        },
+        host: Host {
+            cpus: system::cpus(),
+            memory_nodes: system::memory_nodes(),
+            cgroup_v2,
+        },
+    }
+}
+
+/// Whether there is the unified hierarchy alone.
+fn is_unified() -> bool {
+    Hierarchy::current().is_ok_and(|hierarchy| hierarchy.version() == Version::V2)
+}
+
+fn open_shims(config: &EngineConfig, exits: &Arc<Exits>) -> Result<ShimPool> {
+    let pool = PoolConfig {
+        exec_root: config.exec_root.clone(),
+        program: shim_program(&config.shim_program)?,
+        size: config.warm_shims,
+    };
+    let exits = Arc::clone(exits);
+    Ok(ShimPool::new(pool, move |id, event| exits.tell(id, event))?)
+}
+
+/// The shim's program in memory, sealed: nothing can overwrite it.
+fn shim_program(program: &ShimProgram) -> Result<OwnedFd> {
+    let read;
+    let bytes = match program {
+        ShimProgram::Bytes(bytes) => bytes,
+        ShimProgram::Path(path) => {
+            read = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+            read.as_slice()
+        }
+    };
+    gantry_sys::sealed_memfd("gantry-shim", bytes)
+        .map_err(|error| Error::io("make", "memory file of the shim", error.into()))
+}
+
+fn make_dir(dir: &Path, mode: u32) -> Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(dir)
+        .map_err(|error| Error::io("create", dir, error))
+}
+
+fn open_snapshots(
+    config: &EngineConfig,
+    database: &Arc<Database>,
+) -> Result<Arc<dyn SnapshotDriver>> {
+    let root = config.data_root.join("snapshots");
+    let kind = gantry_snapshot::select(config.storage_driver.as_deref(), &root)?;
+    let records = Arc::new(gantry_snapshot::MetadataRecords::new(
+        Arc::clone(database),
+        kind.name(),
+    ));
+    Ok(kind.open(&root, records)?)
+}
+
+/// Removes the file systems that no image and no container claims.
+fn clean_snapshots(database: &Arc<Database>, snapshots: &Arc<dyn SnapshotDriver>) -> Result<()> {
+    let mut live: HashSet<String> = HashSet::new();
+    database.read(|view| -> Result<(), gantry_metadata::Error> {
+        for row in gantry_metadata::containers::list(view)? {
+            live.insert(row.id);
+        }
+        for row in gantry_metadata::images::list(view)? {
+            let layers = gantry_metadata::images::layers(view, row.id)?;
+            live.extend(layers.into_iter().map(|(_, chain)| chain.to_string()));
+        }
+        Ok(())
+    })?;
+    for key in snapshots.cleanup(&live)? {
+        tracing::info!(key, "removed a file system that nothing claims");
+    }
+    Ok(())
+}
