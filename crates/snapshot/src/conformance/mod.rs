@@ -29,13 +29,16 @@ use view::{Layer, View};
 /// Opens the driver under test on a directory, with the records given.
 pub type Open<'o> = &'o dyn Fn(&Path, Arc<dyn Records>) -> Result<Arc<dyn SnapshotDriver>, Error>;
 
+/// One case.
+type Case = fn(&Bench<'_>);
+
 /// Runs all cases, each in a directory of its own below `scratch`, which must
 /// be on a file system that the driver works on.
 ///
 /// # Panics
 /// When the driver does not conform, with the case in the message.
 pub fn run(scratch: &Path, open: Open<'_>) {
-    let cases: [(&str, fn(&Bench<'_>)); 14] = [
+    let cases: [(&str, Case); 14] = [
         ("a life", life::whole_life),
         ("refusals", life::refusals),
         ("parents are kept", life::parents_are_kept),
