@@ -1,1 +1,20 @@
-//! placeholder
+//! Blobs by digest.
+//!
+//! ```text
+//! content/blobs/sha256/<hex>    complete, verified, on the disk; never changes
+//! content/ingest/<random>       being written; of a dead daemon: removed at open
+//! content/ingest/<random>/      scratch directories of those who unpack archives
+//! ```
+//!
+//! Invariants: nothing is visible under its digest before all its bytes are
+//! there and hash to it. Bytes come first, the record in `metadata` after: a
+//! file without a record is garbage, unless somebody holds its [`Blob`]. What
+//! the bytes mean (layer, manifest) is not known here.
+
+mod error;
+mod ingest;
+mod store;
+
+pub use error::Error;
+pub use ingest::Ingest;
+pub use store::{Blob, Collected, ContentStore};

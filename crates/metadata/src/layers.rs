@@ -15,7 +15,7 @@ pub struct LayerRow {
     pub blob: Digest,
     /// How it is packed.
     pub media_type: String,
-    /// The layer's length when unpacked (its tar's length).
+    /// Sum of the sizes of the regular files in the layer.
     pub size: u64,
     /// The blob's length.
     pub blob_size: u64,

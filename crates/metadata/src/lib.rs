@@ -15,7 +15,7 @@
 //! ```text
 //! blobs         digest PK · size · created_at
 //!               one file of the content store
-//! layers        (diff_id, blob) PK · media_type · size (unpacked)
+//! layers        (diff_id, blob) PK · media_type · size (of its files, unpacked)
 //!               which blob holds a layer, and in what packing; blob → blobs
 //! images        id PK (digest of config) · config (the exact bytes) · manifest → blobs
 //!               · parent · top (chainID) · size · created_at · tagged_at

@@ -1,0 +1,456 @@
+//! The store: opening, publishing, reading and collecting blobs.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use gantry_metadata::{Database, blobs};
+use gantry_types::Digest;
+
+use crate::{Error, Ingest};
+
+/// The content store of one daemon. Cheap to clone; all methods block.
+#[derive(Clone)]
+pub struct ContentStore {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    blobs: PathBuf,
+    ingests: PathBuf,
+    database: Arc<Database>,
+    /// How many [`Blob`]s there are of each digest. Held while files appear
+    /// under their digest or vanish.
+    held: Mutex<HashMap<Digest, usize>>,
+}
+
+/// A complete blob, kept from collection while this value lives: record it
+/// (`gantry_metadata::blobs::insert`) before letting go.
+pub struct Blob {
+    inner: Arc<Inner>,
+    digest: Digest,
+    size: u64,
+}
+
+/// What a collection has removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Number of blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl ContentStore {
+    /// Opens the store in the directory `root`, making it where needed. What a
+    /// dead daemon was writing is removed, and so is every blob without a record.
+    ///
+    /// # Errors
+    /// `Disk`, `Metadata`.
+    pub fn open(root: impl AsRef<Path>, database: Arc<Database>) -> Result<Self, Error> {
+        let root = root.as_ref();
+        let inner = Inner {
+            blobs: root.join("blobs/sha256"),
+            ingests: root.join("ingest"),
+            database,
+            held: Mutex::default(),
+        };
+        for directory in [&inner.blobs, &inner.ingests] {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .map_err(Error::disk("create", directory))?;
+        }
+        inner.remove_ingests()?;
+        let store = Self {
+            inner: Arc::new(inner),
+        };
+        store.collect_files(Duration::ZERO)?;
+        Ok(store)
+    }
+
+    /// Begins a blob.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn ingest(&self) -> Result<Ingest, Error> {
+        Ingest::create(Arc::clone(&self.inner))
+    }
+
+    /// A path for a scratch directory or file on the store's file system that
+    /// does not exist yet; what is left there is removed at the next open.
+    ///
+    /// # Errors
+    /// When the kernel has no random numbers.
+    pub fn scratch_path(&self) -> Result<PathBuf, Error> {
+        self.inner.scratch_path()
+    }
+
+    /// Makes a file on the store's file system visible under `digest`, which
+    /// the caller has computed of its bytes. The file itself stays where it is
+    /// as a second name of the same bytes: it must not be written to again.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn adopt(&self, path: &Path, digest: Digest, size: u64) -> Result<Blob, Error> {
+        File::open(path)
+            .and_then(|file| file.sync_data())
+            .map_err(Error::disk("sync", path))?;
+        self.inner.publish(path, digest, size)
+    }
+
+    /// Stores bytes at once.
+    ///
+    /// # Errors
+    /// `WrongDigest`, `Disk`.
+    pub fn put(&self, bytes: &[u8], expected: Option<Digest>) -> Result<Blob, Error> {
+        let mut ingest = self.ingest()?;
+        io::Write::write_all(&mut ingest, bytes)
+            .map_err(Error::disk("write", &self.inner.ingests))?;
+        ingest.commit(expected, None)
+    }
+
+    /// Keeps a blob that is there from collection.
+    ///
+    /// # Errors
+    /// `NotFound`, `Disk`.
+    pub fn hold(&self, digest: Digest) -> Result<Blob, Error> {
+        let mut held = self.inner.lock();
+        let path = self.inner.path(digest);
+        let size = match std::fs::metadata(&path) {
+            Ok(meta) => meta.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::NotFound(digest));
+            }
+            Err(error) => return Err(Error::disk("stat", path)(error)),
+        };
+        *held.entry(digest).or_default() += 1;
+        Ok(Blob {
+            inner: Arc::clone(&self.inner),
+            digest,
+            size,
+        })
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// `NotFound`, `Disk`.
+    pub fn reader(&self, digest: Digest) -> Result<File, Error> {
+        let path = self.inner.path(digest);
+        match File::open(&path) {
+            Ok(file) => Ok(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotFound(digest)),
+            Err(error) => Err(Error::disk("open", path)(error)),
+        }
+    }
+
+    /// All bytes of a blob of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `NotFound`, `Disk`, and `WrongSize` when it is longer.
+    pub fn read(&self, digest: Digest, limit: u64) -> Result<Vec<u8>, Error> {
+        let file = self.reader(digest)?;
+        let mut bytes = Vec::new();
+        file.take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(Error::disk("read", self.inner.path(digest)))?;
+        if bytes.len() as u64 > limit {
+            return Err(Error::WrongSize {
+                digest,
+                expected: limit,
+                found: bytes.len() as u64,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Whether the blob is there.
+    pub fn exists(&self, digest: Digest) -> bool {
+        self.inner.path(digest).exists()
+    }
+
+    /// The digests of all files that are there.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn list(&self) -> Result<Vec<Digest>, Error> {
+        Ok(self
+            .inner
+            .files()?
+            .into_iter()
+            .filter_map(|(_, digest)| digest)
+            .collect())
+    }
+
+    /// Forgets and deletes the blobs that no image needs and no lease holds.
+    ///
+    /// # Errors
+    /// `Metadata`; a file that cannot be deleted is left to the next open.
+    pub fn collect(&self) -> Result<Collected, Error> {
+        let rows = self.inner.database.write(blobs::delete_unreferenced)?;
+        let mut collected = Collected::default();
+        for row in rows {
+            if self.inner.delete_unrecorded(row.digest)? {
+                collected.blobs += 1;
+                collected.bytes += row.size;
+            }
+        }
+        Ok(collected)
+    }
+
+    /// Deletes the files without a record that are at least `age` old: what a
+    /// crash between bytes and record has left.
+    ///
+    /// # Errors
+    /// `Disk`, `Metadata`.
+    pub fn collect_files(&self, age: Duration) -> Result<Collected, Error> {
+        let mut collected = Collected::default();
+        let now = SystemTime::now();
+        for (path, digest) in self.inner.files()? {
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                continue;
+            };
+            let young = |time| now.duration_since(time).is_ok_and(|passed| passed < age);
+            if meta.modified().is_ok_and(young) {
+                continue;
+            }
+            let Some(digest) = digest else {
+                tracing::warn!(path = %path.display(), "a foreign file among the blobs");
+                continue;
+            };
+            if self.inner.delete_unrecorded(digest)? {
+                collected.blobs += 1;
+                collected.bytes += meta.len();
+            }
+        }
+        Ok(collected)
+    }
+}
+
+impl Inner {
+    fn path(&self, digest: Digest) -> PathBuf {
+        self.blobs.join(digest.hex())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn scratch_path(&self) -> Result<PathBuf, Error> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| {
+            Error::disk("name a file in", &self.ingests)(io::Error::other(error))
+        })?;
+        let name = format!("{:032x}", u128::from_ne_bytes(random));
+        Ok(self.ingests.join(name))
+    }
+
+    /// Gives the synced file at `path` its digest as a second name.
+    pub(crate) fn publish(
+        self: &Arc<Self>,
+        path: &Path,
+        digest: Digest,
+        size: u64,
+    ) -> Result<Blob, Error> {
+        let target = self.path(digest);
+        let mut held = self.lock();
+        match std::fs::hard_link(path, &target) {
+            Ok(()) => File::open(&self.blobs)
+                .and_then(|directory| directory.sync_all())
+                .map_err(Error::disk("sync", &self.blobs))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::disk("publish", target)(error)),
+        }
+        *held.entry(digest).or_default() += 1;
+        Ok(Blob {
+            inner: Arc::clone(self),
+            digest,
+            size,
+        })
+    }
+
+    /// Whether there was a file without a record and without a holder.
+    fn delete_unrecorded(&self, digest: Digest) -> Result<bool, Error> {
+        let held = self.lock();
+        if held.contains_key(&digest) {
+            return Ok(false);
+        }
+        let row = self.database.read(|view| blobs::get(view, digest))?;
+        if row.is_some() {
+            return Ok(false);
+        }
+        let path = self.path(digest);
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(path = %path.display(), %error, "cannot delete a blob");
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn files(&self) -> Result<Vec<(PathBuf, Option<Digest>)>, Error> {
+        let at = || Error::disk("list", &self.blobs);
+        std::fs::read_dir(&self.blobs)
+            .map_err(at())?
+            .map(|entry| {
+                let path = entry.map_err(at())?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                let digest = name.and_then(|name| format!("sha256:{name}").parse().ok());
+                Ok((path, digest))
+            })
+            .collect()
+    }
+
+    fn remove_ingests(&self) -> Result<(), Error> {
+        let at = || Error::disk("list", &self.ingests);
+        for entry in std::fs::read_dir(&self.ingests).map_err(at())? {
+            let path = entry.map_err(at())?.path();
+            let removed = match std::fs::symlink_metadata(&path) {
+                Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(&path),
+                _ => std::fs::remove_file(&path),
+            };
+            removed.map_err(Error::disk("remove", path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Blob {
+    /// What its bytes hash to.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its length.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Drop for Blob {
+    fn drop(&mut self) {
+        let mut held = self.inner.lock();
+        if let Some(count) = held.get_mut(&self.digest) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.digest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn open(root: &Path) -> (Arc<Database>, ContentStore) {
+        let database = Arc::new(Database::open(root.join("metadata.db")).unwrap());
+        let store = ContentStore::open(root.join("content"), Arc::clone(&database)).unwrap();
+        (database, store)
+    }
+
+    fn record(database: &Database, blob: &Blob) {
+        database
+            .write(|tx| blobs::insert(tx, blob.digest(), blob.size()))
+            .unwrap();
+    }
+
+    #[test]
+    fn nothing_is_visible_before_commit_and_nothing_left_without() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, store) = open(dir.path());
+        let mut ingest = store.ingest().unwrap();
+        ingest.write_all(b"hello").unwrap();
+        assert_eq!(store.list().unwrap(), []);
+        let wrong = ingest.commit(Some(Digest::of(b"other")), None);
+        assert!(matches!(wrong, Err(Error::WrongDigest { .. })));
+        let mut ingest = store.ingest().unwrap();
+        ingest.write_all(b"hello").unwrap();
+        assert!(matches!(
+            ingest.commit(None, Some(4)),
+            Err(Error::WrongSize { found: 5, .. })
+        ));
+        assert_eq!(store.list().unwrap(), []);
+        let count = std::fs::read_dir(dir.path().join("content/ingest"))
+            .unwrap()
+            .count();
+        assert_eq!(count, 0);
+        let blob = store.put(b"hello", Some(Digest::of(b"hello"))).unwrap();
+        assert_eq!(store.read(blob.digest(), 5).unwrap(), b"hello");
+        assert!(store.read(blob.digest(), 4).is_err());
+        assert!(store.reader(Digest::of(b"none")).is_err());
+    }
+
+    #[test]
+    fn blobs_live_as_long_as_someone_needs_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let (database, store) = open(dir.path());
+        let held = store.put(b"held", None).unwrap();
+        let leased = store.put(b"leased", None).unwrap();
+        let free = store.put(b"free", None).unwrap();
+        let (held_digest, leased_digest, free_digest) =
+            (held.digest(), leased.digest(), free.digest());
+        for blob in [&held, &leased, &free] {
+            record(&database, blob);
+        }
+        database
+            .write(|tx| {
+                gantry_metadata::leases::insert(tx, "l", "test")?;
+                let kind = gantry_metadata::leases::Kind::Blob;
+                gantry_metadata::leases::hold(tx, "l", kind, &leased_digest.to_string())
+            })
+            .unwrap();
+        drop((leased, free));
+        let collected = store.collect().unwrap();
+        assert_eq!(collected, Collected { blobs: 1, bytes: 4 });
+        assert!(!store.exists(free_digest) && store.exists(leased_digest));
+        assert!(store.exists(held_digest));
+        drop(held);
+        assert_eq!(
+            store.collect_files(Duration::from_secs(60)).unwrap().blobs,
+            0
+        );
+        assert_eq!(store.collect_files(Duration::ZERO).unwrap().blobs, 1);
+    }
+
+    #[test]
+    fn open_removes_what_a_crash_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (database, store) = open(dir.path());
+        let kept = store.put(b"kept", None).unwrap();
+        record(&database, &kept);
+        drop(store.put(b"lost", None).unwrap());
+        std::fs::create_dir_all(store.scratch_path().unwrap().join("a/b")).unwrap();
+        std::fs::write(store.scratch_path().unwrap(), "x").unwrap();
+        let digest = kept.digest();
+        drop((kept, store, database));
+        let (_, store) = open(dir.path());
+        assert_eq!(store.list().unwrap(), [digest]);
+        let count = std::fs::read_dir(dir.path().join("content/ingest"))
+            .unwrap()
+            .count();
+        assert_eq!(count, 0);
+    }
+
+    #[test]
+    fn an_adopted_file_keeps_its_first_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, store) = open(dir.path());
+        let path = store.scratch_path().unwrap();
+        std::fs::write(&path, "bytes").unwrap();
+        let blob = store.adopt(&path, Digest::of(b"bytes"), 5).unwrap();
+        assert!(path.exists() && store.exists(blob.digest()));
+        drop(store.adopt(&path, Digest::of(b"bytes"), 5).unwrap());
+    }
+}
