@@ -1,5 +1,6 @@
 //! Writer and reader together: what goes in comes out, through rotation, from
 //! the end, and while it is being written.
+#![allow(clippy::unwrap_used, reason = "a failed test says so")]
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -23,6 +23,7 @@
 mod frame;
 mod messages;
 
+pub(crate) use frame::encode;
 pub use frame::{Frame, FrameError, FrameReader, receive, send};
 pub use messages::{
     AttachRequest, Event, ExitRecord, Message, Refusal, Reply, Request, RuntimeFailure,

@@ -1,0 +1,180 @@
+//! The end of a container.
+//!
+//! ```text
+//! Running ── first process gone ──▶ Draining ── output at its end, or late ──▶ Over ── known, or late ──▶ exit
+//!                                   (others are killed)    log closed, exit.json, cgroup removed, Exit sent
+//! ```
+
+use std::time::{Duration, Instant};
+
+use gantry_logs::{Stream, Timestamp};
+use gantry_sys::ExitStatus;
+use rustix::process::WaitOptions;
+
+use super::monitor::Monitor;
+use crate::files::EXIT;
+use crate::protocol::{Event, ExitRecord};
+
+/// How long somebody outside the container may keep its output open.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a finished shim waits for the daemon to take notice.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long a client may take nothing of the last output before it is given up.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(600);
+/// How often clients that are still taking output are looked at.
+const CLIENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where in its life the container is.
+pub(super) enum Phase {
+    /// Its first process runs.
+    Running,
+    /// It does not, but there may be output.
+    Draining {
+        status: ExitStatus,
+        finished_at: Timestamp,
+        deadline: Instant,
+    },
+    /// Everything is recorded.
+    Over {
+        record: ExitRecord,
+        acknowledged: bool,
+        deadline: Instant,
+    },
+}
+
+impl Phase {
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self, Self::Running)
+    }
+
+    /// When to look again even if nothing happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Running => None,
+            Self::Draining { deadline, .. } | Self::Over { deadline, .. } => Some(*deadline),
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self) {
+        if let Self::Over { acknowledged, .. } = self {
+            *acknowledged = true;
+        }
+    }
+}
+
+impl Monitor {
+    /// Reaps what has died: the container's first process, and orphans that
+    /// came to this process as their reaper.
+    pub(super) fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            if pid.as_raw_nonzero().get().unsigned_abs() != self.container.pid {
+                continue;
+            }
+            let status = match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => ExitStatus::Exited(code),
+                (None, Some(signal)) => ExitStatus::Signaled(signal),
+                // Stopped or continued: nobody asked for that.
+                (None, None) => continue,
+            };
+            self.begin_draining(status);
+        }
+    }
+
+    fn begin_draining(&mut self, status: ExitStatus) {
+        self.phase = Phase::Draining {
+            status,
+            finished_at: Timestamp::now(),
+            deadline: Instant::now() + DRAIN_PATIENCE,
+        };
+        self.input.discard();
+        for attached in &mut self.attached {
+            attached.input_open = false;
+        }
+        if !self.container.own_pid_namespace {
+            // What cannot be killed now keeps the cgroup; its removal tries again.
+            let _ = self.container.cgroup.kill_all();
+        }
+    }
+
+    /// Goes on to the next phase when it is time.
+    pub(super) fn advance(&mut self) {
+        match &mut self.phase {
+            Phase::Draining { deadline, .. } => {
+                let drained =
+                    self.terminal.is_none() && self.stdout.is_none() && self.stderr.is_none();
+                if drained || Instant::now() >= *deadline {
+                    self.finish();
+                }
+            }
+            Phase::Over { deadline, .. } => {
+                let now = Instant::now();
+                let given_up = |progress: Instant| now.duration_since(progress) > CLIENT_PATIENCE;
+                self.attached
+                    .retain(|attached| !given_up(attached.progress));
+                if now >= *deadline && !self.attached.is_empty() {
+                    *deadline = now + CLIENT_INTERVAL;
+                    self.phase.acknowledge();
+                }
+            }
+            Phase::Running => {}
+        }
+    }
+
+    /// Whether this process has nothing left to do.
+    pub(super) fn is_finished(&self) -> bool {
+        match &self.phase {
+            Phase::Over {
+                acknowledged,
+                deadline,
+                ..
+            } => self.attached.is_empty() && (*acknowledged || Instant::now() >= *deadline),
+            Phase::Running | Phase::Draining { .. } => false,
+        }
+    }
+
+    /// Records the end, and tells it.
+    fn finish(&mut self) {
+        let Phase::Draining {
+            status,
+            finished_at,
+            ..
+        } = &self.phase
+        else {
+            return;
+        };
+        let cgroup = &self.container.cgroup;
+        let record = ExitRecord {
+            exit_code: status.code(),
+            signal: match status {
+                ExitStatus::Signaled(signal) => Some(*signal),
+                ExitStatus::Exited(_) => None,
+            },
+            oom_killed: cgroup.oom_kills() > 0,
+            finished_at: finished_at.rfc3339_nano(),
+        };
+        self.terminal = None;
+        self.stdout = None;
+        self.stderr = None;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            // A full disk: the rest of the output is lost, the exit is not.
+            let _ = self.log.finish(stream);
+        }
+        for attached in &mut self.attached {
+            attached.close();
+            attached.flush();
+        }
+        self.attached.retain(|attached| !attached.is_done());
+        // Who is subscribed hears it even if the file system is full.
+        let _ = self.container.directory.write(EXIT, &record);
+        self.oom = None;
+        let cgroup = &self.container.cgroup;
+        let _ = cgroup.kill_all();
+        let _ = cgroup.remove();
+        self.phase = Phase::Over {
+            record: record.clone(),
+            acknowledged: false,
+            deadline: Instant::now() + LINGER,
+        };
+        self.tell(&Event::Exit(record));
+    }
+}

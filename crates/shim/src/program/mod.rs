@@ -1,0 +1,78 @@
+//! The shim program: wait for a container, start it, look after it.
+//!
+//! ```text
+//! setup.rs     this process: session, signals, memory
+//! start.rs     Start message → running container, or nothing
+//! stdio.rs     pipes and terminal
+//! monitor.rs   the loop: who may read or write, and what time it is
+//! requests.rs  what clients ask
+//! control.rs   one client that asks
+//! attached.rs  one client that sees output and gives input
+//! input.rs     towards the container's standard input
+//! ending.rs    exit: drain, record, tell, clean up
+//! ```
+//!
+//! One thread (another lives for a millisecond during the start on cgroup v1),
+//! no async runtime, and no buffer that is not needed at the moment.
+
+mod attached;
+mod control;
+mod detach_keys;
+mod ending;
+mod input;
+mod monitor;
+mod requests;
+mod setup;
+mod start;
+mod stdio;
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use crate::protocol::{Message, Reply, Request, StartFailure, receive, send};
+use monitor::Monitor;
+
+/// Exit code when the arguments or the environment are not what a daemon gives.
+const MISUSED: i32 = 2;
+const FAILED: i32 = 1;
+
+/// Runs the shim, and returns the exit code. `control` is the socket on which
+/// the start message comes.
+pub fn run(control: OwnedFd) -> i32 {
+    if setup::become_monitor().is_err() {
+        return MISUSED;
+    }
+    let control = UnixStream::from(control);
+    let frame = match receive(&control) {
+        Ok(frame) => frame,
+        // The daemon went away, or did not need this shim.
+        Err(_) => return 0,
+    };
+    let request = match frame.message() {
+        Ok(Request::Start(request)) => request,
+        Ok(_) => return refuse(&control, "the first message must be Start".to_owned()),
+        Err(error) => return refuse(&control, error.to_string()),
+    };
+    let crate::protocol::Frame { bytes, fds, .. } = frame;
+    match start::start(*request, &bytes, fds) {
+        Ok(started) => {
+            let pid = started.container.pid;
+            // If nobody hears it a later daemon finds the container anyway.
+            let _ = send(&control, &Message::Reply(Reply::Started { pid }), &[], &[]);
+            drop(bytes);
+            setup::settle();
+            Monitor::new(started, control).run();
+            0
+        }
+        Err(failure) => {
+            let _ = send(&control, &Message::Reply(Reply::Failed(failure)), &[], &[]);
+            FAILED
+        }
+    }
+}
+
+fn refuse(control: &UnixStream, what: String) -> i32 {
+    let failure = StartFailure::BadRequest(what);
+    let _ = send(control, &Message::Reply(Reply::Failed(failure)), &[], &[]);
+    FAILED
+}

@@ -1,0 +1,53 @@
+//! Making this process a monitor that nothing but SIGKILL ends.
+#![allow(unsafe_code, reason = "the allocator's knobs and signal dispositions")]
+
+use std::fs;
+use std::io;
+
+use rustix::fs::{Mode, OFlags};
+
+/// Less likely to be killed for want of memory than any container.
+const OOM_SCORE: &str = "-998";
+
+/// Before the first message: a session of its own, no signals, one heap.
+/// Fails when descriptor 0 is not the daemon's socket.
+pub(super) fn become_monitor() -> io::Result<()> {
+    let kind =
+        rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(rustix::stdio::stdin())?.st_mode);
+    if kind != rustix::fs::FileType::Socket {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // The socket has been copied; what uses descriptor 0 by accident finds nothing.
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    drop(null);
+    // Fails only for the leader of a group, which then needs none.
+    let _ = rustix::process::setsid();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    rustix::thread::set_name(c"gantry-shim")?;
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGPIPE] {
+        // SAFETY: ignoring a signal installs no handler. The runtime resets
+        // dispositions in the container's process.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    // SAFETY: plain numbers; called while there is one thread.
+    unsafe {
+        // One heap for all threads: the one thread of a start needs no own.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 10);
+    }
+    Ok(())
+}
+
+/// After the start: the container must not inherit this, so it comes late.
+pub(super) fn settle() {
+    // Refused in a user namespace; then the score is like anybody's.
+    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    trim();
+}
+
+/// Gives unused heap back to the kernel.
+pub(super) fn trim() {
+    // SAFETY: no arguments that could be wrong.
+    unsafe { libc::malloc_trim(0) };
+}

@@ -1,0 +1,271 @@
+//! From the start message to a running container. What was made is unmade when
+//! a later part fails.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+
+use gantry_cgroup::{Cgroup, Resources};
+use gantry_logs::{Timestamp, Writer};
+use gantry_runtime::oci::{LinuxNamespaceType, Spec};
+use gantry_runtime::seccomp::Filter;
+use gantry_runtime::{CgroupJoin, Launch, Launched, Rootfs, StartError, UserRequest};
+use rustix::io::Errno;
+
+use super::stdio::{self, Ours, Theirs};
+use crate::files::{Directory, STATE};
+use crate::protocol::{AttachRequest, RuntimeFailure, StartFailure, StartRequest, Status};
+
+/// A container that runs, and all that belongs to it.
+pub(super) struct Started {
+    pub(super) container: Container,
+    pub(super) listener: UnixListener,
+    pub(super) log: Writer,
+    pub(super) stdio: Ours,
+    pub(super) open_stdin: bool,
+    pub(super) stdin_once: bool,
+    pub(super) attach: Vec<(AttachRequest, UnixStream)>,
+}
+
+/// The facts about a running container.
+pub(super) struct Container {
+    pub(super) directory: Directory,
+    pub(super) cgroup: Cgroup,
+    pub(super) pid: u32,
+    pub(super) pidfd: OwnedFd,
+    /// Whether the kernel ends everything when the first process ends.
+    pub(super) own_pid_namespace: bool,
+    pub(super) status: Status,
+}
+
+pub(super) fn start(
+    request: StartRequest,
+    filter: &[u8],
+    fds: Vec<OwnedFd>,
+) -> Result<Started, StartFailure> {
+    let (network, attach) = sort(&request, fds)?;
+    let filter = match filter {
+        [] => None,
+        bytes => Some(Filter::from_bytes(bytes).ok_or_else(|| bad("seccomp filter"))?),
+    };
+    let directory = Directory::of(&request.exec_root, &request.id);
+    let listener = make_directory(&directory)?;
+    let mut undo = Undo::new(directory);
+    let resources = resources(&request.spec)?;
+    let cgroup = Cgroup::create(&request.cgroup_parent, request.id.as_str(), &resources);
+    let cgroup = undo.cgroup.insert(cgroup.map_err(cgroup_failure)?).clone();
+    let log = Writer::open(request.log.clone()).map_err(log_failure)?;
+    let (theirs, mut ours) = make_stdio(&request)?;
+    let launched = launch(
+        &request,
+        network.as_ref(),
+        filter.as_ref(),
+        &cgroup,
+        &theirs,
+    )?;
+    drop(theirs);
+    let pid = launched.pid.as_raw_nonzero().get().unsigned_abs();
+    if let Some(terminal) = launched.terminal {
+        stdio::set_nonblocking(terminal.as_fd()).map_err(prepare("set up the terminal"))?;
+        ours.terminal = Some(terminal);
+    }
+    let status = Status {
+        pid,
+        shim_pid: std::process::id(),
+        cgroup: cgroup.path(),
+        started_at: Timestamp::now().rfc3339_nano(),
+        paused: false,
+    };
+    let directory = undo.disarm();
+    // Without it a killed shim's cgroup is looked for in the default place.
+    let _ = directory.write(STATE, &status);
+    Ok(Started {
+        container: Container {
+            directory,
+            cgroup,
+            pid,
+            pidfd: launched.pidfd,
+            own_pid_namespace: has_own_pid_namespace(&request.spec),
+            status,
+        },
+        listener,
+        log,
+        stdio: ours,
+        open_stdin: request.open_stdin,
+        stdin_once: request.stdin_once,
+        attach,
+    })
+}
+
+type Luggage = (Option<OwnedFd>, Vec<(AttachRequest, UnixStream)>);
+
+/// Gives each descriptor its meaning.
+fn sort(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Luggage, StartFailure> {
+    let expected = usize::from(request.network_fd) + request.attach.len();
+    if fds.len() != expected {
+        let what = format!("{expected} descriptors expected, {} came", fds.len());
+        return Err(StartFailure::BadRequest(what));
+    }
+    let mut fds = fds.into_iter();
+    let network = if request.network_fd { fds.next() } else { None };
+    let requests = request.attach.iter().cloned();
+    Ok((network, requests.zip(fds.map(UnixStream::from)).collect()))
+}
+
+fn make_directory(directory: &Directory) -> Result<UnixListener, StartFailure> {
+    let failed = |operation: &'static str| {
+        let path = directory.path.clone();
+        move |error: io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => StartFailure::AlreadyRunning,
+            _ => StartFailure::Prepare {
+                operation: operation.to_owned(),
+                path,
+                errno: error.raw_os_error(),
+            },
+        }
+    };
+    directory.make().map_err(failed("mkdir"))?;
+    let listener = directory.listen().map_err(failed("listen in"))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(failed("listen in"))?;
+    Ok(listener)
+}
+
+fn resources(spec: &Spec) -> Result<Resources, StartFailure> {
+    let linux = spec.linux().as_ref();
+    let oci = linux.and_then(|linux| linux.resources().as_ref());
+    let resources = oci.map(Resources::from_oci).transpose();
+    Ok(resources.map_err(cgroup_failure)?.unwrap_or_default())
+}
+
+fn make_stdio(request: &StartRequest) -> Result<(Theirs, Ours), StartFailure> {
+    let process = request
+        .spec
+        .process()
+        .as_ref()
+        .ok_or_else(|| bad("spec without process"))?;
+    if process.terminal().unwrap_or(false) {
+        let side = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
+        let size = process.console_size();
+        let size = size.map(|size| (side(size.height()), side(size.width())));
+        // Zero by zero is how clients say that they do not know yet.
+        let size = size.filter(|&size| size != (0, 0));
+        return Ok((Theirs::Terminal { size }, Ours::default()));
+    }
+    stdio::pipes(request.open_stdin).map_err(prepare("make pipes"))
+}
+
+/// Makes the process, inside its cgroup from its first moment.
+fn launch(
+    request: &StartRequest,
+    network: Option<&OwnedFd>,
+    filter: Option<&Filter>,
+    cgroup: &Cgroup,
+    stdio: &Theirs,
+) -> Result<Launched, StartFailure> {
+    let launched = cgroup.birth(|fd| {
+        let user = request.user.as_ref();
+        let launch = Launch {
+            id: request.id.as_str(),
+            spec: &request.spec,
+            bundle: &request.bundle,
+            rootfs: Rootfs::Mount(&request.rootfs),
+            network: network.map(AsFd::as_fd),
+            seccomp: filter,
+            cgroup: fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),
+            stdio: stdio.stdio(),
+            hold: None,
+            preserve_fds: 0,
+            new_keyring: true,
+            no_pivot: false,
+            user: user.map(|user| UserRequest {
+                user: &user.user,
+                groups: &user.groups,
+            }),
+        };
+        launch.spawn()
+    });
+    let runtime = |error: StartError| StartFailure::Runtime(RuntimeFailure::from(error));
+    launched.map_err(cgroup_failure)?.map_err(runtime)
+}
+
+fn has_own_pid_namespace(spec: &Spec) -> bool {
+    let linux = spec.linux().as_ref();
+    let namespaces = linux.and_then(|linux| linux.namespaces().as_ref());
+    namespaces.is_some_and(|namespaces| {
+        let is_new = |typ, path: &Option<PathBuf>| typ == LinuxNamespaceType::Pid && path.is_none();
+        namespaces.iter().any(|n| is_new(n.typ(), n.path()))
+    })
+}
+
+/// Removes what a failed start has made.
+struct Undo {
+    directory: Option<Directory>,
+    cgroup: Option<Cgroup>,
+}
+
+impl Undo {
+    fn new(directory: Directory) -> Self {
+        Self {
+            directory: Some(directory),
+            cgroup: None,
+        }
+    }
+
+    /// All went well: what was made stays.
+    fn disarm(mut self) -> Directory {
+        self.cgroup = None;
+        let directory = self.directory.take();
+        directory.unwrap_or_else(|| unreachable!("taken only here, and this consumes the guard"))
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let Some(cgroup) = &self.cgroup {
+            // What stays is replaced by the next start of this container.
+            let _ = cgroup.kill_all();
+            let _ = cgroup.remove();
+        }
+        if let Some(directory) = &self.directory {
+            let _ = directory.remove();
+        }
+    }
+}
+
+fn bad(what: &str) -> StartFailure {
+    StartFailure::BadRequest(what.to_owned())
+}
+
+fn prepare(operation: &'static str) -> impl FnOnce(Errno) -> StartFailure {
+    move |errno| StartFailure::Prepare {
+        operation: operation.to_owned(),
+        path: PathBuf::new(),
+        errno: Some(errno.raw_os_error()),
+    }
+}
+
+fn cgroup_failure(error: gantry_cgroup::Error) -> StartFailure {
+    StartFailure::Cgroup {
+        unsupported: error.kind() == gantry_types::ErrorKind::Unsupported,
+        errno: error.errno(),
+        message: error.to_string(),
+    }
+}
+
+fn log_failure(error: gantry_logs::Error) -> StartFailure {
+    match error {
+        gantry_logs::Error::Io {
+            operation,
+            path,
+            source,
+        } => StartFailure::Prepare {
+            operation: operation.to_owned(),
+            path,
+            errno: source.raw_os_error(),
+        },
+        other => StartFailure::BadRequest(other.to_string()),
+    }
+}
