@@ -1,0 +1,243 @@
+//! Bodies: what answers consist of, how requests' JSON is read within bounds,
+//! and how a request's bytes reach blocking code.
+
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::error::{Failure, Result};
+
+/// An answer on its way out.
+pub(crate) type Answer = http::Response<Content>;
+
+/// The longest JSON body that is read.
+const JSON_LIMIT: usize = 8 << 20;
+/// How many pieces of a body may wait for the one that reads them.
+const PIECES_IN_FLIGHT: usize = 4;
+
+/// The body of an answer: all there is, or pieces as they come.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Full(Option<Bytes>),
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+impl Content {
+    pub(crate) fn empty() -> Self {
+        Self::Full(None)
+    }
+
+    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
+        Self::Full(Some(bytes.into()))
+    }
+
+    /// A body that is sent piece by piece; it ends when the sender is dropped,
+    /// and the sender learns from a failed `send` that the client is gone.
+    pub(crate) fn pieces() -> (mpsc::Sender<Bytes>, Self) {
+        let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
+        (sender, Self::Pieces(receiver))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_bytes(self) -> Option<Bytes> {
+        match self {
+            Self::Full(bytes) => Some(bytes.unwrap_or_default()),
+            Self::Pieces(_) => None,
+        }
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = match self.get_mut() {
+            Self::Full(bytes) => bytes.take(),
+            Self::Pieces(receiver) => ready!(receiver.poll_recv(context)),
+        };
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Full(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// An answer without a body.
+pub(crate) fn no_content(status: StatusCode) -> Answer {
+    let mut answer = http::Response::new(Content::empty());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// `value` as JSON with a newline, as Docker ends its documents.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Answer> {
+    let text = json_line(value)?;
+    Ok(with_type(status, "application/json", Content::full(text)))
+}
+
+/// One line of a stream of JSON documents.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(value).map_err(|error| Failure {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        message: format!("writing the answer: {error}"),
+    })?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// An answer with a body of this type.
+pub(crate) fn with_type(status: StatusCode, kind: &'static str, content: Content) -> Answer {
+    let mut answer = http::Response::new(content);
+    *answer.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+/// Reads a request's JSON body; none at all means the zero value.
+///
+/// # Errors
+/// When its type is another one, when it is too long, or when it is not JSON of
+/// the shape of `T`.
+pub(crate) async fn read_json<T>(headers: &HeaderMap, body: Incoming) -> Result<Option<T>>
+where
+    T: DeserializeOwned + Default,
+{
+    let declared = headers.get(header::CONTENT_TYPE);
+    if (declared.is_some() || !body.is_end_stream()) && !is_json(declared) {
+        let declared = declared.and_then(|value| value.to_str().ok()).unwrap_or("");
+        return Err(Failure::invalid(format!(
+            "unsupported Content-Type header ({declared}): must be 'application/json'"
+        )));
+    }
+    let bytes = match Limited::new(body, JSON_LIMIT).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(Failure {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                message: format!("request body too large: more than {JSON_LIMIT} bytes"),
+            });
+        }
+        Err(error) => return Err(Failure::invalid(format!("reading the body: {error}"))),
+    };
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    gantry_api::decode(&bytes)
+        .map(Some)
+        .map_err(Failure::invalid)
+}
+
+fn is_json(declared: Option<&HeaderValue>) -> bool {
+    let kind = declared.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let kind = kind.split(';').next().unwrap_or("").trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+/// A request's body for blocking code: bytes as they arrive, an error when the
+/// client breaks off.
+#[derive(Debug)]
+pub(crate) struct BodyReader {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    current: Bytes,
+}
+
+impl BodyReader {
+    /// Starts to hand on `body`; it is read only as fast as this is read.
+    pub(crate) fn new(body: Option<Incoming>) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
+        tokio::spawn(async move {
+            let Some(mut body) = body else {
+                return;
+            };
+            while let Some(frame) = body.frame().await {
+                let piece = match frame.map(Frame::into_data) {
+                    Ok(Ok(data)) => Ok(data),
+                    Ok(Err(_trailers)) => continue,
+                    Err(error) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
+                };
+                if sender.send(piece).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            pieces,
+            current: Bytes::new(),
+        }
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.current = piece?,
+                None => return Ok(0),
+            }
+        }
+        let len = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..len]);
+        Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_types_are_recognized() {
+        let json = |text: &'static str| is_json(Some(&HeaderValue::from_static(text)));
+        assert!(json("application/json"));
+        assert!(json("Application/JSON; charset=utf-8"));
+        assert!(!json("application/x-www-form-urlencoded"));
+        assert!(!is_json(None));
+    }
+
+    #[tokio::test]
+    async fn pieces_end_with_their_sender() {
+        let (sender, mut content) = Content::pieces();
+        tokio::spawn(async move { sender.send("ab".into()).await });
+        let first = content.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "ab");
+        assert!(content.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_left_is_noticed() {
+        let (sender, content) = Content::pieces();
+        drop(content);
+        assert!(sender.send(Bytes::new()).await.is_err());
+    }
+}

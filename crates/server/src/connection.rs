@@ -1,0 +1,144 @@
+//! Listeners and their connections: accept, speak HTTP/1.1 within bounds, and
+//! end in an orderly way.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::listen::Listener;
+use crate::service;
+use crate::state::State;
+
+/// The longest head of a request.
+const MAX_HEAD: usize = 256 << 10;
+/// The most headers in it.
+const MAX_HEADERS: usize = 200;
+/// How long a client over TCP may take to send a head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests may still get their answers after the end was asked for.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long answers may take to be sent then; streams are cut off.
+const FLUSH: Duration = Duration::from_millis(200);
+/// A pause after `accept` failed, which it does when there are no more fds.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves one listener until `stop` says true, then lets its connections finish.
+pub(crate) async fn accept_all(
+    state: Arc<State>,
+    listener: Listener,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    let for_connections = stop.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept_one(&listener, &state, &for_connections) => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        match accepted {
+            Ok(connection) => {
+                connections.spawn(connection);
+            }
+            Err(error) => {
+                tracing::warn!(%error, listener = %listener, "accepting a connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = finish => {}
+        () = all_answered(&state) => tracing::debug!("open streams are cut off"),
+    }
+}
+
+/// Returns when the end is asked for.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    drop(stop.wait_for(|stop| *stop).await.map(drop));
+}
+
+/// Returns when every request has had the time to be answered.
+async fn all_answered(state: &State) {
+    let deadline = tokio::time::Instant::now() + GRACE;
+    while state.has_unanswered() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(ACCEPT_PAUSE / 10).await;
+    }
+    tokio::time::sleep(FLUSH).await;
+}
+
+type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn accept_one(
+    listener: &Listener,
+    state: &Arc<State>,
+    stop: &watch::Receiver<bool>,
+) -> std::io::Result<Connection> {
+    let (state, stop) = (Arc::clone(state), stop.clone());
+    Ok(match listener {
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            Box::pin(serve(state, stream, None, stop))
+        }
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Box::pin(serve(state, stream, Some(HEAD_TIMEOUT), stop))
+        }
+        Listener::Tls(listener, acceptor) => {
+            let (stream, peer) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let acceptor = acceptor.clone();
+            Box::pin(async move {
+                let handshake = acceptor.accept(stream);
+                match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                    Ok(Ok(stream)) => serve(state, stream, Some(HEAD_TIMEOUT), stop).await,
+                    Ok(Err(error)) => tracing::warn!(%peer, %error, "TLS handshake failed"),
+                    Err(_) => tracing::warn!(%peer, "TLS handshake took too long"),
+                }
+            })
+        }
+    })
+}
+
+async fn serve(
+    state: Arc<State>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    head_timeout: Option<Duration>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let answer = service_fn(move |request| {
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(service::serve(state, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

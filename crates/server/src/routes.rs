@@ -1,0 +1,29 @@
+//! The routes, by noun. What is not here yet is listed in `later`.
+
+mod attach;
+mod containers;
+mod events;
+mod images;
+mod later;
+mod logs;
+mod swarm;
+mod system;
+mod transfer;
+
+use crate::router::Router;
+
+/// All routes; where two patterns match, the first one wins.
+pub(crate) fn all() -> Router {
+    let mut router = Router::default();
+    system::routes(&mut router);
+    events::routes(&mut router);
+    containers::routes(&mut router);
+    attach::routes(&mut router);
+    logs::routes(&mut router);
+    transfer::routes(&mut router);
+    later::before_images(&mut router);
+    images::routes(&mut router);
+    swarm::routes(&mut router);
+    later::routes(&mut router);
+    router
+}

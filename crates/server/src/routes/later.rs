@@ -1,0 +1,120 @@
+//! Routes of the Engine API that this version does not serve yet: each answers
+//! 501 and names itself, so that nobody has to guess.
+
+use gantry_types::ErrorKind;
+use http::Method;
+
+use crate::error::Failure;
+use crate::router::Router;
+
+/// Those that the patterns of images would swallow.
+const BEFORE_IMAGES: &[(Method, &str)] = &[
+    (Method::GET, "/images/search"),
+    (Method::GET, "/images/get"),
+    (Method::GET, "/images/{name..}/get"),
+    (Method::GET, "/images/{name..}/attestations"),
+    (Method::POST, "/images/{name..}/push"),
+];
+
+const ROUTES: &[(Method, &str)] = &[
+    (Method::POST, "/auth"),
+    (Method::GET, "/system/df"),
+    (Method::GET, "/containers/{id}/top"),
+    (Method::GET, "/containers/{id}/changes"),
+    (Method::GET, "/containers/{id}/export"),
+    (Method::GET, "/containers/{id}/stats"),
+    (Method::POST, "/containers/{id}/update"),
+    (Method::POST, "/containers/{id}/rename"),
+    (Method::POST, "/containers/{id}/pause"),
+    (Method::POST, "/containers/{id}/unpause"),
+    (Method::GET, "/containers/{id}/archive"),
+    (Method::HEAD, "/containers/{id}/archive"),
+    (Method::PUT, "/containers/{id}/archive"),
+    (Method::GET, "/containers/{id}/attach/ws"),
+    (Method::POST, "/containers/{id}/exec"),
+    (Method::POST, "/exec/{id}/start"),
+    (Method::POST, "/exec/{id}/resize"),
+    (Method::GET, "/exec/{id}/json"),
+    (Method::POST, "/build"),
+    (Method::POST, "/build/prune"),
+    (Method::POST, "/build/cancel"),
+    (Method::POST, "/commit"),
+    (Method::GET, "/volumes"),
+    (Method::POST, "/volumes/create"),
+    (Method::GET, "/volumes/{name}"),
+    (Method::PUT, "/volumes/{name}"),
+    (Method::DELETE, "/volumes/{name}"),
+    (Method::POST, "/volumes/prune"),
+    (Method::GET, "/networks"),
+    (Method::GET, "/networks/"),
+    (Method::GET, "/networks/{id}"),
+    (Method::DELETE, "/networks/{id}"),
+    (Method::POST, "/networks/create"),
+    (Method::POST, "/networks/{id}/connect"),
+    (Method::POST, "/networks/{id}/disconnect"),
+    (Method::POST, "/networks/prune"),
+    (Method::POST, "/session"),
+    (Method::POST, "/grpc"),
+    (Method::GET, "/distribution/{name..}/json"),
+    (Method::GET, "/containers/{id}/checkpoints"),
+    (Method::POST, "/containers/{id}/checkpoints"),
+    (Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),
+    (Method::GET, "/debug/vars"),
+    (Method::GET, "/debug/pprof/"),
+    (Method::GET, "/debug/pprof/{name}"),
+    (Method::GET, "/plugins/privileges"),
+    (Method::POST, "/plugins/pull"),
+    (Method::POST, "/plugins/create"),
+    (Method::GET, "/plugins/{name..}/json"),
+    (Method::POST, "/plugins/{name..}/enable"),
+    (Method::POST, "/plugins/{name..}/disable"),
+    (Method::POST, "/plugins/{name..}/upgrade"),
+    (Method::POST, "/plugins/{name..}/push"),
+    (Method::POST, "/plugins/{name..}/set"),
+    (Method::DELETE, "/plugins/{name..}"),
+    (Method::POST, "/swarm/init"),
+    (Method::POST, "/swarm/join"),
+];
+
+pub(super) fn before_images(router: &mut Router) {
+    add(router, BEFORE_IMAGES);
+}
+
+pub(super) fn routes(router: &mut Router) {
+    add(router, ROUTES);
+}
+
+fn add(router: &mut Router, routes: &'static [(Method, &'static str)]) {
+    for (method, pattern) in routes {
+        router.add(method.clone(), pattern, move |_| async move {
+            let route = pattern.replace("..}", "}");
+            let text = format!("{method} {route} is not supported yet by this version of gantry");
+            Err(Failure::new(ErrorKind::Unsupported, text))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::all;
+    use http::Method;
+
+    /// Every route of the Engine API, as Docker's documents list them.
+    const TABLE: &str = include_str!("../../tests/api.tsv");
+
+    #[test]
+    fn every_route_of_the_api_is_known() {
+        let router = all();
+        let missing: Vec<String> = TABLE
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .filter(|(method, path)| {
+                let method: Method = method.parse().unwrap();
+                let path = path.replace(['{', '}'], "");
+                router.find(&method, &path).is_none()
+            })
+            .map(|(method, path)| format!("{method} {path}"))
+            .collect();
+        assert_eq!(missing, [""; 0]);
+    }
+}

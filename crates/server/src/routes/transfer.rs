@@ -1,0 +1,69 @@
+//! Images that come in: `POST /images/create` (pull and import) and
+//! `POST /images/load`.
+
+use gantry_engine::ImportQuery;
+use gantry_types::Platform;
+use http::Method;
+
+use crate::body::Answer;
+use crate::call::Call;
+use crate::error::{Failure, Result};
+use crate::router::Router;
+use crate::stream;
+
+pub(super) fn routes(router: &mut Router) {
+    router.add(Method::POST, "/images/create", create);
+    router.add(Method::POST, "/images/load", load);
+}
+
+async fn create(mut call: Call) -> Result<Answer> {
+    let platform = platform(&call)?;
+    let engine = call.state.engine()?;
+    if let Some(image) = call.query.owned("fromImage") {
+        let tag = call.query.owned("tag");
+        return stream::answer("pull", move |progress| {
+            engine
+                .images
+                .pull(&image, tag.as_deref(), platform.as_ref(), &mut |message| {
+                    progress.tell(message)
+                })
+        })
+        .await;
+    }
+    let query = ImportQuery {
+        source: call.query.get("fromSrc").unwrap_or("").to_owned(),
+        repo: call.query.owned("repo"),
+        tag: call.query.owned("tag"),
+        message: call.query.owned("message"),
+        changes: call.query.all("changes").map(str::to_owned).collect(),
+        platform,
+    };
+    let reader = call.reader();
+    stream::answer("import", move |progress| {
+        engine
+            .images
+            .import(reader, &query, &mut |message| progress.tell(message))
+    })
+    .await
+}
+
+async fn load(mut call: Call) -> Result<Answer> {
+    let quiet = call.query.flag("quiet");
+    let engine = call.state.engine()?;
+    let reader = call.reader();
+    stream::answer("load", move |progress| {
+        engine
+            .images
+            .load(reader, quiet, &mut |message| progress.tell(message))
+    })
+    .await
+}
+
+/// The `platform` of the query: `os[/arch[/variant]]`.
+pub(super) fn platform(call: &Call) -> Result<Option<Platform>> {
+    call.query
+        .filled("platform")
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: gantry_types::PlatformError| Failure::invalid(error.to_string()))
+}
