@@ -146,7 +146,10 @@ impl ShimConnection {
     /// Says that the exit has been recorded: the shim ends, its directory goes.
     pub fn delete(&self) -> Result<()> {
         match self.done("acknowledge", &Request::Acknowledge) {
-            Ok(()) | Err(Error::Gone(_) | Error::Connection { .. }) => {}
+            Ok(())
+            | Err(
+                Error::Gone(_) | Error::Connection { .. } | Error::Refused(Refusal::NotRunning),
+            ) => {}
             Err(error) => return Err(error),
         }
         let removed = self.directory.remove();
