@@ -1,1 +1,51 @@
-//! placeholder
+//! Networks of containers: the bridge and its addresses, network sandboxes
+//! (a network namespace with its end of a veth pair), the firewall, and the
+//! text of the three network files a container sees.
+//!
+//! Life of a sandbox:
+//!
+//! ```text
+//! pool thread        unshare(CLONE_NEWNET) → fd; veth + bridge port in one
+//!                    message; lo up, eth0, address, default route
+//! Network::attach    takes a ready one (or builds one), names it to a container
+//! engine → shim      passes the fd on; the container's process enters it
+//! Network::release   forgets the container; the kernel tears the rest down
+//!                    when the last process and the last fd are gone
+//! ```
+//!
+//! Invariants:
+//! * A sandbox is held by file descriptors alone, nothing is bind-mounted: what
+//!   a killed daemon leaves behind without a process in it vanishes by itself.
+//! * The kernel is the record of addresses in use: a host-side veth carries its
+//!   sandbox's address in its name (`vethac110002x7f`), and while such a link
+//!   exists, its address is not handed out.
+//! * Only links below our bridge, our bridge and our nf_tables tables are ever
+//!   changed; foreign bridges and tables are not.
+//!
+//! This crate blocks, knows no container process and no HTTP.
+
+mod attachment;
+mod bridge;
+mod cidr;
+mod config;
+mod error;
+mod files;
+mod firewall;
+mod ipam;
+mod mode;
+mod netlink;
+mod network;
+mod pool;
+mod random;
+mod records;
+mod sandbox;
+mod subnet;
+mod sysctl;
+
+pub use attachment::{Attachment, Endpoint, MacAddress, Sandbox};
+pub use cidr::{CidrError, Ipv4Cidr};
+pub use config::{AddressPool, BridgeChoice, NetworkConfig};
+pub use error::Error;
+pub use files::{DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts};
+pub use mode::NetworkMode;
+pub use network::{BuiltinNetwork, Network};

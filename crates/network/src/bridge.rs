@@ -1,0 +1,266 @@
+//! The bridge of the default network: made or adopted, addressed, brought up.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::attachment::MacAddress;
+use crate::cidr::Ipv4Cidr;
+use crate::config::{AddressPool, BridgeChoice, NetworkConfig, docker_address_pools};
+use crate::error::Error;
+use crate::netlink::Socket;
+use crate::netlink::route::{self, Link};
+use crate::sandbox::address_of_link;
+use crate::{random, subnet, sysctl};
+
+/// The longest name of an interface.
+const NAME_LIMIT: usize = 15;
+
+/// A bridge that is up and has an address.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    pub(crate) name: String,
+    /// Changes when somebody deletes the bridge and it is made again.
+    index: AtomicU32,
+    /// Its address and subnet; the gateway of its containers.
+    pub(crate) address: Ipv4Cidr,
+    /// Whether it is ours, to repair and to delete.
+    pub(crate) own: bool,
+    mtu: u32,
+}
+
+impl Bridge {
+    /// Makes or adopts the bridge that the options name; `remembered` is the
+    /// address of the last time. `None` if there shall be no bridge network.
+    pub(crate) fn open(
+        socket: &mut Socket,
+        config: &NetworkConfig,
+        remembered: Option<Ipv4Cidr>,
+    ) -> Result<Option<Self>, Error> {
+        subnet::check_options(config.bip, &config.default_address_pools)?;
+        let (name, own) = match &config.bridge {
+            BridgeChoice::Disabled => return Ok(None),
+            BridgeChoice::Own(name) => (name, true),
+            BridgeChoice::Existing(name) => (name, false),
+        };
+        check_name(name)?;
+        let link = if own {
+            make(socket, name, config.mtu)?
+        } else {
+            existing(socket, name)?
+        };
+        let current = addresses_of(socket, link.index)?;
+        let address = if own {
+            own_address(socket, config, &link, &current, remembered)?
+        } else {
+            foreign_address(name, config.bip, &current)?
+        };
+        let bridge = Self {
+            name: name.clone(),
+            index: AtomicU32::new(link.index),
+            address,
+            own,
+            mtu: config.mtu,
+        };
+        if own {
+            bridge.settle(socket, &link, &current)?;
+        }
+        Ok(Some(bridge))
+    }
+
+    /// The interface's index.
+    pub(crate) fn index(&self) -> u32 {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    /// Makes the bridge again after somebody deleted it, and connects the
+    /// sandboxes that lost it.
+    pub(crate) fn repair(&self, socket: &mut Socket) -> Result<(), Error> {
+        let link = if self.own {
+            make(socket, &self.name, self.mtu)?
+        } else {
+            existing(socket, &self.name)?
+        };
+        if link.index == self.index() {
+            return Ok(());
+        }
+        tracing::warn!(
+            bridge = self.name,
+            "the bridge was deleted; it is made again"
+        );
+        self.index.store(link.index, Ordering::Relaxed);
+        let current = addresses_of(socket, link.index)?;
+        if self.own {
+            self.settle(socket, &link, &current)?;
+        }
+        for port in route::links(socket)? {
+            let ours = address_of_link(&port.name).is_some_and(|a| self.address.contains(a));
+            if ours && port.controller == 0 {
+                socket.apply(vec![route::set_bridge(port.index, link.index, &port.name)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives our own bridge its address and MTU, takes other IPv4 addresses
+    /// from it, and brings it up.
+    fn settle(&self, socket: &mut Socket, link: &Link, current: &[Ipv4Cidr]) -> Result<(), Error> {
+        let name = &self.name;
+        let mut requests = Vec::new();
+        for other in current.iter().filter(|a| **a != self.address) {
+            requests.push(route::delete_address(link.index, *other, name));
+        }
+        if !current.contains(&self.address) {
+            requests.push(route::add_address(link.index, self.address, name));
+        }
+        if link.mtu != self.mtu {
+            requests.push(route::set_mtu(link.index, self.mtu, name));
+        }
+        requests.push(route::set_up(link.index, name));
+        sysctl::set_if_possible(&format!("ipv6/conf/{name}/accept_ra"), "0");
+        socket.apply(requests)
+    }
+
+    /// Deletes the bridge, if it is ours and there.
+    pub(crate) fn delete(&self, socket: &mut Socket) -> Result<(), Error> {
+        if !self.own {
+            return Ok(());
+        }
+        match route::link_by_name(socket, &self.name)? {
+            Some(link) if link.kind == "bridge" => {
+                socket.apply(vec![route::delete_link(link.index, &self.name)])
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let allowed = |b: u8| b.is_ascii_graphic() && !matches!(b, b'/' | b':' | b'%');
+    let valid = !name.is_empty()
+        && name.len() <= NAME_LIMIT
+        && name.bytes().all(allowed)
+        && !matches!(name, "." | ".." | "all" | "default");
+    if valid {
+        return Ok(());
+    }
+    Err(Error::InvalidOption {
+        option: "bridge".to_owned(),
+        reason: format!("{name:?} cannot be the name of an interface"),
+    })
+}
+
+fn make(socket: &mut Socket, name: &str, mtu: u32) -> Result<Link, Error> {
+    if route::link_by_name(socket, name)?.is_none() {
+        let [a, b, c, d] = random::bytes()?;
+        let mac = MacAddress([0x02, 0x42, a, b, c, d]);
+        match socket.apply(vec![route::add_bridge(name, mac, mtu)]) {
+            Err(error) if error.errno() != Some(libc::EEXIST) => return Err(error),
+            _ => {}
+        }
+    }
+    existing(socket, name)
+}
+
+fn existing(socket: &mut Socket, name: &str) -> Result<Link, Error> {
+    let unusable = |reason: &str| Error::Bridge {
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+    };
+    match route::link_by_name(socket, name)? {
+        None => Err(unusable("there is no such interface")),
+        Some(link) if link.kind != "bridge" => Err(unusable(
+            "an interface of this name exists, but it is not a bridge",
+        )),
+        Some(link) => Ok(link),
+    }
+}
+
+fn addresses_of(socket: &mut Socket, index: u32) -> Result<Vec<Ipv4Cidr>, Error> {
+    let all = route::addresses(socket)?;
+    Ok(all
+        .into_iter()
+        .filter(|(link, _)| *link == index)
+        .map(|(_, a)| a)
+        .collect())
+}
+
+/// In this order: `bip`; what the bridge has; what it had; the first free subnet.
+fn own_address(
+    socket: &mut Socket,
+    config: &NetworkConfig,
+    link: &Link,
+    current: &[Ipv4Cidr],
+    remembered: Option<Ipv4Cidr>,
+) -> Result<Ipv4Cidr, Error> {
+    if let Some(bip) = config.bip {
+        if !current.is_empty() && !current.contains(&bip) {
+            refuse_with_ports(socket, link, bip)?;
+        }
+        return Ok(bip);
+    }
+    let usable = |address: &Ipv4Cidr| address.hosts().contains(&address.address().to_bits());
+    if let Some(address) = current.iter().copied().find(usable) {
+        return Ok(address);
+    }
+    let taken = taken_elsewhere(socket, link.index)?;
+    if let Some(address) = remembered.filter(usable) {
+        if !taken.iter().any(|other| other.overlaps(&address)) {
+            return Ok(address);
+        }
+        tracing::warn!(%address, "the bridge's subnet is used by the host now; another is chosen");
+    }
+    let docker: Vec<AddressPool>;
+    let pools = if config.default_address_pools.is_empty() {
+        docker = docker_address_pools();
+        &docker
+    } else {
+        &config.default_address_pools
+    };
+    subnet::choose(pools, &taken)
+}
+
+/// Changing the subnet under living containers would cut them off.
+fn refuse_with_ports(socket: &mut Socket, link: &Link, bip: Ipv4Cidr) -> Result<(), Error> {
+    let ports = route::links(socket)?
+        .iter()
+        .filter(|l| l.controller == link.index)
+        .count();
+    if ports == 0 {
+        return Ok(());
+    }
+    Err(Error::Bridge {
+        name: link.name.clone(),
+        reason: format!("its address cannot become {bip}: {ports} containers are connected"),
+    })
+}
+
+fn foreign_address(
+    name: &str,
+    bip: Option<Ipv4Cidr>,
+    current: &[Ipv4Cidr],
+) -> Result<Ipv4Cidr, Error> {
+    let unusable = |reason: String| Error::Bridge {
+        name: name.to_owned(),
+        reason,
+    };
+    let first = *current
+        .first()
+        .ok_or_else(|| unusable("it has no IPv4 address".to_owned()))?;
+    match bip {
+        Some(bip) if !current.contains(&bip) => {
+            Err(unusable(format!("its address is {first}, not {bip}")))
+        }
+        Some(bip) => Ok(bip),
+        None => Ok(first),
+    }
+}
+
+/// The subnets that the host's other links and routes use.
+fn taken_elsewhere(socket: &mut Socket, bridge: u32) -> Result<Vec<Ipv4Cidr>, Error> {
+    let mut taken = route::addresses(socket)?;
+    taken.extend(route::routes(socket)?);
+    Ok(taken
+        .into_iter()
+        .filter(|(link, _)| *link != bridge)
+        .map(|(_, a)| a)
+        .collect())
+}

@@ -1,0 +1,92 @@
+//! What the daemon's options say about the default networks.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::cidr::Ipv4Cidr;
+
+/// Which bridge the network `bridge` uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BridgeChoice {
+    /// A bridge of our own, created when it is missing.
+    Own(String),
+    /// A bridge that the administrator made (`--bridge NAME`): it is used as it
+    /// is, and its addresses are never changed.
+    Existing(String),
+    /// No bridge network at all (`--bridge none`).
+    Disabled,
+}
+
+/// A range of addresses that is cut into subnets (`--default-address-pool`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressPool {
+    /// The whole range.
+    pub base: Ipv4Cidr,
+    /// The prefix length of the subnets that it is cut into.
+    pub size: u8,
+}
+
+/// The daemon's network options; the names are those of `daemon.json`.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// The bridge of the default network.
+    pub bridge: BridgeChoice,
+    /// `bip`: the bridge's address and subnet, if it shall not be chosen.
+    pub bip: Option<Ipv4Cidr>,
+    /// `mtu` of the bridge and its ports.
+    pub mtu: u32,
+    /// `iptables`: whether the firewall is programmed at all.
+    pub iptables: bool,
+    /// `ip-masq`: whether traffic that leaves the subnet gets the host's address.
+    pub ip_masq: bool,
+    /// `icc`: whether containers on the default bridge may talk to each other.
+    pub icc: bool,
+    /// `ip-forward`: whether the kernel's forwarding is switched on.
+    pub ip_forward: bool,
+    /// `ip-forward-no-drop`: when forwarding is switched on by us, let the host
+    /// forward between its other interfaces as well.
+    pub ip_forward_no_drop: bool,
+    /// `default-address-pools`; empty means Docker's own.
+    pub default_address_pools: Vec<AddressPool>,
+    /// `host-gateway-ip`: what `host-gateway` stands for in `--add-host`, if it
+    /// is not the bridge's address.
+    pub host_gateway_ip: Option<IpAddr>,
+    /// How many ready sandboxes are kept; 0 builds every sandbox when it is asked for.
+    pub pool_size: usize,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            bridge: BridgeChoice::Own("gantry0".to_owned()),
+            bip: None,
+            mtu: 1500,
+            iptables: true,
+            ip_masq: true,
+            icc: true,
+            ip_forward: true,
+            ip_forward_no_drop: false,
+            default_address_pools: Vec::new(),
+            host_gateway_ip: None,
+            pool_size: 4,
+        }
+    }
+}
+
+/// Docker's default address pools, in its order.
+pub(crate) fn docker_address_pools() -> Vec<AddressPool> {
+    let pool = |a, b, base_prefix, size| {
+        Ipv4Cidr::new(Ipv4Addr::new(a, b, 0, 0), base_prefix).map(|base| AddressPool { base, size })
+    };
+    [
+        pool(172, 17, 16, 16),
+        pool(172, 18, 16, 16),
+        pool(172, 19, 16, 16),
+        pool(172, 20, 14, 16),
+        pool(172, 24, 14, 16),
+        pool(172, 28, 14, 16),
+        pool(192, 168, 16, 20),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,132 @@
+//! What can go wrong with networks, in words for the user of the engine.
+
+use std::net::Ipv4Addr;
+
+use gantry_types::ErrorKind;
+
+use crate::cidr::Ipv4Cidr;
+
+/// An operation on a network, a sandbox or the firewall failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A network mode names a network that does not exist.
+    #[error("network {0} not found")]
+    NetworkNotFound(String),
+    /// A known option or mode that this engine does not support yet.
+    #[error("{0} is not supported yet")]
+    NotYet(String),
+    /// An option has a value that makes no sense.
+    #[error("{option}: {reason}")]
+    InvalidOption {
+        /// The option as the user wrote it.
+        option: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The kernel lacks nf_tables, or it may not be used here.
+    #[error(
+        "the firewall cannot be programmed: the kernel refused nf_tables ({reason}); \
+         load the nf_tables modules, or switch the firewall off with iptables=false"
+    )]
+    NoNfTables {
+        /// The kernel's answer.
+        reason: String,
+    },
+    /// The kernel refused a netlink request.
+    #[error("{operation} {object}: {}{}", std::io::Error::from_raw_os_error(*.errno), .detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
+    Kernel {
+        /// What was asked for.
+        operation: &'static str,
+        /// The link, address or table that was meant.
+        object: String,
+        /// The kernel's error number.
+        errno: i32,
+        /// The kernel's own explanation (extended acknowledgement), if it gave one.
+        detail: Option<String>,
+    },
+    /// A system call other than a netlink request failed.
+    #[error("{operation} {object}: {source}")]
+    System {
+        /// What was attempted.
+        operation: &'static str,
+        /// The path or object.
+        object: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The kernel's answer could not be understood.
+    #[error("{operation}: the kernel's answer is malformed: {reason}")]
+    Malformed {
+        /// What was asked for.
+        operation: &'static str,
+        /// What is wrong with the answer.
+        reason: &'static str,
+    },
+    /// Every default subnet overlaps with something on this host.
+    #[error("all predefined address pools have been fully subnetted")]
+    NoFreeSubnet,
+    /// All addresses of a subnet are taken.
+    #[error("no available IPv4 addresses on this network's address pools: {network} ({subnet})")]
+    AddressesExhausted {
+        /// The network's name.
+        network: String,
+        /// Its subnet.
+        subnet: Ipv4Cidr,
+    },
+    /// The bridge exists but cannot be used as it is.
+    #[error("bridge {name}: {reason}")]
+    Bridge {
+        /// The bridge's name.
+        name: String,
+        /// Why it cannot be used.
+        reason: String,
+    },
+    /// A live container claims an address that belongs to another one.
+    #[error("address {address} is used by containers {first} and {second}")]
+    AddressClaimedTwice {
+        /// The address.
+        address: Ipv4Addr,
+        /// The container that has it.
+        first: String,
+        /// The container that claims it too.
+        second: String,
+    },
+    /// The network's record could not be read or written.
+    #[error("network record {name}: {source}")]
+    Record {
+        /// The network's name.
+        name: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The networks were shut down.
+    #[error("the networks of this daemon are shut down")]
+    ShutDown,
+}
+
+impl Error {
+    /// The class of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NetworkNotFound(_) => ErrorKind::NotFound,
+            Self::NotYet(_) | Self::NoNfTables { .. } => ErrorKind::Unsupported,
+            Self::InvalidOption { .. } => ErrorKind::InvalidArgument,
+            Self::NoFreeSubnet | Self::AddressesExhausted { .. } | Self::ShutDown => {
+                ErrorKind::Unavailable
+            }
+            Self::Bridge { .. } | Self::AddressClaimedTwice { .. } => ErrorKind::Conflict,
+            Self::Kernel { .. }
+            | Self::System { .. }
+            | Self::Malformed { .. }
+            | Self::Record { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// The kernel's error number, if this is its refusal of a netlink request.
+    pub(crate) fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Kernel { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+}

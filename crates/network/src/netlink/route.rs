@@ -1,0 +1,375 @@
+//! The rtnetlink requests that networks need: links, addresses and routes.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::message::{
+    Answer, Attributes, Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, read_u32,
+};
+use super::socket::{About, Socket};
+use crate::attachment::MacAddress;
+use crate::cidr::Ipv4Cidr;
+use crate::error::Error;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+const RTM_SETLINK: u16 = 19;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_GETROUTE: u16 = 26;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
+const VETH_INFO_PEER: u16 = 1;
+
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_BROADCAST: u16 = 4;
+
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RT_TABLE_MAIN: u8 = 254;
+const RTPROT_BOOT: u8 = 3;
+const RT_SCOPE_UNIVERSE: u8 = 0;
+const RTN_UNICAST: u8 = 1;
+const RT_TABLE_LOCAL: u8 = 255;
+
+const IFF_UP: u32 = 1;
+const AF_INET: u8 = libc::AF_INET as u8;
+const AF_BRIDGE: u8 = 7;
+
+/// A request with what it is about.
+pub(crate) type Request<'a> = (About<'a>, Message);
+
+/// A network interface, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    /// Such as `bridge`; empty for physical ones.
+    pub(crate) kind: String,
+    /// The bridge it is a port of; 0 for none.
+    pub(crate) controller: u32,
+    pub(crate) mtu: u32,
+}
+
+/// The two ends of a veth pair.
+#[derive(Debug)]
+pub(crate) struct VethPair<'a> {
+    pub(crate) host_name: &'a str,
+    pub(crate) bridge: u32,
+    pub(crate) inside_name: &'a str,
+    pub(crate) inside_mac: MacAddress,
+    pub(crate) inside_namespace: BorrowedFd<'a>,
+    pub(crate) mtu: u32,
+}
+
+fn ifinfo(family: u8, index: u32, flags: u32, change: u32) -> [u8; 16] {
+    let mut header = [0; 16];
+    header[0] = family;
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..].copy_from_slice(&change.to_ne_bytes());
+    header
+}
+
+/// Creates a bridge with a fixed Ethernet address (so that it does not change
+/// with its ports), and brings it up.
+pub(crate) fn add_bridge<'a>(name: &'a str, mac: MacAddress, mtu: u32) -> Request<'a> {
+    let message = Message::new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL)
+        .raw(&ifinfo(0, 0, IFF_UP, IFF_UP))
+        .string(IFLA_IFNAME, name)
+        .attribute(IFLA_ADDRESS, &mac.0)
+        .u32(IFLA_MTU, mtu)
+        .nested(IFLA_LINKINFO, |m| m.string(IFLA_INFO_KIND, "bridge"));
+    (
+        About {
+            operation: "create bridge",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Creates a veth pair in one message: this end is up and a port of the
+/// bridge, the other end is in its namespace, named and with its Ethernet
+/// address.
+pub(crate) fn add_veth<'a>(pair: &VethPair<'a>) -> Request<'a> {
+    let message = Message::new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL)
+        .raw(&ifinfo(0, 0, IFF_UP, IFF_UP))
+        .string(IFLA_IFNAME, pair.host_name)
+        .u32(IFLA_MTU, pair.mtu)
+        .u32(IFLA_MASTER, pair.bridge)
+        .nested(IFLA_LINKINFO, |m| {
+            m.string(IFLA_INFO_KIND, "veth")
+                .nested(IFLA_INFO_DATA, |m| {
+                    m.nested(VETH_INFO_PEER, |m| {
+                        m.raw(&ifinfo(0, 0, 0, 0))
+                            .string(IFLA_IFNAME, pair.inside_name)
+                            .attribute(IFLA_ADDRESS, &pair.inside_mac.0)
+                            .u32(IFLA_MTU, pair.mtu)
+                            .u32(IFLA_NET_NS_FD, pair.inside_namespace.as_raw_fd() as u32)
+                    })
+                })
+        });
+    (
+        About {
+            operation: "create veth",
+            object: pair.host_name,
+        },
+        message,
+    )
+}
+
+/// Brings a link up.
+pub(crate) fn set_up(index: u32, name: &str) -> Request<'_> {
+    let message = Message::new(RTM_SETLINK, 0).raw(&ifinfo(0, index, IFF_UP, IFF_UP));
+    (
+        About {
+            operation: "bring up",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Makes a link a port of a bridge.
+pub(crate) fn set_bridge(index: u32, bridge: u32, name: &str) -> Request<'_> {
+    let message = Message::new(RTM_SETLINK, 0)
+        .raw(&ifinfo(0, index, 0, 0))
+        .u32(IFLA_MASTER, bridge);
+    (
+        About {
+            operation: "add to the bridge",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Sets a link's MTU.
+pub(crate) fn set_mtu(index: u32, mtu: u32, name: &str) -> Request<'_> {
+    let message = Message::new(RTM_SETLINK, 0)
+        .raw(&ifinfo(0, index, 0, 0))
+        .u32(IFLA_MTU, mtu);
+    (
+        About {
+            operation: "set the MTU of",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Keeps a bridge port from talking to other ports so marked.
+pub(crate) fn isolate_port(index: u32, name: &str) -> Request<'_> {
+    let message = Message::new(RTM_SETLINK, 0)
+        .raw(&ifinfo(AF_BRIDGE, index, 0, 0))
+        .nested(IFLA_PROTINFO, |m| m.attribute(IFLA_BRPORT_ISOLATED, &[1]));
+    (
+        About {
+            operation: "isolate bridge port",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Deletes a link.
+pub(crate) fn delete_link(index: u32, name: &str) -> Request<'_> {
+    let message = Message::new(RTM_DELLINK, 0).raw(&ifinfo(0, index, 0, 0));
+    (
+        About {
+            operation: "delete link",
+            object: name,
+        },
+        message,
+    )
+}
+
+fn address_message(kind: u16, flags: u16, index: u32, address: Ipv4Cidr) -> Message {
+    let mut header = [0; 8];
+    header[0] = AF_INET;
+    header[1] = address.prefix();
+    header[4..].copy_from_slice(&index.to_ne_bytes());
+    Message::new(kind, flags)
+        .raw(&header)
+        .attribute(IFA_LOCAL, &address.address().octets())
+        .attribute(IFA_ADDRESS, &address.address().octets())
+}
+
+/// Gives a link an address, with the subnet's broadcast address.
+pub(crate) fn add_address(index: u32, address: Ipv4Cidr, name: &str) -> Request<'_> {
+    let message = address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address)
+        .attribute(IFA_BROADCAST, &address.broadcast().octets());
+    (
+        About {
+            operation: "add an address to",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Takes an address from a link.
+pub(crate) fn delete_address(index: u32, address: Ipv4Cidr, name: &str) -> Request<'_> {
+    let message = address_message(RTM_DELADDR, 0, index, address);
+    (
+        About {
+            operation: "delete an address from",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Sets the default route.
+pub(crate) fn add_default_route(index: u32, gateway: Ipv4Addr) -> Request<'static> {
+    let header = [
+        AF_INET,
+        0,
+        0,
+        0,
+        RT_TABLE_MAIN,
+        RTPROT_BOOT,
+        RT_SCOPE_UNIVERSE,
+        RTN_UNICAST,
+        0,
+        0,
+        0,
+        0,
+    ];
+    let message = Message::new(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL)
+        .raw(&header)
+        .attribute(RTA_GATEWAY, &gateway.octets())
+        .u32(RTA_OIF, index);
+    (
+        About {
+            operation: "add",
+            object: "the default route",
+        },
+        message,
+    )
+}
+
+/// The link of that name; `None` if there is none.
+pub(crate) fn link_by_name(socket: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
+    let message = Message::new(RTM_GETLINK, 0)
+        .raw(&ifinfo(0, 0, 0, 0))
+        .string(IFLA_IFNAME, name);
+    let about = About {
+        operation: "look up link",
+        object: name,
+    };
+    found(socket.ask(about, message, parse_link))
+}
+
+/// The link of that index; `None` if there is none.
+pub(crate) fn link_by_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, Error> {
+    let message = Message::new(RTM_GETLINK, 0).raw(&ifinfo(0, index, 0, 0));
+    let about = About {
+        operation: "look up",
+        object: "a link",
+    };
+    found(socket.ask(about, message, parse_link))
+}
+
+/// All links.
+pub(crate) fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
+    let message = Message::new(RTM_GETLINK, 0).raw(&ifinfo(0, 0, 0, 0));
+    socket.dump(
+        About {
+            operation: "list",
+            object: "links",
+        },
+        message,
+        parse_link,
+    )
+}
+
+/// All IPv4 addresses, each with its link's index.
+pub(crate) fn addresses(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Cidr)>, Error> {
+    let message = Message::new(RTM_GETADDR, 0).raw(&[AF_INET, 0, 0, 0, 0, 0, 0, 0]);
+    socket.dump(
+        About {
+            operation: "list",
+            object: "addresses",
+        },
+        message,
+        |answer| {
+            if answer.payload.first() != Some(&AF_INET) {
+                return None;
+            }
+            let attributes = Attributes::after(answer.payload, 8);
+            let value = attributes
+                .get(IFA_LOCAL)
+                .or_else(|| attributes.get(IFA_ADDRESS))?;
+            let address = Ipv4Cidr::new(ipv4(value)?, *answer.payload.get(1)?)?;
+            Some((read_u32(answer.payload, 4)?, address))
+        },
+    )
+}
+
+/// The destinations of all IPv4 unicast routes but the default one, with the
+/// index of the link each leaves by (0 if by none).
+pub(crate) fn routes(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Cidr)>, Error> {
+    let message = Message::new(RTM_GETROUTE, 0).raw(&[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    socket.dump(
+        About {
+            operation: "list",
+            object: "routes",
+        },
+        message,
+        |answer| {
+            let (&family, &prefix, &table) = (
+                answer.payload.first()?,
+                answer.payload.get(1)?,
+                answer.payload.get(4)?,
+            );
+            if family != AF_INET || prefix == 0 || table == RT_TABLE_LOCAL {
+                return None;
+            }
+            let attributes = Attributes::after(answer.payload, 12);
+            let destination = Ipv4Cidr::new(ipv4(attributes.get(RTA_DST)?)?, prefix)?;
+            Some((attributes.u32(RTA_OIF).unwrap_or(0), destination))
+        },
+    )
+}
+
+fn parse_link(answer: Answer<'_>) -> Option<Link> {
+    let attributes = Attributes::after(answer.payload, 16);
+    let kind = attributes
+        .nested(IFLA_LINKINFO)
+        .and_then(|info| info.string(IFLA_INFO_KIND));
+    Some(Link {
+        index: read_u32(answer.payload, 4)?,
+        name: attributes.string(IFLA_IFNAME)?,
+        kind: kind.unwrap_or_default(),
+        controller: attributes.u32(IFLA_MASTER).unwrap_or(0),
+        mtu: attributes.u32(IFLA_MTU).unwrap_or(0),
+    })
+}
+
+fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.errno() == Some(libc::ENODEV) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from)
+}

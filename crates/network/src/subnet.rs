@@ -1,0 +1,130 @@
+//! The choice of a subnet that nothing on this host uses yet.
+
+use std::net::Ipv4Addr;
+
+use crate::cidr::Ipv4Cidr;
+use crate::config::AddressPool;
+use crate::error::Error;
+
+/// The first subnet of the pools that overlaps with none of `taken`, as the
+/// gateway's address in it.
+///
+/// Fails with `NoFreeSubnet`.
+pub(crate) fn choose(pools: &[AddressPool], taken: &[Ipv4Cidr]) -> Result<Ipv4Cidr, Error> {
+    pools
+        .iter()
+        .flat_map(subnets)
+        .find(|subnet| !taken.iter().any(|other| other.overlaps(subnet)))
+        .and_then(|subnet| gateway(&subnet))
+        .ok_or(Error::NoFreeSubnet)
+}
+
+/// The subnets that a pool is cut into, lowest first.
+fn subnets(pool: &AddressPool) -> impl Iterator<Item = Ipv4Cidr> + use<> {
+    let base = pool.base.network();
+    let size = pool.size;
+    let count = match size.checked_sub(base.prefix()) {
+        Some(bits) if size <= 30 => 1u64 << bits,
+        _ => 0,
+    };
+    let first = u64::from(base.address().to_bits());
+    (0..count).filter_map(move |number| {
+        let start = first + (number << (32 - u32::from(size)));
+        Ipv4Cidr::new(Ipv4Addr::from_bits(u32::try_from(start).ok()?), size)
+    })
+}
+
+/// The first address of a subnet, which its bridge gets.
+fn gateway(subnet: &Ipv4Cidr) -> Option<Ipv4Cidr> {
+    let first = *subnet.hosts().start();
+    Ipv4Cidr::new(Ipv4Addr::from_bits(first), subnet.prefix())
+}
+
+/// Checks the daemon's address options.
+pub(crate) fn check_options(bip: Option<Ipv4Cidr>, pools: &[AddressPool]) -> Result<(), Error> {
+    let invalid = |option: &str, reason: &str| {
+        Err(Error::InvalidOption {
+            option: option.to_owned(),
+            reason: reason.to_owned(),
+        })
+    };
+    if let Some(bip) = bip {
+        let address = bip.address();
+        if !bip.hosts().contains(&address.to_bits()) {
+            return invalid(
+                "bip",
+                &format!("{bip} is not the address of a host in its subnet"),
+            );
+        }
+        if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
+            return invalid(
+                "bip",
+                &format!("{address} cannot be the address of a bridge"),
+            );
+        }
+    }
+    for pool in pools {
+        if pool.size < pool.base.prefix() || pool.size > 30 {
+            let reason = format!("{} cannot be cut into subnets of /{}", pool.base, pool.size);
+            return invalid("default-address-pools", &reason);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::docker_address_pools;
+
+    fn cidr(text: &str) -> Ipv4Cidr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_first_subnet_that_is_free_is_chosen() {
+        let pools = docker_address_pools();
+        for (taken, expected) in [
+            (vec![], "172.17.0.1/16"),
+            (vec!["172.17.3.4/24"], "172.18.0.1/16"),
+            (vec!["172.16.0.0/12"], "192.168.0.1/20"),
+            (vec!["172.16.0.0/12", "192.168.5.1/24"], "192.168.16.1/20"),
+            (vec!["172.16.0.0/14", "10.0.0.0/8"], "172.20.0.1/16"),
+        ] {
+            let taken: Vec<_> = taken.into_iter().map(cidr).collect();
+            assert_eq!(choose(&pools, &taken).unwrap(), cidr(expected), "{taken:?}");
+        }
+        let error = choose(&pools, &[cidr("172.16.0.0/12"), cidr("192.168.0.0/16")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "all predefined address pools have been fully subnetted"
+        );
+    }
+
+    #[test]
+    fn a_pool_at_the_end_of_the_address_space_is_cut_without_overflow() {
+        let pool = AddressPool {
+            base: cidr("255.255.255.0/24"),
+            size: 26,
+        };
+        assert_eq!(subnets(&pool).last(), Some(cidr("255.255.255.192/26")));
+    }
+
+    #[test]
+    fn senseless_options_are_refused() {
+        for bip in [
+            "172.17.0.0/16",
+            "172.17.255.255/16",
+            "127.0.0.1/8",
+            "10.0.0.1/31",
+        ] {
+            assert!(check_options(Some(cidr(bip)), &[]).is_err(), "{bip}");
+        }
+        assert!(check_options(Some(cidr("10.0.0.1/30")), &[]).is_ok());
+        let pool = AddressPool {
+            base: cidr("10.0.0.0/16"),
+            size: 8,
+        };
+        assert!(check_options(None, &[pool]).is_err());
+    }
+}

@@ -1,0 +1,462 @@
+//! Networks with real packets. Each test is a host of its own: a fresh network
+//! namespace, so nothing of this machine is touched and nothing stays behind.
+//!
+//! Needs root and `ip` (iproute2); skips visibly without them.
+
+mod harness;
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use gantry_network::{
+    AddressPool, Attachment, BridgeChoice, Error, Network, NetworkConfig, NetworkMode, Sandbox,
+};
+use gantry_types::ErrorKind;
+use harness::{Host, address, connect, container, echo, eventually, ip, ping, unpooled};
+
+fn endpoint(sandbox: &Sandbox) -> &gantry_network::Endpoint {
+    sandbox
+        .attachment
+        .endpoint
+        .as_ref()
+        .expect("a bridge sandbox has an endpoint")
+}
+
+#[test]
+fn a_sandbox_talks_to_the_gateway_and_to_its_neighbours() {
+    Host::run(|host| {
+        let network = host.open(unpooled());
+        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let two = network.attach(&container(2), NetworkMode::Bridge).unwrap();
+        assert_eq!(address(&one), Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!(address(&two), Ipv4Addr::new(172, 17, 0, 3));
+        assert_eq!(endpoint(&one).mac.to_string(), "02:42:ac:11:00:02");
+        assert_eq!(endpoint(&one).gateway, Ipv4Addr::new(172, 17, 0, 1));
+        assert_eq!(one.attachment.endpoint_id.len(), 64);
+        assert_ne!(one.attachment.sandbox_id, two.attachment.sandbox_id);
+
+        let gateway = IpAddr::V4(endpoint(&one).gateway);
+        let server = echo(None, gateway);
+        connect(Some(&one), server).unwrap();
+        let server = echo(Some(&two), address(&two).into());
+        connect(Some(&one), server).unwrap();
+        connect(None, server).unwrap();
+        ping(&one, endpoint(&one).gateway).unwrap();
+        let inside = host.inside(&one, || {
+            let eth0 = std::fs::read_to_string("/proc/sys/net/ipv6/conf/eth0/disable_ipv6");
+            let ports = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+            (
+                ip("-4 addr show eth0"),
+                ip("route"),
+                ip("link show lo"),
+                eth0.ok(),
+                ports.unwrap(),
+            )
+        });
+        assert!(
+            inside.0.contains("inet 172.17.0.2/16 brd 172.17.255.255"),
+            "{}",
+            inside.0
+        );
+        assert!(
+            inside.1.contains("default via 172.17.0.1 dev eth0"),
+            "{}",
+            inside.1
+        );
+        assert!(inside.2.contains("LOOPBACK,UP"), "{}", inside.2);
+        assert!(inside.3.is_none_or(|v| v.trim() == "1"));
+        assert_eq!(inside.4.trim(), "0");
+        network.destroy().unwrap();
+        assert!(!ip("link").contains("gantry0"));
+    });
+}
+
+#[test]
+fn traffic_to_the_world_is_masqueraded_and_unpublished_ports_are_closed() {
+    Host::run(|host| {
+        let network = host.open(unpooled());
+        let world = host.world("192.0.2.1/24", "192.0.2.2/24");
+        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+
+        let outside = world.echo("192.0.2.2".parse().unwrap());
+        let seen = connect(Some(&sandbox), outside).unwrap();
+        assert_eq!(seen, "192.0.2.1", "the world sees the host's address");
+
+        world.ip("route add 172.17.0.0/16 via 192.0.2.1");
+        let closed = echo(Some(&sandbox), address(&sandbox).into());
+        connect(None, closed).expect("open from the host");
+        let error = world.connect(closed).expect_err("closed from the world");
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}");
+
+        // The same topology without a firewall: the packets do arrive.
+        network.destroy().unwrap();
+        drop(sandbox);
+        let open = NetworkConfig {
+            iptables: false,
+            ..unpooled()
+        };
+        let network = host.open(open);
+        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let server = echo(Some(&sandbox), address(&sandbox).into());
+        assert_eq!(world.connect(server).unwrap(), "192.0.2.2");
+        assert_eq!(
+            connect(Some(&sandbox), outside).unwrap(),
+            address(&sandbox).to_string()
+        );
+    });
+}
+
+#[test]
+fn the_host_does_not_become_a_router_for_others() {
+    Host::run(|host| {
+        let near = host.world("192.0.2.1/24", "192.0.2.2/24");
+        let far = host.world("198.51.100.1/24", "198.51.100.2/24");
+        near.ip("route add default via 192.0.2.1");
+        far.ip("route add default via 198.51.100.1");
+        let server = far.echo("198.51.100.2".parse().unwrap());
+        let network = host.open(unpooled());
+        near.connect(server)
+            .expect_err("we switched forwarding on for containers only");
+        // A later daemon finds forwarding on, and keeps it so.
+        drop(network);
+        let network = host.open(unpooled());
+        near.connect(server)
+            .expect_err("still closed after a restart");
+        network.destroy().unwrap();
+        near.connect(server).expect("nothing of us is left");
+    });
+}
+
+#[test]
+fn without_icc_containers_reach_the_world_but_not_each_other() {
+    Host::run(|host| {
+        let network = host.open(NetworkConfig {
+            icc: false,
+            ..unpooled()
+        });
+        let world = host.world("192.0.2.1/24", "192.0.2.2/24");
+        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let two = network.attach(&container(2), NetworkMode::Bridge).unwrap();
+        let server = echo(Some(&two), address(&two).into());
+        connect(Some(&one), server).expect_err("not through the bridge");
+        host.inside(&one, || {
+            ip(&format!("route add {}/32 via 172.17.0.1", address(&two)))
+        });
+        connect(Some(&one), server).expect_err("not through the gateway");
+        connect(None, server).expect("the host may");
+        connect(Some(&one), world.echo("192.0.2.2".parse().unwrap())).expect("the world may");
+    });
+}
+
+#[test]
+fn a_hundred_sandboxes_at_once_share_nothing_and_leave_nothing() {
+    Host::run(|host| {
+        let network = host.open(NetworkConfig {
+            pool_size: 4,
+            ..NetworkConfig::default()
+        });
+        network.reconcile(&[]).unwrap();
+        let here = gantry_sys::netns::current().unwrap();
+        let sandboxes: Vec<Sandbox> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..100)
+                .map(|number| {
+                    let network = &network;
+                    scope.spawn(move || network.attach(&container(number), NetworkMode::Bridge))
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap().unwrap())
+                .collect()
+        });
+        let addresses: HashSet<_> = sandboxes.iter().map(address).collect();
+        assert_eq!(addresses.len(), 100);
+        for pair in [(0, 99), (42, 7), (63, 12)] {
+            let to = &sandboxes[pair.1];
+            connect(Some(&sandboxes[pair.0]), echo(Some(to), address(to).into())).unwrap();
+        }
+        network.shutdown();
+        for number in 0..100 {
+            network.release(&container(number));
+        }
+        assert!(matches!(
+            network.attach(&container(1), NetworkMode::None),
+            Err(Error::ShutDown)
+        ));
+        drop((sandboxes, here));
+        eventually("all links vanish", || !ip("link").contains("veth"));
+    });
+}
+
+#[test]
+fn a_restart_finds_the_same_network_and_keeps_the_living() {
+    Host::run(|host| {
+        let first = host.open(unpooled());
+        let ids: Vec<_> = first
+            .builtin()
+            .iter()
+            .map(|n| (n.name, n.id.clone()))
+            .collect();
+        assert_eq!(
+            ids.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+            ["bridge", "host", "none"]
+        );
+        let known = first.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let unknown = first.attach(&container(2), NetworkMode::Bridge).unwrap();
+        let rules = nft_ruleset();
+        drop(first);
+
+        let second = host.open(unpooled());
+        assert_eq!(
+            second
+                .builtin()
+                .iter()
+                .map(|n| (n.name, n.id.clone()))
+                .collect::<Vec<_>>(),
+            ids
+        );
+        assert_eq!(nft_ruleset(), rules);
+        let live = [(container(1), known.attachment.clone())];
+        second.reconcile(&live).unwrap();
+        let third = second.attach(&container(3), NetworkMode::Bridge).unwrap();
+        assert_eq!(
+            address(&third),
+            Ipv4Addr::new(172, 17, 0, 4),
+            "2 and 3 are alive"
+        );
+        connect(Some(&third), echo(Some(&known), address(&known).into())).unwrap();
+
+        // The unknown one ends; its address can be had again.
+        let freed = address(&unknown);
+        drop(unknown);
+        eventually("the address is free again", || {
+            let next = second.attach(&container(4), NetworkMode::Bridge).unwrap();
+            address(&next) == freed
+        });
+        let twice: [(_, Attachment); 2] =
+            [live[0].clone(), (container(9), known.attachment.clone())];
+        let error = second.reconcile(&twice).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    });
+}
+
+#[test]
+fn a_chosen_subnet_is_free_and_stays() {
+    Host::run(|host| {
+        ip("link add other type dummy");
+        ip("addr add 172.17.200.1/24 dev other");
+        ip("link set other up");
+        let network = host.open(unpooled());
+        let subnet = network.builtin()[0].subnet.unwrap();
+        assert_eq!(subnet.to_string(), "172.18.0.0/16");
+        network.destroy().unwrap();
+        drop(network);
+        ip("link del other");
+        let network = host.open(unpooled());
+        assert_eq!(network.builtin()[0].subnet, Some(subnet), "remembered");
+        network.destroy().unwrap();
+
+        let bip = Some("10.9.8.1/29".parse().unwrap());
+        let network = host.open(NetworkConfig { bip, ..unpooled() });
+        assert_eq!(network.host_gateway(), Some("10.9.8.1".parse().unwrap()));
+        let sandboxes: Vec<_> = (0..5)
+            .map(|n| network.attach(&container(n), NetworkMode::Bridge).unwrap())
+            .collect();
+        let error = network
+            .attach(&container(6), NetworkMode::Bridge)
+            .unwrap_err();
+        assert!(matches!(error, Error::AddressesExhausted { .. }), "{error}");
+        // Released but still held: its interface goes before its address comes back.
+        let held = address(&sandboxes[2]);
+        network.release(&container(2));
+        let again = network.attach(&container(6), NetworkMode::Bridge).unwrap();
+        assert_eq!(address(&again), held);
+        connect(
+            Some(&again),
+            echo(Some(&sandboxes[0]), address(&sandboxes[0]).into()),
+        )
+        .unwrap();
+
+        let pools = vec![AddressPool {
+            base: "10.9.8.0/24".parse().unwrap(),
+            size: 25,
+        }];
+        let error = host
+            .try_open(NetworkConfig {
+                bridge: BridgeChoice::Own("other1".to_owned()),
+                default_address_pools: pools,
+                ..unpooled()
+            })
+            .map(|n| n.builtin()[0].subnet.unwrap().to_string());
+        assert_eq!(error.unwrap(), "10.9.8.128/25");
+    });
+}
+
+#[test]
+fn foreign_bridges_and_tables_are_left_alone() {
+    Host::run(|host| {
+        ip("link add br-admin type bridge");
+        let admin = || NetworkConfig {
+            bridge: BridgeChoice::Existing("br-admin".to_owned()),
+            ..unpooled()
+        };
+        let error = host.try_open(admin()).unwrap_err();
+        assert_eq!(error.to_string(), "bridge br-admin: it has no IPv4 address");
+        ip("addr add 10.1.2.3/24 dev br-admin");
+        ip("link set br-admin up");
+        nft("add table ip filter");
+        nft("add chain ip filter forward { type filter hook forward priority 0 ; }");
+        let before = nft_ruleset();
+        let network = host.open(admin());
+        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        assert_eq!(address(&sandbox), Ipv4Addr::new(10, 1, 2, 1));
+        assert_eq!(endpoint(&sandbox).gateway, Ipv4Addr::new(10, 1, 2, 3));
+        network.destroy().unwrap();
+        assert!(ip("addr show br-admin").contains("10.1.2.3/24"));
+        assert_eq!(nft_ruleset(), before);
+
+        ip("link add gantry0 type dummy");
+        let error = host.try_open(unpooled()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    });
+}
+
+#[test]
+fn a_deleted_bridge_is_made_again() {
+    Host::run(|host| {
+        let network = host.open(NetworkConfig {
+            pool_size: 2,
+            ..NetworkConfig::default()
+        });
+        let old = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        eventually("the pool is full", || {
+            network.ready(NetworkMode::Bridge) == 2
+        });
+        ip("link del gantry0");
+        let new = network.attach(&container(2), NetworkMode::Bridge).unwrap();
+        connect(Some(&new), echo(None, endpoint(&new).gateway.into())).unwrap();
+        connect(Some(&new), echo(Some(&old), address(&old).into())).unwrap();
+    });
+}
+
+#[test]
+fn none_has_loopback_and_host_has_no_namespace() {
+    Host::run(|host| {
+        let network = host.open(unpooled());
+        let none = network.attach(&container(1), NetworkMode::None).unwrap();
+        assert!(none.attachment.endpoint.is_none());
+        let links = host.inside(&none, || ip("-o link"));
+        assert!(links.contains("lo: <LOOPBACK,UP"), "{links}");
+        assert!(!links.contains("eth0"), "{links}");
+        let plain = network.attach(&container(2), NetworkMode::Host).unwrap();
+        assert!(plain.netns.is_none());
+        assert_eq!(plain.attachment.network_id, network.builtin()[1].id);
+        network.release(&container(1));
+        network.release(&container(1));
+        network.release(&container(77));
+
+        let without = host.open(NetworkConfig {
+            bridge: BridgeChoice::Disabled,
+            ..unpooled()
+        });
+        let error = without
+            .attach(&container(1), NetworkMode::Bridge)
+            .unwrap_err();
+        assert_eq!(error.to_string(), "network bridge not found");
+        assert_eq!(without.host_gateway(), None);
+    });
+}
+
+/// Not a test by itself: the daemon that `a_killed_daemon_leaves_nothing` kills.
+#[test]
+fn victim() {
+    let Ok(database) = std::env::var("GANTRY_NETWORK_VICTIM") else {
+        return;
+    };
+    let database = gantry_metadata::Database::open(database).unwrap();
+    let config = NetworkConfig {
+        pool_size: 4,
+        ..NetworkConfig::default()
+    };
+    let network = Network::open(config, &database).unwrap();
+    network.reconcile(&[]).unwrap();
+    let _held = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+    eventually("the pool is full", || {
+        network.ready(NetworkMode::Bridge) == 4
+    });
+    std::fs::write(database.path().with_extension("ready"), "").unwrap();
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn a_killed_daemon_leaves_nothing() {
+    Host::run(|host| {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "victim"])
+            .env("GANTRY_NETWORK_VICTIM", host.database_path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("the victim is ready", || {
+            host.database_path().with_extension("ready").exists()
+        });
+        assert_eq!(ip("-o link").matches("veth").count(), 5);
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        eventually("the kernel takes all down", || !ip("link").contains("veth"));
+        let network = host.open(unpooled());
+        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        assert_eq!(address(&sandbox), Ipv4Addr::new(172, 17, 0, 2));
+    });
+}
+
+/// Prints what a sandbox costs; run with `--nocapture`.
+#[test]
+fn the_cost_of_a_sandbox() {
+    Host::run(|host| {
+        const ROUNDS: u32 = 30;
+        let measure = |network: &Network, mode, full: usize| {
+            let mut times: Vec<Duration> = Vec::new();
+            for _ in 0..ROUNDS {
+                eventually("the pool is full", || network.ready(mode) >= full);
+                let begin = Instant::now();
+                let sandbox = network.attach(&container(1), mode).unwrap();
+                times.push(begin.elapsed());
+                drop(sandbox);
+                network.release(&container(1));
+            }
+            times.sort();
+            times[times.len() / 2].as_micros()
+        };
+        let cold = host.open(unpooled());
+        let bridge = measure(&cold, NetworkMode::Bridge, 0);
+        let none = measure(&cold, NetworkMode::None, 0);
+        println!("cold: bridge {bridge} µs, none {none} µs");
+        drop(cold);
+        let pooled = host.open(NetworkConfig {
+            pool_size: 4,
+            ..NetworkConfig::default()
+        });
+        pooled.reconcile(&[]).unwrap();
+        pooled.attach(&container(1), NetworkMode::None).unwrap();
+        let bridge = measure(&pooled, NetworkMode::Bridge, 4);
+        let none = measure(&pooled, NetworkMode::None, 4);
+        println!("pooled: bridge {bridge} µs, none {none} µs");
+    });
+}
+
+/// The rules as `nft` shows them; empty where there is no nft.
+fn nft_ruleset() -> String {
+    let output = Command::new("nft").args(["list", "ruleset"]).output();
+    output
+        .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+        .unwrap_or_default()
+}
+
+fn nft(command: &str) {
+    if let Ok(status) = Command::new("nft").arg(command).status() {
+        assert!(status.success(), "nft {command}");
+    }
+}
