@@ -35,8 +35,8 @@ impl Failure {
     /// The answer that tells the client.
     pub(crate) fn into_answer(self) -> Answer {
         let Self { status, message } = self;
-        if status.is_server_error() {
-            tracing::error!(status = status.as_u16(), error = %message, "a request failed");
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %message, "a request failed");
         } else {
             tracing::debug!(status = status.as_u16(), error = %message, "a request was refused");
         }

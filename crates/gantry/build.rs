@@ -1,0 +1,87 @@
+//! Builds the programs that the binary carries inside: the shim and the
+//! `gantry/hello` image's program. Each is a small static executable of its own,
+//! made by a nested cargo with the profile `embedded` in a target directory of
+//! its own, whatever the outer build is.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Package and program, which have the same name.
+const PROGRAMS: [&str; 2] = ["gantry-shim", "gantry-hello"];
+/// The crates they consist of, beside the lock file and the workspace manifest.
+const SOURCES: [&str; 7] = ["shim", "hello", "runtime", "cgroup", "logs", "sys", "types"];
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What the outer cargo told this build and must not tell the nested one.
+/// Variables that begin with `CARGO_` are removed as well, but for those in
+/// [`KEPT`].
+const REMOVED: [&str; 7] = [
+    "RUSTFLAGS",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTDOCFLAGS",
+    "TARGET",
+    "PROFILE",
+    "DEBUG",
+];
+const KEPT: [&str; 3] = ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_MAKEFLAGS"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let workspace = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?)
+        .join("../..")
+        .canonicalize()?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    for source in SOURCES {
+        let path = workspace.join("crates").join(source);
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    for file in [
+        "Cargo.lock",
+        "Cargo.toml",
+        ".cargo/config.toml",
+        "rust-toolchain.toml",
+    ] {
+        println!("cargo::rerun-if-changed={}", workspace.join(file).display());
+    }
+    let target_dir = out.join("embedded");
+    build(&workspace, &target_dir)?;
+    for program in PROGRAMS {
+        let built = target_dir.join(TARGET).join("embedded").join(program);
+        std::fs::copy(&built, out.join(program))
+            .map_err(|error| format!("copying {}: {error}", built.display()))?;
+    }
+    Ok(())
+}
+
+fn build(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace)
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            "embedded",
+            "--target",
+            TARGET,
+        ])
+        .arg("--target-dir")
+        .arg(target_dir);
+    for program in PROGRAMS {
+        command.args(["--package", program, "--bin", program]);
+    }
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let cargos = text.starts_with("CARGO_") && !KEPT.contains(&text.as_ref());
+        if cargos || REMOVED.contains(&text.as_ref()) {
+            command.env_remove(&name);
+        }
+    }
+    let status = command.status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("building {}: {status}", PROGRAMS.join(" and ")).into())
+    }
+}

@@ -1,0 +1,505 @@
+//! Every option of Docker's daemon, and a few of our own: one table for the
+//! command line, for `daemon.json` and for the help text.
+
+/// What the values of an option look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `true` or `false`.
+    Switch,
+    /// A word.
+    Text,
+    /// A whole number.
+    Number,
+    /// May be repeated; a JSON array of words.
+    List,
+    /// `key=value`, may be repeated; a JSON object of words.
+    Pairs,
+    /// `name=soft[:hard]`, may be repeated; a JSON object of objects.
+    Ulimits,
+    /// `base=CIDR,size=BITS`, may be repeated; a JSON array of objects.
+    Pools,
+    /// Anything; only for what is not supported.
+    Any,
+}
+
+/// Whether an option does anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Support {
+    /// It works.
+    Yes,
+    /// This value is what happens anyway; any other one is refused.
+    Only(&'static str),
+    /// Refused by name.
+    No,
+}
+
+/// One option.
+#[derive(Debug)]
+pub(super) struct Opt {
+    /// The name after `--`; empty for keys of the file that are no flag.
+    pub(super) flag: &'static str,
+    /// The letter after `-`.
+    pub(super) short: Option<char>,
+    /// The name in `daemon.json`; empty for flags that are no key of the file.
+    pub(super) key: &'static str,
+    pub(super) kind: Kind,
+    pub(super) support: Support,
+    pub(super) help: &'static str,
+}
+
+use Kind::{Any, List, Number, Pairs, Pools, Switch, Text, Ulimits};
+use Support::{No, Only, Yes};
+
+const fn opt(
+    flag: &'static str,
+    key: &'static str,
+    kind: Kind,
+    support: Support,
+    help: &'static str,
+) -> Opt {
+    Opt {
+        flag,
+        short: None,
+        key,
+        kind,
+        support,
+        help,
+    }
+}
+
+const fn with_short(short: char, option: Opt) -> Opt {
+    Opt {
+        short: Some(short),
+        ..option
+    }
+}
+
+/// An option whose flag and key have the same name.
+const fn both(name: &'static str, kind: Kind, support: Support, help: &'static str) -> Opt {
+    opt(name, name, kind, support, help)
+}
+
+/// An option of Docker's that does nothing here yet.
+const fn not_yet(flag: &'static str, key: &'static str, kind: Kind) -> Opt {
+    opt(flag, key, kind, No, "")
+}
+
+/// All options, those that work first.
+pub(super) static OPTIONS: &[Opt] = &[
+    both(
+        "bip",
+        Text,
+        Yes,
+        "Address and subnet of the default bridge (CIDR)",
+    ),
+    with_short(
+        'b',
+        both(
+            "bridge",
+            Text,
+            Yes,
+            "Use this existing bridge for the default network; \"none\" disables it",
+        ),
+    ),
+    opt(
+        "bridge-name",
+        "",
+        Text,
+        Yes,
+        "Name of the bridge that gantry makes (default \"gantry0\")",
+    ),
+    both(
+        "cgroup-parent",
+        Text,
+        Yes,
+        "The cgroup above all containers' (default \"/gantry\")",
+    ),
+    opt(
+        "config-file",
+        "",
+        Text,
+        Yes,
+        "Configuration file (default: /etc/gantry/daemon.json or else /etc/docker/daemon.json)",
+    ),
+    both(
+        "data-root",
+        Text,
+        Yes,
+        "Everything that lasts (default \"/var/lib/gantry\")",
+    ),
+    with_short('D', both("debug", Switch, Yes, "Log everything")),
+    opt(
+        "default-address-pool",
+        "default-address-pools",
+        Pools,
+        Yes,
+        "Where networks get their subnets (base=CIDR,size=BITS)",
+    ),
+    both(
+        "default-shm-size",
+        Text,
+        Yes,
+        "Size of /dev/shm in containers (default 64MiB)",
+    ),
+    opt(
+        "default-ulimit",
+        "default-ulimits",
+        Ulimits,
+        Yes,
+        "Resource limits of containers (name=soft[:hard])",
+    ),
+    opt(
+        "detach",
+        "",
+        Switch,
+        Yes,
+        "Leave the terminal (used when a command starts the daemon)",
+    ),
+    both(
+        "exec-root",
+        Text,
+        Yes,
+        "Sockets and state of what runs (default \"/run/gantry\")",
+    ),
+    with_short(
+        'G',
+        both(
+            "group",
+            Text,
+            Yes,
+            "Group of the unix socket (default \"docker\", where it exists)",
+        ),
+    ),
+    with_short(
+        'H',
+        opt(
+            "host",
+            "hosts",
+            List,
+            Yes,
+            "Where to listen: unix://PATH, tcp://HOST[:PORT], fd://[SOCKET]",
+        ),
+    ),
+    both(
+        "icc",
+        Switch,
+        Yes,
+        "Containers on the default bridge may talk to each other (default true)",
+    ),
+    opt(
+        "idle-exit",
+        "",
+        Text,
+        Yes,
+        "End after this time without requests and running containers",
+    ),
+    opt(
+        "insecure-tcp",
+        "",
+        Switch,
+        Yes,
+        "Listen on TCP without TLS where other machines can reach it",
+    ),
+    both(
+        "ip-forward",
+        Switch,
+        Yes,
+        "Switch the kernel's forwarding on (default true)",
+    ),
+    both(
+        "ip-forward-no-drop",
+        Switch,
+        Yes,
+        "Let the host forward between its other interfaces as well",
+    ),
+    both(
+        "ip-masq",
+        Switch,
+        Yes,
+        "Masquerade what leaves the default bridge (default true)",
+    ),
+    both(
+        "iptables",
+        Switch,
+        Yes,
+        "Set packet rules (with nf_tables) (default true)",
+    ),
+    opt(
+        "label",
+        "labels",
+        List,
+        Yes,
+        "Labels of the daemon (key=value)",
+    ),
+    both(
+        "live-restore",
+        Switch,
+        Yes,
+        "Containers outlive the daemon (default true)",
+    ),
+    both(
+        "log-driver",
+        Text,
+        Yes,
+        "Default log driver of containers (default \"json-file\")",
+    ),
+    both(
+        "log-format",
+        Text,
+        Yes,
+        "\"text\" or \"json\" (default \"text\")",
+    ),
+    with_short(
+        'l',
+        both(
+            "log-level",
+            Text,
+            Yes,
+            "debug, info, warn, error or fatal (default \"info\")",
+        ),
+    ),
+    opt(
+        "log-opt",
+        "log-opts",
+        Pairs,
+        Yes,
+        "Default log options of containers",
+    ),
+    both(
+        "mtu",
+        Number,
+        Yes,
+        "MTU of the default bridge (default 1500)",
+    ),
+    both(
+        "no-new-privileges",
+        Switch,
+        Yes,
+        "Set no-new-privileges for all containers",
+    ),
+    with_short(
+        'p',
+        both(
+            "pidfile",
+            Text,
+            Yes,
+            "Where the pid is written (default \"EXEC-ROOT/gantry.pid\")",
+        ),
+    ),
+    both("raw-logs", Switch, Yes, "No colours in the log"),
+    both(
+        "seccomp-profile",
+        Text,
+        Yes,
+        "Default profile: a file, \"builtin\" or \"unconfined\"",
+    ),
+    both(
+        "shutdown-timeout",
+        Number,
+        Yes,
+        "Seconds for containers to stop at the end, without live-restore (default 15)",
+    ),
+    with_short(
+        's',
+        both(
+            "storage-driver",
+            Text,
+            Yes,
+            "overlay2 or vfs (default: the best that works)",
+        ),
+    ),
+    both(
+        "tls",
+        Switch,
+        Yes,
+        "TLS, without asking clients for certificates",
+    ),
+    both(
+        "tlscacert",
+        Text,
+        Yes,
+        "Who may sign clients' certificates (default \"~/.docker/ca.pem\")",
+    ),
+    both(
+        "tlscert",
+        Text,
+        Yes,
+        "The daemon's certificate (default \"~/.docker/cert.pem\")",
+    ),
+    both(
+        "tlskey",
+        Text,
+        Yes,
+        "Its key (default \"~/.docker/key.pem\")",
+    ),
+    both(
+        "tlsverify",
+        Switch,
+        Yes,
+        "TLS, and ask clients for certificates",
+    ),
+    opt(
+        "validate",
+        "",
+        Switch,
+        Yes,
+        "Check the configuration and end",
+    ),
+    opt(
+        "warm-networks",
+        "",
+        Number,
+        Yes,
+        "How many network namespaces are kept ready (default 4)",
+    ),
+    opt(
+        "warm-shims",
+        "",
+        Number,
+        Yes,
+        "How many monitors are kept ready (default 4)",
+    ),
+    // What is not there yet.
+    not_yet("add-runtime", "runtimes", Any),
+    not_yet("allow-direct-routing", "allow-direct-routing", Switch),
+    not_yet("authorization-plugin", "authorization-plugins", List),
+    not_yet("bip6", "bip6", Text),
+    not_yet("bridge-accept-fwmark", "bridge-accept-fwmark", Text),
+    not_yet("", "builder", Any),
+    not_yet("cdi-spec-dir", "cdi-spec-dirs", List),
+    not_yet("containerd", "containerd", Text),
+    not_yet("containerd-namespace", "containerd-namespace", Text),
+    not_yet(
+        "containerd-plugins-namespace",
+        "containerd-plugins-namespace",
+        Text,
+    ),
+    not_yet("cpu-rt-period", "cpu-rt-period", Number),
+    not_yet("cpu-rt-runtime", "cpu-rt-runtime", Number),
+    both("cri-containerd", Switch, Only("false"), ""),
+    not_yet("default-cgroupns-mode", "default-cgroupns-mode", Text),
+    not_yet("default-gateway", "default-gateway", Text),
+    not_yet("default-gateway-v6", "default-gateway-v6", Text),
+    both("default-ipc-mode", Text, Only("private"), ""),
+    not_yet("default-network-opt", "default-network-opts", Any),
+    both("default-runtime", Text, Only("runc"), ""),
+    not_yet("dns", "dns", List),
+    not_yet("dns-opt", "dns-opts", List),
+    not_yet("dns-search", "dns-search", List),
+    not_yet("exec-opt", "exec-opts", List),
+    both("experimental", Switch, Only("false"), ""),
+    not_yet("feature", "features", Any),
+    not_yet("firewall-backend", "firewall-backend", Text),
+    not_yet("fixed-cidr", "fixed-cidr", Text),
+    not_yet("fixed-cidr-v6", "fixed-cidr-v6", Text),
+    not_yet("host-gateway-ip", "host-gateway-ips", Any),
+    not_yet("", "host-gateway-ip", Any),
+    not_yet("http-proxy", "http-proxy", Text),
+    not_yet("https-proxy", "https-proxy", Text),
+    both("init", Switch, Only("false"), ""),
+    not_yet("init-path", "init-path", Text),
+    not_yet("insecure-registry", "insecure-registries", List),
+    both("ip", Text, Only("0.0.0.0"), ""),
+    not_yet("ip6tables", "ip6tables", Switch),
+    both("ipv6", Switch, Only("false"), ""),
+    not_yet(
+        "max-concurrent-downloads",
+        "max-concurrent-downloads",
+        Number,
+    ),
+    not_yet("max-concurrent-uploads", "max-concurrent-uploads", Number),
+    not_yet("max-download-attempts", "max-download-attempts", Number),
+    not_yet("metrics-addr", "metrics-addr", Text),
+    opt("", "min-api-version", Text, Only("1.24"), ""),
+    not_yet(
+        "network-control-plane-mtu",
+        "network-control-plane-mtu",
+        Number,
+    ),
+    not_yet("no-proxy", "no-proxy", Text),
+    not_yet("node-generic-resource", "node-generic-resources", List),
+    not_yet("", "proxies", Any),
+    not_yet("registry-mirror", "registry-mirrors", List),
+    both("rootless", Switch, Only("false"), ""),
+    both("selinux-enabled", Switch, Only("false"), ""),
+    not_yet("storage-opt", "storage-opts", List),
+    not_yet(
+        "swarm-default-advertise-addr",
+        "swarm-default-advertise-addr",
+        Text,
+    ),
+    not_yet("userland-proxy", "userland-proxy", Switch),
+    not_yet("userland-proxy-path", "userland-proxy-path", Text),
+    both("userns-remap", Text, Only(""), ""),
+];
+
+/// The option of this flag.
+pub(super) fn by_flag(flag: &str) -> Option<&'static Opt> {
+    OPTIONS
+        .iter()
+        .find(|option| !option.flag.is_empty() && option.flag == flag)
+}
+
+/// The option of this letter.
+pub(super) fn by_letter(letter: char) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.short == Some(letter))
+}
+
+/// The option of this key of `daemon.json`.
+pub(super) fn by_key(key: &str) -> Option<&'static Opt> {
+    OPTIONS
+        .iter()
+        .find(|option| !option.key.is_empty() && option.key == key)
+}
+
+impl Opt {
+    /// What the option is called where it has only one name.
+    pub(super) fn name(&self) -> &'static str {
+        if self.flag.is_empty() {
+            self.key
+        } else {
+            self.flag
+        }
+    }
+
+    /// Refuses what the option cannot do.
+    ///
+    /// # Errors
+    /// Names the option, as `called` (`--flag` or a key of the file).
+    pub(super) fn check(&self, called: &str, value: &serde_json::Value) -> Result<(), String> {
+        let written = match value {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        match self.support {
+            Yes => Ok(()),
+            Only(only) if written == only => Ok(()),
+            Only(only) => Err(format!(
+                "option {called} is not supported yet with any value but {only:?}"
+            )),
+            No => Err(format!("option {called} is not supported yet")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique() {
+        for name in [|option: &Opt| option.flag, |option: &Opt| option.key] {
+            let all: Vec<_> = OPTIONS.iter().map(name).filter(|n| !n.is_empty()).collect();
+            let unique: BTreeSet<_> = all.iter().collect();
+            assert_eq!(all.len(), unique.len());
+        }
+    }
+
+    #[test]
+    fn what_works_is_explained() {
+        for option in OPTIONS.iter().filter(|option| option.support == Yes) {
+            assert!(!option.help.is_empty(), "{}", option.flag);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! What the options mean: typed values, with their defaults.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gantry_api::Ulimit;
+use gantry_engine::{EngineConfig, ShimProgram};
+use gantry_network::{AddressPool, BridgeChoice, NetworkConfig};
+use gantry_server::{Address, ListenOptions, TlsFiles};
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
+
+use super::command_line::Values;
+use super::{config_file, quantity};
+
+/// Where the API is found when nobody says otherwise.
+pub(crate) const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+/// Where sockets and state of what runs are.
+pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/gantry";
+const DEFAULT_DATA_ROOT: &str = "/var/lib/gantry";
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The daemon's options.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) validate: bool,
+    pub(super) detach: bool,
+    pub(super) hosts: Vec<Address>,
+    pub(super) listen: ListenOptions,
+    pub(super) data_root: PathBuf,
+    pub(super) exec_root: PathBuf,
+    pub(super) pidfile: PathBuf,
+    pub(super) log_level: LevelFilter,
+    pub(super) log_format: LogFormat,
+    pub(super) raw_logs: bool,
+    pub(super) live_restore: bool,
+    pub(super) shutdown_timeout: i64,
+    pub(super) idle_exit: Option<Duration>,
+    values: Values,
+}
+
+impl Settings {
+    /// Joins the flags with the configuration file, and reads all values.
+    ///
+    /// # Errors
+    /// Names the option that is wrong.
+    pub(super) fn load(flags: &Values) -> Result<Self, String> {
+        let file = text(flags, "config-file").map(Path::new);
+        Self::from_values(config_file::merged(file, flags)?)
+    }
+
+    fn from_values(values: Values) -> Result<Self, String> {
+        let hosts = strings(&values, "host");
+        let hosts = match hosts.is_empty() {
+            true => vec![format!("unix://{DEFAULT_SOCKET}")],
+            false => hosts,
+        };
+        let hosts = hosts
+            .iter()
+            .map(|host| host.parse().map_err(|error| format!("--host: {error}")))
+            .collect::<Result<_, String>>()?;
+        let exec_root = path(&values, "exec-root", Path::new(DEFAULT_EXEC_ROOT))?;
+        let settings = Self {
+            validate: switch(&values, "validate", false),
+            detach: switch(&values, "detach", false),
+            hosts,
+            listen: listen_options(&values),
+            data_root: path(&values, "data-root", Path::new(DEFAULT_DATA_ROOT))?,
+            pidfile: path(&values, "pidfile", &exec_root.join("gantry.pid"))?,
+            exec_root,
+            log_level: log_level(&values)?,
+            log_format: log_format(&values)?,
+            raw_logs: switch(&values, "raw-logs", false),
+            live_restore: switch(&values, "live-restore", true),
+            shutdown_timeout: number(&values, "shutdown-timeout", 15),
+            idle_exit: idle_exit(&values)?,
+            values,
+        };
+        // Everything is checked now, so that `--validate` means what it says.
+        settings.engine(ShimProgram::Bytes(&[]))?;
+        Ok(settings)
+    }
+
+    /// What the engine is opened with.
+    ///
+    /// # Errors
+    /// Names the option that is wrong, or the profile that cannot be read.
+    pub(super) fn engine(&self, shim_program: ShimProgram) -> Result<EngineConfig, String> {
+        let values = &self.values;
+        let mut config =
+            EngineConfig::new(self.data_root.clone(), self.exec_root.clone(), shim_program);
+        config.storage_driver = text(values, "storage-driver").map(str::to_owned);
+        if let Some(parent) = text(values, "cgroup-parent") {
+            config.cgroup_parent = parent.to_owned();
+        }
+        config.network = self.network()?;
+        if let Some(driver) = text(values, "log-driver") {
+            config.log_driver = driver.to_owned();
+        }
+        config.log_opts = pairs(values, "log-opt");
+        if let Some(size) = text(values, "default-shm-size") {
+            config.shm_size =
+                quantity::bytes(size).map_err(|error| format!("--default-shm-size: {error}"))?;
+        }
+        config.default_ulimits = self.ulimits()?;
+        config.no_new_privileges = switch(values, "no-new-privileges", false);
+        config.seccomp_profile = seccomp_profile(values)?;
+        config.labels = self.labels()?;
+        config.debug = self.log_level >= LevelFilter::DEBUG;
+        config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
+        Ok(config)
+    }
+
+    /// The options that differ in `new` and cannot change in a running daemon.
+    pub(super) fn changed_in(&self, new: &Self) -> Vec<String> {
+        let live = ["debug", "log-level"];
+        let names = self.values.keys().chain(new.values.keys());
+        let mut changed: Vec<String> = names
+            .filter(|name| !live.contains(&name.as_str()))
+            .filter(|name| self.values.get(*name) != new.values.get(*name))
+            .cloned()
+            .collect();
+        changed.sort();
+        changed.dedup();
+        changed
+    }
+
+    fn network(&self) -> Result<NetworkConfig, String> {
+        let values = &self.values;
+        let mut network = NetworkConfig::default();
+        network.bridge = match (text(values, "bridge"), text(values, "bridge-name")) {
+            (Some(_), Some(_)) => {
+                return Err("--bridge and --bridge-name exclude each other".to_owned());
+            }
+            (Some("none"), None) => BridgeChoice::Disabled,
+            (Some(name), None) => BridgeChoice::Existing(name.to_owned()),
+            (None, Some(name)) => BridgeChoice::Own(name.to_owned()),
+            (None, None) => network.bridge,
+        };
+        network.bip = text(values, "bip")
+            .map(|bip| bip.parse().map_err(|error| format!("--bip: {error}")))
+            .transpose()?;
+        network.mtu = u32::try_from(number(values, "mtu", i64::from(network.mtu)))
+            .ok()
+            .filter(|mtu| (68..=65535).contains(mtu))
+            .ok_or("--mtu: expected 68 to 65535")?;
+        network.iptables = switch(values, "iptables", true);
+        network.ip_masq = switch(values, "ip-masq", true);
+        network.icc = switch(values, "icc", true);
+        network.ip_forward = switch(values, "ip-forward", true);
+        network.ip_forward_no_drop = switch(values, "ip-forward-no-drop", false);
+        network.pool_size = count(values, "warm-networks", network.pool_size)?;
+        network.default_address_pools = list(values, "default-address-pool")
+            .iter()
+            .map(pool)
+            .collect::<Result<_, _>>()?;
+        Ok(network)
+    }
+
+    fn ulimits(&self) -> Result<Vec<Ulimit>, String> {
+        let Some(Value::Object(limits)) = self.values.get("default-ulimit") else {
+            return Ok(Vec::new());
+        };
+        limits
+            .iter()
+            .map(|(name, limit)| {
+                let mut limit: Ulimit = serde_json::from_value(limit.clone())
+                    .map_err(|error| format!("default-ulimits: {name}: {error}"))?;
+                limit.name.clone_from(name);
+                Ok(limit)
+            })
+            .collect()
+    }
+
+    fn labels(&self) -> Result<Vec<String>, String> {
+        let labels = strings(&self.values, "label");
+        match labels.iter().find(|label| !label.contains('=')) {
+            Some(label) => Err(format!("bad attribute format: {label}")),
+            None => Ok(labels),
+        }
+    }
+}
+
+fn pool(value: &Value) -> Result<AddressPool, String> {
+    let wrong = || format!("default-address-pools: expected base and size, not {value}");
+    let base = value
+        .get("base")
+        .and_then(Value::as_str)
+        .ok_or_else(wrong)?;
+    let size = value
+        .get("size")
+        .and_then(Value::as_u64)
+        .ok_or_else(wrong)?;
+    Ok(AddressPool {
+        base: base
+            .parse()
+            .map_err(|error| format!("default-address-pools: {error}"))?,
+        size: u8::try_from(size).map_err(|_| wrong())?,
+    })
+}
+
+fn listen_options(values: &Values) -> ListenOptions {
+    let verify = switch(values, "tlsverify", false);
+    let wanted = verify || switch(values, "tls", false);
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+    let file = |name: &str, default: &str| {
+        let default = home.join(".docker").join(default);
+        text(values, name).map_or(default, PathBuf::from)
+    };
+    ListenOptions {
+        group: text(values, "group").map(str::to_owned),
+        tls: wanted.then(|| TlsFiles {
+            client_ca: verify.then(|| file("tlscacert", "ca.pem")),
+            certificate: file("tlscert", "cert.pem"),
+            key: file("tlskey", "key.pem"),
+        }),
+        insecure_tcp: switch(values, "insecure-tcp", false),
+    }
+}
+
+fn log_level(values: &Values) -> Result<LevelFilter, String> {
+    if switch(values, "debug", false) {
+        return Ok(LevelFilter::DEBUG);
+    }
+    match text(values, "log-level").unwrap_or("info") {
+        "trace" => Ok(LevelFilter::TRACE),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "info" => Ok(LevelFilter::INFO),
+        "warn" | "warning" => Ok(LevelFilter::WARN),
+        "error" | "fatal" | "panic" => Ok(LevelFilter::ERROR),
+        other => Err(format!("invalid logging level: {other}")),
+    }
+}
+
+fn log_format(values: &Values) -> Result<LogFormat, String> {
+    match text(values, "log-format").unwrap_or("text") {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("invalid log format: {other}")),
+    }
+}
+
+fn idle_exit(values: &Values) -> Result<Option<Duration>, String> {
+    let Some(given) = text(values, "idle-exit") else {
+        return Ok(None);
+    };
+    let limit = quantity::duration(given).map_err(|error| format!("--idle-exit: {error}"))?;
+    Ok((!limit.is_zero()).then_some(limit))
+}
+
+/// The JSON of the default profile, or `unconfined`.
+fn seccomp_profile(values: &Values) -> Result<Option<String>, String> {
+    match text(values, "seccomp-profile") {
+        None | Some("" | "builtin" | "default") => Ok(None),
+        Some("unconfined") => Ok(Some("unconfined".to_owned())),
+        Some(file) => std::fs::read_to_string(file)
+            .map(Some)
+            .map_err(|error| format!("opening seccomp profile ({file}) failed: {error}")),
+    }
+}
+
+fn text<'a>(values: &'a Values, name: &str) -> Option<&'a str> {
+    values.get(name)?.as_str()
+}
+
+fn switch(values: &Values, name: &str, default: bool) -> bool {
+    values.get(name).and_then(Value::as_bool).unwrap_or(default)
+}
+
+fn number(values: &Values, name: &str, default: i64) -> i64 {
+    values.get(name).and_then(Value::as_i64).unwrap_or(default)
+}
+
+fn count(values: &Values, name: &str, default: usize) -> Result<usize, String> {
+    match values.get(name).and_then(Value::as_i64) {
+        None => Ok(default),
+        Some(given) => usize::try_from(given)
+            .ok()
+            .filter(|count| *count <= 256)
+            .ok_or_else(|| format!("--{name}: expected 0 to 256")),
+    }
+}
+
+fn list<'a>(values: &'a Values, name: &str) -> &'a [Value] {
+    values
+        .get(name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn strings(values: &Values, name: &str) -> Vec<String> {
+    let words = list(values, name).iter().filter_map(Value::as_str);
+    words.map(str::to_owned).collect()
+}
+
+fn pairs(values: &Values, name: &str) -> BTreeMap<String, String> {
+    let Some(Value::Object(map)) = values.get(name) else {
+        return BTreeMap::new();
+    };
+    map.iter()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// A path, which must not depend on where the daemon was started.
+fn path(values: &Values, name: &str, default: &Path) -> Result<PathBuf, String> {
+    let path = text(values, name).map_or_else(|| default.to_owned(), PathBuf::from);
+    std::path::absolute(&path).map_err(|error| format!("--{name}: {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn settings(values: Value) -> Result<Settings, String> {
+        match values {
+            Value::Object(values) => Settings::from_values(values),
+            _ => panic!("not an object"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_dockers_where_clients_look() {
+        let settings = settings(json!({})).unwrap();
+        assert_eq!(settings.hosts, [Address::Unix(DEFAULT_SOCKET.into())]);
+        assert_eq!(settings.pidfile, Path::new("/run/gantry/gantry.pid"));
+        assert!(settings.live_restore && settings.listen.tls.is_none());
+        assert_eq!(settings.idle_exit, None);
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (values, part) in [
+            (json!({"host": ["x"]}), "--host: invalid bind address"),
+            (json!({"bip": "x"}), "--bip: "),
+            (json!({"mtu": 3}), "--mtu: expected"),
+            (json!({"label": ["x"]}), "bad attribute format: x"),
+            (json!({"log-level": "loud"}), "invalid logging level: loud"),
+            (json!({"log-format": "xml"}), "invalid log format: xml"),
+            (json!({"warm-shims": -1}), "--warm-shims: expected"),
+            (
+                json!({"default-address-pool": [{"base": "x", "size": 1}]}),
+                "default-address-pools: ",
+            ),
+            (
+                json!({"default-ulimit": {"nofile": 3}}),
+                "default-ulimits: nofile: ",
+            ),
+            (
+                json!({"bridge": "a", "bridge-name": "b"}),
+                "exclude each other",
+            ),
+        ] {
+            let error = settings(values).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
