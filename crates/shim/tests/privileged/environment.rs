@@ -15,7 +15,8 @@ use gantry_shim::protocol::{AttachRequest, Event, ExitRecord, StartRequest};
 use gantry_types::{ContainerId, Mount};
 use serde_json::{Value, json};
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_gantry-shim");
+/// The shim as cargo built it; measurements name a release build in `GANTRY_TEST_SHIM`.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gantry-shim");
 /// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,10 +36,12 @@ pub(crate) struct Environment {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) cgroup_parent: String,
     next_id: AtomicU32,
+    checked: bool,
 }
 
 pub(crate) fn program() -> OwnedFd {
-    gantry_sys::sealed_memfd("gantry-shim", &std::fs::read(PROGRAM).unwrap()).unwrap()
+    let path = std::env::var("GANTRY_TEST_SHIM").unwrap_or_else(|_| PROGRAM.to_owned());
+    gantry_sys::sealed_memfd("gantry-shim", &std::fs::read(path).unwrap()).unwrap()
 }
 
 pub(crate) fn pool(exec_root: &Path, size: usize) -> (ShimPool, Receiver<(ContainerId, Event)>) {
@@ -80,6 +83,7 @@ impl Environment {
             dir,
             cgroup_parent,
             next_id: AtomicU32::new(1),
+            checked: false,
         }
     }
 
@@ -187,7 +191,8 @@ impl Environment {
     }
 
     /// Nothing may be left when a test is done.
-    pub(crate) fn assert_clean(self) {
+    pub(crate) fn assert_clean(mut self) {
+        self.checked = true;
         let left: Vec<_> = std::fs::read_dir(self.exec_root())
             .unwrap()
             .flatten()
@@ -199,6 +204,20 @@ impl Environment {
             eventually("the cgroup parent is empty", || {
                 !parent.exists() || std::fs::remove_dir(&parent).is_ok()
             });
+        }
+    }
+}
+
+impl Drop for Environment {
+    /// A failed test leaves no container behind either.
+    fn drop(&mut self) {
+        if self.checked {
+            return;
+        }
+        if let Ok(group) = gantry_cgroup::Cgroup::open(&self.cgroup_parent) {
+            let _ = group.kill_all();
+            std::thread::sleep(Duration::from_millis(500));
+            let _ = group.remove();
         }
     }
 }

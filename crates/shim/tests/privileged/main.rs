@@ -2,6 +2,7 @@
 //! visibly without. Each test has its own exec root and cgroup parent, and
 //! looks afterwards that nothing is left in either.
 #![allow(clippy::unwrap_used, reason = "a failed test says so")]
+#![allow(clippy::print_stderr, reason = "skips and measurements are seen")]
 
 mod ending;
 mod environment;
@@ -9,3 +10,4 @@ mod input_output;
 mod limits;
 mod many;
 mod reconnect;
+mod weight;

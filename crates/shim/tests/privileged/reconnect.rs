@@ -51,7 +51,7 @@ fn a_killed_daemon_is_survived() {
     daemon.kill().unwrap();
     daemon.wait().unwrap();
 
-    assert_eq!(scan(&env.exec_root()).unwrap(), [id.clone()]);
+    assert_eq!(scan(&env.exec_root()).unwrap(), std::slice::from_ref(&id));
     let connection = match env.pool.reconnect(&id).unwrap() {
         Found::Running(connection, status) => {
             assert_eq!(connection.pid(), status.pid);
