@@ -5,6 +5,7 @@
 //!   written exactly;
 //! * [`apply`]: a layer archive becomes a directory tree;
 //! * [`pack`]: a directory tree becomes an archive, always the same bytes;
+//! * [`changes`] and [`pack_changes`]: what differs between two trees;
 //! * [`copy_tree`] and [`measure`]: what storage drivers do with whole trees;
 //! * [`remove_tree`] and [`Scratch`]: so that nothing stays behind.
 //!
@@ -26,5 +27,5 @@ pub mod tar;
 pub use apply::{Applied, ApplyOptions, Whiteouts, apply};
 pub use copy::{Measure, copy_tree, measure};
 pub use error::Error;
-pub use pack::{PackOptions, Packed, pack};
+pub use pack::{Change, ChangeKind, PackOptions, Packed, changes, pack, pack_changes};
 pub use remove::{Scratch, remove_tree};

@@ -1,11 +1,11 @@
 //! Mounts that are attached nowhere: for the probe and the conformance suite,
 //! which must leave no trace in the host's mount table.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use gantry_types::Mount;
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string,
@@ -54,7 +54,7 @@ fn overlay(lower: &[PathBuf], upper: Option<&(PathBuf, PathBuf)>) -> Result<Owne
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-/// One by one (Linux 6.5), or all in one string where that fits.
+/// One by one (Linux 6.5), or all in one string, which must be short.
 fn set_lower(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), Errno> {
     let Some((first, rest)) = lower.split_first() else {
         return Err(Errno::INVAL);
@@ -68,19 +68,59 @@ fn set_lower(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), Errno> {
         .try_for_each(|path| fsconfig_set_string(context, "lowerdir+", path.as_path()))
 }
 
+/// Older kernels take 255 bytes: handles have shorter names than directories.
 fn set_joined(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), Errno> {
-    let joined = lower
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handles = lower
         .iter()
-        .map(|path| path.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(":");
-    fsconfig_set_string(context, "lowerdir", joined)
+        .map(|path| rustix::fs::open(path, flags, Mode::empty()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<_> = handles
+        .iter()
+        .map(|handle| format!("/proc/self/fd/{}", handle.as_raw_fd()))
+        .collect();
+    fsconfig_set_string(context, "lowerdir", names.join(":"))
+}
+
+/// How many layers [`mount`] can join here. The runtime has other ways.
+pub(crate) fn most_layers() -> Result<usize, Errno> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    match fsconfig_set_string(&context, "lowerdir+", "/") {
+        Err(Errno::INVAL) => Ok(10),
+        Err(errno) => Err(errno),
+        Ok(()) => Ok(500),
+    }
 }
 
 /// A path to what is in the mount, as long as the handle is open.
 pub(crate) fn path_in(mounted: &OwnedFd, name: &str) -> PathBuf {
-    use std::os::fd::AsRawFd;
     Path::new("/proc/self/fd")
         .join(mounted.as_raw_fd().to_string())
         .join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_kernels_get_one_short_string() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let layers: Vec<_> = (0..3)
+            .map(|number| dir.path().join(format!("{number}-{}", "x".repeat(120))))
+            .collect();
+        for (number, layer) in layers.iter().enumerate() {
+            std::fs::create_dir(layer).unwrap();
+            std::fs::write(layer.join(number.to_string()), "x").unwrap();
+        }
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+        set_joined(&context, &layers).unwrap();
+        fsconfig_create(&context).unwrap();
+        let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+        let mounted = fsmount(context, flags, MountAttrFlags::MOUNT_ATTR_RDONLY).unwrap();
+        assert_eq!(path_in(&mounted, "").read_dir().unwrap().count(), 3);
+    }
 }

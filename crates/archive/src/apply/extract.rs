@@ -50,8 +50,6 @@ pub(crate) struct Extractor {
     written: Option<Written>,
     deferred: Vec<Deferred>,
     totals: Totals,
-    /// Whether symbolic links may say what they like: in a copy of a tree that
-    /// is there already.
     any_links: bool,
 }
 
@@ -69,13 +67,8 @@ impl Extractor {
             written: (options.whiteouts == Whiteouts::Remove).then(Written::default),
             deferred: Vec::new(),
             totals: Totals::default(),
-            any_links: false,
+            any_links: options.any_links,
         })
-    }
-
-    /// Takes symbolic links as they are.
-    pub(crate) fn allow_any_links(&mut self) {
-        self.any_links = true;
     }
 
     /// Applies all entries and reads the stream to its end.
@@ -267,8 +260,9 @@ impl Extractor {
         if target.is_empty() {
             return Err(refuse("the target is empty"));
         }
-        let leaves =
-            !target.starts_with(b"/") && root::normalize(&root::join(parent, target)).is_none();
+        let leaves = !self.any_links
+            && !target.starts_with(b"/")
+            && root::normalize(&root::join(parent, target)).is_none();
         if leaves {
             return Err(refuse("the target leaves the root"));
         }

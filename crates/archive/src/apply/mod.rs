@@ -43,6 +43,10 @@ pub struct ApplyOptions {
     pub limits: Limits,
     /// Most entries in the archive.
     pub max_entries: u64,
+    /// Whether a symbolic link may point out of the root by `..`: not in
+    /// foreign archives, but a container can make such a link, and its layer
+    /// must stand. Following it leads nowhere but inside either way.
+    pub any_links: bool,
 }
 
 impl ApplyOptions {
@@ -52,6 +56,7 @@ impl ApplyOptions {
             whiteouts,
             limits: Limits::default(),
             max_entries: 16 << 20,
+            any_links: false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A directory tree becomes an archive, always the same bytes.
 
+mod changes;
 pub(crate) mod entry;
 pub(crate) mod holes;
 pub(crate) mod walk;
@@ -19,6 +20,8 @@ use crate::error::Error;
 use crate::root;
 use crate::tar::{Entry, Kind, Writer};
 use walk::{Found, Walk};
+
+pub use changes::{Change, ChangeKind, changes, pack_changes};
 
 /// What [`pack`] is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

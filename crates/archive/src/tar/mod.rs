@@ -9,6 +9,7 @@ mod number;
 mod pax;
 mod reader;
 mod sparse;
+mod sparse_map;
 mod writer;
 
 use std::collections::BTreeMap;

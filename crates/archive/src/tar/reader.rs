@@ -16,7 +16,7 @@ use std::io::{self, BufRead, Read};
 
 use super::header::{Dialect, Header};
 use super::pax::Record;
-use super::sparse::{self, Extent};
+use super::sparse_map::SparseRecords;
 use super::{BLOCK, Entry, Kind, LONGEST_NAME, Timestamp, number, padding, pax};
 use crate::error::{Error, display};
 
@@ -27,11 +27,11 @@ const LONGEST_RECORD: u64 = 1 << 20;
 pub struct Reader<R> {
     input: R,
     /// Data of the current entry not read yet.
-    remaining: u64,
+    pub(super) remaining: u64,
     /// What fills up its last block.
     padding: u64,
     /// The current entry's name, for messages.
-    name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     globals: Vec<Record>,
     ended: bool,
 }
@@ -42,17 +42,6 @@ struct Before {
     records: Vec<Record>,
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
-}
-
-/// What pax records say that is not simply a field of [`Entry`].
-#[derive(Default)]
-struct SparseRecords {
-    major: Option<u64>,
-    minor: Option<u64>,
-    size: Option<u64>,
-    real_size: Option<u64>,
-    name: Option<Vec<u8>>,
-    map: Option<Vec<u8>>,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -131,7 +120,7 @@ impl<R: BufRead> Reader<R> {
         Err(self.damaged("a single block of zeros between entries"))
     }
 
-    fn block(&mut self) -> Result<[u8; BLOCK], Error> {
+    pub(super) fn block(&mut self) -> Result<[u8; BLOCK], Error> {
         let mut block = [0; BLOCK];
         self.read_exact(&mut block)?;
         Ok(block)
@@ -385,106 +374,7 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
-    fn old_sparse(
-        &mut self,
-        header: &Header<'_>,
-        entry: &mut Entry,
-        stored: u64,
-    ) -> Result<(), Error> {
-        let size = header
-            .gnu_real_size()
-            .and_then(|size| u64::try_from(size).ok())
-            .ok_or_else(|| self.damaged("bad size of a sparse file"))?;
-        let (places, mut more) = header.gnu_sparse_map();
-        let mut extents = Vec::new();
-        sparse::parse_old(places, &mut extents).map_err(|reason| self.damaged(reason))?;
-        let mut blocks = 0;
-        while more {
-            let block = self.block()?;
-            sparse::parse_old(&block[..504], &mut extents)
-                .map_err(|reason| self.damaged(reason))?;
-            more = block[504] != 0;
-            blocks += 1;
-            if blocks > sparse::MOST_EXTENTS {
-                return Err(self.damaged("sparse map is too long"));
-            }
-        }
-        self.set_extents(entry, extents, size, stored)
-    }
-
-    fn pax_sparse(&mut self, sparse: SparseRecords, entry: &mut Entry) -> Result<(), Error> {
-        let extents = match (sparse.major, sparse.minor) {
-            (Some(1), Some(0)) => self.sparse_1_0()?,
-            (None | Some(0), _) => match &sparse.map {
-                Some(map) => sparse::parse_list(map).map_err(|reason| self.damaged(reason))?,
-                None if sparse.size.is_some() && entry.size == 0 => Vec::new(),
-                None => return Ok(()),
-            },
-            _ => {
-                return Err(Error::Unsupported {
-                    entry: display(&self.name),
-                    what: "this version of the sparse format".to_owned(),
-                });
-            }
-        };
-        let size = sparse
-            .real_size
-            .or(sparse.size)
-            .ok_or_else(|| self.damaged("sparse file without its size"))?;
-        let stored = self.remaining;
-        self.set_extents(entry, extents, size, stored)
-    }
-
-    /// The map in front of the data: a count, then offset and length each on a
-    /// line, filled up to a whole block.
-    fn sparse_1_0(&mut self) -> Result<Vec<Extent>, Error> {
-        let mut extents = Vec::new();
-        let mut lines = Lines::default();
-        let count = self.map_number(&mut lines)?;
-        for _ in 0..count {
-            let offset = self.map_number(&mut lines)?;
-            let length = self.map_number(&mut lines)?;
-            sparse::push(&mut extents, offset, length).map_err(|reason| self.damaged(reason))?;
-        }
-        Ok(extents)
-    }
-
-    fn map_number(&mut self, lines: &mut Lines) -> Result<u64, Error> {
-        let mut digits = Vec::new();
-        loop {
-            if lines.place == lines.block.len() {
-                let left = self.remaining.checked_sub(BLOCK as u64);
-                self.remaining = left.ok_or_else(|| self.damaged("sparse map is cut off"))?;
-                lines.block = self.block()?.to_vec();
-                lines.place = 0;
-            }
-            let byte = lines.block[lines.place];
-            lines.place += 1;
-            if byte == b'\n' {
-                break;
-            }
-            digits.push(byte);
-            if digits.len() > 20 {
-                break;
-            }
-        }
-        number::parse_decimal(&digits).ok_or_else(|| self.damaged("sparse map with a bad number"))
-    }
-
-    fn set_extents(
-        &self,
-        entry: &mut Entry,
-        extents: Vec<Extent>,
-        size: u64,
-        stored: u64,
-    ) -> Result<(), Error> {
-        sparse::check(&extents, size, stored).map_err(|reason| self.damaged(reason))?;
-        entry.size = size;
-        entry.extents = Some(extents);
-        Ok(())
-    }
-
-    fn damaged(&self, reason: impl Into<String>) -> Error {
+    pub(super) fn damaged(&self, reason: impl Into<String>) -> Error {
         Error::damaged(&self.name, reason)
     }
 
@@ -505,13 +395,6 @@ impl<R: BufRead> Reader<R> {
             other => other,
         }
     }
-}
-
-/// The block of a sparse map that is being read.
-#[derive(Default)]
-struct Lines {
-    block: Vec<u8>,
-    place: usize,
 }
 
 /// The data of the current entry.

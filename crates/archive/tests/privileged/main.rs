@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod differences;
 mod formats;
 mod hostile;
 mod round_trip;
