@@ -216,7 +216,11 @@ pub(crate) fn write_user_maps(spec: &Spec, pid: Pid) -> Result<(), StartError> {
         }
         write(file, text)?;
     }
-    Ok(())
+    // The child itself may not any more.
+    match spec.process().as_ref().and_then(|p| p.oom_score_adj()) {
+        Some(score) => write("oom_score_adj", score.to_string()),
+        None => Ok(()),
+    }
 }
 
 fn map_text(maps: &[LinuxIdMapping]) -> String {

@@ -30,7 +30,9 @@ pub use keyring::join_session_keyring;
 pub use memfd::sealed_memfd;
 pub use mount::{MountAttr, SetMountAttr, mount_setattr, umount_tree};
 pub use pidfd::{ExitStatus, pidfd_send_signal, setns_pidfd, wait_pidfd};
-pub use process::{close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare};
+pub use process::{
+    close_all_but, close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare,
+};
 pub use root::RootDir;
 pub use rustix::io::Errno;
 pub use scm::{recv_with_fds, send_with_fds};

@@ -25,6 +25,34 @@ pub fn close_on_exec_from(first: u32) -> rustix::io::Result<()> {
     }
 }
 
+/// Closes every descriptor from `first` on, but for those of `keep`.
+///
+/// # Safety
+/// Nothing of this process may use a closed descriptor any more: for a forked
+/// child that will only exec or exit.
+pub unsafe fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let mut kept: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok())
+        .filter(|number| *number >= first)
+        .collect();
+    kept.sort_unstable();
+    let mut from = first;
+    for end in kept.into_iter().chain([u32::MAX]) {
+        // An empty range is an error to the kernel; the last one is never empty.
+        if from < end {
+            // SAFETY: the caller's promise.
+            let result = unsafe { libc::syscall(libc::SYS_close_range, from, end - 1, 0) };
+            if result == -1 {
+                return Err(last_errno());
+            }
+        }
+        from = end.saturating_add(1);
+    }
+    Ok(())
+}
+
 /// Leaves namespaces of these kinds for new ones, in this thread.
 pub fn unshare(kinds: CloneFlags) -> rustix::io::Result<()> {
     // SAFETY: namespaces share no memory and no descriptors; CLONE_FILES and the

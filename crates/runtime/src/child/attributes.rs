@@ -53,8 +53,8 @@ pub(super) fn unshare_late(namespaces: &Namespaces<'_>, spec: &Spec) -> Result<(
         .map_err(at(Step::JoinNamespace, "time"))
 }
 
-/// Names, kernel parameters, keyring, labels: by the host's `/proc`.
-pub(super) fn before_mounts(launch: &Launch<'_>, process: &Process) -> Result<(), StartError> {
+/// Names, kernel parameters, keyring: by the host's `/proc`.
+pub(super) fn before_mounts(launch: &Launch<'_>) -> Result<(), StartError> {
     let spec = launch.spec;
     if let Some(name) = spec.hostname() {
         rustix::system::sethostname(name.as_bytes()).map_err(at(Step::Hostname, name))?;
@@ -77,12 +77,12 @@ pub(super) fn before_mounts(launch: &Launch<'_>, process: &Process) -> Result<()
         };
         gantry_sys::personality(domain).map_err(at(Step::Attributes, "personality"))?;
     }
-    oom_and_label(process)
+    Ok(())
 }
 
 /// What `/proc/self` sets and the program keeps.
-pub(super) fn oom_and_label(process: &Process) -> Result<(), StartError> {
-    if let Some(score) = process.oom_score_adj() {
+pub(super) fn oom_and_label(score: Option<i32>, process: &Process) -> Result<(), StartError> {
+    if let Some(score) = score {
         write("/proc/self/oom_score_adj", &score.to_string())
             .map_err(at(Step::OomScore, score.to_string()))?;
     }

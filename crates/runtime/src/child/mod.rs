@@ -24,7 +24,7 @@ mod terminal;
 mod user;
 
 use std::convert::Infallible;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use gantry_sys::CloneFlags;
 use oci_spec::runtime::Process;
@@ -104,7 +104,10 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     let _ = rustix::process::setsid();
     plan.namespaces.join()?;
     attributes::unshare_late(plan.namespaces, spec)?;
-    attributes::before_mounts(launch, plan.process)?;
+    attributes::before_mounts(launch)?;
+    // In a user namespace our parent has set the score.
+    let score = plan.process.oom_score_adj().filter(|_| !userns);
+    attributes::oom_and_label(score, plan.process)?;
 
     let root = rootfs::attach(launch)?;
     let setup_dev = mounts::make_all(&root, spec, plan.namespaces)?;
@@ -132,6 +135,7 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     let found = ready.prepare()?;
     if let Some(hold) = launch.hold {
         channel.holding()?;
+        let_go(launch.preserve_fds, hold, channel)?;
         wait_for_start(hold)?;
     }
     if let Some(hooks) = spec.hooks() {
@@ -153,7 +157,7 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
         channel.born()?;
     }
     let _ = rustix::process::setsid();
-    attributes::oom_and_label(exec.process)?;
+    attributes::oom_and_label(exec.process.oom_score_adj(), exec.process)?;
     // Its pid namespace was joined by our parent: we were born in it.
     let kinds = CloneFlags(plan.kinds.0 & !CloneFlags::NEWPID.0);
     gantry_sys::setns_pidfd(plan.target, kinds).map_err(at(Step::JoinNamespace, ""))?;
@@ -194,6 +198,15 @@ fn hook_state(launch: &Launch<'_>) -> HookState {
 /// `chdir` says why.
 fn make_working_directory(root: &gantry_sys::RootDir, process: &Process) {
     let _ = root.mkdir_all(process.cwd(), Mode::from_raw_mode(0o755));
+}
+
+/// Closes what our parent had open: while we wait, it may end, and its locks and
+/// connections must end with it.
+#[allow(unsafe_code, reason = "closing descriptors of our parent's copy")]
+fn let_go(preserve: u32, hold: BorrowedFd<'_>, channel: &Child) -> Result<(), StartError> {
+    // SAFETY: this process will only exec or exit; what it uses until then is kept.
+    unsafe { gantry_sys::close_all_but(3 + preserve, &[hold, channel.as_fd()]) }
+        .map_err(at(Step::Stdio, "close_range"))
 }
 
 /// Waits for the byte that OCI's `start` writes.
