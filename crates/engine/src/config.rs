@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub exec_root: PathBuf,
     /// The program that watches over one container.
     pub shim_program: ShimProgram,
+    /// The program of the image `gantry/hello`, where there is one.
+    pub hello_program: Option<&'static [u8]>,
     /// `overlay2` (or `overlay`) and `vfs`; the former when not given.
     pub storage_driver: Option<String>,
     /// The cgroup below which containers get theirs.
@@ -60,6 +62,7 @@ impl EngineConfig {
             data_root,
             exec_root,
             shim_program,
+            hello_program: None,
             storage_driver: None,
             cgroup_parent: "/gantry".to_owned(),
             network: NetworkConfig::default(),

@@ -46,9 +46,15 @@ impl Engine {
         let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
         let snapshots = open_snapshots(&config, &database)?;
         let events = Events::new();
-        let images = Images::open(&config.data_root, &database, &snapshots, events.clone())?;
+        let images = Images::open(
+            &config.data_root,
+            &database,
+            &snapshots,
+            events.clone(),
+            config.hello_program,
+        )?;
         clean_snapshots(&database, &snapshots)?;
-        let network = Network::open(config.network.clone(), Arc::clone(&database))?;
+        let network = Network::open(config.network.clone(), &database)?;
         let (exits, queues) = Exits::new();
         let shims = open_shims(&config, &exits)?;
         let containers = Containers::open(Parts {

@@ -81,9 +81,6 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] gantry_metadata::Error),
-    /// The content store failed.
-    #[error(transparent)]
-    Content(#[from] gantry_content::Error),
     /// The storage driver failed.
     #[error(transparent)]
     Snapshot(#[from] gantry_snapshot::Error),
@@ -128,7 +125,6 @@ impl Error {
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Image(error) => error.kind(),
             Self::Metadata(error) => error.kind(),
-            Self::Content(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),
             Self::Network(error) => error.kind(),
             Self::Shim(error) => error.kind(),

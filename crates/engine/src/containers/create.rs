@@ -11,7 +11,7 @@ use super::record::Record;
 use super::state::State;
 use super::undo::Undo;
 use super::{
-    Containers, Inner, binds, defaults, log_settings, merge, names, options, spec, validate,
+    Containers, Inner, binds, defaults, files, log_settings, merge, names, options, spec, validate,
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
@@ -51,6 +51,7 @@ impl Containers {
         undo.push(move || inner.table.unclaim(&claimed));
         let record = inner.record(id, name, request, mounts, &image);
         log_settings(&record, &inner.settings)?;
+        files::dns(&record)?;
         inner.make(&record, &image, &mut undo)?;
         undo.disarm();
         let container = Container::new(record, State::created());

@@ -1,13 +1,65 @@
-//! provisional
-use super::record::Record;
-use crate::error::Result;
+//! The three files that tell a container its names; they are bound into it, and
+//! written anew at each start.
+
 use std::net::IpAddr;
 use std::path::Path;
+
+use gantry_network::{DnsOptions, HostFiles, NameFiles, NameRequest, Sandbox, parse_extra_hosts};
+
+use super::record::Record;
+use crate::error::{Error, Result};
+
+/// Writes `hosts`, `hostname` and `resolv.conf` into the container's directory.
+/// `host_gateway` is what `host-gateway` stands for in `--add-host`.
+///
+/// # Errors
+/// `Network` for wrong extra hosts, `Invalid` for wrong name servers, `Io`.
 pub(super) fn write(
-    _r: &Record,
-    _s: &gantry_network::Sandbox,
-    _d: &Path,
-    _g: Option<IpAddr>,
+    record: &Record,
+    sandbox: &Sandbox,
+    dir: &Path,
+    host_gateway: Option<IpAddr>,
 ) -> Result<()> {
+    let (config, host) = (&record.config, &record.host_config);
+    let lines = host.extra_hosts.as_deref().unwrap_or_default();
+    let extra_hosts = parse_extra_hosts(lines, host_gateway)?;
+    let endpoint = sandbox.attachment.endpoint.as_ref();
+    let rendered = NameFiles::render(
+        &NameRequest {
+            mode: sandbox.attachment.mode,
+            hostname: &config.hostname,
+            domainname: &config.domainname,
+            address: endpoint.map(|endpoint| endpoint.address),
+            extra_hosts: &extra_hosts,
+            dns: &dns(record)?,
+        },
+        &HostFiles::read(),
+    );
+    for (name, text) in [
+        ("hosts", rendered.hosts),
+        ("hostname", rendered.hostname),
+        ("resolv.conf", rendered.resolv_conf),
+    ] {
+        let path = dir.join(name);
+        std::fs::write(&path, text).map_err(|error| Error::io("write", &path, error))?;
+    }
     Ok(())
+}
+
+/// What the client said about name servers.
+///
+/// # Errors
+/// `Invalid` for what is no address.
+pub(super) fn dns(record: &Record) -> Result<DnsOptions> {
+    let host = &record.host_config;
+    let servers = host.dns.iter().flatten().map(|server| {
+        server
+            .parse()
+            .map_err(|_| Error::Invalid(format!("invalid IP address in dns: {server}")))
+    });
+    Ok(DnsOptions {
+        servers: servers.collect::<Result<_>>()?,
+        search: host.dns_search.clone().unwrap_or_default(),
+        options: host.dns_options.clone().unwrap_or_default(),
+    })
 }

@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 use gantry_api::Ulimit;
 use gantry_metadata::Database;
-use gantry_network::Network;
+use gantry_network::{Attachment, Network, NetworkMode};
 use gantry_shim::client::ShimPool;
 use gantry_snapshot::SnapshotDriver;
 
@@ -153,6 +153,23 @@ impl Inner {
         self.database
             .write(|tx| gantry_metadata::containers::set_state(tx, id, &json).map(drop))
             .map_err(|error: gantry_metadata::Error| Error::Metadata(error))
+    }
+
+    /// Tells that a container joined or left its network.
+    fn publish_network(&self, container: &Container, action: &str, attachment: &Attachment) {
+        let mode = attachment.mode;
+        let kind = match mode {
+            NetworkMode::None => "null",
+            other => other.name(),
+        };
+        let attributes = [
+            ("container", container.id().as_str()),
+            ("name", mode.name()),
+            ("type", kind),
+        ];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.events
+            .publish("network", action, &attachment.network_id, attributes.into());
     }
 
     /// Tells that `action` happened to a container, with more attributes than

@@ -42,6 +42,9 @@ impl Inner {
         container.mark_starting()?;
         match self.launch(container) {
             Ok(()) => {
+                if let Some(attachment) = container.state().attachment {
+                    self.publish_network(container, "connect", &attachment);
+                }
                 self.publish(container, "start", &[]);
                 // From here on its end may be told, and not before.
                 let link = container.link()?;

@@ -92,7 +92,7 @@ fn linux(input: &SpecInput<'_>) -> Linux {
         .set_cgroups_path(Some(input.cgroup.clone()))
         .set_resources(Some(cgroup::resources(host, rules)))
         .set_devices(Some(nodes))
-        .set_sysctl(Some(sysctls(input)))
+        .set_sysctl(Some(sysctls(host)))
         .set_masked_paths(host.masked_paths.clone())
         .set_readonly_paths(host.readonly_paths.clone())
         .set_rootfs_propagation(mounts::root_propagation(input.record))
@@ -118,19 +118,9 @@ fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
         .collect()
 }
 
-/// The container's sysctls. In a network namespace of its own everybody may
-/// bind low ports and ping, as in Docker.
-fn sysctls(input: &SpecInput<'_>) -> std::collections::HashMap<String, String> {
-    let host = &input.record.host_config;
-    let mut sysctls = std::collections::HashMap::new();
-    if input.own_network && !host.privileged {
-        let open = [
-            ("net.ipv4.ip_unprivileged_port_start", "0"),
-            ("net.ipv4.ping_group_range", "0 2147483647"),
-        ];
-        sysctls.extend(open.map(|(k, v)| (k.to_owned(), v.to_owned())));
-    }
+/// The container's sysctls. Those that Docker sets in every network namespace,
+/// the sandbox has already.
+fn sysctls(host: &HostConfig) -> std::collections::HashMap<String, String> {
     let given = host.sysctls.iter().flatten();
-    sysctls.extend(given.map(|(k, v)| (k.clone(), v.clone())));
-    sysctls
+    given.map(|(k, v)| (k.clone(), v.clone())).collect()
 }

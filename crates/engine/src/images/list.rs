@@ -1,0 +1,108 @@
+//! The list of images.
+
+use gantry_api::{Filters, ImageSummary, Timestamp};
+use gantry_image::{ListFilter, Summary};
+
+use super::{Images, invalid};
+use crate::clock::now_nano;
+use crate::error::{Error, Result};
+
+const KNOWN: [&str; 7] = [
+    "before",
+    "dangling",
+    "label",
+    "label!",
+    "reference",
+    "since",
+    "until",
+];
+
+/// Which images to list, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ImagesQuery {
+    /// Untagged images that others were made from as well.
+    pub all: bool,
+    /// Their digests too (they are always shown).
+    pub digests: bool,
+    /// With the bytes that they share.
+    pub shared_size: bool,
+    /// What they must match.
+    pub filters: Filters,
+}
+
+impl Images {
+    /// Lists images, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` for wrong filters; when an image that they name does not exist.
+    pub fn list(&self, query: &ImagesQuery) -> Result<Vec<ImageSummary>> {
+        let filters = &query.filters;
+        filters.validate(&KNOWN).map_err(invalid)?;
+        let dangling = match filters.contains("dangling") {
+            true => Some(filters.boolean("dangling", false).map_err(invalid)?),
+            false => None,
+        };
+        let listed = self.store.list(&ListFilter {
+            all: query.all,
+            dangling,
+            labels: filters.get("label").to_vec(),
+            before: filters.get("before").to_vec(),
+            since: filters.get("since").to_vec(),
+            until: until(filters)?,
+            references: filters.get("reference").to_vec(),
+            shared_size: query.shared_size,
+        })?;
+        let used = self.users()?;
+        let unwanted = filters.get("label!");
+        Ok(listed
+            .into_iter()
+            .filter(|image| !unwanted.iter().any(|label| has_label(image, label)))
+            .map(|image| {
+                let id = image.id.to_string();
+                let containers = used.iter().filter(|used| **used == id).count();
+                shown(image, i64::try_from(containers).unwrap_or(i64::MAX))
+            })
+            .collect())
+    }
+
+    /// The image of each container.
+    fn users(&self) -> Result<Vec<String>> {
+        let rows = self.database.read(gantry_metadata::containers::list)?;
+        Ok(rows.into_iter().filter_map(|row| row.image_id).collect())
+    }
+}
+
+/// The filter `until` in nanoseconds since the epoch.
+pub(super) fn until(filters: &Filters) -> Result<Option<i64>> {
+    match filters.get("until") {
+        [] => Ok(None),
+        [text] => Timestamp::parse("until", text, now_nano())
+            .map(|time| Some(time.nanos))
+            .map_err(|error| Error::Invalid(error.to_string())),
+        _ => Err(Error::Invalid(
+            "more than one until filter specified".to_owned(),
+        )),
+    }
+}
+
+fn has_label(image: &Summary, wanted: &str) -> bool {
+    let mut one = Filters::new();
+    one.add("label", wanted);
+    one.all_pairs("label", image.labels.as_ref())
+}
+
+fn shown(image: Summary, containers: i64) -> ImageSummary {
+    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    ImageSummary {
+        containers,
+        created: image.created,
+        id: image.id.to_string(),
+        labels: image.labels,
+        parent_id: image.parent.map(|id| id.to_string()).unwrap_or_default(),
+        repo_digests: image.repo_digests,
+        repo_tags: image.repo_tags,
+        shared_size: image.shared_size.map_or(-1, bytes),
+        size: bytes(image.size),
+        virtual_size: 0,
+    }
+}

@@ -1,0 +1,145 @@
+//! The service of images: the image store in the words of the API, with events.
+//! It knows containers only by their rows: an image that one was made from is
+//! in use.
+
+mod inspect;
+mod list;
+mod receive;
+mod remove;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use gantry_api::{FilterError, ProgressMessage};
+use gantry_content::ContentStore;
+use gantry_image::{Image, ImageStore};
+use gantry_metadata::Database;
+use gantry_snapshot::SnapshotDriver;
+use gantry_types::{ImageId, Platform, ProcessConfig};
+
+pub use list::ImagesQuery;
+pub use receive::ImportQuery;
+
+use crate::error::{Error, Result};
+use crate::events::Events;
+
+/// Takes one line of progress; answers whether the client is still there.
+pub type Progress<'a> = &'a mut dyn FnMut(ProgressMessage) -> bool;
+
+/// The service of images. Cheap to clone.
+#[derive(Clone)]
+pub struct Images {
+    store: ImageStore,
+    database: Arc<Database>,
+    snapshots: Arc<dyn SnapshotDriver>,
+    events: Events,
+    /// The program of `gantry/hello`.
+    hello: Option<&'static [u8]>,
+}
+
+/// What a container takes from its image.
+pub(crate) struct UsedImage {
+    pub(crate) id: ImageId,
+    pub(crate) platform: Platform,
+    pub(crate) config: Option<ProcessConfig>,
+    /// The snapshot that the container's file system stands on.
+    pub(crate) top: Option<String>,
+}
+
+impl Images {
+    /// Opens the stores of images.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub(crate) fn open(
+        data_root: &Path,
+        database: &Arc<Database>,
+        snapshots: &Arc<dyn SnapshotDriver>,
+        events: Events,
+        hello: Option<&'static [u8]>,
+    ) -> Result<Self> {
+        let content = ContentStore::open(data_root.join("content"), Arc::clone(database))
+            .map_err(gantry_image::Error::from)?;
+        let store = ImageStore::open(Arc::clone(database), content, Arc::clone(snapshots))?;
+        Ok(Self {
+            store,
+            database: Arc::clone(database),
+            snapshots: Arc::clone(snapshots),
+            events,
+            hello,
+        })
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// When there is no such image, or the name is none.
+    pub fn tag(&self, name: &str, repo: &str, tag: Option<&str>) -> Result<()> {
+        let reference = gantry_image::tag_reference(repo, tag.unwrap_or_default())?
+            .ok_or_else(|| Error::Invalid("repository name must not be empty".to_owned()))?;
+        let tagged = self.store.tag(name, &reference)?;
+        self.publish("tag", tagged.id, &reference.familiar());
+        Ok(())
+    }
+
+    /// What a container is to be made from.
+    ///
+    /// # Errors
+    /// When there is no such image, or its files are missing.
+    pub(crate) fn for_container(&self, name: &str) -> Result<UsedImage> {
+        let image = self.store.resolve(name)?;
+        Ok(UsedImage {
+            id: image.id,
+            platform: image.platform(),
+            top: image.top.map(|top| top.to_string()),
+            config: image.config.config,
+        })
+    }
+
+    /// The ids of the images that were made from those that are named, and their own.
+    pub(crate) fn descend_from(&self, names: &[String]) -> Result<Vec<String>> {
+        let ids = self.store.descend_from(names)?;
+        Ok(ids.iter().map(ImageId::to_string).collect())
+    }
+
+    /// How a container's image is shown: as the user named it, unless that is
+    /// another image by now.
+    pub(crate) fn shown_as(&self, name: &str, id: &str) -> String {
+        match self.store.resolve(name) {
+            Ok(image) if image.id.to_string() == id => name.to_owned(),
+            _ => id.to_owned(),
+        }
+    }
+
+    /// Bytes of an image's files, 0 when it is not there.
+    pub(crate) fn size(&self, id: &str) -> i64 {
+        let image = self.store.resolve(id);
+        image.map_or(0, |image| i64::try_from(image.size).unwrap_or(i64::MAX))
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> Result<usize> {
+        Ok(usize::try_from(self.store.count()?).unwrap_or(usize::MAX))
+    }
+
+    /// Tells that `action` happened to an image, with its labels when it is
+    /// still there.
+    fn publish(&self, action: &str, id: ImageId, name: &str) {
+        let image = self.store.get(id).ok();
+        self.publish_with(action, id, name, image.as_ref());
+    }
+
+    fn publish_with(&self, action: &str, id: ImageId, name: &str, image: Option<&Image>) {
+        let config = image.and_then(|image| image.config.config.as_ref());
+        let labels = config.and_then(|config| config.labels.clone());
+        let mut attributes: BTreeMap<String, String> = labels.unwrap_or_default();
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.events
+            .publish("image", action, &id.to_string(), attributes);
+    }
+}
+
+fn invalid(error: FilterError) -> Error {
+    Error::Invalid(error.to_string())
+}

@@ -1,0 +1,169 @@
+//! How images come here: import, load, and the pull of the one image that is
+//! built in.
+
+use std::io::Read;
+
+use gantry_api::{ProgressDetail, ProgressMessage};
+use gantry_image::{ImportOptions, LoadOptions, Progress as Loading};
+use gantry_types::{Platform, Reference};
+
+use super::{Images, Progress};
+use crate::error::{Error, Result};
+
+/// The image that needs no registry.
+const EMBEDDED: &str = "gantry/hello";
+
+/// How a file system becomes an image.
+#[derive(Debug, Clone, Default)]
+pub struct ImportQuery {
+    /// Where it comes from, for its comment: `-`, or a URL.
+    pub source: String,
+    /// The repository of its name; none without it.
+    pub repo: String,
+    /// The tag of its name.
+    pub tag: String,
+    /// Its comment, if that shall not name the source.
+    pub message: Option<String>,
+    /// Instructions of a Dockerfile that change its configuration.
+    pub changes: Vec<String>,
+    /// What it runs on; this machine's platform when not given.
+    pub platform: Option<Platform>,
+}
+
+impl Images {
+    /// Makes an image of the file system in an archive (`tar`, maybe
+    /// compressed). The last line of progress is its id.
+    ///
+    /// # Errors
+    /// When the name, an instruction or the archive is wrong.
+    pub fn import(
+        &self,
+        archive: impl Read + Send,
+        query: &ImportQuery,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let reference = gantry_image::tag_reference(&query.repo, &query.tag)?;
+        let message = query.message.clone().filter(|message| !message.is_empty());
+        let source = match query.source.as_str() {
+            "" => "-",
+            source => source,
+        };
+        let imported = self.store.import(
+            archive,
+            &ImportOptions {
+                reference: reference.clone(),
+                platform: query.platform.clone(),
+                message: message.unwrap_or_else(|| format!("Imported from {source}")),
+                changes: query.changes.clone(),
+                engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+        )?;
+        let id = imported.id.to_string();
+        if let Some(reference) = reference {
+            self.publish("tag", imported.id, &reference.familiar());
+        }
+        self.publish("import", imported.id, &id);
+        // The image is there, whether the client still listens or not.
+        progress(ProgressMessage::status(id));
+        Ok(())
+    }
+
+    /// Takes the images of an archive that `save` made, or of an OCI layout.
+    ///
+    /// # Errors
+    /// When the archive is wrong.
+    pub fn load(
+        &self,
+        archive: impl Read + Send,
+        quiet: bool,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let mut lines = Vec::new();
+        let loaded = self.store.load(
+            archive,
+            &LoadOptions { platform: None },
+            &mut |step: Loading| lines.extend(line(&step, quiet)),
+        )?;
+        for image in &loaded {
+            self.publish("load", image.id, &image.id.to_string());
+        }
+        for line in lines {
+            if !progress(line) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gets an image by its name.
+    ///
+    /// # Errors
+    /// `Unsupported`, unless it is the one that is built in.
+    pub fn pull(
+        &self,
+        name: &str,
+        tag: Option<&str>,
+        platform: Option<&Platform>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let invalid = |error: gantry_types::ReferenceError| Error::Invalid(error.to_string());
+        let reference: Reference = name.parse().map_err(invalid)?;
+        let reference = match tag.filter(|tag| !tag.is_empty()) {
+            Some(tag) if tag.contains(':') => format!("{name}@{tag}").parse().map_err(invalid)?,
+            Some(tag) => reference.with_tag(tag).map_err(invalid)?,
+            None => reference,
+        }
+        .or_latest();
+        let here = platform.is_none_or(|wanted| Platform::host().matches(wanted));
+        let program = self.hello.filter(|_| {
+            reference.familiar_name() == EMBEDDED && reference.tag() == Some("latest") && here
+        });
+        let Some(program) = program else {
+            return Err(Error::Unsupported(format!(
+                "pulling from a registry ({}) is not supported yet: load or import {} instead",
+                reference.domain(),
+                reference.familiar()
+            )));
+        };
+        let present = self.store.resolve(&reference.familiar()).is_ok();
+        let id = self.store.ensure_embedded(&reference, program)?;
+        if !present {
+            self.publish("pull", id, &reference.familiar());
+        }
+        let status = match present {
+            true => format!("Status: Image is up to date for {}", reference.familiar()),
+            false => format!(
+                "Status: Downloaded newer image for {}",
+                reference.familiar()
+            ),
+        };
+        progress(ProgressMessage::status(status));
+        Ok(())
+    }
+}
+
+/// How a step is shown; layers only to those who want to see them.
+fn line(step: &Loading, quiet: bool) -> Option<ProgressMessage> {
+    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    match step {
+        Loading::Layer { .. } if quiet => None,
+        Loading::Layer {
+            diff_id,
+            current,
+            total,
+        } => {
+            let text = diff_id.to_string();
+            let hex = text.strip_prefix("sha256:").unwrap_or(&text);
+            Some(ProgressMessage {
+                id: hex.chars().take(12).collect(),
+                progress_detail: Some(ProgressDetail {
+                    current: bytes(*current),
+                    total: bytes(*total),
+                    ..ProgressDetail::default()
+                }),
+                ..ProgressMessage::status("Loading layer")
+            })
+        }
+        other => other.text().map(ProgressMessage::stream),
+    }
+}
