@@ -14,6 +14,7 @@ mod body;
 mod call;
 mod connection;
 mod error;
+mod fetch;
 mod hijack;
 mod listen;
 mod negotiate;

@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::command_line::Values;
 use super::{config_file, quantity};
+use crate::embedded;
 
 /// Where the API is found when nobody says otherwise.
 pub(crate) const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -96,6 +97,7 @@ impl Settings {
         let values = &self.values;
         let mut config =
             EngineConfig::new(self.data_root.clone(), self.exec_root.clone(), shim_program);
+        config.hello_program = Some(embedded::HELLO);
         config.storage_driver = text(values, "storage-driver").map(str::to_owned);
         if let Some(parent) = text(values, "cgroup-parent") {
             config.cgroup_parent = parent.to_owned();

@@ -8,6 +8,7 @@ use http::Method;
 use crate::body::Answer;
 use crate::call::Call;
 use crate::error::{Failure, Result};
+use crate::fetch;
 use crate::router::Router;
 use crate::stream;
 
@@ -32,13 +33,16 @@ async fn create(mut call: Call) -> Result<Answer> {
     }
     let query = ImportQuery {
         source: call.query.get("fromSrc").unwrap_or("").to_owned(),
-        repo: call.query.owned("repo"),
-        tag: call.query.owned("tag"),
+        repo: call.query.owned("repo").unwrap_or_default(),
+        tag: call.query.owned("tag").unwrap_or_default(),
         message: call.query.owned("message"),
         changes: call.query.all("changes").map(str::to_owned).collect(),
         platform,
     };
-    let reader = call.reader();
+    let reader = match query.source.as_str() {
+        "" | "-" => call.reader(),
+        url => fetch::open(url).await?,
+    };
     stream::answer("import", move |progress| {
         engine
             .images
