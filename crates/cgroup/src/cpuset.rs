@@ -8,8 +8,16 @@ use crate::resources::Cpu;
 
 const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
 
-/// Copies the parent's sets into a new v1 directory: an empty set takes no task.
+/// Lets the kernel copy a directory's sets into its new children.
+const CLONE_CHILDREN: &str = "cgroup.clone_children";
+
+/// Copies the parent's sets into a new v1 directory (an empty set takes no
+/// task), and lets the kernel do so for those below it.
 pub(crate) fn inherit(child: &Directory, parent: &Directory) -> Result<()> {
+    if parent.number(CLONE_CHILDREN) == Some(1) {
+        return Ok(());
+    }
+    child.write(CLONE_CHILDREN, "1")?;
     for file in FILES {
         if child.read(file)?.trim().is_empty() {
             let inherited = parent.read(file)?;

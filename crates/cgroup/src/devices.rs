@@ -13,13 +13,14 @@ pub(crate) fn apply(group: &Cgroup, rules: &[DeviceRule]) -> Result<()> {
         return Ok(());
     }
     if let Some(dir) = group.v1_dir(Controller::Devices) {
-        for rule in rules {
-            let file = if rule.allow {
+        for same in rules.chunk_by(|a, b| a.allow == b.allow) {
+            let allow = same.first().is_some_and(|rule| rule.allow);
+            let file = if allow {
                 "devices.allow"
             } else {
                 "devices.deny"
             };
-            dir.write(file, &v1_line(rule))?;
+            dir.write_each(file, same.iter().map(v1_line))?;
         }
         return Ok(());
     }

@@ -2,7 +2,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Error, Result};
 
@@ -31,19 +34,36 @@ impl Directory {
 
     /// Writes in one write(2), as cgroup files demand.
     pub(crate) fn write(&self, name: &str, value: &str) -> Result<()> {
+        self.write_each(name, std::iter::once(value))
+    }
+
+    /// Writes several values to one file, each in a write(2) of its own.
+    pub(crate) fn write_each<V: AsRef<str>>(
+        &self,
+        name: &str,
+        values: impl Iterator<Item = V>,
+    ) -> Result<()> {
         let path = self.file(name);
         let mut file = OpenOptions::new()
             .write(true)
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
-        match file.write_all(value.as_bytes()) {
-            Ok(()) => Ok(()),
-            Err(source) => Err(Error::Write {
-                path,
-                value: value.chars().take(100).collect(),
-                source,
-            }),
+        for value in values {
+            let value = value.as_ref();
+            file.write_all(value.as_bytes())
+                .map_err(|source| Error::Write {
+                    path: path.clone(),
+                    value: value.chars().take(100).collect(),
+                    source,
+                })?;
         }
+        Ok(())
+    }
+
+    pub(crate) fn open(&self, name: &str, flags: OFlags) -> Result<OwnedFd> {
+        let path = self.file(name);
+        rustix::fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| Error::io("open", &path, errno.into()))
     }
 
     pub(crate) fn write_number(&self, name: &str, value: impl ToString) -> Result<()> {

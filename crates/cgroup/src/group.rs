@@ -143,7 +143,7 @@ impl Cgroup {
         if self.v1.is_empty() {
             return Ok(start(fd));
         }
-        let _room = pids::room_for_one_more(self)?;
+        let room = pids::room_for_one_more(self)?;
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
                 .stack_size(BIRTH_STACK)
@@ -152,6 +152,9 @@ impl Cgroup {
                     Ok(start(fd))
                 })
                 .map_err(Error::Thread)?;
+            if let Some(room) = room {
+                room.close_after_birth(|| thread.is_finished());
+            }
             match thread.join() {
                 Ok(result) => result,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -295,30 +298,43 @@ fn joined(parent: &str, name: &str) -> Result<String> {
     Ok(parts.join("/"))
 }
 
-/// Makes one directory with its parents; an empty one that exists is made anew,
-/// so that no limit of a former owner stays.
+/// Makes one directory, its parents where they are missing. An empty one that
+/// exists is made anew, so that no limit of a former owner stays.
 fn make(
     root: &Path,
     relative: &str,
     dir: &Directory,
     prepare: impl Fn(&Directory, &Directory) -> Result<()>,
 ) -> Result<()> {
-    if fs::metadata(&dir.path).is_ok() {
-        match fs::remove_dir(&dir.path) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                let mut pids = Vec::new();
-                collect_pids(&dir.path, &mut pids)?;
-                if !pids.is_empty() {
-                    return Err(Error::Populated(dir.path.clone()));
-                }
-                kill::remove_tree(&dir.path, Instant::now() + LEFTOVER_PATIENCE)?;
+    let parent = match relative.rsplit_once('/') {
+        Some((above, _)) => Directory::new(root.join(above)),
+        None => Directory::new(root.to_owned()),
+    };
+    for _ in 0..3 {
+        let Err(error) = fs::create_dir(&dir.path) else {
+            return prepare(dir, &parent);
+        };
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => clear(dir)?,
+            io::ErrorKind::NotFound => {
+                let above = relative.rsplit_once('/').map_or("", |(above, _)| above);
+                Directory::make_below(root, above, &prepare)?;
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(Error::io("rmdir", &dir.path, source)),
+            _ => return Err(Error::io("mkdir", &dir.path, error)),
         }
     }
-    Directory::make_below(root, relative, prepare).map(drop)
+    // Others make and remove it at the same time.
+    Err(Error::Populated(dir.path.clone()))
+}
+
+/// Removes what an earlier group left, unless processes are in it.
+fn clear(dir: &Directory) -> Result<()> {
+    let mut pids = Vec::new();
+    collect_pids(&dir.path, &mut pids)?;
+    if !pids.is_empty() {
+        return Err(Error::Populated(dir.path.clone()));
+    }
+    kill::remove_tree(&dir.path, Instant::now() + LEFTOVER_PATIENCE)
 }
 
 fn collect_pids(dir: &Path, pids: &mut Vec<u32>) -> Result<()> {

@@ -1,5 +1,10 @@
 //! Number of tasks: `pids`.
 
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::group::Cgroup;
@@ -30,27 +35,44 @@ pub(crate) fn apply(group: &Cgroup, limit: Option<i64>) -> Result<()> {
     }
 }
 
-/// While the thread that gives birth sits in the cgroup it counts as a task. A
-/// limit of one is raised to two for that time; dropping the guard restores it.
-pub(crate) fn room_for_one_more(group: &Cgroup) -> Result<Option<Room<'_>>> {
+/// While the thread that gives birth sits in the cgroup it counts as a task, so
+/// a limit of one is raised to two until the child is there: for that time, and
+/// not until the child's program runs, which could use the room itself.
+pub(crate) fn room_for_one_more(group: &Cgroup) -> Result<Option<Room>> {
     let Some(dir) = group.v1_dir(Controller::Pids) else {
         return Ok(None);
     };
     if dir.number(LIMIT) != Some(1) {
         return Ok(None);
     }
+    let room = Room {
+        current: dir.open("pids.current", OFlags::RDONLY)?,
+        limit: dir.open(LIMIT, OFlags::WRONLY)?,
+    };
     dir.write(LIMIT, "2")?;
-    Ok(Some(Room { dir }))
+    Ok(Some(room))
 }
 
-pub(crate) struct Room<'a> {
-    dir: &'a Directory,
+/// The room that was made. Nothing here takes memory from the heap: another
+/// thread forks meanwhile, and the heap's lock must be free when it does.
+pub(crate) struct Room {
+    current: OwnedFd,
+    limit: OwnedFd,
 }
 
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
+impl Room {
+    /// Takes the room away when the second task is there, or when there will be none.
+    pub(crate) fn close_after_birth(&self, is_over: impl Fn() -> bool) {
+        let mut count = [0u8; 16];
+        while !is_over() {
+            let length = rustix::io::pread(&self.current, &mut count, 0).unwrap_or(0);
+            if !matches!(count[..length], [] | [b'0' | b'1', b'\n']) {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(20));
+        }
         // It could be written before; if not now, the limit is two.
-        let _ = self.dir.write(LIMIT, "1");
+        let _ = rustix::io::write(&self.limit, b"1");
     }
 }
 

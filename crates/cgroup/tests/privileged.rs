@@ -78,7 +78,7 @@ fn a_life() {
 
 #[test]
 fn children_are_born_inside_without_waiting() {
-    if !possible() || Hierarchy::current().unwrap().supports(Controller::Pids) == false {
+    if !possible() || !Hierarchy::current().unwrap().supports(Controller::Pids) {
         return;
     }
     let parent = Parent::new("birth");

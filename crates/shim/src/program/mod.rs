@@ -29,6 +29,7 @@ mod stdio;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use crate::files::STATE;
 use crate::protocol::{Message, Reply, Request, StartFailure, receive, send};
 use monitor::Monitor;
 
@@ -43,6 +44,8 @@ pub fn run(control: OwnedFd) -> i32 {
         return MISUSED;
     }
     let control = UnixStream::from(control);
+    // Looked up now, while there is time. Without cgroups the start says so.
+    let _ = gantry_cgroup::Hierarchy::current();
     let frame = match receive(&control) {
         Ok(frame) => frame,
         // The daemon went away, or did not need this shim.
@@ -60,6 +63,9 @@ pub fn run(control: OwnedFd) -> i32 {
             // If nobody hears it a later daemon finds the container anyway.
             let _ = send(&control, &Message::Reply(Reply::Started { pid }), &[], &[]);
             drop(bytes);
+            // A daemon that comes later finds by it what a killed shim leaves.
+            let container = &started.container;
+            let _ = container.directory.write(STATE, &container.status);
             setup::settle();
             Monitor::new(started, control).run();
             0

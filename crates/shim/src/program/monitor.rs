@@ -19,7 +19,7 @@ use super::start::{Container, Started};
 use crate::protocol::{Event, Message};
 
 /// Bytes read from the container at once; on the stack, touched as needed.
-const CHUNK: usize = 32 << 10;
+const CHUNK: usize = 16 << 10;
 /// How long a terminal that nobody has open is left alone before it is looked
 /// at again: an init may close its console and open it later.
 const TERMINAL_PAUSE: Duration = Duration::from_millis(50);

@@ -9,6 +9,10 @@ use rustix::fs::{Mode, OFlags};
 /// Less likely to be killed for want of memory than any container.
 const OOM_SCORE: &str = "-998";
 
+/// Stack below the current frame that is left alone, and that is given back.
+const STACK_KEPT: usize = 16 << 10;
+const STACK_TRIMMED: usize = 512 << 10;
+
 /// Before the first message: a session of its own, no signals, one heap.
 /// Fails when descriptor 0 is not the daemon's socket.
 pub(super) fn become_monitor() -> io::Result<()> {
@@ -46,8 +50,16 @@ pub(super) fn settle() {
     trim();
 }
 
-/// Gives unused heap back to the kernel.
+/// Gives unused heap and stack back to the kernel: reading the spec needed both.
 pub(super) fn trim() {
     // SAFETY: no arguments that could be wrong.
     unsafe { libc::malloc_trim(0) };
+    let here = 0u8;
+    let page = rustix::param::page_size();
+    let top = (&raw const here).addr() / page * page - STACK_KEPT;
+    let bottom = (top - STACK_TRIMMED) as *mut libc::c_void;
+    // SAFETY: the range lies below this function's frame with room to spare,
+    // where the stack holds nothing, or where it has not grown to (the kernel
+    // keeps a megabyte below a stack free of other mappings).
+    unsafe { libc::madvise(bottom, STACK_TRIMMED, libc::MADV_DONTNEED) };
 }

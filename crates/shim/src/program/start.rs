@@ -14,7 +14,7 @@ use gantry_runtime::{CgroupJoin, Launch, Launched, Rootfs, StartError, UserReque
 use rustix::io::Errno;
 
 use super::stdio::{self, Ours, Theirs};
-use crate::files::{Directory, STATE};
+use crate::files::Directory;
 use crate::protocol::{AttachRequest, RuntimeFailure, StartFailure, StartRequest, Status};
 
 /// A container that runs, and all that belongs to it.
@@ -78,8 +78,6 @@ pub(super) fn start(
         paused: false,
     };
     let directory = undo.disarm();
-    // Without it a killed shim's cgroup is looked for in the default place.
-    let _ = directory.write(STATE, &status);
     Ok(Started {
         container: Container {
             directory,
