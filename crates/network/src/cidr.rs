@@ -77,12 +77,12 @@ impl Ipv4Cidr {
 
     /// The addresses that interfaces may have: all but the network's and the
     /// broadcast address. Empty for prefixes above 30.
-    pub fn hosts(&self) -> std::ops::RangeInclusive<u32> {
+    pub fn hosts(&self) -> std::ops::Range<u32> {
         let first = self.network().address.to_bits();
         if self.prefix > 30 {
-            return 1..=0;
+            return first..first;
         }
-        first + 1..=self.broadcast().to_bits() - 1
+        first + 1..self.broadcast().to_bits()
     }
 }
 

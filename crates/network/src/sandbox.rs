@@ -12,6 +12,7 @@
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::attachment::{Endpoint, MacAddress};
 use crate::bridge::Bridge;
@@ -28,6 +29,9 @@ const INSIDE: &str = "eth0";
 const LOOPBACK: u32 = 1;
 /// How often a random name that is taken is drawn again.
 const NAME_ATTEMPTS: usize = 16;
+/// How long a new bridge port is waited for, and in what steps.
+const FORWARDING_LIMIT: Duration = Duration::from_millis(250);
+const FORWARDING_STEP: Duration = Duration::from_micros(500);
 
 /// A sandbox that belongs to no container yet.
 #[derive(Debug)]
@@ -121,7 +125,8 @@ impl Builder {
                 host_interface: String::new(),
             });
             self.connect(bridge, made, &here)?;
-            furnish(&mut inside, made)
+            furnish(&mut inside, made)?;
+            self.wait_until_forwarding(bridge, made)
         });
         match built {
             Ok(netns) => Ok(Ready { netns, endpoint }),
@@ -155,6 +160,30 @@ impl Builder {
         self.addresses
             .as_ref()
             .is_none_or(|a| lock(a).claim(endpoint.address))
+    }
+
+    /// Waits until the bridge forwards through the new port, and is itself
+    /// up if this port is its first. The kernel notices a link that came up in
+    /// its own time; since 6.8 a look at the link makes it notice at once.
+    /// Without this, a container's first packets may be lost, and TCP waits a
+    /// second before it tries again.
+    fn wait_until_forwarding(&self, bridge: &Bridge, endpoint: &Endpoint) -> Result<(), Error> {
+        let begin = Instant::now();
+        let mut socket = self.socket();
+        loop {
+            let port = route::link_by_name(&mut socket, &endpoint.host_interface)?;
+            let switch = route::link_by_index(&mut socket, bridge.index())?;
+            let waiting = [port, switch]
+                .into_iter()
+                .flatten()
+                .any(|link| !link.operational);
+            if !waiting || begin.elapsed() > FORWARDING_LIMIT {
+                return Ok(());
+            }
+            drop(socket);
+            std::thread::sleep(FORWARDING_STEP);
+            socket = self.socket();
+        }
     }
 
     fn take_address(

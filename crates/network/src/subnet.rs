@@ -36,7 +36,7 @@ fn subnets(pool: &AddressPool) -> impl Iterator<Item = Ipv4Cidr> + use<> {
 
 /// The first address of a subnet, which its bridge gets.
 fn gateway(subnet: &Ipv4Cidr) -> Option<Ipv4Cidr> {
-    let first = *subnet.hosts().start();
+    let first = subnet.hosts().start;
     Ipv4Cidr::new(Ipv4Addr::from_bits(first), subnet.prefix())
 }
 

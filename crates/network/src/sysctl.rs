@@ -1,7 +1,7 @@
 //! Kernel settings of the calling thread's network namespace, below `/proc/sys/net`.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -16,14 +16,22 @@ pub(crate) fn is(name: &str, value: &str) -> Result<bool, Error> {
 /// Writes a setting.
 pub(crate) fn set(name: &str, value: &str) -> Result<(), Error> {
     let path = path(name);
-    fs::write(&path, value).map_err(|source| failed("write", &path, source))
+    write(&path, value).map_err(|source| failed("write", &path, source))
 }
 
 /// Writes a setting that the container can do without.
 pub(crate) fn set_if_possible(name: &str, value: &str) {
-    if let Err(error) = fs::write(path(name), value) {
+    if let Err(error) = write(&path(name), value) {
         tracing::debug!(name, value, %error, "kernel setting not changed");
     }
+}
+
+/// Never creates or truncates: these are not files.
+fn write(path: &Path, value: &str) -> io::Result<()> {
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(value.as_bytes())
 }
 
 fn path(name: &str) -> PathBuf {

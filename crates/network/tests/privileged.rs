@@ -3,6 +3,12 @@
 //!
 //! Needs root and `ip` (iproute2); skips visibly without them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
 mod harness;
 
 use std::collections::HashSet;
@@ -245,7 +251,8 @@ fn a_restart_finds_the_same_network_and_keeps_the_living() {
 #[test]
 fn a_chosen_subnet_is_free_and_stays() {
     Host::run(|host| {
-        ip("link add other type dummy");
+        ip("link add other type veth peer name other-peer");
+        ip("link set other-peer up");
         ip("addr add 172.17.200.1/24 dev other");
         ip("link set other up");
         let network = host.open(unpooled());
@@ -317,7 +324,7 @@ fn foreign_bridges_and_tables_are_left_alone() {
         assert!(ip("addr show br-admin").contains("10.1.2.3/24"));
         assert_eq!(nft_ruleset(), before);
 
-        ip("link add gantry0 type dummy");
+        ip("link add gantry0 type veth peer name other-peer");
         let error = host.try_open(unpooled()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
     });
@@ -447,12 +454,15 @@ fn the_cost_of_a_sandbox() {
     });
 }
 
-/// The rules as `nft` shows them; empty where there is no nft.
-fn nft_ruleset() -> String {
+/// The tables as `nft` shows them, in any order; none where there is no nft.
+fn nft_ruleset() -> Vec<String> {
     let output = Command::new("nft").args(["list", "ruleset"]).output();
-    output
+    let text = output
         .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
-        .unwrap_or_default()
+        .unwrap_or_default();
+    let mut tables: Vec<_> = text.split("\n}\n").map(str::to_owned).collect();
+    tables.sort();
+    tables
 }
 
 fn nft(command: &str) {

@@ -26,6 +26,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
+const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
@@ -47,6 +48,7 @@ const RTN_UNICAST: u8 = 1;
 const RT_TABLE_LOCAL: u8 = 255;
 
 const IFF_UP: u32 = 1;
+const IF_OPER_UP: u8 = 6;
 const AF_INET: u8 = libc::AF_INET as u8;
 const AF_BRIDGE: u8 = 7;
 
@@ -62,6 +64,9 @@ pub(crate) struct Link {
     pub(crate) kind: String,
     /// The bridge it is a port of; 0 for none.
     pub(crate) controller: u32,
+    /// Whether the kernel has noticed that the other end is up, too: only then
+    /// does a bridge forward through it.
+    pub(crate) operational: bool,
     pub(crate) mtu: u32,
 }
 
@@ -358,6 +363,7 @@ fn parse_link(answer: Answer<'_>) -> Option<Link> {
         name: attributes.string(IFLA_IFNAME)?,
         kind: kind.unwrap_or_default(),
         controller: attributes.u32(IFLA_MASTER).unwrap_or(0),
+        operational: attributes.get(IFLA_OPERSTATE) == Some(&[IF_OPER_UP]),
         mtu: attributes.u32(IFLA_MTU).unwrap_or(0),
     })
 }

@@ -76,6 +76,9 @@ impl Host {
         world.ip(&format!("addr add {there} dev far0"));
         world.ip("link set far0 up");
         world.ip("link set lo up");
+        // A look makes the kernel notice that the link is up.
+        ip(&format!("link show dev {link}"));
+        world.ip("link show dev far0");
         world
     }
 
