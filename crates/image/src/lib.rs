@@ -1,1 +1,55 @@
-//! placeholder
+//! Images: import, load, resolve, list, tag, history, remove, prune.
+//!
+//! To begin with: [`ImageStore::open`].
+//!
+//! ```text
+//!  archive ──spool──► unpack layers (parallel) ──sync──► commit chainIDs ──► one transaction
+//!                     {hash, keep blob} {apply}                             blobs, layers, image, tags
+//! ```
+//!
+//! Invariants: an image appears in one transaction, when all its bytes are on
+//! the disk; whatever fails or dies before leaves only garbage (a scratch
+//! directory, blobs without record, snapshots that nobody claims), which is
+//! removed by guards or at the next open. What an operation needs meanwhile is
+//! held by a [`Lease`]. An archive is hostile: its names never become paths,
+//! its sizes are bounded, its digests are checked.
+//!
+//! This crate knows containers only as "somebody uses this image" ([`Usage`]).
+
+mod changes;
+mod collect;
+mod embedded;
+mod error;
+mod history;
+mod image;
+mod import;
+mod lease;
+mod list;
+mod load;
+mod prune;
+mod record;
+mod remove;
+mod resolve;
+mod store;
+mod tag;
+mod unpack;
+
+pub use error::Error;
+pub use history::HistoryEntry;
+pub use image::Image;
+pub use import::{ImportOptions, Imported};
+pub use lease::Lease;
+pub use list::{ListFilter, Summary};
+pub use load::{LoadOptions, Loaded, Progress};
+pub use prune::{PruneFilter, Pruned};
+pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
+pub use store::ImageStore;
+pub use tag::{Tagged, tag_reference};
+
+/// The result of every operation on images.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Largest configuration, manifest or index document.
+pub const MAX_DOCUMENT: u64 = 4 << 20;
+/// Most layers of one image, as in Docker.
+pub const MAX_LAYERS: usize = 127;

@@ -1,0 +1,188 @@
+//! `docker load`: images from an archive, in any of the forms of the field.
+//!
+//! The archive is hostile and comes in any order, so it is first spooled into
+//! a scratch directory ([`spool`]), then understood ([`docker_archive`],
+//! [`oci_layout`]), and then each image is brought in by itself.
+
+mod docker_archive;
+mod oci_layout;
+mod progress;
+mod spool;
+
+use std::io::Read;
+
+use gantry_content::Blob;
+use gantry_types::{ChainId, DiffId, Digest, ImageId, Platform, Reference};
+
+use crate::image::platform_of;
+use crate::lease::Lease;
+use crate::record::{NewImage, parse_config};
+use crate::unpack::LayerSource;
+use crate::{Error, ImageStore, Result};
+pub use progress::Progress;
+use progress::Reporter;
+use spool::Spool;
+
+/// What to load.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The platform that is chosen where an archive has several, and that is
+    /// insisted on; this host's is preferred when not given.
+    pub platform: Option<Platform>,
+}
+
+/// One image that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The image.
+    pub id: ImageId,
+    /// The names it got.
+    pub references: Vec<Reference>,
+}
+
+/// An image of the archive, understood but not brought in.
+struct Found {
+    /// The configuration document's bytes and entry.
+    config: (Vec<u8>, String),
+    /// Bottom first, each with the diffID that is still to be filled in.
+    layers: Vec<FoundLayer>,
+    /// The manifest's bytes, where it is in OCI's form.
+    manifest: Option<Vec<u8>>,
+    references: Vec<Reference>,
+}
+
+/// A layer of the archive.
+struct FoundLayer {
+    entry: String,
+    digest: Option<Digest>,
+    media_type: Option<String>,
+}
+
+impl ImageStore {
+    /// Loads all images of an archive (of `docker save` old and new, or in
+    /// OCI's layout; plain or compressed). `progress` is told what happens.
+    ///
+    /// # Errors
+    /// `Archive` and `Layer`, naming the entry; `Stream`; `Platform`;
+    /// `Unsupported`. Of the image that is refused nothing is left; images of
+    /// the archive that came before it stay loaded.
+    pub fn load(
+        &self,
+        reader: impl Read,
+        options: &LoadOptions,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Vec<Loaded>> {
+        let spool = Spool::read(reader, self.inner().scratch_path()?)?;
+        let found = if spool.contains("manifest.json") {
+            docker_archive::find(&spool)?
+        } else if spool.contains("index.json") {
+            oci_layout::find(&spool, options.platform.as_ref())?
+        } else if spool.contains("repositories") {
+            return Err(Error::Unsupported(
+                "archives of Docker before 1.10 (repositories without manifest.json) are not \
+                 supported"
+                    .to_owned(),
+            ));
+        } else {
+            return Err(Error::archive(
+                "manifest.json",
+                "neither this entry nor index.json is in the archive: not an image archive",
+            ));
+        };
+        let reporter = Reporter::new(progress);
+        let mut loaded = Vec::new();
+        for found in &found {
+            loaded.push(self.load_one(&spool, found, options, &reporter)?);
+        }
+        for image in loaded.iter().filter(|image| image.references.is_empty()) {
+            reporter.tell(Progress::LoadedId { id: image.id });
+        }
+        Ok(loaded)
+    }
+
+    fn load_one(
+        &self,
+        spool: &Spool,
+        found: &Found,
+        options: &LoadOptions,
+        reporter: &Reporter<'_>,
+    ) -> Result<Loaded> {
+        let sources = sources(spool, found, options)?;
+        let diff_ids: Vec<DiffId> = sources.iter().map(|source| source.diff_id).collect();
+        let inner = self.inner();
+        let lease = Lease::new(&inner.database, "load")?;
+        let bring_in = || {
+            let told = |diff_id, current, total| reporter.layer(diff_id, current, total);
+            let layers = inner.unpack_layers(&sources, &lease, &told)?;
+            let manifest: Option<Blob> = match &found.manifest {
+                Some(bytes) => Some(inner.content.put(bytes, None)?),
+                None => None,
+            };
+            inner.record(&NewImage {
+                config: &found.config.0,
+                layers: &layers,
+                manifest: manifest.as_ref(),
+                references: &found.references,
+            })
+        };
+        let recorded = bring_in();
+        drop(lease);
+        let recorded = recorded.or_else(|error| {
+            inner.collect_layers(&ChainId::chain(&diff_ids))?;
+            inner.content.collect_files(std::time::Duration::ZERO)?;
+            Err(error)
+        })?;
+        for (reference, old) in recorded.moved {
+            reporter.tell(Progress::Renamed { reference, old });
+        }
+        for reference in &found.references {
+            let reference = reference.clone();
+            reporter.tell(Progress::Loaded { reference });
+        }
+        Ok(Loaded {
+            id: recorded.id,
+            references: found.references.clone(),
+        })
+    }
+}
+
+/// Matches the layers with the diffIDs that the configuration declares.
+fn sources(spool: &Spool, found: &Found, options: &LoadOptions) -> Result<Vec<LayerSource>> {
+    let (bytes, entry) = &found.config;
+    let config = parse_config(bytes, entry)?;
+    if let Some(wanted) = &options.platform {
+        let have = platform_of(&config);
+        if !have.matches(wanted) {
+            return Err(Error::Platform {
+                entry: entry.clone(),
+                wanted: wanted.to_string(),
+                have: have.to_string(),
+            });
+        }
+    }
+    let diff_ids = &config.rootfs.diff_ids;
+    if diff_ids.len() != found.layers.len() {
+        let reason = format!(
+            "invalid manifest, layers length mismatch: expected {}, got {}",
+            found.layers.len(),
+            diff_ids.len()
+        );
+        return Err(Error::archive(entry, reason));
+    }
+    found
+        .layers
+        .iter()
+        .zip(diff_ids)
+        .map(|(layer, diff_id)| {
+            let (path, length) = spool.file(&layer.entry)?;
+            Ok(LayerSource {
+                entry: layer.entry.clone(),
+                path,
+                length,
+                diff_id: *diff_id,
+                digest: layer.digest,
+                media_type: layer.media_type.clone(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,99 @@
+//! The one transaction that makes an image appear.
+
+use gantry_content::Blob;
+use gantry_metadata::{blobs, images, layers};
+use gantry_types::{ChainId, DiffId, Digest, ImageConfig, ImageId, Reference};
+
+use crate::store::Inner;
+use crate::unpack::KeptLayer;
+use crate::{Error, MAX_DOCUMENT, MAX_LAYERS, Result, tag};
+
+/// An image whose bytes are all on the disk.
+pub(crate) struct NewImage<'n> {
+    /// The configuration document.
+    pub(crate) config: &'n [u8],
+    /// Its layers, bottom first.
+    pub(crate) layers: &'n [KeptLayer],
+    /// The manifest that it came with.
+    pub(crate) manifest: Option<&'n Blob>,
+    /// Its names.
+    pub(crate) references: &'n [Reference],
+}
+
+/// What became of a new image.
+pub(crate) struct Recorded {
+    pub(crate) id: ImageId,
+    /// The names that were taken from other images.
+    pub(crate) moved: Vec<(Reference, ImageId)>,
+}
+
+impl Inner {
+    /// Records the image with its blobs, layers and names, durably.
+    pub(crate) fn record(&self, new: &NewImage<'_>) -> Result<Recorded> {
+        let id = ImageId(Digest::of(new.config));
+        let diff_ids: Vec<DiffId> = new.layers.iter().map(|layer| layer.diff_id).collect();
+        self.database.write_durable(|tx| {
+            for layer in new.layers {
+                blobs::insert(tx, layer.blob.digest(), layer.blob.size())?;
+                layers::insert(
+                    tx,
+                    &layers::LayerRow {
+                        diff_id: layer.diff_id,
+                        blob: layer.blob.digest(),
+                        media_type: layer.media_type.clone(),
+                        size: layer.size,
+                        blob_size: layer.blob.size(),
+                    },
+                )?;
+            }
+            if let Some(manifest) = new.manifest {
+                blobs::insert(tx, manifest.digest(), manifest.size())?;
+            }
+            let row = images::ImageRow {
+                id,
+                config: new.config.to_vec(),
+                manifest: new.manifest.map(Blob::digest),
+                parent: None,
+                top: ChainId::chain(&diff_ids).last().copied(),
+                size: new.layers.iter().map(|layer| layer.size).sum(),
+                created_at: gantry_metadata::now(),
+                tagged_at: None,
+            };
+            images::insert(tx, &row, &diff_ids)?;
+            let mut moved = Vec::new();
+            for reference in new.references {
+                if let Some(old) = tag::set(tx, reference, id)? {
+                    moved.push((reference.clone(), old));
+                }
+            }
+            Ok(Recorded { id, moved })
+        })
+    }
+}
+
+/// Reads a foreign configuration document. `entry` is for messages.
+pub(crate) fn parse_config(bytes: &[u8], entry: &str) -> Result<ImageConfig> {
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        let reason = format!("image configuration is larger than {MAX_DOCUMENT} bytes");
+        return Err(Error::archive(entry, reason));
+    }
+    let config: ImageConfig =
+        serde_json::from_slice(bytes).map_err(|error| Error::archive(entry, error))?;
+    if config.rootfs.kind != "layers" {
+        let reason = format!(
+            "rootfs type is {:?}, expected \"layers\"",
+            config.rootfs.kind
+        );
+        return Err(Error::archive(entry, reason));
+    }
+    let count = config.rootfs.diff_ids.len();
+    if count > MAX_LAYERS {
+        let reason = format!("max depth exceeded: {count} layers, at most {MAX_LAYERS}");
+        return Err(Error::archive(entry, reason));
+    }
+    if !config.os.is_empty() && config.os != "linux" {
+        let reason = format!("operating system is not supported: {}", config.os);
+        return Err(Error::archive(entry, reason));
+    }
+    Ok(config)
+}

@@ -1,0 +1,143 @@
+//! The image store: what it stands on.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gantry_content::ContentStore;
+use gantry_metadata::{Database, images, leases};
+use gantry_snapshot::SnapshotDriver;
+use gantry_types::{ImageId, Mount};
+
+use crate::{Error, Image, Lease, Result};
+
+/// All images of one daemon. Cheap to clone; all methods block.
+#[derive(Clone)]
+pub struct ImageStore {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) database: Arc<Database>,
+    pub(crate) content: ContentStore,
+    pub(crate) snapshots: Arc<dyn SnapshotDriver>,
+    /// Held while layers are claimed and while unclaimed ones are removed, so
+    /// that nobody claims what is being removed.
+    gate: Mutex<()>,
+}
+
+impl ImageStore {
+    /// Opens the store. Leases of a dead daemon end, and what only they held
+    /// is removed.
+    ///
+    /// # Errors
+    /// `Metadata`, `Content`.
+    pub fn open(
+        database: Arc<Database>,
+        content: ContentStore,
+        snapshots: Arc<dyn SnapshotDriver>,
+    ) -> Result<Self> {
+        let ended = database.write(leases::clear)?;
+        if ended != 0 {
+            tracing::info!(ended, "ended the leases of a dead daemon");
+        }
+        content.collect()?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                database,
+                content,
+                snapshots,
+                gate: Mutex::new(()),
+            }),
+        })
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// The image of that full id.
+    ///
+    /// # Errors
+    /// `NoSuchImage`, `Damaged`, `Metadata`.
+    pub fn get(&self, id: ImageId) -> Result<Image> {
+        self.database().read(|view| match images::get(view, id)? {
+            Some(row) => Image::load(view, row),
+            None => Err(Error::NoSuchImage(id.to_string())),
+        })
+    }
+
+    /// How many images there are.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn count(&self) -> Result<u64> {
+        Ok(self.database().read(images::count)?)
+    }
+
+    /// Keeps an image from removal while the answer lives.
+    ///
+    /// # Errors
+    /// `NoSuchImage`, `Metadata`.
+    pub fn lease(&self, purpose: &str, id: ImageId) -> Result<Lease> {
+        let lease = Lease::new(&self.inner.database, purpose)?;
+        self.database().write(|tx| {
+            if images::get(tx, id)?.is_none() {
+                return Err(Error::NoSuchImage(id.to_string()));
+            }
+            leases::hold(tx, lease.id(), leases::Kind::Image, &id.to_string())?;
+            Ok(())
+        })?;
+        Ok(lease)
+    }
+
+    /// Makes the active snapshot `key` on top of the image.
+    ///
+    /// # Errors
+    /// `Snapshot`.
+    pub fn prepare(&self, image: &Image, key: &str) -> Result<()> {
+        let top = image.top.map(|top| top.to_string());
+        Ok(self.inner.snapshots.create(key, top.as_deref())?)
+    }
+
+    /// The mount of a prepared snapshot.
+    ///
+    /// # Errors
+    /// `Snapshot`.
+    pub fn mounts(&self, key: &str) -> Result<Mount> {
+        Ok(self.inner.snapshots.mounts(key)?)
+    }
+
+    /// Removes a prepared snapshot.
+    ///
+    /// # Errors
+    /// `Snapshot`.
+    pub fn release(&self, key: &str) -> Result<()> {
+        Ok(self.inner.snapshots.remove(key)?)
+    }
+}
+
+impl Inner {
+    pub(crate) fn gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A path on the content store's file system that does not exist yet.
+    pub(crate) fn scratch_path(&self) -> Result<PathBuf> {
+        Ok(self.content.scratch_path()?)
+    }
+}
+
+/// 32 hexadecimal digits that nobody has seen before.
+pub(crate) fn random_name() -> Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| Error::Disk {
+        operation: "read",
+        path: Path::new("random numbers").to_owned(),
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
+}

@@ -1,0 +1,166 @@
+//! A reader that keeps what it reads as a blob.
+//!
+//! Bytes that are compressed with gzip or zstd, or whose digest a manifest
+//! names, are kept as they are, so that they can be pushed unchanged. All
+//! others are packed with zstd on the way.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use gantry_archive::compression::{Compression, Decoder, Encoder, Limits};
+use gantry_content::{Blob, ContentStore, Ingest};
+use gantry_types::{Digest, Hasher, media_type};
+
+use super::LayerSource;
+use crate::{Error, Result};
+
+/// Reads a layer's bytes (to be decompressed by the one who reads) and keeps them.
+pub(crate) struct Keep<'c, R: Read> {
+    input: Input<R>,
+    into: Into<'c>,
+    media_type: String,
+}
+
+enum Input<R: Read> {
+    Plain(Headed<R>),
+    /// Formats that no layer may have are decoded before they are kept.
+    Decoded(Box<Decoder<Headed<R>>>),
+}
+
+type Headed<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+enum Into<'c> {
+    /// As they are.
+    Ingest(Ingest),
+    /// Packed on the way.
+    Packed(Box<Encoder<Ingest>>),
+    /// They are in a file already, which becomes the blob.
+    File {
+        content: &'c ContentStore,
+        path: PathBuf,
+        hasher: Hasher,
+        size: u64,
+    },
+}
+
+/// Bytes that were kept.
+pub(crate) struct Kept {
+    pub(crate) blob: Blob,
+    pub(crate) media_type: String,
+}
+
+impl<'c, R: Read> Keep<'c, R> {
+    /// Keeps a stream.
+    pub(crate) fn stream(reader: R, content: &'c ContentStore) -> Result<Self> {
+        let (reader, format) = sniff(reader)?;
+        Self::packing(reader, format, content)
+    }
+
+    /// Keeps a layer that lies in a file of the store's scratch directory,
+    /// whose bytes `reader` gives.
+    pub(crate) fn file(reader: R, source: &LayerSource, content: &'c ContentStore) -> Result<Self> {
+        let (reader, format) = sniff(reader)?;
+        let as_is = source.digest.is_some() || natural(format).is_some();
+        if !as_is {
+            return Self::packing(reader, format, content);
+        }
+        let own = natural(format).unwrap_or(media_type::OCI_LAYER);
+        Ok(Self {
+            input: Input::Plain(reader),
+            into: Into::File {
+                content,
+                path: source.path.clone(),
+                hasher: Hasher::new(),
+                size: 0,
+            },
+            media_type: source.media_type.clone().unwrap_or_else(|| own.to_owned()),
+        })
+    }
+
+    fn packing(reader: Headed<R>, format: Compression, content: &ContentStore) -> Result<Self> {
+        let ingest = content.ingest()?;
+        if let Some(own) = natural(format) {
+            return Ok(Self {
+                input: Input::Plain(reader),
+                into: Into::Ingest(ingest),
+                media_type: own.to_owned(),
+            });
+        }
+        let input = match format {
+            Compression::None => Input::Plain(reader),
+            _ => Input::Decoded(Box::new(Decoder::new(reader, Limits::default())?)),
+        };
+        Ok(Self {
+            input,
+            into: Into::Packed(Box::new(Encoder::new(ingest, Compression::Zstd)?)),
+            media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
+        })
+    }
+
+    /// Ends a layer that was read to its end.
+    pub(crate) fn finish(self, expected: Option<Digest>) -> Result<Kept> {
+        let blob = match self.into {
+            Into::Ingest(ingest) => ingest.commit(expected, None)?,
+            Into::Packed(encoder) => encoder
+                .finish()
+                .map_err(Error::disk("pack", "a layer"))?
+                .commit(None, None)?,
+            Into::File {
+                content,
+                path,
+                hasher,
+                size,
+            } => {
+                let found = hasher.finish();
+                if let Some(expected) = expected.filter(|expected| *expected != found) {
+                    return Err(gantry_content::Error::WrongDigest { expected, found }.into());
+                }
+                content.adopt(&path, found, size)?
+            }
+        };
+        Ok(Kept {
+            blob,
+            media_type: self.media_type,
+        })
+    }
+}
+
+impl<R: Read> Read for Keep<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match &mut self.input {
+            Input::Plain(reader) => reader.read(buffer)?,
+            Input::Decoded(decoder) => decoder.read(buffer)?,
+        };
+        let bytes = &buffer[..count];
+        match &mut self.into {
+            Into::Ingest(ingest) => ingest.write_all(bytes)?,
+            Into::Packed(encoder) => encoder.write_all(bytes)?,
+            Into::File { hasher, size, .. } => {
+                hasher.update(bytes);
+                *size += count as u64;
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// The media type of a format that layers may have when compressed.
+fn natural(format: Compression) -> Option<&'static str> {
+    match format {
+        Compression::Gzip => Some(media_type::OCI_LAYER_GZIP),
+        Compression::Zstd => Some(media_type::OCI_LAYER_ZSTD),
+        Compression::None | Compression::Bzip2 | Compression::Xz => None,
+    }
+}
+
+/// Looks at the first bytes and puts them back.
+fn sniff<R: Read>(mut reader: R) -> Result<(Headed<R>, Compression)> {
+    let mut head = Vec::new();
+    reader
+        .by_ref()
+        .take(Compression::MAGIC_LENGTH as u64)
+        .read_to_end(&mut head)
+        .map_err(|source| gantry_archive::Error::Read { source })?;
+    let format = Compression::detect(&head);
+    Ok((io::Cursor::new(head).chain(reader), format))
+}
