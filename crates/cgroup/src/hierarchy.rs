@@ -105,7 +105,7 @@ impl Hierarchy {
     pub fn detect() -> Result<Self> {
         let path = Path::new("/proc/self/mountinfo");
         let table = fs::read(path).map_err(|source| Error::io("read", path, source))?;
-        let mut hierarchy = Self::from_mountinfo(&table)?;
+        let mut hierarchy = Self::from_mountinfo(&table, is_cgroup)?;
         if let Some(root) = &hierarchy.unified {
             let names = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
             hierarchy.unified_controllers = names.split_whitespace().map(str::to_owned).collect();
@@ -156,7 +156,9 @@ impl Hierarchy {
         }
     }
 
-    fn from_mountinfo(table: &[u8]) -> Result<Self> {
+    /// `is_visible` says whether a path leads to such a file system: another mount
+    /// may lie over it.
+    fn from_mountinfo(table: &[u8], is_visible: impl Fn(&Path) -> bool) -> Result<Self> {
         let mut v1: Vec<V1Mount> = Vec::new();
         let mut unified = None;
         let mut names_seen: Vec<Vec<u8>> = Vec::new();
@@ -165,6 +167,7 @@ impl Hierarchy {
                 continue;
             };
             match mount.fs_type {
+                b"cgroup" | b"cgroup2" if !is_visible(&mount.path) => {}
                 b"cgroup2" => {
                     unified.get_or_insert(mount.path);
                 }
@@ -187,6 +190,12 @@ impl Hierarchy {
             unified_controllers: Vec::new(),
         })
     }
+}
+
+fn is_cgroup(path: &Path) -> bool {
+    const V1: i64 = 0x0027_e0eb;
+    const V2: i64 = 0x6367_7270;
+    rustix::fs::statfs(path).is_ok_and(|fs| matches!(fs.f_type, V1 | V2))
 }
 
 struct MountLine<'a> {
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn hybrid_machines_are_understood() {
-        let hierarchy = Hierarchy::from_mountinfo(HYBRID).unwrap();
+        let hierarchy = Hierarchy::from_mountinfo(HYBRID, |_| true).unwrap();
         assert_eq!(hierarchy.version(), Version::Hybrid);
         assert_eq!(hierarchy.v1.len(), 3);
         let memory = hierarchy.v1_of(Controller::Memory).unwrap();
@@ -272,11 +281,11 @@ mod tests {
     #[test]
     fn v2_alone_and_nothing() {
         let table = b"33 1 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        let hierarchy = Hierarchy::from_mountinfo(table).unwrap();
+        let hierarchy = Hierarchy::from_mountinfo(table, |_| true).unwrap();
         assert_eq!(hierarchy.version(), Version::V2);
         assert!(hierarchy.supports(Controller::Devices));
         assert!(matches!(
-            Hierarchy::from_mountinfo(b"garbage\n\n1 2"),
+            Hierarchy::from_mountinfo(b"garbage\n\n1 2", |_| true),
             Err(Error::NotMounted)
         ));
     }

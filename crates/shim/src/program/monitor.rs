@@ -29,6 +29,9 @@ const MAX_CONTROLS: usize = 256;
 /// What became ready. Numbers are places in the lists of this turn.
 #[derive(Debug, Clone, Copy)]
 enum Source {
+    /// The container's first process has ended.
+    Process,
+    /// Some child has.
     Children,
     Listener,
     Oom,
@@ -141,6 +144,9 @@ impl Monitor {
         if let Some(children) = &self.children {
             add(Source::Children, children.as_fd(), PollFlags::IN);
         }
+        if self.phase.is_running() {
+            add(Source::Process, self.container.pidfd.as_fd(), PollFlags::IN);
+        }
         add(Source::Listener, self.listener.as_fd(), PollFlags::IN);
         if let Some(oom) = &self.oom {
             add(Source::Oom, oom.as_fd(), PollFlags::IN);
@@ -192,6 +198,7 @@ impl Monitor {
     fn serve(&mut self, source: Source, flags: PollFlags) {
         let readable = flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
         match source {
+            Source::Process => self.reap(),
             Source::Children => {
                 if let Some(children) = &self.children {
                     let _ = rustix::io::read(children, &mut [0u8; 128]);

@@ -30,6 +30,16 @@ pub(crate) fn possible() -> bool {
     root && busybox
 }
 
+/// Whether this machine can limit these; says so if not.
+pub(crate) fn can_limit(controllers: &[gantry_cgroup::Controller]) -> bool {
+    let hierarchy = gantry_cgroup::Hierarchy::current().unwrap();
+    let all = controllers.iter().all(|c| hierarchy.supports(*c));
+    if !all {
+        eprintln!("SKIPPED: needs the cgroup controllers {controllers:?}");
+    }
+    all
+}
+
 pub(crate) struct Environment {
     pub(crate) pool: ShimPool,
     pub(crate) events: Receiver<(ContainerId, Event)>,

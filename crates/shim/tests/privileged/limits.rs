@@ -1,14 +1,14 @@
 //! Limits, measuring, stopping.
 
-use gantry_cgroup::{Memory, Resources};
+use gantry_cgroup::{Controller, Memory, Resources};
 use gantry_shim::protocol::Event;
 use serde_json::json;
 
-use super::environment::{Environment, eventually, log_text, possible};
+use super::environment::{Environment, can_limit, eventually, log_text, possible};
 
 #[test]
 fn running_out_of_memory_is_told() {
-    if !possible() {
+    if !possible() || !can_limit(&[Controller::Memory]) {
         return;
     }
     let env = Environment::new();
@@ -39,7 +39,7 @@ fn running_out_of_memory_is_told() {
 
 #[test]
 fn one_process_is_allowed_where_one_is_the_limit() {
-    if !possible() {
+    if !possible() || !can_limit(&[Controller::Pids]) {
         return;
     }
     let env = Environment::new();
@@ -53,7 +53,7 @@ fn one_process_is_allowed_where_one_is_the_limit() {
 
 #[test]
 fn pausing_measuring_updating() {
-    if !possible() {
+    if !possible() || !can_limit(&[Controller::Memory, Controller::Pids]) {
         return;
     }
     let env = Environment::new();
