@@ -35,7 +35,6 @@ impl Bridge {
         config: &NetworkConfig,
         remembered: Option<Ipv4Cidr>,
     ) -> Result<Option<Self>, Error> {
-        subnet::check_options(config.bip, &config.default_address_pools)?;
         let (name, own) = match &config.bridge {
             BridgeChoice::Disabled => return Ok(None),
             BridgeChoice::Own(name) => (name, true),
@@ -51,7 +50,7 @@ impl Bridge {
         let address = if own {
             own_address(socket, config, &link, &current, remembered)?
         } else {
-            foreign_address(name, config.bip, &current)?
+            foreign_address(name, &current)?
         };
         let bridge = Self {
             name: name.clone(),
@@ -233,25 +232,11 @@ fn refuse_with_ports(socket: &mut Socket, link: &Link, bip: Ipv4Cidr) -> Result<
     })
 }
 
-fn foreign_address(
-    name: &str,
-    bip: Option<Ipv4Cidr>,
-    current: &[Ipv4Cidr],
-) -> Result<Ipv4Cidr, Error> {
-    let unusable = |reason: String| Error::Bridge {
+fn foreign_address(name: &str, current: &[Ipv4Cidr]) -> Result<Ipv4Cidr, Error> {
+    current.first().copied().ok_or_else(|| Error::Bridge {
         name: name.to_owned(),
-        reason,
-    };
-    let first = *current
-        .first()
-        .ok_or_else(|| unusable("it has no IPv4 address".to_owned()))?;
-    match bip {
-        Some(bip) if !current.contains(&bip) => {
-            Err(unusable(format!("its address is {first}, not {bip}")))
-        }
-        Some(bip) => Ok(bip),
-        None => Ok(first),
-    }
+        reason: "it has no IPv4 address".to_owned(),
+    })
 }
 
 /// The subnets that the host's other links and routes use.

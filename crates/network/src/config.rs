@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cidr::Ipv4Cidr;
+use crate::error::Error;
+use crate::subnet;
 
 /// Which bridge the network `bridge` uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +74,30 @@ impl Default for NetworkConfig {
     }
 }
 
+impl NetworkConfig {
+    /// Checks what can be checked without the kernel; [`Network::open`] does
+    /// it as well.
+    ///
+    /// Fails with `OptionsContradict` in Docker's words, or with `InvalidOption`.
+    ///
+    /// [`Network::open`]: crate::Network::open
+    pub fn check(&self) -> Result<(), Error> {
+        if self.bip.is_some() && matches!(self.bridge, BridgeChoice::Existing(_)) {
+            return Err(Error::OptionsContradict(
+                "You specified -b & --bip, mutually exclusive options. \
+                 Please specify only one",
+            ));
+        }
+        if !self.iptables && !self.icc {
+            return Err(Error::OptionsContradict(
+                "You specified --iptables=false with --icc=false. ICC=false uses iptables \
+                 to function. Please set --icc or --iptables to true",
+            ));
+        }
+        subnet::check_options(self.bip, &self.default_address_pools)
+    }
+}
+
 /// Docker's default address pools, in its order.
 pub(crate) fn docker_address_pools() -> Vec<AddressPool> {
     let pool = |a, b, base_prefix, size| {
@@ -89,4 +115,37 @@ pub(crate) fn docker_address_pools() -> Vec<AddressPool> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contradictions_are_refused_as_docker_does() {
+        let bip = "10.1.1.1/24".parse().ok();
+        let config = NetworkConfig::default;
+        assert!(config().check().is_ok());
+        assert!(NetworkConfig { bip, ..config() }.check().is_ok());
+        let bridge = BridgeChoice::Existing("br0".to_owned());
+        let error = NetworkConfig {
+            bip,
+            bridge,
+            ..config()
+        }
+        .check()
+        .unwrap_err();
+        assert!(
+            error.to_string().starts_with("You specified -b & --bip"),
+            "{error}"
+        );
+        let error = NetworkConfig {
+            iptables: false,
+            icc: false,
+            ..config()
+        }
+        .check()
+        .unwrap_err();
+        assert_eq!(error.kind(), gantry_types::ErrorKind::InvalidArgument);
+    }
 }

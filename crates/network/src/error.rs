@@ -23,6 +23,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Two of the daemon's options cannot both hold.
+    #[error("{0}")]
+    OptionsContradict(&'static str),
     /// The kernel lacks nf_tables, or it may not be used here.
     #[error(
         "the firewall cannot be programmed: the kernel refused nf_tables ({reason}); \
@@ -110,7 +113,7 @@ impl Error {
         match self {
             Self::NetworkNotFound(_) => ErrorKind::NotFound,
             Self::NotYet(_) | Self::NoNfTables { .. } => ErrorKind::Unsupported,
-            Self::InvalidOption { .. } => ErrorKind::InvalidArgument,
+            Self::InvalidOption { .. } | Self::OptionsContradict(_) => ErrorKind::InvalidArgument,
             Self::NoFreeSubnet | Self::AddressesExhausted { .. } | Self::ShutDown => {
                 ErrorKind::Unavailable
             }

@@ -60,6 +60,7 @@ impl Network {
     /// none, with `Bridge` if the bridge's name is taken by something else, and
     /// with `NoFreeSubnet` if every default subnet overlaps with the host's.
     pub fn open(config: NetworkConfig, database: &Database) -> Result<Arc<Self>, Error> {
+        config.check()?;
         let known = records::find_or_make(database, NetworkMode::Bridge)?;
         let mut socket = Socket::open(Family::Route)?;
         let bridge = Bridge::open(&mut socket, &config, known.record.address)?;

@@ -130,6 +130,7 @@ impl Pool {
 
 impl Shared {
     fn keep_filled(&self) {
+        let mut complaint = String::new();
         while let Some(mode) = self.next_missing() {
             let built = match mode {
                 NetworkMode::None => self.builder.build_none(),
@@ -142,7 +143,12 @@ impl Shared {
                     None => stock.none.push(ready),
                 },
                 Err(error) => {
-                    tracing::warn!(%error, "no sandbox for the pool");
+                    // Said once, not with every attempt.
+                    let text = error.to_string();
+                    if text != complaint {
+                        tracing::warn!(%error, "no sandbox for the pool");
+                        complaint = text;
+                    }
                     if !stock.stopped {
                         drop(self.changed.wait_timeout(stock, RETRY));
                     }

@@ -234,6 +234,12 @@ impl Builder {
                     return self.isolate(&mut socket, &endpoint.host_interface);
                 }
                 Err(error) if error.errno() == Some(libc::EEXIST) => {}
+                Err(error) if error.errno() == Some(libc::EXFULL) => {
+                    return Err(Error::Bridge {
+                        name: bridge.name.clone(),
+                        reason: "it has as many ports as the kernel allows (1023)".to_owned(),
+                    });
+                }
                 Err(error) => {
                     let gone = route::link_by_index(&mut socket, bridge.index())?.is_none();
                     if repaired || !gone {

@@ -135,21 +135,17 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// Tells a kernel without nf_tables from other refusals.
+/// Tells a kernel without nf_tables, or without a part of it, from other refusals.
 fn missing(error: Error) -> Error {
-    match &error {
-        Error::Kernel { errno, detail, .. } => match *errno {
-            libc::EPROTONOSUPPORT | libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EINVAL
-                if detail.is_none() =>
-            {
-                Error::NoNfTables {
-                    reason: error.to_string(),
-                }
-            }
-            libc::EPERM | libc::ENOENT => Error::NoNfTables {
-                reason: error.to_string(),
-            },
-            _ => error,
+    match error.errno() {
+        Some(
+            libc::EPROTONOSUPPORT
+            | libc::EOPNOTSUPP
+            | libc::EAFNOSUPPORT
+            | libc::EPERM
+            | libc::ENOENT,
+        ) => Error::NoNfTables {
+            reason: error.to_string(),
         },
         _ => error,
     }
@@ -162,4 +158,26 @@ fn message(kind: u16, flags: u16) -> Message {
 fn batch_edge(kind: u16) -> Message {
     let [high, low] = SUBSYSTEM.to_be_bytes();
     Message::new(kind, 0).raw(&[0, 0, high, low])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_nf_tables_is_told_clearly() {
+        let refusal = |errno| Error::Kernel {
+            operation: "program nf_tables table",
+            object: "gantry".to_owned(),
+            errno,
+            detail: None,
+        };
+        let error = missing(refusal(libc::EOPNOTSUPP));
+        assert_eq!(error.kind(), gantry_types::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("iptables=false"), "{error}");
+        assert!(matches!(
+            missing(refusal(libc::EINVAL)),
+            Error::Kernel { .. }
+        ));
+    }
 }
