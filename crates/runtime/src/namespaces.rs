@@ -21,6 +21,9 @@ pub(crate) struct Namespaces<'a> {
     pub new_cgroup: bool,
     /// A time namespace, made by the child.
     pub new_time: bool,
+    /// An IPC namespace, made by the child once it is root of its new user
+    /// namespace: the owner of the message queues is who makes it.
+    pub new_ipc: bool,
     /// Joined by the child, in this order.
     pub joined: Vec<(CloneFlags, OwnedFd)>,
     /// A network namespace given as a descriptor.
@@ -39,6 +42,7 @@ impl<'a> Namespaces<'a> {
             new: CloneFlags::default(),
             new_cgroup: false,
             new_time: false,
+            new_ipc: false,
             joined: Vec::new(),
             network,
             pid: None,
@@ -60,6 +64,10 @@ impl<'a> Namespaces<'a> {
                 None => this.add_new(kind),
                 Some(path) => this.add_joined(kind, path)?,
             }
+        }
+        if this.has_user() && this.new.contains(CloneFlags::NEWIPC) {
+            this.new = CloneFlags(this.new.0 & !CloneFlags::NEWIPC.0);
+            this.new_ipc = true;
         }
         if !this.new.contains(CloneFlags::NEWNS)
             && !this

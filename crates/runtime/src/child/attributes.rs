@@ -23,6 +23,9 @@ pub(super) fn unshare_late(namespaces: &Namespaces<'_>, spec: &Spec) -> Result<(
     if namespaces.new_cgroup {
         gantry_sys::unshare(CloneFlags::NEWCGROUP).map_err(at(Step::Clone, "cgroup"))?;
     }
+    if namespaces.new_ipc {
+        gantry_sys::unshare(CloneFlags::NEWIPC).map_err(at(Step::Clone, "ipc"))?;
+    }
     if !namespaces.new_time {
         return Ok(());
     }

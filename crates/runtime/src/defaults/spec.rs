@@ -21,6 +21,9 @@ pub fn example_spec(rootless: Option<(u32, u32)>) -> Result<Spec, OciSpecError> 
         .bounding(few.clone())
         .effective(few.clone())
         .permitted(few)
+        // The builder's own default has some.
+        .inheritable(CapabilityMask::EMPTY.to_oci())
+        .ambient(CapabilityMask::EMPTY.to_oci())
         .build()?;
     let limit = PosixRlimitBuilder::default()
         .typ(PosixRlimitType::RlimitNofile)
