@@ -1,6 +1,8 @@
 //! The server while the daemon is still starting: what needs no engine is
 //! answered, everything else is told to come back, and limits hold.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
