@@ -1,12 +1,22 @@
 //! The docker-compatible command line: arguments in, HTTP to a daemon out,
 //! Docker's words, tables and exit codes back.
 //!
-//! A command line passes four stations: `args` (text to typed flags, one
-//! table entry per flag), `settings` (environment, contexts and config.json
-//! to an endpoint), one file per command under `commands`, and `printer`.
-//! Nothing here has heard of the engine: it only speaks HTTP, so it drives any
-//! Docker-compatible daemon.
+//! A command line passes four stations: `args` (text to typed flags, one table
+//! entry per flag), `settings` (environment, contexts and config.json to an
+//! endpoint), one file per command under `commands`, and `output` with the one
+//! printer. `invocation` leads through them. Nothing here has heard of the
+//! engine: it only speaks HTTP, so it drives any Docker-compatible daemon.
 
+mod args;
+mod commands;
+mod container_options;
+mod error;
+mod exit_code;
 mod invocation;
+mod output;
+mod session;
+mod settings;
+mod transport;
 
+pub use error::Error;
 pub use invocation::{Bootstrap, Invocation, main};

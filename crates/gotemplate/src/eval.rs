@@ -298,6 +298,13 @@ impl State<'_> {
             values.push(self.term(dot, term)?);
         }
         values.extend(last);
+        if name == "json"
+            && dot.top
+            && self.scope.escapes_dot()
+            && matches!(terms, [only] if matches!(only.kind, TermKind::Dot))
+        {
+            return Ok(functions::escaped_json(dot.value.clone()));
+        }
         functions::call(name, values, self.scope.is_header()).or_else(|failure| {
             let message = match failure {
                 functions::Failure::Arguments(message) => message,

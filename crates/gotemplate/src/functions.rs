@@ -367,3 +367,13 @@ fn json(value: &Value) -> Outcome {
         Err(error) => fail(format!("{}: {}", quote("json"), error)),
     }
 }
+
+/// Compact JSON with `<`, `>` and `&` escaped.
+pub(crate) fn escaped_json(value: Val) -> Val {
+    let text = value.into_json().to_string();
+    Val::text(
+        text.replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+            .replace('&', "\\u0026"),
+    )
+}

@@ -40,6 +40,12 @@ pub trait Scope {
     fn is_header(&self) -> bool {
         false
     }
+
+    /// Whether `{{json .}}` of the dot at the top writes `<`, `>` and `&` as
+    /// escapes, as Go's own encoder does for a row.
+    fn escapes_dot(&self) -> bool {
+        false
+    }
 }
 
 /// A missing key is `<no value>`.

@@ -1,0 +1,200 @@
+//! Rows and `--format`: `table`, `table TEMPLATE`, `raw`, `json`, TEMPLATE.
+
+use gantry_gotemplate::{Absent, Header, Scope, Template};
+use serde_json::{Map, Value};
+
+use super::table;
+use crate::error::Error;
+
+/// What a kind of rows looks like.
+pub(crate) struct Shape {
+    /// Go's name of the row type, for errors.
+    pub(crate) type_name: &'static str,
+    /// Fields and their column titles.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// The template of the default table.
+    pub(crate) table: String,
+    /// The template of `--format raw`.
+    pub(crate) raw: String,
+    /// The field that `-q` shows.
+    pub(crate) quiet: &'static str,
+}
+
+/// One row: its fields, and its labels for `{{.Label "x"}}`.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Row {
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) labels: Map<String, Value>,
+}
+
+impl Row {
+    /// Adds a field.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.fields.insert(name.to_owned(), value.into());
+    }
+}
+
+struct RowScope<'a> {
+    type_name: &'a str,
+    row: &'a Row,
+}
+
+impl Scope for RowScope<'_> {
+    fn method(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        if name != "Label" {
+            return None;
+        }
+        let key = arguments.first().and_then(Value::as_str).unwrap_or("");
+        let found = self.row.labels.get(key).cloned();
+        Some(Ok(found.unwrap_or_else(|| Value::String(String::new()))))
+    }
+
+    fn nil(&self, _: &str) -> &'static str {
+        "<nil>"
+    }
+
+    fn absent(&self, field: &str) -> Absent {
+        Absent::Error(format!(
+            "can't evaluate field {field} in type *{}",
+            self.type_name
+        ))
+    }
+
+    fn escapes_dot(&self) -> bool {
+        true
+    }
+}
+
+/// Renders `rows`. An empty `format` is the default table; `quiet` shows one
+/// field per line.
+pub(crate) fn render(
+    shape: &Shape,
+    rows: &[Row],
+    format: &str,
+    quiet: bool,
+) -> Result<String, Error> {
+    let (is_table, source) = match format {
+        "" | "table" if quiet => (false, format!("{{{{.{}}}}}", shape.quiet)),
+        "" | "table" => (true, shape.table.clone()),
+        "raw" if quiet => (
+            false,
+            format!("{}: {{{{.{}}}}}", raw_name(shape), shape.quiet),
+        ),
+        "raw" => (false, shape.raw.clone()),
+        "json" => (false, "{{json .}}".to_owned()),
+        _ => match format.strip_prefix("table") {
+            Some(rest) if rest.starts_with([' ', '\t']) => (true, rest.trim_start().to_owned()),
+            _ => (false, format.to_owned()),
+        },
+    };
+    let source = source.replace("\\t", "\t").replace("\\n", "\n");
+    let template = Template::parse(&source)
+        .map_err(|error| Error::message(format!("failed to parse template: {error}")))?;
+    let mut lines = Vec::with_capacity(rows.len() + 1);
+    if is_table {
+        let titles: Map<String, Value> = shape
+            .headers
+            .iter()
+            .map(|(field, title)| ((*field).to_owned(), Value::from(*title)))
+            .collect();
+        let header = template.render(&Value::Object(titles), &Header);
+        lines.push(header.map_err(execute)?);
+    }
+    for row in rows {
+        let scope = RowScope {
+            type_name: shape.type_name,
+            row,
+        };
+        let mut fields: Vec<_> = row.fields.iter().collect();
+        fields.sort_by(|a, b| a.0.cmp(b.0));
+        let data: Map<String, Value> = fields
+            .into_iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let line = template.render(&Value::Object(data), &scope);
+        lines.push(line.map_err(execute)?);
+    }
+    if is_table {
+        let split: Vec<String> = lines
+            .iter()
+            .flat_map(|line| line.split('\n').map(str::to_owned))
+            .collect();
+        return Ok(table::align(&split, 10, 3));
+    }
+    let mut out = String::new();
+    for line in lines {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn raw_name(shape: &Shape) -> &'static str {
+    match shape.quiet {
+        "ID" if shape.type_name.contains("Container") => "container_id",
+        "ID" => "image_id",
+        other => other,
+    }
+}
+
+fn execute(error: gantry_gotemplate::Error) -> Error {
+    Error::message(format!("failed to execute template: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape() -> Shape {
+        Shape {
+            type_name: "formatter.ContainerContext",
+            headers: &[("ID", "CONTAINER ID"), ("Names", "NAMES")],
+            table: "{{.ID}}\t{{.Names}}".to_owned(),
+            raw: "container_id: {{.ID}}\n".to_owned(),
+            quiet: "ID",
+        }
+    }
+
+    fn row() -> Row {
+        let mut row = Row::default();
+        row.set("Names", "<web>");
+        row.set("ID", "0123456789ab");
+        row.labels.insert("a.b".into(), "c".into());
+        row
+    }
+
+    #[test]
+    fn formats() {
+        let table = [
+            ("", false, "CONTAINER ID   NAMES\n0123456789ab   <web>\n"),
+            ("table", true, "0123456789ab\n"),
+            ("", true, "0123456789ab\n"),
+            ("raw", false, "container_id: 0123456789ab\n\n"),
+            (
+                "json",
+                false,
+                "{\"ID\":\"0123456789ab\",\"Names\":\"\\u003cweb\\u003e\"}\n",
+            ),
+            ("{{.Names}}\\t{{.Label \"a.b\"}}", false, "<web>\tc\n"),
+            (
+                "table {{.Label \"a.b\"}}\\t{{.Names}}",
+                false,
+                "b         NAMES\nc         <web>\n",
+            ),
+            ("table {{.ID}}", true, "CONTAINER ID\n0123456789ab\n"),
+        ];
+        for (format, quiet, expected) in table {
+            let shown = render(&shape(), &[row()], format, quiet).unwrap();
+            assert_eq!(shown, expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_named() {
+        let error = render(&shape(), &[row()], "{{.Foo}}", false).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "failed to execute template: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo in type *formatter.ContainerContext"
+        );
+    }
+}

@@ -1,0 +1,17 @@
+//! A command's surroundings, and the attached session of a container: streams,
+//! terminal, signals.
+
+pub(crate) mod attach;
+pub(crate) mod signals;
+pub(crate) mod terminal;
+
+use crate::output::printer::Printer;
+use crate::settings::Settings;
+use crate::transport::Client;
+
+/// What every command gets.
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) printer: Printer,
+}

@@ -1,0 +1,60 @@
+//! Request bodies: bytes at hand, or chunks that a thread reads.
+
+use std::io::Read;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use tokio::sync::mpsc;
+
+/// The body of a request.
+pub(crate) type SendBody = BoxBody<Bytes, std::io::Error>;
+
+const CHUNK: usize = 256 << 10;
+
+/// A body of bytes at hand.
+pub(crate) fn full(bytes: Bytes) -> SendBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+struct Chunks(mpsc::Receiver<std::io::Result<Bytes>>);
+
+impl Body for Chunks {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        self.0
+            .poll_recv(context)
+            .map(|next| next.map(|chunk| chunk.map(Frame::data)))
+    }
+}
+
+/// A body that a thread of its own reads from `source`, a few chunks ahead.
+pub(crate) fn channel_body(mut source: impl Read + Send + 'static) -> SendBody {
+    let (sender, receiver) = mpsc::channel(4);
+    std::thread::spawn(move || {
+        loop {
+            let mut chunk = vec![0; CHUNK];
+            let next = match source.read(&mut chunk) {
+                Ok(0) => return,
+                Ok(count) => {
+                    chunk.truncate(count);
+                    Ok(Bytes::from(chunk))
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+            let failed = next.is_err();
+            if sender.blocking_send(next).is_err() || failed {
+                return;
+            }
+        }
+    });
+    Chunks(receiver).boxed()
+}

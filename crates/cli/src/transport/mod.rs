@@ -1,0 +1,11 @@
+//! HTTP to a daemon: connections, version negotiation, errors, hijacking.
+
+mod body;
+mod call;
+mod client;
+mod connection;
+mod tls;
+
+pub(crate) use body::channel_body;
+pub(crate) use call::{Call, encode};
+pub(crate) use client::{Answer, Client, Hijacked};
