@@ -141,8 +141,8 @@ impl Reactor {
                     token => self.serve(token),
                 }
             }
-            let ended = |child: &mut Child| matches!(child.try_wait(), Ok(None));
-            self.state().ending.retain_mut(ended);
+            let runs = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+            self.state().ending.retain_mut(runs);
         }
     }
 

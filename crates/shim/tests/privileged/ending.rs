@@ -104,7 +104,7 @@ fn one_id_runs_once_and_again_when_it_is_over() {
 }
 
 #[test]
-fn helpers_in_the_hosts_pid_namespace_are_killed() {
+fn processes_in_the_hosts_pid_namespace_are_killed() {
     if !possible() {
         return;
     }
