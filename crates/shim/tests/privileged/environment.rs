@@ -30,6 +30,15 @@ pub(crate) fn possible() -> bool {
     root && busybox
 }
 
+/// Whether measurements are wanted; says how if not.
+pub(crate) fn measuring() -> bool {
+    let wanted = std::env::var_os("GANTRY_MEASURE").is_some();
+    if !wanted {
+        eprintln!("SKIPPED: a measurement; set GANTRY_MEASURE and use --nocapture");
+    }
+    wanted
+}
+
 /// Whether this machine can limit these; says so if not.
 pub(crate) fn can_limit(controllers: &[gantry_cgroup::Controller]) -> bool {
     let hierarchy = gantry_cgroup::Hierarchy::current().unwrap();
