@@ -53,7 +53,9 @@ pub fn tag_reference(repo: &str, tag: &str) -> Result<Option<Reference>> {
     }
     let reference = match tag {
         "" => reference,
-        tag => reference.with_tag(tag)?,
+        tag => reference
+            .with_tag(tag)
+            .map_err(|_| Error::Invalid("invalid tag format".to_owned()))?,
     };
     check_name(&reference)?;
     Ok(Some(reference.or_latest()))

@@ -4,11 +4,11 @@ use crate::{Error, Result};
 
 /// The ports that one word means, as `port/protocol`.
 pub(super) fn parse(word: &str) -> Result<Vec<String>> {
-    let bad = || Error::Invalid(format!("invalid containerPort: {word}"));
+    let bad = || Error::Invalid(format!("Invalid containerPort: {word}"));
     let (range, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return Err(Error::Invalid(format!("invalid proto: {protocol}")));
+        return Err(Error::Invalid(format!("Invalid proto: {protocol}")));
     }
     // A published form (`ip:host:container`) counts by its last part.
     let range = range.rsplit(':').next().unwrap_or(range);

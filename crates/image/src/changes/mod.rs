@@ -22,7 +22,11 @@ pub(crate) fn apply(config: ProcessConfig, changes: &[String]) -> Result<Process
         config,
         cmd_given: false,
     };
-    for line in lines(&changes.join("\n")) {
+    let lines = lines(&changes.join("\n"));
+    if lines.is_empty() && !changes.is_empty() {
+        return Err(Error::Invalid("file with no instructions".to_owned()));
+    }
+    for line in lines {
         let (name, rest) = match line.split_once(char::is_whitespace) {
             Some((name, rest)) => (name, rest.trim()),
             None => (line.as_str(), ""),

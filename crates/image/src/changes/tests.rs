@@ -93,11 +93,15 @@ fn health_checks() {
 #[test]
 fn wrong_changes_are_named() {
     assert_eq!(refused("RUN x"), "RUN is not a valid change command");
-    assert_eq!(refused("EXPOSE x"), "invalid containerPort: x");
+    assert_eq!(refused("EXPOSE x"), "Invalid containerPort: x");
     assert!(refused("ENV a").contains("ENV"));
     assert!(refused("ONBUILD FROM x").contains("isn't allowed"));
     assert!(refused("STOPSIGNAL nope").contains("nope"));
-    assert!(refused("ENV A=\"x").contains("not closed"));
+    assert_eq!(
+        refused("ENV A=\"x"),
+        "failed to process \"\\\"x\": unexpected end of statement while looking for matching double-quote"
+    );
+    assert_eq!(refused(""), "file with no instructions");
 }
 
 #[test]

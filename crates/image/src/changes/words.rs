@@ -58,7 +58,7 @@ impl Words<'_> {
                         out.push(c);
                     }
                     if !closed {
-                        return Err(unterminated(text));
+                        return Err(unterminated(text, "matching single-quote"));
                     }
                 }
                 '\\' => match chars.next() {
@@ -71,7 +71,7 @@ impl Words<'_> {
             }
         }
         if quoted {
-            return Err(unterminated(text));
+            return Err(unterminated(text, "matching double-quote"));
         }
         Ok(out)
     }
@@ -98,7 +98,7 @@ impl Words<'_> {
             match chars.next() {
                 Some('}') => break,
                 Some(c) => inside.push(c),
-                None => return Err(unterminated(text)),
+                None => return Err(unterminated(text, "closing brace")),
             }
         }
         let end = inside
@@ -127,9 +127,9 @@ impl Words<'_> {
     }
 }
 
-fn unterminated(text: &str) -> Error {
+fn unterminated(text: &str, what: &str) -> Error {
     Error::Invalid(format!(
-        "syntax error: quote or brace is not closed in {text}"
+        "failed to process {text:?}: unexpected end of statement while looking for {what}"
     ))
 }
 
