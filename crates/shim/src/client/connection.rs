@@ -13,7 +13,9 @@ use gantry_types::ContainerId;
 use super::error::{Error, Result};
 use super::reactor::Reactor;
 use crate::files::Directory;
-use crate::protocol::{AttachRequest, Message, Refusal, Reply, Request, Status, receive, send};
+use crate::protocol::{
+    AttachRequest, FrameError, Message, Refusal, Reply, Request, Status, receive, send,
+};
 
 /// A shim answers requests in microseconds; freezing may take two seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -144,12 +146,15 @@ impl ShimConnection {
     }
 
     /// Says that the exit has been recorded: the shim ends, its directory goes.
+    /// For a container that is being killed this waits for its end.
     pub fn delete(&self) -> Result<()> {
         match self.done("acknowledge", &Request::Acknowledge) {
-            Ok(())
-            | Err(
-                Error::Gone(_) | Error::Connection { .. } | Error::Refused(Refusal::NotRunning),
-            ) => {}
+            Ok(()) | Err(Error::Gone(_) | Error::Refused(Refusal::NotRunning)) => {}
+            // The shim was quicker, or it was killed.
+            Err(Error::Connection {
+                source: FrameError::Closed,
+                ..
+            }) => {}
             Err(error) => return Err(error),
         }
         let removed = self.directory.remove();

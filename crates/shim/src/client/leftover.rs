@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantry_cgroup::{Cgroup, DEFAULT_PARENT};
 use gantry_logs::Timestamp;
@@ -13,7 +15,10 @@ use super::connection::{ShimConnection, Subscribed, reply_on};
 use super::error::{Error, Result};
 use super::reactor::Reactor;
 use crate::files::{Directory, EXIT, STATE};
-use crate::protocol::{ExitRecord, Reply, Request, Status, send};
+use crate::protocol::{ExitRecord, FrameError, Reply, Request, Status, send};
+
+/// How long a shim that was found may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What became of a container that was started earlier.
 #[derive(Debug)]
@@ -55,34 +60,45 @@ pub(super) fn find(exec_root: &Path, id: &ContainerId, reactor: &Arc<Reactor>) -
     if let Some(record) = directory.read::<ExitRecord>(EXIT) {
         return Ok(Found::Exited(record));
     }
-    match subscribe(&directory) {
-        Ok((socket, status)) => {
-            let subscribed = Subscribed {
-                socket,
-                child: None,
-            };
-            let connection = ShimConnection::new(
-                id.clone(),
-                directory,
-                status.pid,
-                reactor.clone(),
-                subscribed,
-            );
-            Ok(Found::Running(connection, status))
-        }
-        Err(_) => Ok(Found::Exited(bury(&directory, id))),
-    }
+    let Some((socket, status)) = subscribe(&directory)? else {
+        return Ok(Found::Exited(bury(&directory, id)));
+    };
+    let subscribed = Subscribed {
+        socket,
+        child: None,
+    };
+    let reactor = reactor.clone();
+    let connection = ShimConnection::new(id.clone(), directory, status.pid, reactor, subscribed);
+    Ok(Found::Running(connection, status))
 }
 
-fn subscribe(directory: &Directory) -> Result<(std::os::unix::net::UnixStream, Status)> {
+/// Subscribes to a shim's events; `None` when there is no shim. One that is
+/// still starting its container answers when that is done.
+fn subscribe(directory: &Directory) -> Result<Option<(UnixStream, Status)>> {
     let operation = "reconnect";
-    let socket = directory
-        .connect()
-        .map_err(|source| Error::io("connect to", &directory.path, source))?;
-    send(&socket, &Request::Subscribe, &[], &[]).map_err(Error::connection(operation))?;
-    match reply_on(&socket, operation)? {
-        Reply::Status(status) => Ok((socket, status)),
-        _ => Err(Error::Unexpected(operation)),
+    let failed = |source| Error::io("connect to", &directory.path, source);
+    let socket = match directory.connect() {
+        Ok(socket) => socket,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(source) => return Err(failed(source)),
+    };
+    socket.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    let sent = send(&socket, &Request::Subscribe, &[], &[]).map_err(Error::connection(operation));
+    match sent.and_then(|()| reply_on(&socket, operation)) {
+        Ok(Reply::Status(status)) => Ok(Some((socket, status))),
+        Ok(_) => Err(Error::Unexpected(operation)),
+        Err(Error::Connection {
+            source: FrameError::Closed,
+            ..
+        }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Control {
     reader: FrameReader,
     pending: Vec<u8>,
     pub(super) subscribed: bool,
+    /// Whether an `Acknowledge` is answered when the container is over.
+    pub(super) awaits_end: bool,
     pub(super) broken: bool,
 }
 
@@ -28,6 +30,7 @@ impl Control {
             reader: FrameReader::default(),
             pending: Vec::new(),
             subscribed,
+            awaits_end: false,
             broken,
         }
     }

@@ -13,7 +13,7 @@ use rustix::process::WaitOptions;
 
 use super::monitor::Monitor;
 use crate::files::EXIT;
-use crate::protocol::{Event, ExitRecord};
+use crate::protocol::{Event, ExitRecord, Message, Reply};
 
 /// How long somebody outside the container may keep its output open.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -52,12 +52,6 @@ impl Phase {
         match self {
             Self::Running => None,
             Self::Draining { deadline, .. } | Self::Over { deadline, .. } => Some(*deadline),
-        }
-    }
-
-    pub(super) fn acknowledge(&mut self) {
-        if let Self::Over { acknowledged, .. } = self {
-            *acknowledged = true;
         }
     }
 }
@@ -106,14 +100,19 @@ impl Monitor {
                     self.finish();
                 }
             }
-            Phase::Over { deadline, .. } => {
+            Phase::Over {
+                deadline,
+                acknowledged,
+                ..
+            } => {
                 let now = Instant::now();
                 let given_up = |progress: Instant| now.duration_since(progress) > CLIENT_PATIENCE;
                 self.attached
                     .retain(|attached| !given_up(attached.progress));
                 if now >= *deadline && !self.attached.is_empty() {
                     *deadline = now + CLIENT_INTERVAL;
-                    self.phase.acknowledge();
+                    // The daemon has had its time; only clients are waited for.
+                    *acknowledged = true;
                 }
             }
             Phase::Running => {}
@@ -170,11 +169,15 @@ impl Monitor {
         let cgroup = &self.container.cgroup;
         let _ = cgroup.kill_all();
         let _ = cgroup.remove();
+        let acknowledged = self.controls.iter().any(|control| control.awaits_end);
         self.phase = Phase::Over {
             record: record.clone(),
-            acknowledged: false,
+            acknowledged,
             deadline: Instant::now() + LINGER,
         };
         self.tell(&Event::Exit(record));
+        for control in self.controls.iter_mut().filter(|c| c.awaits_end) {
+            control.say(&Message::Reply(Reply::Done));
+        }
     }
 }

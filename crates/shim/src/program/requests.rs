@@ -24,6 +24,9 @@ impl Monitor {
                 return;
             }
         };
+        if matches!(request, Request::Acknowledge) {
+            return self.acknowledge(at);
+        }
         let subscribes = matches!(request, Request::Subscribe);
         let reply = self.answer(request, frame);
         let control = &mut self.controls[at];
@@ -36,6 +39,18 @@ impl Monitor {
         }
     }
 
+    /// Whoever acknowledges an end that is still to come gets the answer when it
+    /// has come: then nothing of the container is left.
+    fn acknowledge(&mut self, at: usize) {
+        match &mut self.phase {
+            Phase::Over { acknowledged, .. } => {
+                *acknowledged = true;
+                self.controls[at].say(&Message::Reply(Reply::Done));
+            }
+            Phase::Running | Phase::Draining { .. } => self.controls[at].awaits_end = true,
+        }
+    }
+
     fn answer(&mut self, request: Request, frame: Frame) -> Reply {
         let result = match request {
             Request::Subscribe => {
@@ -43,11 +58,7 @@ impl Monitor {
                 status.paused = self.container.cgroup.freezer_state() != FreezerState::Thawed;
                 return Reply::Status(status);
             }
-            Request::Acknowledge => {
-                self.phase.acknowledge();
-                return Reply::Done;
-            }
-            Request::Start(_) => Err(Refusal::AlreadyStarted),
+            Request::Start(_) | Request::Acknowledge => Err(Refusal::AlreadyStarted),
             _ if !self.phase.is_running() => Err(Refusal::NotRunning),
             Request::Stats => return Reply::Stats(Box::new(self.container.cgroup.stats())),
             Request::Processes => match self.container.cgroup.pids() {

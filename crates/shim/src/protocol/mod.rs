@@ -13,7 +13,7 @@
 //!                                Signal, Resize, CloseStdin, Pause, Resume, Update ─▶ Done | Refused
 //!                                Attach + one socket ─▶ Done | Refused
 //!                                Stats ─▶ Stats    Processes ─▶ Processes
-//!                                Acknowledge ─▶ Done, and the shim ends if the container has
+//!                                Acknowledge ─▶ Done once the container is over; then the shim ends
 //! ```
 //!
 //! An attached socket carries no frames of this protocol: towards the client

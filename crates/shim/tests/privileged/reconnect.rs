@@ -113,3 +113,20 @@ fn a_killed_shim_takes_its_container_along() {
     connection.delete().unwrap();
     env.assert_clean();
 }
+
+#[test]
+fn a_container_that_nobody_wants_is_ended_at_once() {
+    if !possible() {
+        return;
+    }
+    let env = Environment::new();
+    let request = env.request("sleep 1000");
+    let connection = env.try_start(request.clone()).unwrap();
+    connection.signal(libc::SIGKILL, true).unwrap();
+    connection.delete().unwrap();
+    // Nothing is in the way of the next one.
+    let connection = env.start(request);
+    connection.signal(libc::SIGKILL, true).unwrap();
+    connection.delete().unwrap();
+    env.assert_clean();
+}
