@@ -1,6 +1,11 @@
 //! The library itself: `Launch` and `Exec` as a shim calls them.
 //!
 //! Not run by libtest: a process that launches must have one thread only.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test program, but not libtest's"
+)]
 
 use std::fs;
 use std::io::Read;

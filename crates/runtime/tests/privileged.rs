@@ -2,6 +2,7 @@
 //!
 //! Needs root and `/bin/busybox` (static). Each test has its own bundle, root
 //! and cgroup, and cleans up after itself.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

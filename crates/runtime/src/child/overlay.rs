@@ -13,6 +13,11 @@ use super::mounts::bind;
 /// `fsconfig` takes strings of at most this many bytes.
 const MAX_VALUE: usize = 255;
 
+/// Options of every overlay: what is written lies complete in the upper
+/// directory, since layers are packed from there. Set to `off` whatever the
+/// host's defaults are.
+const OFF: [&str; 3] = ["index", "metacopy", "redirect_dir"];
+
 /// An overlay, not yet attached anywhere.
 pub(super) fn detached(
     lower: &[PathBuf],
@@ -51,6 +56,13 @@ fn by_descriptor(
     if let Some((upper, work)) = upper {
         set("upperdir", upper)?;
         set("workdir", work)?;
+    }
+    for key in OFF {
+        match rustix::mount::fsconfig_set_string(&fs, key, "off") {
+            // This kernel cannot do it in the first place.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(errno) => return Err(errno),
+        }
     }
     rustix::mount::fsconfig_set_string(&fs, "source", "overlay")?;
     rustix::mount::fsconfig_create(&fs)?;
@@ -95,6 +107,9 @@ fn by_options(
             options.extend(handle(path, &mut handles)?.as_os_str().as_bytes());
         }
     }
+    for key in OFF {
+        options.extend(format!(",{key}=off").as_bytes());
+    }
     let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
     let target = lower.first().ok_or(Errno::INVAL)?;
     rustix::mount::mount(
@@ -108,4 +123,42 @@ fn by_options(
     let tree = rustix::mount::open_tree(CWD, target, flags)?;
     gantry_sys::umount_tree(target)?;
     Ok(tree)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::mount::MountPropagationFlags;
+
+    use super::*;
+
+    /// Both ways to mount, in a mount namespace of this thread.
+    #[test]
+    fn both_ways_show_the_same() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        // Longer than an option of fsconfig may be.
+        let base = dir.path().join("x".repeat(200)).join("y".repeat(200));
+        let path = |name: &str| base.join(name);
+        for name in ["a", "b", "upper", "work"] {
+            std::fs::create_dir_all(path(name)).unwrap();
+        }
+        std::fs::write(path("a/file"), "top").unwrap();
+        std::fs::write(path("b/file"), "bottom").unwrap();
+        let lower = [path("a"), path("b")];
+        let upper = (path("upper"), path("work"));
+        gantry_sys::unshare(gantry_sys::CloneFlags::NEWNS).unwrap();
+        let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", flags).unwrap();
+        for mount in [by_descriptor, by_options] {
+            for upper in [None, Some(&upper)] {
+                let tree = mount(&lower, upper).unwrap();
+                let file = rustix::fs::openat(&tree, "file", OFlags::RDONLY, Mode::empty());
+                let text = std::io::read_to_string(std::fs::File::from(file.unwrap()));
+                assert_eq!(text.unwrap(), "top");
+            }
+        }
+    }
 }
