@@ -36,6 +36,7 @@ impl Exec<'_> {
     /// Makes the process; returns once the program runs. On failure nothing is
     /// left behind. The calling process must have one thread only.
     pub fn spawn(&self) -> Result<Launched, StartError> {
+        crate::validate::process(self.process)?;
         let program = Program::prepare(self.process)?;
         let target = rustix::process::pidfd_open(self.target, rustix::process::PidfdFlags::empty())
             .map_err(|e| StartError::new(Step::JoinNamespace, e, ""))?;

@@ -119,6 +119,8 @@ impl Launch<'_> {
             .process()
             .as_ref()
             .ok_or_else(|| StartError::other(Step::Spec, "process", "missing"))?;
+        crate::validate::spec(self.spec)?;
+        crate::validate::process(process)?;
         let program = Program::prepare(process)?;
         let compiled = crate::seccomp::for_spec(self.seccomp, self.spec)?;
         let namespaces = Namespaces::of_spec(self.spec, self.network)?;

@@ -11,8 +11,9 @@
 //! cli/        runc's command line over the library      state.rs  <root>/<id>/state.json (cli only)
 //! ```
 //!
-//! The calling process must have one thread: the child goes on with a copy of
-//! its memory, in which locks of other threads would stay locked. Nothing here
+//! The calling process must have one thread, or others that sit still and hold
+//! no lock (as in `gantry_cgroup::Cgroup::birth`): the child goes on with a copy
+//! of its memory, in which their locks would stay locked. Nothing here
 //! runs another program (hooks excepted), writes a file or syncs one.
 
 pub mod cli;
@@ -29,6 +30,7 @@ mod launch;
 mod mount_options;
 mod namespaces;
 mod program;
+mod validate;
 
 pub use capability::CapabilityMask;
 pub use error::{StartError, Step, errno_text};
