@@ -116,7 +116,7 @@ fn home_of(uid: u32) -> Option<String> {
     let flags =
         rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
     let fd = rustix::fs::open("/etc/passwd", flags, rustix::fs::Mode::empty()).ok()?;
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(4096);
     std::fs::File::from(fd)
         .take(MAX_PASSWD)
         .read_to_end(&mut text)

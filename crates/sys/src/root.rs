@@ -140,7 +140,7 @@ impl RootDir {
         // NONBLOCK: a FIFO planted at this place must not stop us.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = File::from(self.open_in_root(path, flags, Mode::empty())?);
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(4096);
         file.take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|e| Error::new("read", path, errno_of(&e)))?;

@@ -4,6 +4,8 @@
 //! one directory for each hierarchy of the host, in which only the container's
 //! own cgroup is seen, and links for controllers mounted together.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -148,11 +150,16 @@ fn old_hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
     found
 }
 
+/// Reads a file of `/proc`: in one go, since such a file is made anew for each read.
 fn read(path: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|e| {
-        let errno = Errno::from_io_error(&e).unwrap_or(Errno::IO);
-        (errno, path.to_owned())
-    })
+    let mut text = String::with_capacity(16 << 10);
+    File::open(path)
+        .and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(|e| {
+            let errno = Errno::from_io_error(&e).unwrap_or(Errno::IO);
+            (errno, path.to_owned())
+        })?;
+    Ok(text)
 }
 
 #[cfg(test)]

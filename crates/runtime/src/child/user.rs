@@ -55,7 +55,7 @@ fn read(path: &str) -> Result<String, StartError> {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(String::new()),
         Err(errno) => return Err(fail(errno)),
     };
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(4096);
     std::fs::File::from(fd)
         .take(MAX_FILE)
         .read_to_end(&mut bytes)

@@ -207,7 +207,7 @@ pub(super) fn read_spec(path: &Path) -> Result<(Spec, Vec<u8>)> {
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read;
     let file = File::open(path).map_err(Error::file("open", path))?;
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(32 << 10);
     file.take(MAX_DOCUMENT)
         .read_to_end(&mut text)
         .map_err(Error::file("read", path))?;
