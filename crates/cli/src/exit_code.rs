@@ -20,10 +20,11 @@ pub(crate) fn of(error: &Error) -> i32 {
 /// The code of a `run` that failed before its process ran. The daemon's API
 /// has no field for the step that failed, so its words decide, as in Docker.
 pub(crate) fn of_run(error: &Error) -> i32 {
-    if let Error::Status { code, .. } = error {
-        return *code;
-    }
-    let text = error.to_string();
+    let text = match error {
+        Error::Status { code, .. } => return *code,
+        Error::Daemon { message, .. } => message,
+        _ => return DAEMON,
+    };
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["executable file not found", "no such file or directory"]) {
         NOT_FOUND

@@ -218,7 +218,9 @@ impl Front {
             .hint(program)
             .map(|hint| format!("\nHint: {hint}"))
             .unwrap_or_default();
-        if creates && !(command.path == "container create" && code == 1) {
+        let bare = matches!(error, Error::Status { .. })
+            || (command.path == "container create" && code == 1);
+        if creates && !bare {
             self.printer.error_line(&format!(
                 "{program}: {text}{hint}\n\nRun '{program} {invoked} --help' for more information"
             ));

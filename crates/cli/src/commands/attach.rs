@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::session::Session;
 use crate::session::attach::{self, Streams};
 use crate::session::signals::{SignalQueue, follow_size};
-use crate::session::terminal::RawMode;
+use crate::session::terminal::{self, RawMode};
 use crate::transport::Call;
 
 /// `docker attach`.
@@ -30,6 +30,9 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         let (hijacked, waiting) =
             tokio::join!(session.client.hijack(&call), session.client.send(&wait));
         let (hijacked, waiting) = (hijacked?, waiting?);
+        if tty {
+            redraw(session, id).await;
+        }
         let raw = (tty && stdin).then(RawMode::enter).flatten();
         let streams = Streams {
             stdin,
@@ -46,30 +49,48 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         let streaming = attach::run(session.printer, hijacked, streams);
         let main = run::finish(session, id, tty, streaming, waiting);
         futures_util::pin_mut!(main, side);
-        let code = match select(main, side).await {
-            Either::Left((code, _)) => code,
+        let ended = match select(main, side).await {
+            Either::Left((ended, _)) => ended,
             Either::Right(((), main)) => main.await,
         };
         drop(raw);
-        code
+        match ended? {
+            run::Ended::Exited(code) => Ok(code),
+            run::Ended::Detached => Err(Error::message("read escape sequence")),
+        }
     })
+}
+
+/// Changes the size for a moment, so that programs draw their screen anew.
+async fn redraw(session: &Session, id: &str) {
+    let (rows, columns) = terminal::size();
+    if (rows, columns) == (0, 0) {
+        return;
+    }
+    if let Ok(path) = container_path(id, "/resize") {
+        let call = Call::post(path)
+            .query("h", &(rows + 1).to_string())
+            .query("w", &(columns + 1).to_string());
+        // A container that has just ended has no terminal any more.
+        let _ = session.client.done(&call).await;
+    }
 }
 
 fn refuse_unless_running(container: &ContainerInspect) -> Result<(), Error> {
     let state = &container.state;
     if state.paused {
         return Err(Error::message(
-            "cannot attach to a paused container, unpause it first",
+            "You cannot attach to a paused container, unpause it first",
         ));
     }
     if state.restarting {
         return Err(Error::message(
-            "cannot attach to a restarting container, wait until it is running",
+            "You cannot attach to a restarting container, wait until it is running",
         ));
     }
     if !state.running {
         return Err(Error::message(
-            "cannot attach to a stopped container, start it first",
+            "You cannot attach to a stopped container, start it first",
         ));
     }
     Ok(())

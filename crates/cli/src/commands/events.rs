@@ -26,8 +26,8 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         };
         let call = Call::get("/events")
             .query_some("filters", &filters::query(matches))
-            .query_some("since", &typed::moment(matches.text("since"))?)
-            .query_some("until", &typed::moment(matches.text("until"))?);
+            .query_some("since", &typed::moment("since", matches.text("since"))?)
+            .query_some("until", &typed::moment("until", matches.text("until"))?);
         let mut answer = session.client.send(&call).await?;
         let mut pending = Vec::new();
         while let Some(piece) = answer.next().await? {

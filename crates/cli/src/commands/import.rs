@@ -20,8 +20,7 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
             .any(|scheme| source.starts_with(scheme));
         let repository = matches.operands.get(1).map_or("", String::as_str);
         if !repository.is_empty() {
-            names::normalized(repository)
-                .map_err(|reason| Error::message(format!("invalid reference format: {reason}")))?;
+            names::normalized(repository).map_err(Error::Message)?;
         }
         let mut call = Call::post("/images/create")
             .query("fromSrc", if is_url { source } else { "-" })

@@ -15,8 +15,8 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         let name = &matches.operands[0];
         let path = container_path(name, "/json")?;
         let container: ContainerInspect = session.client.json(&Call::get(path)).await?;
-        let since = super::typed::moment(matches.text("since"))?;
-        let until = super::typed::moment(matches.text("until"))?;
+        let since = super::typed::moment("since", matches.text("since"))?;
+        let until = super::typed::moment("until", matches.text("until"))?;
         let call = Call::get(container_path(&container.id, "/logs")?)
             .query_if("details", matches.bool("details"))
             .query_if("follow", matches.bool("follow"))

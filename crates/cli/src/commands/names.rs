@@ -8,9 +8,24 @@ pub(crate) fn short_id(id: &str) -> &str {
     hex.get(..12).unwrap_or(hex)
 }
 
-/// `library/` and `docker.io/` are left out, as in the daemon's own lists.
+/// Reads an image name; the message of a wrong one names it in full.
 pub(crate) fn normalized(text: &str) -> Result<Reference, String> {
-    text.parse::<Reference>().map_err(|error| error.to_string())
+    text.parse::<Reference>().map_err(|error| {
+        let message = error.to_string();
+        match text.contains('/') {
+            true => message,
+            false => message.replace("repository name (", "repository name (library/"),
+        }
+    })
+}
+
+/// Refuses a name that is certainly wrong before anything is asked of the
+/// daemon.
+pub(crate) fn refuse_upper_case(image: &str) -> Result<(), String> {
+    match normalized(image) {
+        Err(message) if message.contains("must be lowercase") => Err(message),
+        _ => Ok(()),
+    }
 }
 
 /// Cuts to `width` columns, the last one an ellipsis.

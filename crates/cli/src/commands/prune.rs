@@ -5,25 +5,21 @@ use gantry_api::{ContainersPruned, ImagesPruned};
 
 use super::{Outcome, filters};
 use crate::args::Matches;
-use crate::error::Error;
 use crate::output::human;
 use crate::session::Session;
 use crate::transport::Call;
 
 /// Asks on standard output; only `y` goes on.
-fn confirm(session: &Session, matches: &Matches, warning: &str, what: &str) -> Result<(), Error> {
+fn confirmed(session: &Session, matches: &Matches, warning: &str) -> bool {
     if matches.bool("force") {
-        return Ok(());
+        return true;
     }
     session.printer.out(&format!(
         "{warning}\nAre you sure you want to continue? [y/N] "
     ));
     let mut answer = String::new();
     let _ = std::io::stdin().read_line(&mut answer);
-    if answer.trim().eq_ignore_ascii_case("y") {
-        return Ok(());
-    }
-    Err(Error::message(format!("{what} prune has been cancelled")))
+    answer.trim().eq_ignore_ascii_case("y")
 }
 
 /// `docker container prune`.
@@ -33,7 +29,9 @@ pub(crate) fn containers<'a>(
 ) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
         let warning = "WARNING! This will remove all stopped containers.";
-        confirm(session, matches, warning, "container")?;
+        if !confirmed(session, matches, warning) {
+            return Ok(0);
+        }
         let call = Call::post("/containers/prune").query_some("filters", &filters::query(matches));
         let pruned: ContainersPruned = session.client.json(&call).await?;
         let lines: Vec<String> = pruned.containers_deleted.unwrap_or_default();
@@ -60,7 +58,9 @@ pub(crate) fn images<'a>(
             }
             false => "WARNING! This will remove all dangling images.",
         };
-        confirm(session, matches, warning, "image")?;
+        if !confirmed(session, matches, warning) {
+            return Ok(0);
+        }
         let mut wanted = filters::parse(matches);
         wanted.add("dangling", if all { "false" } else { "true" });
         let call = Call::post("/images/prune").query("filters", &wanted.to_json());

@@ -21,7 +21,7 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         if format.is_empty() && !quiet {
             format.clone_from(&session.settings.config.ps_format);
         }
-        let wants_size = matches.bool("size") || (!quiet && format.contains(".Size"));
+        let wants_size = matches.bool("size") || (!quiet && needs_size(&format));
         let last = match matches.bool("latest") {
             true if !matches.changed("last") => 1,
             _ => matches.int("last"),
@@ -50,11 +50,16 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
     })
 }
 
+/// Whether a template shows sizes, which the daemon has to be asked for.
+fn needs_size(format: &str) -> bool {
+    format.contains(".Size") || format.replace(' ', "").contains("{{json.}}")
+}
+
 fn shape(size: bool) -> Shape {
     let mut table =
         "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
             .to_owned();
-    let mut raw = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n".to_owned();
+    let mut raw = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n".to_owned();
     if size {
         table.push_str("\t{{.Size}}");
         raw.push_str("size: {{.Size}}\n");

@@ -18,7 +18,7 @@ pub(crate) async fn pull(
     quiet: bool,
 ) -> Result<(), Error> {
     let reference = names::normalized(image)
-        .map_err(|reason| Error::message(format!("invalid reference format: {reason}")))?
+        .map_err(Error::Message)?
         .or_latest();
     let tag = match reference.digest() {
         Some(digest) => digest.to_string(),
@@ -46,8 +46,7 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
                 "pull --all-tags is not supported yet".to_owned(),
             ));
         }
-        let reference = names::normalized(image)
-            .map_err(|reason| Error::message(format!("invalid reference format: {reason}")))?;
+        let reference = names::normalized(image).map_err(Error::Message)?;
         let quiet = matches.bool("quiet");
         if reference.tag().is_none() && reference.digest().is_none() && !quiet {
             session.printer.line("Using default tag: latest");

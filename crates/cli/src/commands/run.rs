@@ -39,9 +39,10 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
 
 async fn detached(session: &Session, matches: &Matches, mut built: Built) -> Outcome {
     if matches.changed("attach") {
-        return Err(Error::message(
-            "conflicting options: cannot specify both --attach and --detach",
-        ));
+        return Err(Error::Status {
+            message: "conflicting options: cannot specify both --attach and --detach".to_owned(),
+            code: 1,
+        });
     }
     let config = &mut built.body.config;
     config.attach_stdin = false;
@@ -151,7 +152,25 @@ async fn foreground(session: &Session, matches: &Matches, built: Built) -> Outco
         }
     };
     drop(raw);
-    code
+    code.map(Ended::code)
+}
+
+/// How an attached session ended.
+pub(crate) enum Ended {
+    /// The container ended with this code.
+    Exited(i32),
+    /// The user left, the container goes on.
+    Detached,
+}
+
+impl Ended {
+    /// The exit code of a command for which leaving is no failure.
+    pub(crate) fn code(self) -> i32 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Detached => 0,
+        }
+    }
 }
 
 /// Waits for the streams and then for the exit. A container with a terminal
@@ -162,27 +181,27 @@ pub(crate) async fn finish(
     tty: bool,
     streaming: impl Future<Output = Result<(), Error>>,
     waiting: Answer,
-) -> Outcome {
+) -> Result<Ended, Error> {
     let exit = waited(waiting, session);
     futures_util::pin_mut!(streaming, exit);
     match futures_util::future::select(streaming, exit).await {
         Either::Left((streamed, exit)) => {
             streamed?;
             if !tty {
-                return exit.await;
+                return exit.await.map(Ended::Exited);
             }
             let detached = running_after_streams(session, id);
             futures_util::pin_mut!(detached);
             match futures_util::future::select(exit, detached).await {
-                Either::Left((code, _)) => code,
-                Either::Right((true, _)) => Ok(0),
-                Either::Right((false, exit)) => exit.await,
+                Either::Left((code, _)) => code.map(Ended::Exited),
+                Either::Right((true, _)) => Ok(Ended::Detached),
+                Either::Right((false, exit)) => exit.await.map(Ended::Exited),
             }
         }
         Either::Right((code, streaming)) => {
             // The last output may still be on its way.
             let _ = tokio::time::timeout(OUTPUT_GRACE, streaming).await;
-            code
+            code.map(Ended::Exited)
         }
     }
 }

@@ -95,5 +95,5 @@ async fn attached(session: &Session, matches: &Matches, name: &str) -> Outcome {
         Either::Right(((), main)) => main.await,
     };
     drop(raw);
-    code
+    code.map(run::Ended::code)
 }

@@ -323,7 +323,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     ),
     command(
         "container ls",
-        &["ps", "container list", "container ps"],
+        &["container list", "container ps", "ps"],
         "[OPTIONS]",
         Arity::None,
         &[PS],
@@ -359,7 +359,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     ),
     command(
         "container rm",
-        &["rm", "container remove"],
+        &["container remove", "rm"],
         OPTION_CONTAINERS,
         Arity::AtLeast(1),
         &[RM],
@@ -377,7 +377,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     ),
     command(
         "image ls",
-        &["images", "image list"],
+        &["image list", "images"],
         "[OPTIONS] [REPOSITORY[:TAG]]",
         Arity::AtMost(1),
         &[IMAGES],
@@ -413,7 +413,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     ),
     command(
         "image rm",
-        &["rmi", "image remove"],
+        &["image remove", "rmi"],
         "[OPTIONS] IMAGE [IMAGE...]",
         Arity::AtLeast(1),
         &[RMI],

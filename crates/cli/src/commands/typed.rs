@@ -105,7 +105,7 @@ impl Scope for Typed {
 }
 
 /// A time or a duration before now, as the API takes it.
-pub(super) fn moment(text: &str) -> Result<String, Error> {
+pub(super) fn moment(name: &str, text: &str) -> Result<String, Error> {
     if text.is_empty() {
         return Ok(String::new());
     }
@@ -114,11 +114,8 @@ pub(super) fn moment(text: &str) -> Result<String, Error> {
         .map_or(0, |since| {
             i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
         });
-    let stamp = Timestamp::parse("since", text, now).map_err(|_| {
-        Error::message(format!(
-            "failed to parse value as time or duration: {text:?}"
-        ))
-    })?;
+    let stamp =
+        Timestamp::parse(name, text, now).map_err(|error| Error::message(error.to_string()))?;
     let (seconds, nanos) = (
         stamp.nanos.div_euclid(1_000_000_000),
         stamp.nanos.rem_euclid(1_000_000_000),
@@ -132,9 +129,12 @@ mod tests {
 
     #[test]
     fn moments() {
-        assert_eq!(moment("").unwrap(), "");
-        assert_eq!(moment("5").unwrap(), "5.000000000");
-        assert_eq!(moment("1970-01-01T00:00:01.5Z").unwrap(), "1.500000000");
-        assert!(moment("yesterday").is_err());
+        assert_eq!(moment("since", "").unwrap(), "");
+        assert_eq!(moment("since", "5").unwrap(), "5.000000000");
+        assert_eq!(
+            moment("since", "1970-01-01T00:00:01.5Z").unwrap(),
+            "1.500000000"
+        );
+        assert!(moment("since", "yesterday").is_err());
     }
 }

@@ -98,13 +98,28 @@ fn values(session: &Session, server: Option<&Version>, wire: bool) -> Value {
         "BuildTime": "",
         "Context": session.settings.context,
     });
-    let mut server = server.map_or(Value::Null, |version| json!(version));
+    let mut server = server.map_or(Value::Null, |version| json!(dated(version)));
     if let (false, Some(map)) = (wire, server.as_object_mut())
         && let Some(value) = map.remove("ApiVersion")
     {
         map.insert(api.to_owned(), value);
     }
     json!({"Client": client, "Server": server})
+}
+
+/// The version with the build times of its components in words.
+fn dated(version: &Version) -> Version {
+    let mut version = version.clone();
+    for component in &mut version.components {
+        if let Some(text) = component
+            .details
+            .as_mut()
+            .and_then(|d| d.get_mut("BuildTime"))
+        {
+            *text = human::ansi_time(text);
+        }
+    }
+    version
 }
 
 fn put(out: &mut String, indent: &str, label: &str, value: &str) {

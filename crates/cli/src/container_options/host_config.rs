@@ -102,7 +102,7 @@ fn security(matches: &Matches) -> Result<(Vec<String>, bool), Error> {
                 options.push(text);
                 continue;
             }
-            None => return Err(Error::message(format!("invalid --security-opt: {text:?}"))),
+            None => return Err(Error::message(format!("Invalid --security-opt: {text:?}"))),
         };
         if key != "seccomp" || matches!(value, "unconfined" | "builtin") {
             options.push(text);
