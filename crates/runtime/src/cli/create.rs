@@ -362,7 +362,7 @@ fn note(
 fn make_fifo(container: &Container) -> Result<OwnedFd> {
     let path = container.fifo();
     let fail = |errno: rustix::io::Errno| Error::file("mkfifo", &path)(errno.into());
-    rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o622)).map_err(fail)?;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600)).map_err(fail)?;
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     rustix::fs::open(&path, flags, Mode::empty()).map_err(fail)
 }

@@ -9,7 +9,7 @@ use oci_spec::runtime::{
 };
 
 use super::bpf::{self, Condition, Rule, Verdict};
-use super::syscalls::{Table, X32_BIT};
+use super::syscalls::{Table, X32_BIT, multiplexed};
 use super::{Filter, refuse};
 use crate::error::StartError;
 
@@ -135,17 +135,29 @@ fn arch_tree(
     for rule in rules {
         let verdict = action(rule.action(), rule.errno_ret())?;
         let alternatives = conditions(rule)?;
-        for number in rule.names().iter().filter_map(|name| table.number(name)) {
+        for name in rule.names() {
+            let Some(number) = table.number(name) else {
+                continue;
+            };
             newest = newest.max(number);
             // What the default does anyway needs no rule.
             if verdict == default {
                 continue;
             }
-            let list = calls.entry(number).or_default();
-            list.extend(alternatives.iter().map(|conditions| Rule {
+            let rules = alternatives.iter().map(|conditions| Rule {
                 conditions: conditions.clone(),
                 action: verdict,
-            }));
+            });
+            calls.entry(number).or_default().extend(rules);
+            let other = multiplexed(arch, name).filter(|_| alternatives == [[]]);
+            if let Some((through, value)) = other
+                && let Some(number) = table.number(through)
+            {
+                calls
+                    .entry(number)
+                    .or_default()
+                    .push(through_another(value, verdict));
+            }
         }
     }
     let mut ranges = vec![(0, Verdict::Action(default))];
@@ -158,6 +170,20 @@ fn arch_tree(
         push(&mut ranges, newest + 1, Verdict::Action(NO_SUCH_CALL));
     }
     Ok(bpf::search(&ranges))
+}
+
+/// The rule for a call made through another one.
+fn through_another(value: u64, action: u32) -> Rule {
+    let which = Condition {
+        index: 0,
+        operator: LinuxSeccompOperator::ScmpCmpEq,
+        value,
+        value_two: 0,
+    };
+    Rule {
+        conditions: vec![which],
+        action,
+    }
 }
 
 /// Begins a range at `number`; joins it with the one before if that is the same.

@@ -200,3 +200,16 @@ fn notification_is_refused() {
     .unwrap();
     assert!(compile(&spec).unwrap_err().detail.contains("NOTIFY"));
 }
+
+#[test]
+fn old_32_bit_ways_into_a_call_are_covered() {
+    let filter = profile(
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],
+        "syscalls":[{"names":["socket","shmget"],"action":"SCMP_ACT_ERRNO","errnoRet":1}]}"#,
+    );
+    let x86 = |number, first| run(&filter.program, X86, number, [first, 0, 0, 0, 0, 0]);
+    let (socket, socketcall, ipc) = (359, 102, 117);
+    assert_eq!(x86(socket, 0), EPERM);
+    assert_eq!((x86(socketcall, 1), x86(socketcall, 2)), (EPERM, ALLOW));
+    assert_eq!((x86(ipc, 23), x86(ipc, 24)), (EPERM, ALLOW));
+}

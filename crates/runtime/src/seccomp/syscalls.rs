@@ -40,6 +40,58 @@ impl Table {
     }
 }
 
+/// Calls that 32-bit x86 can also make through another one, whose first argument
+/// tells which: name and number for `socketcall`, then for `ipc`.
+const SOCKET_CALLS: [(&str, u64); 20] = [
+    ("socket", 1),
+    ("bind", 2),
+    ("connect", 3),
+    ("listen", 4),
+    ("accept", 5),
+    ("getsockname", 6),
+    ("getpeername", 7),
+    ("socketpair", 8),
+    ("send", 9),
+    ("recv", 10),
+    ("sendto", 11),
+    ("recvfrom", 12),
+    ("shutdown", 13),
+    ("setsockopt", 14),
+    ("getsockopt", 15),
+    ("sendmsg", 16),
+    ("recvmsg", 17),
+    ("accept4", 18),
+    ("recvmmsg", 19),
+    ("sendmmsg", 20),
+];
+
+/// See [`SOCKET_CALLS`].
+const IPC_CALLS: [(&str, u64); 12] = [
+    ("semop", 1),
+    ("semget", 2),
+    ("semctl", 3),
+    ("semtimedop", 4),
+    ("msgsnd", 11),
+    ("msgrcv", 12),
+    ("msgget", 13),
+    ("msgctl", 14),
+    ("shmat", 21),
+    ("shmdt", 22),
+    ("shmget", 23),
+    ("shmctl", 24),
+];
+
+/// The other way to make a call on this architecture: the call through which it
+/// goes, and its number there. A rule for the one must hold for the other.
+pub(super) fn multiplexed(arch: Arch, name: &str) -> Option<(&'static str, u64)> {
+    if arch != Arch::ScmpArchX86 {
+        return None;
+    }
+    let find = |list: &[(&str, u64)]| list.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+    let socket = find(&SOCKET_CALLS).map(|number| ("socketcall", number));
+    socket.or_else(|| find(&IPC_CALLS).map(|number| ("ipc", number)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
