@@ -245,7 +245,7 @@ impl Inner {
     pub(crate) fn scratch_path(&self) -> Result<PathBuf, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| {
-            Error::disk("name a file in", &self.ingests)(io::Error::other(error))
+            Error::disk("name a file in", &self.ingests)(io::Error::other(error.to_string()))
         })?;
         let name = format!("{:032x}", u128::from_ne_bytes(random));
         Ok(self.ingests.join(name))

@@ -43,7 +43,7 @@ pub use list::{ListFilter, Summary};
 pub use load::{LoadOptions, Loaded, Progress};
 pub use prune::{PruneFilter, Pruned};
 pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
-pub use store::ImageStore;
+pub use store::{ImageStore, Limits};
 pub use tag::{Tagged, tag_reference};
 
 /// The result of every operation on images.

@@ -16,7 +16,30 @@ pub struct ImageStore {
     inner: Arc<Inner>,
 }
 
+/// How large foreign archives may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of an image archive, decompressed.
+    pub archive_bytes: u64,
+    /// Most bytes of one layer, decompressed.
+    pub layer_bytes: u64,
+    /// Most entries of one layer.
+    pub layer_entries: u64,
+}
+
+impl Default for Limits {
+    /// One tebibyte each, and 16 million entries.
+    fn default() -> Self {
+        Self {
+            archive_bytes: 1 << 40,
+            layer_bytes: 1 << 40,
+            layer_entries: 16 << 20,
+        }
+    }
+}
+
 pub(crate) struct Inner {
+    pub(crate) limits: Limits,
     pub(crate) database: Arc<Database>,
     pub(crate) content: ContentStore,
     pub(crate) snapshots: Arc<dyn SnapshotDriver>,
@@ -36,6 +59,19 @@ impl ImageStore {
         content: ContentStore,
         snapshots: Arc<dyn SnapshotDriver>,
     ) -> Result<Self> {
+        Self::open_with(database, content, snapshots, Limits::default())
+    }
+
+    /// Like [`ImageStore::open`], with other limits than the default ones.
+    ///
+    /// # Errors
+    /// `Metadata`, `Content`.
+    pub fn open_with(
+        database: Arc<Database>,
+        content: ContentStore,
+        snapshots: Arc<dyn SnapshotDriver>,
+        limits: Limits,
+    ) -> Result<Self> {
         let ended = database.write(leases::clear)?;
         if ended != 0 {
             tracing::info!(ended, "ended the leases of a dead daemon");
@@ -43,6 +79,7 @@ impl ImageStore {
         content.collect()?;
         Ok(Self {
             inner: Arc::new(Inner {
+                limits,
                 database,
                 content,
                 snapshots,

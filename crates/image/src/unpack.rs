@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use gantry_archive::compression::{Decoder, Limits};
+use gantry_archive::compression::{self, Decoder};
 use gantry_archive::{Applied, ApplyOptions, apply};
 use gantry_content::Blob;
 use gantry_metadata::{layers, leases};
@@ -96,12 +96,30 @@ impl Drop for Unpacking<'_> {
 }
 
 impl Inner {
+    /// Applies a layer to the active snapshot `key`.
+    fn apply(&self, key: &str, reader: impl Read) -> Result<Applied> {
+        let target = self.snapshots.unpack_target(key)?;
+        let options = ApplyOptions {
+            limits: self.layer_limits(),
+            max_entries: self.limits.layer_entries,
+            ..ApplyOptions::new(target.whiteouts)
+        };
+        Ok(apply(reader, target.open()?, &options)?)
+    }
+
+    fn layer_limits(&self) -> compression::Limits {
+        compression::Limits {
+            bytes: self.limits.layer_bytes,
+            ..compression::Limits::default()
+        }
+    }
+
     /// Unpacks one layer of an unknown diffID from a stream, and commits it.
     pub(crate) fn unpack_stream(&self, reader: impl Read, lease: &Lease) -> Result<KeptLayer> {
         let driver = &*self.snapshots;
         let active = Unpacking::create(driver, None)?;
-        let mut keep = Keep::stream(reader, &self.content)?;
-        let applied = apply_to(driver, active.key(), &mut keep)?;
+        let mut keep = Keep::stream(reader, &self.content, self.layer_limits())?;
+        let applied = self.apply(active.key(), &mut keep)?;
         let kept = keep.finish(None)?;
         driver.sync()?;
         let chain = ChainId(applied.diff_id.0);
@@ -256,14 +274,17 @@ impl<'j> Job<'j> {
         }
         let driver = &*self.inner.snapshots;
         let active = Unpacking::create(driver, parent)?;
-        let mut keep = Keep::file(self.open(source)?, source, &self.inner.content)?;
-        let applied = apply_to(driver, active.key(), &mut keep).map_err(|error| match error {
-            Error::Stream(error) => Error::Layer {
-                entry: source.entry.clone(),
-                source: error,
-            },
-            other => other,
-        })?;
+        let mut keep = self.keep(source)?;
+        let applied = self
+            .inner
+            .apply(active.key(), &mut keep)
+            .map_err(|error| match error {
+                Error::Stream(error) => Error::Layer {
+                    entry: source.entry.clone(),
+                    source: error,
+                },
+                other => other,
+            })?;
         check_diff_id(source, applied.diff_id)?;
         let kept = keep
             .finish(source.digest)
@@ -307,12 +328,12 @@ impl<'j> Job<'j> {
 
     /// Verifies and keeps the bytes of a layer whose snapshot exists.
     fn keep_only(&self, source: &LayerSource) -> Result<KeptLayer> {
-        let mut keep = Keep::file(self.open(source)?, source, &self.inner.content)?;
+        let mut keep = self.keep(source)?;
         let in_layer = |source_error| Error::Layer {
             entry: source.entry.clone(),
             source: source_error,
         };
-        let mut decoder = Decoder::new(&mut keep, Limits::default()).map_err(in_layer)?;
+        let mut decoder = Decoder::new(&mut keep, self.inner.layer_limits()).map_err(in_layer)?;
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -341,17 +362,24 @@ impl<'j> Job<'j> {
         })
     }
 
-    fn open(&self, source: &'j LayerSource) -> Result<impl Read + use<'j>> {
+    /// Opens a layer for reading; its bytes are kept.
+    fn keep(&self, source: &'j LayerSource) -> Result<Keep<'j, impl Read + use<'j>>> {
         let file = File::open(&source.path).map_err(Error::disk("open", &source.path))?;
         let (progress, diff_id, total) = (self.progress, source.diff_id, source.length);
         let mut done = 0;
-        Ok(Watched {
+        let watched = Watched {
             file,
             told: move |count| {
                 done += count;
                 progress(diff_id, done, total);
             },
-        })
+        };
+        Keep::file(
+            watched,
+            source,
+            &self.inner.content,
+            self.inner.layer_limits(),
+        )
     }
 }
 
@@ -364,15 +392,11 @@ struct Watched<F> {
 impl<F: FnMut(u64)> Read for Watched<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
-        (self.told)(count as u64);
+        if count != 0 {
+            (self.told)(count as u64);
+        }
         Ok(count)
     }
-}
-
-fn apply_to(driver: &dyn SnapshotDriver, key: &str, reader: impl Read) -> Result<Applied> {
-    let target = driver.unpack_target(key)?;
-    let options = ApplyOptions::new(target.whiteouts);
-    Ok(apply(reader, target.open()?, &options)?)
 }
 
 fn check_diff_id(source: &LayerSource, found: DiffId) -> Result<()> {

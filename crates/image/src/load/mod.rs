@@ -60,7 +60,8 @@ struct FoundLayer {
 
 impl ImageStore {
     /// Loads all images of an archive (of `docker save` old and new, or in
-    /// OCI's layout; plain or compressed). `progress` is told what happens.
+    /// OCI's layout; plain or compressed). `progress` is told what happens, on
+    /// the caller's thread.
     ///
     /// # Errors
     /// `Archive` and `Layer`, naming the entry; `Stream`; `Platform`;
@@ -70,9 +71,13 @@ impl ImageStore {
         &self,
         reader: impl Read,
         options: &LoadOptions,
-        progress: &mut (dyn FnMut(Progress) + Send),
+        progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>> {
-        let spool = Spool::read(reader, self.inner().scratch_path()?)?;
+        let spool = Spool::read(
+            reader,
+            self.inner().scratch_path()?,
+            self.inner().limits.archive_bytes,
+        )?;
         let found = if spool.contains("manifest.json") {
             docker_archive::find(&spool)?
         } else if spool.contains("index.json") {
@@ -89,10 +94,29 @@ impl ImageStore {
                 "neither this entry nor index.json is in the archive: not an image archive",
             ));
         };
-        let reporter = Reporter::new(progress);
+        let (told, news) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let (spool, found) = (&spool, &found);
+            let job = scope.spawn(move || {
+                let reporter = Reporter::new(told);
+                self.load_all(spool, found, options, &reporter)
+            });
+            news.into_iter().for_each(progress);
+            job.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn load_all(
+        &self,
+        spool: &Spool,
+        found: &[Found],
+        options: &LoadOptions,
+        reporter: &Reporter,
+    ) -> Result<Vec<Loaded>> {
         let mut loaded = Vec::new();
-        for found in &found {
-            loaded.push(self.load_one(&spool, found, options, &reporter)?);
+        for found in found {
+            loaded.push(self.load_one(spool, found, options, reporter)?);
         }
         for image in loaded.iter().filter(|image| image.references.is_empty()) {
             reporter.tell(Progress::LoadedId { id: image.id });
@@ -105,7 +129,7 @@ impl ImageStore {
         spool: &Spool,
         found: &Found,
         options: &LoadOptions,
-        reporter: &Reporter<'_>,
+        reporter: &Reporter,
     ) -> Result<Loaded> {
         let sources = sources(spool, found, options)?;
         let diff_ids: Vec<DiffId> = sources.iter().map(|source| source.diff_id).collect();

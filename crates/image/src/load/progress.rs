@@ -1,6 +1,7 @@
 //! What a load tells while it runs.
 
 use std::collections::HashMap;
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -56,42 +57,40 @@ impl Progress {
 }
 
 /// Lets several threads report to one listener.
-pub(super) struct Reporter<'p> {
-    state: Mutex<State<'p>>,
+pub(super) struct Reporter {
+    listener: Sender<Progress>,
+    last: Mutex<HashMap<DiffId, Instant>>,
 }
 
-struct State<'p> {
-    listener: &'p mut (dyn FnMut(Progress) + Send),
-    last: HashMap<DiffId, Instant>,
-}
-
-impl<'p> Reporter<'p> {
-    pub(super) fn new(listener: &'p mut (dyn FnMut(Progress) + Send)) -> Self {
+impl Reporter {
+    pub(super) fn new(listener: Sender<Progress>) -> Self {
         Self {
-            state: Mutex::new(State {
-                listener,
-                last: HashMap::new(),
-            }),
+            listener,
+            last: Mutex::default(),
         }
     }
 
     pub(super) fn tell(&self, progress: Progress) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.listener)(progress);
+        // The listener lives as long as the load; whether it hears is its affair.
+        let _ = self.listener.send(progress);
     }
 
+    /// Tells how far a layer is, but not too often.
     pub(super) fn layer(&self, diff_id: DiffId, current: u64, total: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let last = state.last.get(&diff_id);
-        let due = last.is_none_or(|last| now.duration_since(*last) >= PAUSE);
-        if due || current == total {
-            state.last.insert(diff_id, now);
-            (state.listener)(Progress::Layer {
-                diff_id,
-                current,
-                total,
-            });
+        {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let time = last.get(&diff_id);
+            let early = time.is_some_and(|time| now.duration_since(*time) < PAUSE);
+            if early && current != total {
+                return;
+            }
+            last.insert(diff_id, now);
         }
+        self.tell(Progress::Layer {
+            diff_id,
+            current,
+            total,
+        });
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gantry_archive::Scratch;
 use gantry_archive::compression::{Decoder, Limits};
@@ -19,6 +20,8 @@ use crate::{Error, MAX_DOCUMENT, Result};
 pub(super) const MAX_ENTRIES: usize = 100_000;
 /// Longest name in an image archive.
 pub(super) const MAX_NAME: usize = 1024;
+/// Most bytes of all documents together, each counted as often as it is read.
+const MAX_DOCUMENTS: u64 = 128 << 20;
 /// Most links followed for one name.
 const MAX_HOPS: usize = 16;
 
@@ -26,6 +29,8 @@ const MAX_HOPS: usize = 16;
 pub(super) struct Spool {
     scratch: Scratch,
     entries: BTreeMap<String, Place>,
+    /// Bytes of documents read so far.
+    documents: AtomicU64,
 }
 
 enum Place {
@@ -35,14 +40,19 @@ enum Place {
 
 impl Spool {
     /// Reads a whole archive into the directory `scratch`, which is made, and
-    /// removed when the answer is dropped.
-    pub(super) fn read(reader: impl Read, scratch: PathBuf) -> Result<Self> {
+    /// removed when the answer is dropped. It may have `most` bytes, decompressed.
+    pub(super) fn read(reader: impl Read, scratch: PathBuf, most: u64) -> Result<Self> {
         let scratch = Scratch::create(&scratch).map_err(Error::disk("create", scratch))?;
         let mut spool = Self {
             scratch,
             entries: BTreeMap::new(),
+            documents: AtomicU64::new(0),
         };
-        let decoder = Decoder::new(reader, Limits::default())?;
+        let limits = Limits {
+            bytes: most,
+            ..Limits::default()
+        };
+        let decoder = Decoder::new(reader, limits)?;
         let mut archive = Reader::new(BufReader::with_capacity(1 << 20, decoder));
         let mut count = 0;
         while let Some(entry) = archive.next_entry()? {
@@ -128,6 +138,11 @@ impl Spool {
         let (path, length) = self.file(name)?;
         if length > MAX_DOCUMENT {
             let reason = format!("document is larger than {MAX_DOCUMENT} bytes");
+            return Err(Error::archive(name, reason));
+        }
+        let before = self.documents.fetch_add(length, Ordering::Relaxed);
+        if before.saturating_add(length) > MAX_DOCUMENTS {
+            let reason = format!("more than {MAX_DOCUMENTS} bytes of documents");
             return Err(Error::archive(name, reason));
         }
         std::fs::read(&path).map_err(Error::disk("read", path))

@@ -51,18 +51,23 @@ pub(crate) struct Kept {
 
 impl<'c, R: Read> Keep<'c, R> {
     /// Keeps a stream.
-    pub(crate) fn stream(reader: R, content: &'c ContentStore) -> Result<Self> {
+    pub(crate) fn stream(reader: R, content: &'c ContentStore, limits: Limits) -> Result<Self> {
         let (reader, format) = sniff(reader)?;
-        Self::packing(reader, format, content)
+        Self::packing(reader, format, content, limits)
     }
 
     /// Keeps a layer that lies in a file of the store's scratch directory,
     /// whose bytes `reader` gives.
-    pub(crate) fn file(reader: R, source: &LayerSource, content: &'c ContentStore) -> Result<Self> {
+    pub(crate) fn file(
+        reader: R,
+        source: &LayerSource,
+        content: &'c ContentStore,
+        limits: Limits,
+    ) -> Result<Self> {
         let (reader, format) = sniff(reader)?;
         let as_is = source.digest.is_some() || natural(format).is_some();
         if !as_is {
-            return Self::packing(reader, format, content);
+            return Self::packing(reader, format, content, limits);
         }
         let own = natural(format).unwrap_or(media_type::OCI_LAYER);
         Ok(Self {
@@ -77,7 +82,12 @@ impl<'c, R: Read> Keep<'c, R> {
         })
     }
 
-    fn packing(reader: Headed<R>, format: Compression, content: &ContentStore) -> Result<Self> {
+    fn packing(
+        reader: Headed<R>,
+        format: Compression,
+        content: &ContentStore,
+        limits: Limits,
+    ) -> Result<Self> {
         let ingest = content.ingest()?;
         if let Some(own) = natural(format) {
             return Ok(Self {
@@ -88,7 +98,7 @@ impl<'c, R: Read> Keep<'c, R> {
         }
         let input = match format {
             Compression::None => Input::Plain(reader),
-            _ => Input::Decoded(Box::new(Decoder::new(reader, Limits::default())?)),
+            _ => Input::Decoded(Box::new(Decoder::new(reader, limits)?)),
         };
         Ok(Self {
             input,

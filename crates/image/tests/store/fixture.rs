@@ -10,6 +10,7 @@ use gantry_snapshot::{DriverKind, MetadataRecords, SnapshotDriver};
 use gantry_types::ImageId;
 
 /// Whether the test can run here; says so if not.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 pub(crate) fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {

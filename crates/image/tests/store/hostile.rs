@@ -216,6 +216,45 @@ fn a_hostile_layer_is_named() {
 }
 
 #[test]
+fn bombs_are_stopped_by_the_limits() {
+    require_root!();
+    let (_root, fixture) = Fixture::new();
+    let limits = gantry_image::Limits {
+        archive_bytes: 8 << 20,
+        layer_bytes: 2 << 20,
+        layer_entries: 100,
+    };
+    let store = gantry_image::ImageStore::open_with(
+        std::sync::Arc::clone(&fixture.database),
+        fixture.content.clone(),
+        std::sync::Arc::clone(&fixture.snapshots),
+        limits,
+    )
+    .unwrap();
+    let zeros = tar(&[("zeros", &vec![0; 4 << 20])]);
+    let many: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let packed = |layer: Vec<u8>| oci_layout(&[layer], Compression::Gzip, None).tar();
+    let huge = compress(&tar(&[("x", &vec![0; 9 << 20])]), Compression::Gzip);
+    for (archive, words) in [
+        (packed(zeros.clone()), ["2097152", "zeros"]),
+        (packed(tar(&many)), ["100", "entr"]),
+        (huge, ["8388608", "x"]),
+    ] {
+        let error = store.load(archive.as_slice(), &Default::default(), &mut |_| {});
+        let error = error.unwrap_err().to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        fixture.assert_holds(0, 0, 0);
+    }
+    let gzip = compress(&zeros, Compression::Gzip);
+    let error = store
+        .import(gzip.as_slice(), &Default::default())
+        .unwrap_err();
+    assert!(error.to_string().contains("2097152"), "{error}");
+    fixture.assert_holds(0, 0, 0);
+}
+
+#[test]
 fn what_came_before_a_refused_image_stays() {
     require_root!();
     let (_root, fixture) = Fixture::new();

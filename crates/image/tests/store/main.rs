@@ -1,6 +1,8 @@
 //! The image store over real storage drivers. Unpacking needs root (owners,
 //! overlay's attributes): without it each test says so and passes.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says so by a panic")]
+
 mod archives;
 mod crash;
 mod fixture;
