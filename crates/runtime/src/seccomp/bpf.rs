@@ -34,6 +34,9 @@ pub(super) struct Condition {
     pub value: u64,
     /// What a masked argument must be.
     pub value_two: u64,
+    /// Arguments of this architecture have 32 bits: what a register holds above
+    /// them does not count.
+    pub narrow: bool,
 }
 
 /// A rule of one call: all conditions hold → this action.
@@ -149,9 +152,32 @@ fn chain(rule: &Rule) -> Vec<SockFilter> {
     program
 }
 
+/// A comparison of 32 bits.
+fn compare_narrow(condition: &Condition) -> Vec<SockFilter> {
+    use LinuxSeccompOperator as Op;
+    let low = plain(LOAD, ARGS_OFFSET + 8 * condition.index);
+    let value = condition.value as u32;
+    let (code, holds, fails) = match condition.operator {
+        Op::ScmpCmpEq => (EQUAL, 0, FAIL),
+        Op::ScmpCmpNe => (EQUAL, FAIL, 0),
+        Op::ScmpCmpGt => (GREATER, 0, FAIL),
+        Op::ScmpCmpGe => (GREATER_EQUAL, 0, FAIL),
+        Op::ScmpCmpLt => (GREATER_EQUAL, FAIL, 0),
+        Op::ScmpCmpLe => (GREATER, FAIL, 0),
+        Op::ScmpCmpMaskedEq => {
+            let wanted = condition.value_two as u32;
+            return vec![low, plain(AND, value), branch(EQUAL, wanted, 0, FAIL)];
+        }
+    };
+    vec![low, branch(code, value, holds, fails)]
+}
+
 /// A comparison of 64 bits by two of 32; jumps to FAIL or PASS, or falls out at
 /// the end if it holds.
 fn compare(condition: &Condition) -> Vec<SockFilter> {
+    if condition.narrow {
+        return compare_narrow(condition);
+    }
     use LinuxSeccompOperator as Op;
     let low_at = ARGS_OFFSET + 8 * condition.index;
     let (low, high) = (plain(LOAD, low_at), plain(LOAD, low_at + 4));

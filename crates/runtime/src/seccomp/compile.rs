@@ -132,9 +132,13 @@ fn arch_tree(
     };
     let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
     let mut newest = 0;
+    let narrow = matches!(
+        arch,
+        Arch::ScmpArchX86 | Arch::ScmpArchX32 | Arch::ScmpArchArm
+    );
     for rule in rules {
         let verdict = action(rule.action(), rule.errno_ret())?;
-        let alternatives = conditions(rule)?;
+        let alternatives = conditions(rule, narrow)?;
         for name in rule.names() {
             let Some(number) = table.number(name) else {
                 continue;
@@ -179,6 +183,7 @@ fn through_another(value: u64, action: u32) -> Rule {
         operator: LinuxSeccompOperator::ScmpCmpEq,
         value,
         value_two: 0,
+        narrow: true,
     };
     Rule {
         conditions: vec![which],
@@ -207,7 +212,7 @@ fn simplify(rules: Vec<Rule>, default: u32) -> Verdict {
 
 /// A rule's conditions: alternatives of what must hold together. Conditions on
 /// different arguments hold together; several on one argument are alternatives.
-fn conditions(rule: &LinuxSyscall) -> Result<Vec<Vec<Condition>>, StartError> {
+fn conditions(rule: &LinuxSyscall, narrow: bool) -> Result<Vec<Vec<Condition>>, StartError> {
     let mut all = Vec::new();
     let mut repeated = false;
     for arg in rule.args().iter().flatten() {
@@ -221,6 +226,7 @@ fn conditions(rule: &LinuxSyscall) -> Result<Vec<Vec<Condition>>, StartError> {
             operator: arg.op(),
             value: arg.value(),
             value_two: arg.value_two().unwrap_or(0),
+            narrow,
         });
     }
     Ok(if repeated {

@@ -213,3 +213,11 @@ fn old_32_bit_ways_into_a_call_are_covered() {
     assert_eq!((x86(socketcall, 1), x86(socketcall, 2)), (EPERM, ALLOW));
     assert_eq!((x86(ipc, 23), x86(ipc, 24)), (EPERM, ALLOW));
 }
+
+#[test]
+fn narrow_arguments_have_no_upper_half() {
+    let default = filter(defaults::capabilities());
+    let (socket, vsock_in_disguise) = (X32_BIT | 41, 0x1_0000_0028);
+    let args = [vsock_in_disguise, 0, 0, 0, 0, 0];
+    assert_eq!(run(&default.program, X86_64, socket, args), EPERM);
+}
