@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Gpus,
     /// stdin, stdout or stderr.
     Streams,
+    /// A kernel parameter of a namespace.
+    Sysctl,
     /// `key=value` or `key`, refused when empty.
     Env,
 }
@@ -96,7 +98,7 @@ impl Kind {
             Self::Duration => "duration",
             Self::List | Self::Streams | Self::Env => "list",
             Self::Strings => "strings",
-            Self::Map => "map",
+            Self::Map | Self::Sysctl => "map",
             Self::Filter => "filter",
             Self::Mount => "mount",
             Self::Network => "network",
@@ -146,6 +148,7 @@ impl Kind {
                 Some("") | None => Err(format!("invalid environment variable: {value}")),
                 Some(_) => Ok(()),
             },
+            Self::Sysctl => crate::container_options::limits::sysctl(value),
             Self::Mount => crate::container_options::mount::parse(value).map(drop),
             Self::Ulimit => crate::container_options::limits::ulimit(value).map(drop),
             Self::Gpus => crate::container_options::devices::gpus(value).map(drop),

@@ -3,9 +3,8 @@
 use futures_util::future::LocalBoxFuture;
 use gantry_api::HistoryItem;
 
-use super::{Outcome, names};
+use super::{Outcome, names, typed};
 use crate::args::Matches;
-use crate::error::Error;
 use crate::output::formatter::{Row, Shape, render};
 use crate::output::human;
 use crate::session::Session;
@@ -14,13 +13,10 @@ use crate::transport::{Call, encode};
 /// `docker history`.
 pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
-        if matches.changed("platform") {
-            return Err(Error::Unsupported(
-                "option --platform of history is not supported yet".to_owned(),
-            ));
-        }
         let path = format!("/images/{}/history", encode(&matches.operands[0]));
-        let items: Vec<HistoryItem> = session.client.json(&Call::get(path)).await?;
+        let call =
+            Call::get(path).query_some("platform", &typed::platform(matches.text("platform"))?);
+        let items: Vec<HistoryItem> = session.client.json(&call).await?;
         let human = matches.bool("human");
         let truncate = !matches.bool("no-trunc");
         let rows: Vec<Row> = items

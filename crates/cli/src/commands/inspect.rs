@@ -5,7 +5,7 @@ use gantry_gotemplate::{Strict, Template};
 use gantry_types::ErrorKind;
 use serde_json::Value;
 
-use super::{Outcome, container_path, typed::Typed};
+use super::{Outcome, container_path, typed};
 use crate::args::Matches;
 use crate::error::Error;
 use crate::output::json::indent;
@@ -19,21 +19,10 @@ fn call(kind: &str, name: &str, size: bool, platform: &str) -> Result<Call, Erro
     Ok(match kind {
         "container" => Call::get(container_path(name, "/json")?).query_if("size", size),
         "image" => Call::get(format!("/images/{}/json", encode(name)))
-            .query_some("platform", &platform_json(platform)?),
+            .query_some("platform", &typed::platform(platform)?),
         "network" => Call::get(format!("/networks/{}", encode(name))),
         _ => Call::get(format!("/volumes/{}", encode(name))),
     })
-}
-
-/// The platform as the JSON object that this request takes.
-fn platform_json(text: &str) -> Result<String, Error> {
-    if text.is_empty() {
-        return Ok(String::new());
-    }
-    let platform: gantry_types::Platform = text
-        .parse()
-        .map_err(|error| Error::message(format!("invalid platform: {error}")))?;
-    serde_json::to_string(&platform).map_err(|error| Error::message(error.to_string()))
 }
 
 /// `docker container inspect`.
@@ -178,7 +167,7 @@ async fn show(
 /// First as Go's types see the object, then, when that fails, as plain maps.
 fn rendered(template: &Template, text: &str) -> Result<String, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if let Ok(line) = template.render(&value, &Typed) {
+    if let Ok(line) = template.render(&value, &typed::Typed) {
         return Ok(line);
     }
     template

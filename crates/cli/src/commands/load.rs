@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::{Outcome, import};
+use super::{Outcome, import, typed};
 use crate::args::Matches;
 use crate::error::Error;
 use crate::output::progress::Progress;
@@ -15,13 +15,9 @@ use crate::transport::{Call, channel_body};
 /// `docker load`.
 pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
-        if matches.changed("platform") {
-            return Err(Error::Unsupported(
-                "option --platform of load is not supported yet".to_owned(),
-            ));
-        }
         let quiet = matches.bool("quiet") || !session.printer.is_terminal();
         let call = Call::post("/images/load")
+            .query_some("platform", &typed::platform(matches.text("platform"))?)
             .query("quiet", if quiet { "1" } else { "0" })
             .header("Content-Type", "application/x-tar");
         let body = match matches.text("input") {

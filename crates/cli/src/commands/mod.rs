@@ -4,6 +4,7 @@ mod attach;
 mod create;
 mod events;
 mod filters;
+mod flags;
 mod history;
 mod images;
 mod import;

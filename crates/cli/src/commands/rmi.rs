@@ -4,7 +4,7 @@ use futures_util::future::LocalBoxFuture;
 use gantry_api::ImageDeleted;
 use gantry_types::ErrorKind;
 
-use super::Outcome;
+use super::{Outcome, typed};
 use crate::args::Matches;
 use crate::error::Error;
 use crate::session::Session;
@@ -17,9 +17,12 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         let mut failures = Vec::new();
         let mut fatal = false;
         for name in &matches.operands {
-            let call = Call::delete(format!("/images/{}", encode(name)))
+            let mut call = Call::delete(format!("/images/{}", encode(name)))
                 .query_if("force", force)
                 .query_if("noprune", matches.bool("no-prune"));
+            for platform in matches.list("platform") {
+                call = call.query("platforms", &typed::platform(&platform)?);
+            }
             let deleted: Result<Vec<ImageDeleted>, Error> = session.client.json(&call).await;
             match deleted {
                 Ok(items) => session.printer.out(&shown(&items)),

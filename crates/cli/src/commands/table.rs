@@ -1,210 +1,12 @@
 //! Every command that works: its words, flags, operands and code.
 
+use super::flags::{
+    ATTACH, CONTAINER_INSPECT, EVENTS, HISTORY, IMAGE_INSPECT, IMAGE_PRUNE, IMAGES, IMPORT,
+    INSPECT, KILL, LOAD, LOGS, PRUNE, PS, PULL, RM, RMI, RUN, START, STOP, VALUE,
+};
 use super::{Arity, Command, Run};
-use crate::args::{Flag, Kind, flag};
+use crate::args::Flag;
 use crate::container_options::flags;
-
-const FORMAT: Flag = flag(
-    "format",
-    Kind::Text,
-    "Shape the output: 'table', 'table TEMPLATE', 'json' or a Go TEMPLATE",
-);
-const VALUE_FORMAT: Flag = flag(
-    "format",
-    Kind::Text,
-    "Shape the output: 'json' or a Go TEMPLATE",
-)
-.short('f');
-const FILTER: Flag = flag(
-    "filter",
-    Kind::Filter,
-    "Only what meets a condition, as key=value",
-)
-.short('f');
-const NO_TRUNC: Flag = flag("no-trunc", Kind::Bool, "Show everything in full length");
-const QUIET: Flag = flag("quiet", Kind::Bool, "Show ids only").short('q');
-const FORCE_PROMPT: Flag = flag("force", Kind::Bool, "Do not ask").short('f');
-const PLATFORM: Flag = flag("platform", Kind::Text, "Platform, as os/arch[/variant]");
-const TRUST: Flag = flag(
-    "disable-content-trust",
-    Kind::Bool,
-    "Skip image verification",
-)
-.default("true")
-.hidden();
-const DETACH_KEYS: Flag = flag(
-    "detach-keys",
-    Kind::Text,
-    "Keys that detach from a container",
-);
-const SIGNAL: Flag = flag("signal", Kind::Text, "Signal to send").short('s');
-const TIMEOUT: Flag = flag("timeout", Kind::Int, "Seconds to wait before killing")
-    .short('t')
-    .default("0");
-const SIZE: Flag = flag("size", Kind::Bool, "Show sizes of files").short('s');
-const PRUNE_FILTER: Flag = flag(
-    "filter",
-    Kind::Filter,
-    "Only what meets a condition, as key=value (until=<time>)",
-);
-
-static RUN: &[Flag] = &[
-    flag(
-        "detach",
-        Kind::Bool,
-        "Run in the background and print the container's id",
-    )
-    .short('d'),
-    DETACH_KEYS,
-    flag("sig-proxy", Kind::Bool, "Send signals on to the process").default("true"),
-];
-static ATTACH: &[Flag] = &[
-    DETACH_KEYS,
-    flag("no-stdin", Kind::Bool, "Do not attach stdin"),
-    flag("sig-proxy", Kind::Bool, "Send signals on to the process").default("true"),
-];
-static START: &[Flag] = &[
-    flag(
-        "attach",
-        Kind::Bool,
-        "Attach stdout and stderr, and send signals on",
-    )
-    .short('a'),
-    flag("checkpoint", Kind::Text, "Start from a checkpoint"),
-    flag("checkpoint-dir", Kind::Text, "Directory of checkpoints"),
-    DETACH_KEYS,
-    flag("interactive", Kind::Bool, "Attach stdin").short('i'),
-];
-static STOP: &[Flag] = &[
-    SIGNAL,
-    TIMEOUT,
-    flag("time", Kind::Int, "Seconds to wait before killing")
-        .default("0")
-        .hidden(),
-];
-static KILL: &[Flag] = &[SIGNAL];
-static LOGS: &[Flag] = &[
-    flag("details", Kind::Bool, "Show extra attributes"),
-    flag("follow", Kind::Bool, "Go on with what comes").short('f'),
-    flag(
-        "since",
-        Kind::Text,
-        "Only lines since a time or duration (2013-01-02T13:23:37Z, 42m)",
-    ),
-    flag("tail", Kind::Text, "Number of lines from the end")
-        .short('n')
-        .default("all"),
-    flag("timestamps", Kind::Bool, "Show the time of each line").short('t'),
-    flag(
-        "until",
-        Kind::Text,
-        "Only lines before a time or duration (2013-01-02T13:23:37Z, 42m)",
-    ),
-];
-static PS: &[Flag] = &[
-    flag("all", Kind::Bool, "Show stopped containers too").short('a'),
-    FILTER,
-    FORMAT,
-    flag("last", Kind::Int, "Show the n last created containers")
-        .short('n')
-        .default("-1"),
-    flag("latest", Kind::Bool, "Show the last created container").short('l'),
-    NO_TRUNC,
-    QUIET,
-    SIZE,
-];
-static CONTAINER_INSPECT: &[Flag] = &[VALUE_FORMAT, SIZE];
-static IMAGE_INSPECT: &[Flag] = &[VALUE_FORMAT, PLATFORM];
-static INSPECT: &[Flag] = &[
-    VALUE_FORMAT,
-    SIZE,
-    flag("type", Kind::Text, "Only look for objects of this type"),
-];
-static RM: &[Flag] = &[
-    flag(
-        "force",
-        Kind::Bool,
-        "Kill and remove running containers too",
-    )
-    .short('f'),
-    flag("link", Kind::Bool, "Remove the link of this name").short('l'),
-    flag("volumes", Kind::Bool, "Remove anonymous volumes too").short('v'),
-];
-static RMI: &[Flag] = &[
-    flag("force", Kind::Bool, "Remove in spite of conflicts").short('f'),
-    flag("no-prune", Kind::Bool, "Keep untagged parents"),
-    flag(
-        "platform",
-        Kind::Strings,
-        "Remove only this platform of the image",
-    ),
-];
-static PRUNE: &[Flag] = &[PRUNE_FILTER, FORCE_PROMPT];
-static IMAGE_PRUNE: &[Flag] = &[
-    flag(
-        "all",
-        Kind::Bool,
-        "Remove every unused image, not only dangling ones",
-    )
-    .short('a'),
-    PRUNE_FILTER,
-    FORCE_PROMPT,
-];
-static IMAGES: &[Flag] = &[
-    flag("all", Kind::Bool, "Show intermediate images too").short('a'),
-    flag("digests", Kind::Bool, "Show digests"),
-    FILTER,
-    FORMAT,
-    NO_TRUNC,
-    QUIET,
-    flag(
-        "tree",
-        Kind::Bool,
-        "Show platforms as a tree (experimental)",
-    )
-    .hidden(),
-];
-static HISTORY: &[Flag] = &[
-    FORMAT,
-    flag("human", Kind::Bool, "Show sizes and times for people")
-        .short('H')
-        .default("true"),
-    NO_TRUNC,
-    PLATFORM,
-    QUIET,
-];
-static IMPORT: &[Flag] = &[
-    flag(
-        "change",
-        Kind::List,
-        "Apply a Dockerfile instruction to the image",
-    )
-    .short('c'),
-    flag("message", Kind::Text, "Message for the image's history").short('m'),
-    PLATFORM,
-];
-static LOAD: &[Flag] = &[
-    flag("input", Kind::Text, "Read this file instead of stdin").short('i'),
-    PLATFORM,
-    flag("quiet", Kind::Bool, "Do not show progress").short('q'),
-];
-static PULL: &[Flag] = &[
-    flag("all-tags", Kind::Bool, "Pull every tag of the repository").short('a'),
-    TRUST,
-    PLATFORM,
-    flag("quiet", Kind::Bool, "Do not show progress").short('q'),
-];
-static EVENTS: &[Flag] = &[
-    FILTER,
-    flag(
-        "format",
-        Kind::Text,
-        "Shape the output: 'json' or a Go TEMPLATE",
-    ),
-    flag("since", Kind::Text, "Show events since a time or duration"),
-    flag("until", Kind::Text, "Show events until a time or duration"),
-];
-static VALUE: &[Flag] = &[VALUE_FORMAT];
 
 const CREATE_FLAGS: &[&[Flag]] = &[
     flags::CONFIG,
@@ -493,3 +295,36 @@ pub(crate) static COMMANDS: &[Command] = &[
         super::version::run,
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::REFUSED;
+    use super::*;
+
+    #[test]
+    fn every_word_names_one_command() {
+        let mut seen = BTreeSet::new();
+        let works = COMMANDS.iter().map(|c| (c.path, c.aliases));
+        let refused = REFUSED.iter().map(|r| (r.path, r.aliases));
+        for (path, aliases) in works.chain(refused) {
+            for word in std::iter::once(&path).chain(aliases) {
+                assert!(seen.insert(*word), "{word} names two commands");
+            }
+        }
+    }
+
+    #[test]
+    fn every_flag_is_defined_once_per_command() {
+        for command in COMMANDS {
+            let (mut long, mut short) = (BTreeSet::new(), BTreeSet::new());
+            for flag in command.flags.iter().flat_map(|table| table.iter()) {
+                assert!(long.insert(flag.long), "{}: --{}", command.path, flag.long);
+                if let Some(name) = flag.short {
+                    assert!(short.insert(name), "{}: -{name}", command.path);
+                }
+            }
+        }
+    }
+}

@@ -123,6 +123,17 @@ pub(super) fn moment(name: &str, text: &str) -> Result<String, Error> {
     Ok(format!("{seconds}.{nanos:09}"))
 }
 
+/// The platform as the JSON object that some requests take.
+pub(super) fn platform(text: &str) -> Result<String, Error> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let platform: gantry_types::Platform = text
+        .parse()
+        .map_err(|error| Error::message(format!("invalid platform: {error}")))?;
+    serde_json::to_string(&platform).map_err(|error| Error::message(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -282,7 +282,7 @@ pub(crate) static HOST: &[Flag] = &[
     flag("storage-opt", Kind::List, "Option of the storage driver"),
     flag(
         "sysctl",
-        Kind::Map,
+        Kind::Sysctl,
         "Kernel parameter of the container's namespaces",
     ),
     flag("tmpfs", Kind::List, "Mount a tmpfs, as path[:options]"),

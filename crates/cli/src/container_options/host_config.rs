@@ -1,6 +1,6 @@
 //! The part of the body that is about the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gantry_api::{Empty, HostConfig, LogConfig, RestartPolicy};
 
@@ -142,6 +142,35 @@ fn extra_host(text: &str) -> Result<String, String> {
     Ok(format!("{name}:{bare}"))
 }
 
+type Names = Option<Vec<String>>;
+
+/// `--cap-add` and `--cap-drop`: full names, sorted; ALL swallows the others,
+/// and what is added is not dropped.
+fn capabilities(matches: &Matches) -> (Names, Names) {
+    let full = |name: &str| {
+        let upper = name.trim().to_uppercase();
+        match upper.as_str() {
+            "ALL" => upper,
+            _ if upper.starts_with("CAP_") => upper,
+            _ => format!("CAP_{upper}"),
+        }
+    };
+    let names = |flag: &str| -> BTreeSet<String> {
+        let all: BTreeSet<String> = matches.list(flag).iter().map(|name| full(name)).collect();
+        match all.contains("ALL") {
+            true => BTreeSet::from(["ALL".to_owned()]),
+            false => all,
+        }
+    };
+    let added = names("cap-add");
+    let mut dropped = names("cap-drop");
+    dropped.retain(|name| name == "ALL" || !added.contains(name));
+    let list = |set: BTreeSet<String>| {
+        Some(set.into_iter().collect()).filter(|l: &Vec<String>| !l.is_empty())
+    };
+    (list(added), list(dropped))
+}
+
 fn modes(matches: &Matches) -> Result<(), Error> {
     let allowed = |name: &str, test: fn(&str) -> bool| match test(matches.text(name)) {
         true => Ok(()),
@@ -175,6 +204,7 @@ pub(super) fn build(matches: &Matches) -> Result<HostConfig, Error> {
             "invalid value: {swappiness}. Valid memory swappiness range is 0-100"
         )));
     }
+    let (cap_add, cap_drop) = capabilities(matches);
     let (security_opt, unconfined_paths) = security(matches)?;
     let empty = || unconfined_paths.then(Vec::new);
     let list = |name: &str| matches.optional_list(name);
@@ -206,8 +236,8 @@ pub(super) fn build(matches: &Matches) -> Result<HostConfig, Error> {
         volume_driver: matches.text("volume-driver").to_owned(),
         volumes_from: list("volumes-from"),
         annotations: some_pairs("annotation"),
-        cap_add: list("cap-add"),
-        cap_drop: list("cap-drop"),
+        cap_add,
+        cap_drop,
         cgroupns_mode: matches.text("cgroupns").to_owned(),
         dns: Some(matches.list("dns")),
         dns_options: Some(dns_options),
@@ -273,7 +303,6 @@ fn resources(matches: &Matches) -> Result<HostConfig, Error> {
         cpuset_cpus: matches.text("cpuset-cpus").to_owned(),
         cpuset_mems: matches.text("cpuset-mems").to_owned(),
         devices: Some(devices),
-        kernel_memory: size(matches, "kernel-memory"),
         memory_reservation: size(matches, "memory-reservation"),
         memory_swap: size(matches, "memory-swap"),
         memory_swappiness: Some(matches.int("memory-swappiness")),

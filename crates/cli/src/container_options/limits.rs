@@ -59,6 +59,30 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
     })
 }
 
+/// `name=value` of a kernel parameter that belongs to a namespace.
+pub(crate) fn sysctl(text: &str) -> Result<(), String> {
+    const OWN: &[&str] = &[
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    let allowed = text.split_once('=').is_some_and(|(name, _)| {
+        OWN.contains(&name)
+            || ["net.", "fs.mqueue."]
+                .iter()
+                .any(|head| name.starts_with(head))
+    });
+    match allowed {
+        true => Ok(()),
+        false => Err(format!("sysctl '{text}' is not allowed")),
+    }
+}
+
 fn device(text: &str) -> Result<(&str, &str), String> {
     match text.split_once(':') {
         Some((path, value)) if !value.contains(':') && path.starts_with("/dev/") => {
@@ -116,6 +140,16 @@ mod tests {
         assert_eq!(ulimit("core=-1").unwrap().hard, -1);
         for bad in ["nofile", "foo=1", "nofile=6:5", "nofile=1:2:3", "nofile=x"] {
             assert!(ulimit(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sysctls() {
+        for text in ["net.ipv4.ip_forward=1", "kernel.msgmax=1"] {
+            assert!(sysctl(text).is_ok(), "{text}");
+        }
+        for text in ["a=b", "kernel.hostname=x", "net.x"] {
+            assert!(sysctl(text).is_err(), "{text}");
         }
     }
 

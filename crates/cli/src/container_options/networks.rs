@@ -88,7 +88,7 @@ pub(super) fn build(matches: &Matches) -> Result<(String, NetworkingConfig), Err
             mode.clone_from(&found.target);
             first(matches, &mut found)?;
         }
-        let has_endpoint = !matches!(found.target.as_str(), "none" | "host")
+        let has_endpoint = !matches!(found.target.as_str(), "none" | "host" | "bridge")
             && !found.target.starts_with("container:");
         if has_endpoint {
             if endpoints.contains_key(&found.target) {

@@ -4,6 +4,8 @@ mod body;
 mod call;
 mod client;
 mod connection;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub(crate) use body::channel_body;
