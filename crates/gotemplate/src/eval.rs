@@ -274,6 +274,9 @@ impl State<'_> {
         let result = self.scope.method(name, &values)?;
         Some(match result {
             Ok(value) => Ok(Val::Json(value)),
+            Err(message) if message.starts_with("wrong number of args") => {
+                self.fail(first.position, first, message)
+            }
             Err(message) => self.fail(
                 first.position,
                 first,
@@ -305,7 +308,7 @@ impl State<'_> {
         {
             return Ok(functions::escaped_json(dot.value.clone()));
         }
-        functions::call(name, values, self.scope.is_header()).or_else(|failure| {
+        functions::call(name, values, self.scope).or_else(|failure| {
             let message = match failure {
                 functions::Failure::Arguments(message) => message,
                 functions::Failure::Call(message) => format!("error calling {name}: {message}"),
@@ -403,17 +406,11 @@ impl State<'_> {
                         format!("nil pointer evaluating interface {{}}.{name}"),
                     );
                 }
-                Val::Json(other) => {
-                    let kind = match other {
-                        Value::Bool(_) => "bool",
-                        Value::Number(_) => "int",
-                        Value::String(_) => "string",
-                        _ => "[]interface {}",
-                    };
+                Val::Json(_) => {
                     return self.fail(
                         term.position,
                         term,
-                        format!("can't evaluate field {name} in type {kind}"),
+                        format!("can't evaluate field {name} in type interface {{}}"),
                     );
                 }
             };

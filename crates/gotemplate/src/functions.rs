@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use crate::format::{plain, print, quote, sprintf};
+use crate::scope::Scope;
 use crate::value::Val;
 
 /// Why a function failed.
@@ -32,10 +33,10 @@ fn fail<T>(message: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Call(message.into()))
 }
 
-/// Calls a function. In the `header` of a table, Docker's own functions give
+/// Calls a function. In the header of a table, Docker's own functions give
 /// their text back unchanged.
-pub(crate) fn call(name: &str, arguments: Vec<Val>, header: bool) -> Outcome {
-    if header
+pub(crate) fn call(name: &str, arguments: Vec<Val>, scope: &dyn Scope) -> Outcome {
+    if scope.is_header()
         && matches!(
             name,
             "json" | "split" | "join" | "title" | "lower" | "upper" | "pad" | "truncate"
@@ -56,7 +57,7 @@ pub(crate) fn call(name: &str, arguments: Vec<Val>, header: bool) -> Outcome {
             len(&arguments[0])
         }
         "eq" | "ne" | "lt" | "le" | "gt" | "ge" => compare(name, arguments),
-        "index" => index(arguments),
+        "index" => index(arguments, scope.has_typed_maps()),
         "slice" => slice(arguments),
         "print" => Ok(Val::text(printed(&arguments, false))),
         "println" => Ok(Val::text(printed(&arguments, true) + "\n")),
@@ -195,7 +196,9 @@ fn order(a: &Value, b: &Value) -> Result<Ordering, Failure> {
     }
 }
 
-fn index(arguments: Vec<Val>) -> Outcome {
+/// Looks keys up one after the other. In a map that holds text only, a key that
+/// is not there has the empty text when maps are `typed`.
+fn index(arguments: Vec<Val>, typed: bool) -> Outcome {
     at_least("index", &arguments, 1)?;
     let mut rest = arguments.into_iter();
     let mut item = rest.next().unwrap_or(Val::Missing);
@@ -203,10 +206,14 @@ fn index(arguments: Vec<Val>) -> Outcome {
         let key = key.into_json();
         item = match item {
             Val::Missing | Val::Json(Value::Null) => return fail("index of untyped nil"),
-            Val::Nil("map[]") => Val::Missing,
+            Val::Nil("map[]") => Val::text(""),
             Val::Nil(_) => return fail("index of nil pointer"),
             Val::Json(Value::Object(mut map)) => match key.as_str() {
-                Some(key) => map.remove(key).map_or(Val::Missing, Val::Json),
+                Some(key) => match map.remove(key) {
+                    Some(found) => Val::Json(found),
+                    None if typed && map.values().all(Value::is_string) => Val::text(""),
+                    None => Val::Missing,
+                },
                 None => return fail("value has type int; should be string"),
             },
             Val::Json(Value::Array(mut items)) => {

@@ -254,15 +254,8 @@ impl Parser<'_> {
                 }
                 break;
             }
-            let (terms, piped) = self.command(end)?;
+            let terms = self.command(end)?;
             commands.push(Command { position, terms });
-            if piped {
-                self.skip_space();
-                if self.peek() == end {
-                    self.next += 1;
-                    return self.fail(format!("missing value for {context}"));
-                }
-            }
         }
         for (index, command) in commands.iter().enumerate().skip(1) {
             if matches!(
@@ -312,20 +305,20 @@ impl Parser<'_> {
         Ok((Vec::new(), false))
     }
 
-    /// Parses the terms of a command up to `|` (consumed, true) or the end.
-    fn command(&mut self, end: &TokenKind) -> Result<(Vec<Term>, bool), Error> {
+    /// Parses the terms of a command up to `|` (consumed) or the end.
+    fn command(&mut self, end: &TokenKind) -> Result<Vec<Term>, Error> {
         let mut terms = Vec::new();
         loop {
             self.skip_space();
             if self.peek() == end {
-                return Ok((terms, false));
+                return Ok(terms);
             }
             if *self.peek() == TokenKind::Pipe {
                 self.next += 1;
                 if terms.is_empty() {
                     return self.fail("empty command");
                 }
-                return Ok((terms, true));
+                return Ok(terms);
             }
             terms.push(self.operand()?);
             let next = self.peek();

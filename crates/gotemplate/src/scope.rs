@@ -41,6 +41,12 @@ pub trait Scope {
         false
     }
 
+    /// Whether maps of text are typed, as in Go's structs: `index` then gives the
+    /// empty text for a key that is not there.
+    fn has_typed_maps(&self) -> bool {
+        false
+    }
+
     /// Whether `{{json .}}` of the dot at the top writes `<`, `>` and `&` as
     /// escapes, as Go's own encoder does for a row.
     fn escapes_dot(&self) -> bool {

@@ -47,6 +47,7 @@ fn shape(human: bool) -> Shape {
         ),
         raw: "{{.ID}}".to_owned(),
         quiet: "ID",
+        tried_first: false,
     }
 }
 

@@ -82,6 +82,7 @@ fn shape(digests: bool) -> Shape {
         table: table.to_owned(),
         raw: raw.to_owned(),
         quiet: "ID",
+        tried_first: false,
     }
 }
 

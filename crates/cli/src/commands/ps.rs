@@ -18,6 +18,12 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
     Box::pin(async move {
         let quiet = matches.bool("quiet");
         let mut format = matches.text("format").to_owned();
+        if quiet && !format.is_empty() {
+            let warning =
+                "WARNING: Ignoring custom format, because both --format and --quiet are set.";
+            session.printer.error_line(warning);
+            format.clear();
+        }
         if format.is_empty() && !quiet {
             format.clone_from(&session.settings.config.ps_format);
         }
@@ -86,6 +92,7 @@ fn shape(size: bool) -> Shape {
         table,
         raw,
         quiet: "ID",
+        tried_first: true,
     }
 }
 

@@ -90,6 +90,10 @@ impl Scope for Typed {
         }
     }
 
+    fn has_typed_maps(&self) -> bool {
+        true
+    }
+
     fn absent(&self, field: &str) -> Absent {
         if OMITTED.contains(&field) {
             return Absent::Value(Value::Null);
@@ -106,8 +110,8 @@ impl Scope for Typed {
 
 /// A time or a duration before now, as the API takes it.
 pub(super) fn moment(name: &str, text: &str) -> Result<String, Error> {
-    if text.is_empty() {
-        return Ok(String::new());
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(text.to_owned());
     }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn moments() {
         assert_eq!(moment("since", "").unwrap(), "");
-        assert_eq!(moment("since", "5").unwrap(), "5.000000000");
+        assert_eq!(moment("since", "5").unwrap(), "5");
         assert_eq!(
             moment("since", "1970-01-01T00:00:01.5Z").unwrap(),
             "1.500000000"

@@ -115,7 +115,6 @@ fn config(matches: &Matches, settings: &ConfigFile, host: &str) -> Result<Config
             env::labels(&matches.list("label-file"), &matches.list("label"))
                 .map_err(Error::Message)?,
         ),
-        mac_address: matches.text("mac-address").to_owned(),
         stop_signal: matches.text("stop-signal").to_owned(),
         stop_timeout: matches.given_int("stop-timeout"),
         ..Config::default()

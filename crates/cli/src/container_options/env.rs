@@ -55,7 +55,20 @@ pub(super) fn environment(files: &[String], flags: &[String]) -> Result<Vec<Stri
     for flag in flags {
         add(flag, true);
     }
-    Ok(out)
+    Ok(last_of_each(out))
+}
+
+/// Of several values of one variable the last is kept, in the first's place.
+fn last_of_each(entries: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let same = |other: &&mut String| other.split('=').next() == entry.split('=').next();
+        match out.iter_mut().find(same) {
+            Some(slot) => *slot = entry,
+            None => out.push(entry),
+        }
+    }
+    out
 }
 
 /// Labels: files first, then flags.
@@ -98,7 +111,7 @@ mod tests {
         );
         assert_eq!(
             found.unwrap(),
-            ["A=1", "B=2 # kept", "A=3", "GANTRY_TEST_UNSET_NAME"]
+            ["A=3", "B=2 # kept", "GANTRY_TEST_UNSET_NAME"]
         );
         assert!(environment(&["/nonexistent".to_owned()], &[]).is_err());
     }

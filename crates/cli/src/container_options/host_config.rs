@@ -198,6 +198,9 @@ fn modes(matches: &Matches) -> Result<(), Error> {
 /// Everything but binds, ports and networks.
 pub(super) fn build(matches: &Matches) -> Result<HostConfig, Error> {
     modes(matches)?;
+    if matches.text("log-driver") == "none" && matches.changed("log-opt") {
+        return Err(Error::message("invalid logging opts for driver none"));
+    }
     let swappiness = matches.int("memory-swappiness");
     if swappiness != -1 && !(0..=100).contains(&swappiness) {
         return Err(Error::message(format!(

@@ -18,6 +18,9 @@ pub(crate) struct Shape {
     pub(crate) raw: String,
     /// The field that `-q` shows.
     pub(crate) quiet: &'static str,
+    /// Whether Docker tries the template before it asks the daemon, which shows
+    /// in its complaints.
+    pub(crate) tried_first: bool,
 }
 
 /// One row: its fields, and its labels for `{{.Label "x"}}`.
@@ -43,6 +46,12 @@ impl Scope for RowScope<'_> {
     fn method(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         if name != "Label" {
             return None;
+        }
+        if arguments.len() != 1 {
+            let got = arguments.len();
+            return Some(Err(format!(
+                "wrong number of args for Label: want 1 got {got}"
+            )));
         }
         let key = arguments.first().and_then(Value::as_str).unwrap_or("");
         let found = self.row.labels.get(key).cloned();
@@ -87,9 +96,16 @@ pub(crate) fn render(
             _ => (false, format.to_owned()),
         },
     };
+    let complain = |early: &str, error: gantry_gotemplate::Error| {
+        let what = match shape.tried_first {
+            true => early,
+            false => "template parsing error",
+        };
+        Error::message(format!("{what}: {error}"))
+    };
     let source = source.replace("\\t", "\t").replace("\\n", "\n");
-    let template = Template::parse(&source)
-        .map_err(|error| Error::message(format!("failed to parse template: {error}")))?;
+    let template =
+        Template::parse(&source).map_err(|error| complain("failed to parse template", error))?;
     let mut lines = Vec::with_capacity(rows.len() + 1);
     if is_table {
         let titles: Map<String, Value> = shape
@@ -97,8 +113,9 @@ pub(crate) fn render(
             .iter()
             .map(|(field, title)| ((*field).to_owned(), Value::from(*title)))
             .collect();
+        // What cannot be shown of the titles leaves the header blank.
         let header = template.render(&Value::Object(titles), &Header);
-        lines.push(header.map_err(execute)?);
+        lines.push(header.unwrap_or_default());
     }
     for row in rows {
         let scope = RowScope {
@@ -112,7 +129,7 @@ pub(crate) fn render(
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let line = template.render(&Value::Object(data), &scope);
-        lines.push(line.map_err(execute)?);
+        lines.push(line.map_err(|error| complain("failed to execute template", error))?);
     }
     if is_table {
         let split: Vec<String> = lines
@@ -137,10 +154,6 @@ fn raw_name(shape: &Shape) -> &'static str {
     }
 }
 
-fn execute(error: gantry_gotemplate::Error) -> Error {
-    Error::message(format!("failed to execute template: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +165,7 @@ mod tests {
             table: "{{.ID}}\t{{.Names}}".to_owned(),
             raw: "container_id: {{.ID}}\n".to_owned(),
             quiet: "ID",
+            tried_first: true,
         }
     }
 

@@ -136,13 +136,20 @@ async fn feed(mut to: WriteHalf<Stream>) {
     let _ = to.shutdown().await;
 }
 
+/// Ways in which a connection ends without having failed: the daemon went, or
+/// it closed TLS without a word, as Go's servers do.
+fn ends(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | UnexpectedEof)
+}
+
 async fn drain(mut from: ReadHalf<Stream>, output: &mut Output) -> Result<(), Error> {
     let mut chunk = vec![0; 32 << 10];
     loop {
         match from.read(&mut chunk).await {
             Ok(0) => return Ok(()),
             Ok(count) => output.write(&chunk[..count]).await?,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(()),
+            Err(error) if ends(&error) => return Ok(()),
             Err(error) => {
                 return Err(Error::Transport {
                     operation: "attached stream".to_owned(),
