@@ -116,10 +116,9 @@ impl State<'_> {
         flow
     }
 
-    fn range(&mut self, dot: &Dot, branch: &Branch) -> Result<Flow, Error> {
-        let mark = self.variables.len();
-        let value = self.pipe(dot, &branch.pipe)?;
-        let items: Vec<(Value, Value)> = match value.into_json() {
+    /// What a range goes over: indices or keys, and elements.
+    fn items(&self, branch: &Branch, value: Val) -> Result<Vec<(Value, Value)>, Error> {
+        Ok(match value.into_json() {
             Value::Null => Vec::new(),
             Value::Array(items) => items
                 .into_iter()
@@ -150,7 +149,13 @@ impl State<'_> {
                     format!("range can't iterate over {shown}"),
                 );
             }
-        };
+        })
+    }
+
+    fn range(&mut self, dot: &Dot, branch: &Branch) -> Result<Flow, Error> {
+        let mark = self.variables.len();
+        let value = self.pipe(dot, &branch.pipe)?;
+        let items = self.items(branch, value)?;
         if items.is_empty() {
             let flow = self.walk(dot, &branch.otherwise);
             self.variables.truncate(mark);

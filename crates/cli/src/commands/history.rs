@@ -33,7 +33,7 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
 fn shape(human: bool) -> Shape {
     let created = if human { "CreatedSince" } else { "CreatedAt" };
     Shape {
-        type_name: "formatter.historyContext",
+        type_name: "image.historyContext",
         headers: &[
             ("ID", "IMAGE"),
             ("CreatedSince", "CREATED"),

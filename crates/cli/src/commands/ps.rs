@@ -148,6 +148,11 @@ fn row(container: &ContainerSummary, truncate: bool) -> Row {
         .collect();
     row.set("Networks", networks.join(","));
     row.set("Platform", Value::Null);
+    add_labels(&mut row, container);
+    row
+}
+
+fn add_labels(row: &mut Row, container: &ContainerSummary) {
     let labels: Vec<String> = container
         .labels
         .iter()
@@ -158,7 +163,6 @@ fn row(container: &ContainerSummary, truncate: bool) -> Row {
     for (key, value) in container.labels.iter().flatten() {
         row.labels.insert(key.clone(), Value::from(value.as_str()));
     }
-    row
 }
 
 /// Go's quoting, for a column.

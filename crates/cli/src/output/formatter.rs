@@ -82,20 +82,7 @@ pub(crate) fn render(
     format: &str,
     quiet: bool,
 ) -> Result<String, Error> {
-    let (is_table, source) = match format {
-        "" | "table" if quiet => (false, format!("{{{{.{}}}}}", shape.quiet)),
-        "" | "table" => (true, shape.table.clone()),
-        "raw" if quiet => (
-            false,
-            format!("{}: {{{{.{}}}}}", raw_name(shape), shape.quiet),
-        ),
-        "raw" => (false, shape.raw.clone()),
-        "json" => (false, "{{json .}}".to_owned()),
-        _ => match format.strip_prefix("table") {
-            Some(rest) if rest.starts_with([' ', '\t']) => (true, rest.trim_start().to_owned()),
-            _ => (false, format.to_owned()),
-        },
-    };
+    let (is_table, source) = source(shape, format, quiet);
     let complain = |early: &str, error: gantry_gotemplate::Error| {
         let what = match shape.tried_first {
             true => early,
@@ -103,7 +90,6 @@ pub(crate) fn render(
         };
         Error::message(format!("{what}: {error}"))
     };
-    let source = source.replace("\\t", "\t").replace("\\n", "\n");
     let template =
         Template::parse(&source).map_err(|error| complain("failed to parse template", error))?;
     let mut lines = Vec::with_capacity(rows.len() + 1);
@@ -144,6 +130,25 @@ pub(crate) fn render(
         out.push('\n');
     }
     Ok(out)
+}
+
+/// Whether `format` is a table, and the template that it stands for.
+fn source(shape: &Shape, format: &str, quiet: bool) -> (bool, String) {
+    let (is_table, text) = match format {
+        "" | "table" if quiet => (false, format!("{{{{.{}}}}}", shape.quiet)),
+        "" | "table" => (true, shape.table.clone()),
+        "raw" if quiet => (
+            false,
+            format!("{}: {{{{.{}}}}}", raw_name(shape), shape.quiet),
+        ),
+        "raw" => (false, shape.raw.clone()),
+        "json" => (false, "{{json .}}".to_owned()),
+        _ => match format.strip_prefix("table") {
+            Some(rest) if rest.starts_with([' ', '\t']) => (true, rest.trim_start().to_owned()),
+            _ => (false, format.to_owned()),
+        },
+    };
+    (is_table, text.replace("\\t", "\t").replace("\\n", "\n"))
 }
 
 fn raw_name(shape: &Shape) -> &'static str {
