@@ -57,8 +57,9 @@ pub(super) fn parse(rest: &str) -> Result<Value> {
             )));
         }
     };
-    check.insert("Test".to_owned(), json!(test));
-    Ok(Value::Object(check))
+    // The order in which Docker writes them.
+    let test = std::iter::once(("Test".to_owned(), json!(test)));
+    Ok(Value::Object(test.chain(check).collect()))
 }
 
 /// A duration as Go writes it (`1m30s`, `1.5h`), in nanoseconds; at least a

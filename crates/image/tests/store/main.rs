@@ -11,3 +11,4 @@ mod import;
 mod load;
 mod names;
 mod removal;
+mod together;
