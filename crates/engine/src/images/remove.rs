@@ -30,11 +30,12 @@ impl Images {
         Ok(removed
             .into_iter()
             .map(|step| match step {
-                Removed::Untagged(name, id) => {
+                Removed::Untagged { name, image: id } => {
                     self.publish_with("untag", id, &id.to_string(), Some(&image));
                     ImageDeleted::untagged(name)
                 }
-                Removed::Deleted(deleted) => self.deleted(deleted),
+                Removed::Deleted(id) => self.deleted(id.to_string()),
+                Removed::DeletedLayer(chain) => ImageDeleted::deleted(chain.to_string()),
             })
             .collect())
     }
@@ -56,11 +57,12 @@ impl Images {
             .removed
             .into_iter()
             .map(|step| match step {
-                Removed::Untagged(name, id) => {
+                Removed::Untagged { name, image: id } => {
                     self.publish("untag", id, &id.to_string());
                     ImageDeleted::untagged(name)
                 }
-                Removed::Deleted(deleted) => self.deleted(deleted),
+                Removed::Deleted(id) => self.deleted(id.to_string()),
+                Removed::DeletedLayer(chain) => ImageDeleted::deleted(chain.to_string()),
             })
             .collect();
         let attributes = [("reclaimed".to_owned(), pruned.reclaimed.to_string())];
