@@ -44,17 +44,32 @@ fn shim_program() -> PathBuf {
     BUILT
         .get_or_init(|| {
             let test = std::env::current_exe().unwrap();
-            let shim = test.parent().unwrap().parent().unwrap().join("gantry-shim");
-            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-            let status = std::process::Command::new(cargo)
-                .args(["build", "--quiet", "--package", "gantry-shim"])
-                .status()
-                .unwrap();
-            assert!(
-                status.success() && shim.exists(),
-                "no shim at {}",
-                shim.display()
-            );
+            let profile = test.parent().unwrap().parent().unwrap();
+            let shim = profile.join("gantry-shim");
+            if !shim.exists() {
+                // `<target>/debug`, or `<target>/<triple>/debug`.
+                let above = profile.parent().unwrap();
+                let name = above.file_name().unwrap().to_string_lossy();
+                let triple = name.contains("-linux-");
+                let target = match triple {
+                    true => above.parent().unwrap(),
+                    false => above,
+                };
+                let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+                let status = std::process::Command::new(cargo)
+                    .args([
+                        "build",
+                        "--quiet",
+                        "--package",
+                        "gantry-shim",
+                        "--target-dir",
+                    ])
+                    .arg(target)
+                    .status()
+                    .unwrap();
+                assert!(status.success(), "gantry-shim cannot be built");
+            }
+            assert!(shim.exists(), "no shim at {}", shim.display());
             shim
         })
         .clone()

@@ -104,6 +104,7 @@ impl Inner {
         ] {
             remove_dir(&dir);
         }
+        self.images.left_by_container(&container.record.image_id);
     }
 }
 

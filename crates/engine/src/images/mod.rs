@@ -118,6 +118,18 @@ impl Images {
         image.map_or(0, |image| i64::try_from(image.size).unwrap_or(i64::MAX))
     }
 
+    /// Frees the layers of an image that was removed while a container stood on
+    /// them, when that container has gone.
+    pub(crate) fn left_by_container(&self, id: &str) {
+        let Ok(digest) = id.parse() else { return };
+        if self.store.get(ImageId(digest)).is_ok() {
+            return;
+        }
+        if let Err(error) = self.store.collect() {
+            tracing::warn!(image = id, %error, "cannot free layers yet");
+        }
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> Result<usize> {
         Ok(usize::try_from(self.store.count()?).unwrap_or(usize::MAX))

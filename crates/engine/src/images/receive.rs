@@ -78,19 +78,20 @@ impl Images {
         quiet: bool,
         progress: Progress<'_>,
     ) -> Result<()> {
-        let mut lines = Vec::new();
+        let mut listening = true;
         let loaded = self.store.load(
             archive,
             &LoadOptions { platform: None },
-            &mut |step: Loading| lines.extend(line(&step, quiet)),
+            &mut |step: Loading| {
+                // What is being loaded is loaded, whether the client still
+                // listens or not.
+                if let Some(line) = line(&step, quiet).filter(|_| listening) {
+                    listening = progress(line);
+                }
+            },
         )?;
         for image in &loaded {
             self.publish("load", image.id, &image.id.to_string());
-        }
-        for line in lines {
-            if !progress(line) {
-                break;
-            }
         }
         Ok(())
     }
