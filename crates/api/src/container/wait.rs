@@ -41,11 +41,11 @@ impl WaitCondition {
 body! {
     /// How the container ended.
     pub struct WaitResponse {
-        /// Its exit code.
-        pub status_code: i64,
         /// Why waiting failed, or why it could not be removed.
         #[serde(skip_serializing_if = "is_default")]
         pub error: Option<WaitError>,
+        /// Its exit code.
+        pub status_code: i64,
     }
 
     /// A failure in the answer.
