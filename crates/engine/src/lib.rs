@@ -17,8 +17,6 @@
 //!   anything: the container's shim does both.
 //! * Nothing here knows HTTP. All methods block, except where they are `async`.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
 mod clock;
 mod config;
 mod containers;

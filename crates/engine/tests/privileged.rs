@@ -1,6 +1,13 @@
 //! The engine on temporary roots, in a network namespace of its own, with a
 //! busybox image: needs root, overlayfs and Debian's `busybox-static`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
