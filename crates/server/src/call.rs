@@ -45,7 +45,7 @@ impl Call {
         &self,
         work: impl FnOnce(&Engine) -> gantry_engine::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let engine = self.state.engine()?;
+        let engine = self.state.engine().await?;
         let done = tokio::task::spawn_blocking(move || work(&engine)).await;
         let done = done.map_err(|error| {
             Failure::new(ErrorKind::Internal, format!("internal error: {error}"))

@@ -34,19 +34,18 @@ use tokio::task::JoinSet;
 
 pub use listen::{Address, AddressError, ListenError, ListenOptions, Listener, TlsFiles};
 
-/// A server. It answers `_ping` as soon as it listens and everything else once
-/// it has an engine.
+/// A server. It answers `_ping` as soon as it listens; everything else waits
+/// until it has an engine.
 #[derive(Clone)]
 pub struct Server {
     state: Arc<state::State>,
 }
 
 impl Server {
-    /// One without an engine.
-    #[expect(clippy::new_without_default, reason = "a server is not a plain value")]
-    pub fn new() -> Self {
+    /// One without an engine; requests wait for it, but no longer than this.
+    pub fn new(patience: Duration) -> Self {
         Self {
-            state: state::State::new(),
+            state: state::State::new(patience),
         }
     }
 

@@ -2,11 +2,12 @@
 //! busy the server is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gantry_engine::Engine;
 use gantry_types::ErrorKind;
+use tokio::sync::watch;
 
 use crate::error::{Failure, Result};
 use crate::router::Router;
@@ -15,7 +16,9 @@ use crate::routes;
 /// Shared by all connections.
 pub(crate) struct State {
     pub(crate) router: Router,
-    engine: OnceLock<Arc<Engine>>,
+    engine: watch::Sender<Option<Arc<Engine>>>,
+    /// How long a request waits for the engine.
+    patience: Duration,
     in_flight: AtomicUsize,
     unanswered: AtomicUsize,
     last_request: Mutex<Instant>,
@@ -25,10 +28,11 @@ pub(crate) struct State {
 pub(crate) struct Busy(Arc<State>);
 
 impl State {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             router: routes::all(),
-            engine: OnceLock::new(),
+            engine: watch::Sender::new(None),
+            patience,
             in_flight: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
             last_request: Mutex::new(Instant::now()),
@@ -37,16 +41,22 @@ impl State {
 
     /// From now on all routes work.
     pub(crate) fn set_engine(&self, engine: Arc<Engine>) {
-        // A second engine would be a mistake of the daemon; the first one stays.
-        let _ = self.engine.set(engine);
+        self.engine.send_replace(Some(engine));
     }
 
-    /// The engine.
+    /// The engine; while the daemon starts, this waits for it.
     ///
     /// # Errors
-    /// `Unavailable` until it is open.
-    pub(crate) fn engine(&self) -> Result<Arc<Engine>> {
-        self.engine.get().cloned().ok_or_else(|| {
+    /// `Unavailable` when it takes too long to open.
+    pub(crate) async fn engine(&self) -> Result<Arc<Engine>> {
+        if let Some(engine) = &*self.engine.borrow() {
+            return Ok(Arc::clone(engine));
+        }
+        let mut opened = self.engine.subscribe();
+        let opened = opened.wait_for(Option::is_some);
+        let opened = tokio::time::timeout(self.patience, opened).await;
+        let engine = opened.ok().and_then(|opened| opened.ok()?.clone());
+        engine.ok_or_else(|| {
             let text = "the daemon is starting and not ready yet: try again in a moment";
             Failure::new(ErrorKind::Unavailable, text)
         })

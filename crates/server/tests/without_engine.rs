@@ -6,9 +6,13 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gantry_server::{Address, ListenOptions, Listener, Server};
 use tokio::sync::watch;
+
+/// Nobody waits for an engine that never comes.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A server on a socket of its own.
 struct Running {
@@ -30,7 +34,7 @@ impl Running {
         let listeners = runtime
             .block_on(async { Listener::open(&address, &ListenOptions::default()) })
             .unwrap();
-        runtime.spawn(async move { Server::new().serve(listeners, stopped).await });
+        runtime.spawn(async move { Server::new(PATIENCE).serve(listeners, stopped).await });
         Self {
             dir,
             _runtime: runtime,

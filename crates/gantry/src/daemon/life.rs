@@ -19,6 +19,8 @@ use super::settings::Settings;
 use super::{lock, notify, preflight};
 use crate::embedded;
 
+/// How long requests wait for the engine to open.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long threads that are still busy may hold up the end.
 const LAST_THREADS: Duration = Duration::from_secs(2);
 
@@ -52,7 +54,7 @@ async fn serve(settings: Settings, flags: Values, logging: Logging) -> Result<()
             .map_err(|error| format!("failed to load listeners: {error}"))?;
         listeners.extend(opened);
     }
-    let server = Server::new();
+    let server = Server::new(PATIENCE);
     let (stop, stopped) = watch::channel(false);
     let serving = {
         let server = server.clone();

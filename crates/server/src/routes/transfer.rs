@@ -19,7 +19,7 @@ pub(super) fn routes(router: &mut Router) {
 
 async fn create(mut call: Call) -> Result<Answer> {
     let platform = platform(&call)?;
-    let engine = call.state.engine()?;
+    let engine = call.state.engine().await?;
     if let Some(image) = call.query.owned("fromImage") {
         let tag = call.query.owned("tag");
         return stream::answer("pull", move |progress| {
@@ -53,7 +53,7 @@ async fn create(mut call: Call) -> Result<Answer> {
 
 async fn load(mut call: Call) -> Result<Answer> {
     let quiet = call.query.flag("quiet");
-    let engine = call.state.engine()?;
+    let engine = call.state.engine().await?;
     let reader = call.reader();
     stream::answer("load", move |progress| {
         engine
