@@ -143,10 +143,14 @@ impl Client {
 
     /// Sends a request; an error status is an [`Error::Daemon`].
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
+        let begun = Instant::now();
         loop {
             let body = full(call.json.clone().unwrap_or_default());
             match self.try_send(call, body).await {
-                Err(error) if self.downgrade(&error) => continue,
+                Err(error) if self.downgrade(&error) => {}
+                Err(error) if is_starting(&error) && begun.elapsed() < START_TIMEOUT => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
                 other => return other,
             }
         }
@@ -326,16 +330,23 @@ impl Client {
         )))
     }
 
-    /// A connection on which `_ping` was answered.
+    /// A connection to a daemon that is ready to work: `_ping` is answered
+    /// earlier than that.
     async fn answers(&self) -> Option<SendRequest<SendBody>> {
         let mut sender = connection::open(&self.endpoint).await.ok()?;
         let request = self
-            .request("/_ping", &Method::HEAD, &[], full(Bytes::new()))
+            .request("/version", &Method::GET, &[], full(Bytes::new()))
             .ok()?;
         let response = sender.send_request(request).await.ok()?;
-        let ready = response.status().is_success() && sender.ready().await.is_ok();
-        ready.then_some(sender)
+        let ready = response.status().is_success();
+        response.into_body().collect().await.ok()?;
+        (ready && sender.ready().await.is_ok()).then_some(sender)
     }
+}
+
+/// Whether a daemon of ours listens already, but still opens its data.
+fn is_starting(error: &Error) -> bool {
+    matches!(error, Error::Daemon { status: 503, message } if message.contains("starting and not ready yet"))
 }
 
 /// The last lines of a log, to be appended to a message.

@@ -141,6 +141,28 @@ fn errors_carry_the_message() {
 }
 
 #[test]
+fn waits_for_a_daemon_that_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = socket(&directory);
+    let left = std::sync::atomic::AtomicUsize::new(3);
+    serve(UnixListener::bind(&path).unwrap(), move |_, _, _| {
+        use std::sync::atomic::Ordering::SeqCst;
+        if left.load(SeqCst) == 0 {
+            return answer("200 OK", "7");
+        }
+        left.fetch_sub(1, SeqCst);
+        let message = "the daemon is starting and not ready yet: try again in a moment";
+        answer(
+            "503 Service Unavailable",
+            &format!("{{\"message\":\"{message}\"}}"),
+        )
+    });
+    let client = Client::new(&settings(&path), None);
+    let found: i32 = block_on(client.json(&Call::get("/x"))).unwrap();
+    assert_eq!(found, 7);
+}
+
+#[test]
 fn nobody_listens() {
     let directory = tempfile::tempdir().unwrap();
     let client = Client::new(&settings(&socket(&directory)), None);
