@@ -58,9 +58,17 @@ fn a_wrong_configuration_is_named() {
         format!("{}{}", good.stdout, good.stderr).contains("configuration OK"),
         "{good:?}"
     );
-    let said = refused(&engine, &["--host", "tcp://0.0.0.0:23751"]);
+    let other = engine.dir().join("other").display().to_string();
+    let roots = ["--data-root", &other, "--exec-root", &other];
+    let said = refused(
+        &engine,
+        &[&roots[..], &["--host", "tcp://0.0.0.0:23751"]].concat(),
+    );
     assert!(said.contains("insecure-tcp"), "{said}");
-    let said = refused(&engine, &["--group", "no-such-group-here"]);
+    let said = refused(
+        &engine,
+        &[&roots[..], &["--group", "no-such-group-here"]].concat(),
+    );
     assert!(said.contains("no-such-group-here"), "{said}");
 }
 
@@ -201,7 +209,7 @@ fn bad_bodies_are_refused_clearly() {
     );
     let filters = engine.curl(&[
         "-g",
-        "http://x/containers/json?filters={\"nonsense\":[\"1\"]}",
+        "http://x/containers/json?filters=%7B%22nonsense%22:%5B%221%22%5D%7D",
     ]);
     assert!(
         filters.stdout.contains("invalid filter 'nonsense'") && filters.stdout.ends_with("400"),

@@ -6,11 +6,12 @@ use crate::run::{Failure, on_path, run, say};
 use crate::tree;
 
 /// Program, and the package it comes from.
-const NEEDED: [(&str, &str); 4] = [
+const NEEDED: [(&str, &str); 5] = [
     ("busybox", "busybox-static"),
     ("mmdebstrap", "mmdebstrap"),
     ("unshare", "util-linux"),
     ("curl", "curl"),
+    ("ip", "iproute2"),
 ];
 
 /// Installs what is missing: nothing, on a machine that has it all.

@@ -1,6 +1,8 @@
 //! Creating a container: check, fill in, prepare its file system, and write its
 //! record in one transaction. Nothing runs yet.
 
+use std::os::unix::fs::PermissionsExt;
+
 use gantry_api::{ContainerCreate, ContainerCreated, EndpointSettings};
 use gantry_metadata::containers::ContainerRow;
 use gantry_network::NetworkMode;
@@ -19,6 +21,9 @@ use crate::images::UsedImage;
 
 /// How often a name is made up before giving up.
 const ATTEMPTS: u32 = 64;
+
+/// The mode of a container's root directory.
+const ROOT_MODE: u32 = 0o755;
 
 impl Containers {
     /// Creates a container and returns its id, with warnings about what was
@@ -139,6 +144,14 @@ impl Inner {
         }
     }
 
+    /// Opens the container's root directory to its users, as Docker does: archives
+    /// often carry for "/" the mode of the private folder that they were made in.
+    fn open_root(&self, record: &Record) -> Result<()> {
+        let root = self.snapshots.unpack_target(record.id.as_str())?.directory;
+        let mode = std::fs::Permissions::from_mode(ROOT_MODE);
+        std::fs::set_permissions(&root, mode).map_err(|error| Error::io("chmod", &root, error))
+    }
+
     /// Makes the container's file system and directory, then its row.
     fn make<'a>(&'a self, record: &Record, image: &UsedImage, undo: &mut Undo<'a>) -> Result<()> {
         let id = record.id.clone();
@@ -148,6 +161,7 @@ impl Inner {
                 tracing::warn!(%id, %error, "cannot remove the file system of a failed creation");
             }
         });
+        self.open_root(record)?;
         let dir = record.dir(&self.settings.data_root);
         make_dir(&dir)?;
         undo.push({

@@ -60,17 +60,8 @@ fn system(host: &HostConfig, taken: &[String]) -> Vec<Mount> {
     let mut mounts = defaults::mounts(host.privileged);
     mounts.retain(|mount| !taken.contains(&destination(mount)));
     for mount in &mut mounts {
-        match destination(mount).as_str() {
-            "/dev/shm" => *mount = shm(host),
-            "/dev/mqueue" if host.ipc_mode == "host" => {
-                *mount = defaults::mount(
-                    "/dev/mqueue",
-                    "bind",
-                    "/dev/mqueue",
-                    &["rbind", "nosuid", "noexec", "nodev"],
-                );
-            }
-            _ => {}
+        if destination(mount) == "/dev/shm" {
+            *mount = shm(host);
         }
     }
     if host.ipc_mode == "none" {
