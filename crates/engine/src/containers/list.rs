@@ -66,11 +66,6 @@ impl Inner {
         now: i64,
     ) -> ContainerSummary {
         let record = &container.record;
-        let mut command = record.path.clone();
-        for argument in &record.args {
-            command.push(' ');
-            command.push_str(argument);
-        }
         let (size_rw, size_root_fs) = match size {
             true => self.sizes(container),
             false => (0, 0),
@@ -80,7 +75,7 @@ impl Inner {
             names: vec![format!("/{}", record.name)],
             image: self.images.shown_as(&record.config.image, &record.image_id),
             image_id: record.image_id.clone(),
-            command,
+            command: command(&record.path, &record.args),
             created: record.created / 1_000_000_000,
             ports: match state.running() {
                 true => ports(container),
@@ -111,6 +106,19 @@ impl Inner {
     }
 }
 
+/// Path and arguments; those with a space are quoted, as Docker does.
+fn command(path: &str, args: &[String]) -> String {
+    let mut command = path.to_owned();
+    for argument in args {
+        command.push(' ');
+        match argument.contains(' ') {
+            true => command.push_str(&format!("'{argument}'")),
+            false => command.push_str(argument),
+        }
+    }
+    command
+}
+
 fn ports(container: &Container) -> Vec<Port> {
     let exposed = container.record.config.exposed_ports.iter().flatten();
     exposed
@@ -123,4 +131,15 @@ fn ports(container: &Container) -> Vec<Port> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_with_spaces_are_quoted() {
+        let args = ["-c", "echo hi"].map(str::to_owned);
+        assert_eq!(command("sh", &args), "sh -c 'echo hi'");
+    }
 }

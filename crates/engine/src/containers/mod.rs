@@ -203,7 +203,13 @@ pub(crate) struct Parts {
 /// Where a container's output goes, checked.
 fn log_settings(record: &Record, settings: &Settings) -> Result<gantry_logs::Settings> {
     let (config, host) = (&record.config, &record.host_config);
-    let driver = gantry_logs::Driver::from_name(&host.log_config.kind)?;
+    let kind = &host.log_config.kind;
+    let driver = gantry_logs::Driver::from_name(kind).map_err(|error| match error {
+        gantry_logs::Error::UnknownDriver(_) => Error::Invalid(format!(
+            "error looking up logging plugin {kind}: plugin \"{kind}\" not found"
+        )),
+        other => other.into(),
+    })?;
     Ok(gantry_logs::Settings::from_options(
         driver,
         host.log_config.config.as_ref().unwrap_or(&BTreeMap::new()),

@@ -162,7 +162,9 @@ impl Inner {
         self.shims
             .start(request, filter.as_deref(), &fds)
             .map_err(|error| match error {
-                ShimError::Start(failure) => start_error::render(&failure),
+                ShimError::Start(failure) => {
+                    start_error::render(&failure, &container.record.mounts)
+                }
                 other => Error::Start {
                     kind: other.kind(),
                     message: format!("failed to create task for container: {other}"),

@@ -2,6 +2,7 @@
 //! step, an errno, a path); clients derive their exit code from the text made
 //! of it here, so it must read as Docker's does.
 
+use gantry_api::MountPoint;
 use gantry_runtime::{StartError, Step, errno_text};
 use gantry_shim::protocol::StartFailure;
 use gantry_types::ErrorKind;
@@ -21,10 +22,10 @@ const NOT_EXECUTABLE: i32 = 126;
 /// The program, or a path it needs, is not there.
 const NOT_FOUND: i32 = 127;
 
-/// The error of a shim's report.
-pub(crate) fn render(failure: &StartFailure) -> Error {
+/// The error of a shim's report on a container with these bind mounts.
+pub(crate) fn render(failure: &StartFailure, mounts: &[MountPoint]) -> Error {
     match failure.runtime_error() {
-        Some(error) => of_runtime(&error),
+        Some(error) => of_runtime(&error, mounts),
         None => Error::Start {
             message: format!("failed to create task for container: {failure}"),
             exit_code: NOT_STARTED,
@@ -33,10 +34,10 @@ pub(crate) fn render(failure: &StartFailure) -> Error {
     }
 }
 
-fn of_runtime(error: &StartError) -> Error {
+fn of_runtime(error: &StartError, mounts: &[MountPoint]) -> Error {
     let (message, exit_code) = match error.step {
         Step::Lookup | Step::Exec => (program(error), program_exit_code(error)),
-        Step::Mount if error.errno == libc::ENOTDIR => (mismatch(error), NOT_FOUND),
+        Step::Mount if error.errno == libc::ENOTDIR => (mismatch(error, mounts), NOT_FOUND),
         Step::User => (user(error), NOT_STARTED),
         Step::WorkingDirectory if error.errno == libc::ENOTDIR => {
             let path = &error.path;
@@ -85,8 +86,12 @@ fn program_exit_code(error: &StartError) -> i32 {
 }
 
 /// A directory onto a file, or the other way round.
-fn mismatch(error: &StartError) -> String {
-    let (source, target) = (&error.detail, &error.path);
+fn mismatch(error: &StartError, mounts: &[MountPoint]) -> String {
+    let target = &error.path;
+    let mut mounts = mounts.iter();
+    let source = mounts
+        .find(|mount| mount.destination == *target)
+        .map_or(error.detail.as_str(), |mount| &mount.source);
     format!(
         "{RUNTIME}{INIT}error mounting \"{source}\" to rootfs at \"{target}\": mount \
          src={source}, dst={target}: not a directory: Are you trying to mount a directory onto \
@@ -119,12 +124,20 @@ mod tests {
             message,
             exit_code,
             kind,
-        } = of_runtime(&error)
+        } = of_runtime(&error, &[mounted()])
         else {
             panic!("another error");
         };
         let short = message.strip_prefix(&format!("{RUNTIME}{INIT}"));
         (short.unwrap_or(&message).to_owned(), exit_code, kind)
+    }
+
+    fn mounted() -> MountPoint {
+        MountPoint {
+            source: "/tmp".to_owned(),
+            destination: "/etc/passwd".to_owned(),
+            ..MountPoint::default()
+        }
     }
 
     #[test]
@@ -209,7 +222,7 @@ mod tests {
                 (text.to_owned(), code, kind)
             );
         }
-        let (text, code, _) = rendered(Step::Mount, libc::ENOTDIR, "/etc/passwd", "/tmp");
+        let (text, code, _) = rendered(Step::Mount, libc::ENOTDIR, "/etc/passwd", "mkdir");
         assert!(text.starts_with("error mounting \"/tmp\" to rootfs at \"/etc/passwd\": "));
         assert!(text.contains("not a directory: Are you trying to mount a directory onto a file"));
         assert_eq!(code, 127);

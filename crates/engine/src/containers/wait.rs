@@ -50,7 +50,7 @@ impl WaitHandle {
         let waited = self.life.wait_for(reached).await.map(|life| life.clone());
         let life = waited.unwrap_or_else(|_| self.life.borrow().clone());
         let failure = match condition {
-            WaitCondition::Removed => life.removal_error.or(Some(life.error)),
+            WaitCondition::Removed => life.removal_error,
             _ => Some(life.error),
         };
         WaitResponse {
