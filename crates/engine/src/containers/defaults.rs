@@ -28,9 +28,19 @@ pub(crate) fn fill(host: &mut HostConfig, settings: &Settings) {
     log(host, settings);
     memory_and_limits(host);
     lists(host);
+    confinement(host);
+}
+
+/// The paths that are hidden or cannot be written; a privileged container has
+/// none, and no label, which Docker shows.
+fn confinement(host: &mut HostConfig) {
     if host.privileged {
-        host.masked_paths = Some(Vec::new());
-        host.readonly_paths = Some(Vec::new());
+        (host.masked_paths, host.readonly_paths) = (None, None);
+        let options = host.security_opt.get_or_insert_default();
+        if !options.iter().any(|option| option == "label=disable") {
+            options.push("label=disable".to_owned());
+        }
+        return;
     }
     host.masked_paths
         .get_or_insert_with(gantry_runtime::defaults::masked_paths);

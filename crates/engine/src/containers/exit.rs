@@ -146,11 +146,10 @@ impl Inner {
         ];
         // Asked before the end is seen, since a restart holds it only until its start.
         let removed = container.removed_by_exit();
-        let attachment = state.attachment.clone();
-        container.update(|current| *current = state);
-        if let Some(attachment) = attachment {
-            self.publish_network(container, "disconnect", &attachment);
+        if let Some(attachment) = &state.attachment {
+            self.publish_network(container, "disconnect", attachment);
         }
+        container.update(|current| *current = state);
         container.finish_followers();
         self.publish(container, "die", &attributes);
         if removed {

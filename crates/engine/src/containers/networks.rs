@@ -53,9 +53,11 @@ pub(crate) fn settings(record: &Record, state: &State, bridge: &str) -> NetworkS
         shown.sandbox_id.clone_from(&attachment.sandbox_id);
         shown.sandbox_key = format!("/proc/{}/ns/net", state.pid);
         shown.ports = exposed(record);
-        if attachment.endpoint.is_some() {
-            bridge.clone_into(&mut shown.bridge);
-        }
+    }
+    // Also when it is over.
+    let ever = state.attachment.as_ref();
+    if ever.is_some_and(|attachment| attachment.endpoint.is_some()) {
+        bridge.clone_into(&mut shown.bridge);
     }
     if let Some(endpoint) = networks.get("bridge") {
         shown.endpoint_id.clone_from(&endpoint.endpoint_id);

@@ -76,6 +76,7 @@ impl Inner {
         // If the daemon dies between the start and its settling, the next one
         // finds a live shim and knows its network from this.
         self.persist(container, &state)?;
+        container.update(|current| current.has_files = true);
         let link = self.start_in_shim(container, request, &sandbox)?;
         self.settle_running(container, state, link, &mut undo)?;
         undo.disarm();

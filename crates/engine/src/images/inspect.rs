@@ -1,6 +1,7 @@
 //! Everything about one image, and how it came to be.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use gantry_api::{
     Empty, GraphDriver, HealthCheck, HistoryItem, ImageInspect, ImageInspectConfig, ImageMetadata,
@@ -71,30 +72,32 @@ impl Images {
     /// Where the files of an image are.
     fn graph_driver(&self, image: &Image) -> GraphDriver {
         let mut data = BTreeMap::new();
+        let text = |path: &Path| path.display().to_string();
+        let overlay = self.snapshots.name() == "overlay";
         let mount = image
             .top
             .and_then(|top| self.snapshots.mounts(&top.to_string()).ok());
-        match mount {
-            Some(Mount::Overlay { lower, .. }) => {
-                let text = |path: &std::path::Path| path.display().to_string();
-                let mut layers = lower.iter();
-                if let Some(upper) = layers.next() {
-                    data.insert("UpperDir".to_owned(), text(upper));
-                    data.insert(
-                        "MergedDir".to_owned(),
-                        text(&upper.with_file_name("merged")),
-                    );
-                    data.insert("WorkDir".to_owned(), text(&upper.with_file_name("work")));
-                }
-                let below: Vec<String> = layers.map(|path| text(path)).collect();
-                if !below.is_empty() {
-                    data.insert("LowerDir".to_owned(), below.join(":"));
-                }
-            }
+        let layers = match mount {
+            Some(Mount::Overlay { lower, .. }) => lower,
+            // One layer needs no overlay.
+            Some(Mount::Bind { source, .. }) if overlay => vec![source],
             Some(Mount::Bind { source, .. }) => {
-                data.insert("Dir".to_owned(), source.display().to_string());
+                data.insert("Dir".to_owned(), text(&source));
+                Vec::new()
             }
-            None => {}
+            None => Vec::new(),
+        };
+        if let Some((upper, below)) = layers.split_first() {
+            data.insert("UpperDir".to_owned(), text(upper));
+            data.insert(
+                "MergedDir".to_owned(),
+                text(&upper.with_file_name("merged")),
+            );
+            data.insert("WorkDir".to_owned(), text(&upper.with_file_name("work")));
+            let below: Vec<String> = below.iter().map(|path| text(path)).collect();
+            if !below.is_empty() {
+                data.insert("LowerDir".to_owned(), below.join(":"));
+            }
         }
         GraphDriver {
             data: Some(data),
