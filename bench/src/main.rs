@@ -22,7 +22,10 @@ const ROUNDS: usize = 20;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let Some(gantry) = args.next() else {
+    let absolute = args
+        .next()
+        .and_then(|path| std::fs::canonicalize(path).ok());
+    let Some(gantry) = absolute.map(|path| path.display().to_string()) else {
         say("usage: gantry-bench GANTRY-BINARY [ROUNDS]   (cargo xtask bench runs it)");
         return ExitCode::FAILURE;
     };

@@ -58,8 +58,9 @@ fn a_wrong_configuration_is_named() {
         format!("{}{}", good.stdout, good.stderr).contains("configuration OK"),
         "{good:?}"
     );
-    let other = engine.dir().join("other").display().to_string();
-    let roots = ["--data-root", &other, "--exec-root", &other];
+    let other = |name: &str| engine.dir().join(name).display().to_string();
+    let (data, exec) = (other("other-data"), other("other-run"));
+    let roots = ["--data-root", &data, "--exec-root", &exec];
     let said = refused(
         &engine,
         &[&roots[..], &["--host", "tcp://0.0.0.0:23751"]].concat(),
