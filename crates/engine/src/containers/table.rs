@@ -101,3 +101,94 @@ impl Table {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Record;
+    use super::super::state::{Phase, State};
+    use super::*;
+
+    /// A container whose id begins with `first`, followed by zeros.
+    fn container(first: &str, name: &str) -> Arc<Container> {
+        let id: ContainerId = format!("{first:0<64}").parse().unwrap();
+        let record = Record {
+            id,
+            name: name.to_owned(),
+            created: 1,
+            image_id: String::new(),
+            os: "linux".to_owned(),
+            driver: "vfs".to_owned(),
+            path: "true".to_owned(),
+            args: Vec::new(),
+            config: gantry_api::Config::default(),
+            host_config: gantry_api::HostConfig::default(),
+            network: "none".to_owned(),
+            endpoint: gantry_api::EndpointSettings::default(),
+            mounts: Vec::new(),
+        };
+        Container::new(record, State::created())
+    }
+
+    fn table() -> Table {
+        let table = Table::default();
+        for (first, name) in [("ab1", "web"), ("ab2", "ab1"), ("cd", "db")] {
+            let container = container(first, name);
+            table.claim(name, container.id()).unwrap();
+            table.insert(container);
+        }
+        table
+    }
+
+    #[test]
+    fn ids_go_before_names_and_names_before_prefixes() {
+        let table = table();
+        let name = |idref: &str| table.find(idref).map(|c| c.record.name.clone());
+        for (idref, found) in [("web", "web"), ("/db", "db"), ("ab1", "ab1"), ("c", "db")] {
+            assert_eq!(name(idref).unwrap(), found, "{idref}");
+        }
+        assert_eq!(name(&format!("{:0<64}", "ab1")).unwrap(), "web");
+        for (idref, message) in [
+            ("ab", "multiple IDs found with provided prefix: ab"),
+            ("nope", "No such container: nope"),
+            ("", "No such container: "),
+        ] {
+            assert_eq!(name(idref).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn names_are_given_once_until_they_are_free_again() {
+        let table = table();
+        let id: ContainerId = format!("{:0<64}", "ef").parse().unwrap();
+        let taken = table.claim("web", &id).unwrap_err().to_string();
+        assert!(taken.starts_with("Conflict. The container name \"/web\" is already in use by"));
+        let web = table.find("web").unwrap();
+        table.remove(&web);
+        table.claim("web", &id).unwrap();
+        // Claimed, but not there yet.
+        assert!(table.find("web").is_err());
+        table.unclaim("web");
+        table.claim("web", &id).unwrap();
+    }
+
+    #[test]
+    fn one_starts_and_one_removes() {
+        let web = container("ab", "web");
+        web.mark_starting().unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| web.mark_starting().map_err(|error| error.kind()));
+            let removal = scope.spawn(|| web.mark_removing());
+            web.update(|state| state.phase = Phase::Running);
+            let not_modified = Err(gantry_types::ErrorKind::NotModified);
+            assert_eq!(second.join().unwrap(), not_modified);
+            assert_eq!(removal.join().unwrap(), Err(Phase::Running));
+        });
+        web.update(|state| state.phase = Phase::Exited);
+        web.mark_removing().unwrap();
+        assert_eq!(web.mark_removing(), Err(Phase::Removing));
+        assert_eq!(
+            web.mark_starting().unwrap_err().to_string(),
+            "container is marked for removal and cannot be started"
+        );
+    }
+}
