@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use gantry_cgroup::{Hierarchy, Version};
+use gantry_cgroup::{Controller, Hierarchy, Version};
 use gantry_metadata::Database;
 use gantry_network::{BridgeChoice, Network};
 use gantry_shim::client::{PoolConfig, ShimPool};
@@ -17,7 +17,7 @@ use crate::containers::{Containers, Exits, Host, Parts, Settings, shown_driver};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
-use crate::system::{self, System};
+use crate::system::{self, Limits, System};
 
 /// A container engine.
 pub struct Engine {
@@ -40,7 +40,7 @@ impl Engine {
     /// When a directory or a store cannot be opened, or the kernel lacks what
     /// the networks need.
     pub fn open(config: EngineConfig) -> Result<Self> {
-        make_dir(&config.data_root, 0o710)?;
+        make_dir(&config.data_root, 0o700)?;
         make_dir(&config.exec_root, 0o711)?;
         let cgroup_v2 = is_unified();
         let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
@@ -76,6 +76,8 @@ impl Engine {
                 log_driver: config.log_driver,
                 labels: config.labels,
                 debug: config.debug,
+                limits: limits(),
+                firewall: config.network.iptables,
                 cgroup_v2,
                 containers: containers.clone(),
                 images: images.clone(),
@@ -125,6 +127,18 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
 /// Whether there is the unified hierarchy alone.
 fn is_unified() -> bool {
     Hierarchy::current().is_ok_and(|hierarchy| hierarchy.version() == Version::V2)
+}
+
+/// Which limits can be set on this machine.
+fn limits() -> Limits {
+    let hierarchy = Hierarchy::current().ok();
+    let has = |controller| hierarchy.is_some_and(|hierarchy| hierarchy.supports(controller));
+    Limits {
+        memory: has(Controller::Memory),
+        cpu: has(Controller::Cpu),
+        cpuset: has(Controller::Cpuset),
+        pids: has(Controller::Pids),
+    }
 }
 
 fn open_shims(config: &EngineConfig, exits: &Arc<Exits>) -> Result<ShimPool> {

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::{
-    ApiVersion, Component, Info, Platform, Plugins, RegistryConfig, RegistryIndex, RuntimeInfo,
-    SwarmInfo, Version, rfc3339_nano,
+    ApiVersion, Component, FirewallInfo, Info, Platform, Plugins, RegistryConfig, RegistryIndex,
+    RuntimeInfo, SwarmInfo, Version, rfc3339_nano,
 };
 
 use crate::clock::now_nano;
@@ -33,10 +33,21 @@ pub(crate) struct Inner {
     pub(crate) log_driver: String,
     pub(crate) labels: Vec<String>,
     pub(crate) debug: bool,
+    pub(crate) limits: Limits,
+    /// Whether packet rules are made.
+    pub(crate) firewall: bool,
     pub(crate) cgroup_v2: bool,
     pub(crate) containers: Containers,
     pub(crate) images: Images,
     pub(crate) events: Events,
+}
+
+/// Which limits can be set.
+pub(crate) struct Limits {
+    pub(crate) memory: bool,
+    pub(crate) cpu: bool,
+    pub(crate) cpuset: bool,
+    pub(crate) pids: bool,
 }
 
 impl System {
@@ -92,17 +103,17 @@ impl System {
             driver: inner.storage_driver.clone(),
             driver_status: self.driver_status(),
             plugins: plugins(),
-            memory_limit: true,
-            swap_limit: true,
-            cpu_cfs_period: true,
-            cpu_cfs_quota: true,
-            cpu_shares: true,
-            cpu_set: true,
-            pids_limit: true,
+            memory_limit: inner.limits.memory,
+            swap_limit: inner.limits.memory,
+            cpu_cfs_period: inner.limits.cpu,
+            cpu_cfs_quota: inner.limits.cpu,
+            cpu_shares: inner.limits.cpu,
+            cpu_set: inner.limits.cpuset,
+            pids_limit: inner.limits.pids,
             ipv4_forwarding: reads_one("/proc/sys/net/ipv4/ip_forward"),
             debug: inner.debug,
             n_fd: entries("/proc/self/fd"),
-            oom_kill_disable: !inner.cgroup_v2,
+            oom_kill_disable: inner.limits.memory && !inner.cgroup_v2,
             n_goroutines: entries("/proc/self/task"),
             system_time: rfc3339_nano(now_nano()),
             logging_driver: inner.log_driver.clone(),
@@ -130,7 +141,8 @@ impl System {
             },
             live_restore_enabled: true,
             security_options: security_options(inner.cgroup_v2),
-            warnings: warnings(),
+            firewall_backend: inner.firewall.then(firewall),
+            warnings: warnings(&inner.limits),
             ..Info::default()
         })
     }
@@ -191,13 +203,27 @@ fn security_options(cgroup_v2: bool) -> Vec<String> {
     options
 }
 
+fn firewall() -> FirewallInfo {
+    FirewallInfo {
+        driver: "nftables".to_owned(),
+        info: None,
+    }
+}
+
 /// What the user of this machine should know.
-fn warnings() -> Option<Vec<String>> {
-    let checks = [(
-        "/proc/sys/net/ipv4/ip_forward",
-        "WARNING: IPv4 forwarding is disabled",
-    )];
-    let failed = checks.iter().filter(|(path, _)| !reads_one(path));
+fn warnings(limits: &Limits) -> Option<Vec<String>> {
+    let forwards = reads_one("/proc/sys/net/ipv4/ip_forward");
+    let checks = [
+        (limits.memory, "WARNING: No memory limit support"),
+        (limits.memory, "WARNING: No swap limit support"),
+        (limits.cpu, "WARNING: No cpu cfs quota support"),
+        (limits.cpu, "WARNING: No cpu cfs period support"),
+        (limits.cpu, "WARNING: No cpu shares support"),
+        (limits.cpuset, "WARNING: No cpuset support"),
+        (limits.pids, "WARNING: No pids limit support"),
+        (forwards, "WARNING: IPv4 forwarding is disabled"),
+    ];
+    let failed = checks.iter().filter(|(works, _)| !works);
     let warnings: Vec<String> = failed.map(|(_, text)| (*text).to_owned()).collect();
     Some(warnings).filter(|warnings| !warnings.is_empty())
 }

@@ -1,7 +1,9 @@
 //! The three files that tell a container its names; they are bound into it, and
 //! written anew at each start.
 
+use std::fs::Permissions;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use gantry_network::{DnsOptions, HostFiles, NameFiles, NameRequest, Sandbox, parse_extra_hosts};
@@ -41,7 +43,10 @@ pub(super) fn write(
         ("resolv.conf", rendered.resolv_conf),
     ] {
         let path = dir.join(name);
-        std::fs::write(&path, text).map_err(|error| Error::io("write", &path, error))?;
+        // Readable by every user of the container, whatever the daemon's umask.
+        std::fs::write(&path, text)
+            .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o644)))
+            .map_err(|error| Error::io("write", &path, error))?;
     }
     Ok(())
 }

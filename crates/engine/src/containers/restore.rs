@@ -41,7 +41,11 @@ impl Inner {
         for container in self.table.all() {
             self.reconnect(&container, &mut live)?;
         }
-        self.network.reconcile(&live)?;
+        // Two that claim one address are told apart there; that is no reason
+        // to leave all others alone.
+        if let Err(error) = self.network.reconcile(&live) {
+            tracing::error!(%error, "cannot take over all networks of running containers");
+        }
         for container in self.table.all() {
             self.resume(&container);
         }

@@ -3,6 +3,7 @@
 
 use gantry_api::{Config, HostConfig, Ulimit};
 
+use super::binds::clean;
 use super::{Host, signals};
 use crate::error::{Error, Result};
 
@@ -67,6 +68,9 @@ pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<V
             return invalid(format!(
                 "invalid mount path: '{target}' mount path must be absolute"
             ));
+        }
+        if clean(target) == "/" {
+            return invalid("invalid specification: destination can't be '/'");
         }
     }
     if host_config
@@ -374,6 +378,10 @@ mod tests {
             (
                 r#"{"ExtraHosts":["foo"]}"#,
                 "bad format for add-host: \"foo\"",
+            ),
+            (
+                r#"{"Tmpfs":{"/x/..":""}}"#,
+                "invalid specification: destination can't be '/'",
             ),
             (
                 r#"{"Tmpfs":{"tmp":""}}"#,
