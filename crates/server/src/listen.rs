@@ -117,6 +117,20 @@ pub enum Listener {
 }
 
 impl Listener {
+    /// Checks what can be known without listening, so that a wrong configuration
+    /// is told before anything has happened.
+    ///
+    /// # Errors
+    /// When the group does not exist, certificates cannot be used, or plain TCP
+    /// would be open to other machines.
+    pub fn check(address: &Address, options: &ListenOptions) -> Result<(), ListenError> {
+        match address {
+            Address::Unix(_) => group::socket_group(options.group.as_deref()).map(drop),
+            Address::Tcp(host_port) => tcp::check(host_port, options),
+            Address::Fd(_) => Ok(()),
+        }
+    }
+
     /// Starts to listen; `fd://` may give several sockets. Must be called within
     /// a tokio runtime.
     ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gantry_api::Ulimit;
 use gantry_engine::{EngineConfig, ShimProgram};
 use gantry_network::{AddressPool, BridgeChoice, NetworkConfig};
-use gantry_server::{Address, ListenOptions, TlsFiles};
+use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
@@ -66,13 +66,17 @@ impl Settings {
         let hosts = hosts
             .iter()
             .map(|host| host.parse().map_err(|error| format!("--host: {error}")))
-            .collect::<Result<_, String>>()?;
+            .collect::<Result<Vec<Address>, String>>()?;
+        let listen = listen_options(&values);
+        for host in &hosts {
+            Listener::check(host, &listen).map_err(|error| error.to_string())?;
+        }
         let exec_root = path(&values, "exec-root", Path::new(DEFAULT_EXEC_ROOT))?;
         let settings = Self {
             validate: switch(&values, "validate", false),
             detach: switch(&values, "detach", false),
             hosts,
-            listen: listen_options(&values),
+            listen,
             data_root: path(&values, "data-root", Path::new(DEFAULT_DATA_ROOT))?,
             pidfile: path(&values, "pidfile", &exec_root.join("gantry.pid"))?,
             exec_root,
@@ -342,6 +346,8 @@ mod tests {
     fn wrong_values_are_named() {
         for (values, part) in [
             (json!({"host": ["x"]}), "--host: invalid bind address"),
+            (json!({"host": ["tcp://0.0.0.0"]}), "--insecure-tcp"),
+            (json!({"group": "no-such-group"}), "group no-such-group"),
             (json!({"bip": "x"}), "--bip: "),
             (json!({"mtu": 3}), "--mtu: expected"),
             (json!({"label": ["x"]}), "bad attribute format: x"),

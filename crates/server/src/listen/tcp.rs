@@ -1,12 +1,34 @@
 //! TCP, with TLS and client certificates or, where that is harmless or insisted
 //! on, without.
 
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use tokio_rustls::TlsAcceptor;
 
 use super::address::host_and_port;
 use super::{ListenError, ListenOptions, Listener};
+
+/// Checks certificates, and addresses that are numbers.
+pub(super) fn check(text: &str, options: &ListenOptions) -> Result<(), ListenError> {
+    let (host, _) = host_and_port(text, options.tls.is_some())?;
+    match &options.tls {
+        Some(files) => files.server().map(drop),
+        None => match host.parse::<IpAddr>() {
+            Ok(address) => permit_plain(address, text, options),
+            // Names are looked up when they are listened on.
+            Err(_) => Ok(()),
+        },
+    }
+}
+
+/// Whoever reaches plain TCP is root: by default only this machine may.
+fn permit_plain(address: IpAddr, text: &str, options: &ListenOptions) -> Result<(), ListenError> {
+    if address.is_loopback() || options.insecure_tcp {
+        Ok(())
+    } else {
+        Err(ListenError::InsecureTcp(text.to_owned()))
+    }
+}
 
 pub(super) fn listen(text: &str, options: &ListenOptions) -> Result<Vec<Listener>, ListenError> {
     let (host, port) = host_and_port(text, options.tls.is_some())?;
@@ -19,9 +41,8 @@ pub(super) fn listen(text: &str, options: &ListenOptions) -> Result<Vec<Listener
         .transpose()?;
     let mut listeners = Vec::new();
     for address in addresses {
-        let open_to_others = acceptor.is_none() && !address.ip().is_loopback();
-        if open_to_others && !options.insecure_tcp {
-            return Err(ListenError::InsecureTcp(text.to_owned()));
+        if acceptor.is_none() {
+            permit_plain(address.ip(), text, options)?;
         }
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -46,6 +67,8 @@ mod tests {
             panic!("listens in the open");
         };
         assert!(matches!(error, ListenError::InsecureTcp(_)), "{error}");
+        assert!(check("0.0.0.0:0", &options).is_err());
+        assert!(check("[::1]:0", &options).is_ok());
         let insist = ListenOptions {
             insecure_tcp: true,
             ..ListenOptions::default()
