@@ -6,6 +6,7 @@ mod events;
 mod images;
 mod later;
 mod logs;
+mod old_clients;
 mod swarm;
 mod system;
 mod transfer;

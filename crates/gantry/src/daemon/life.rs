@@ -46,7 +46,7 @@ pub(super) fn run(settings: Settings, flags: Values, logging: Logging) -> Result
     outcome
 }
 
-async fn serve(settings: Settings, flags: Values, logging: Logging) -> Result<(), String> {
+async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Result<(), String> {
     let mut signals = Signals::new()?;
     let mut listeners = Vec::new();
     for host in &settings.hosts {
@@ -67,7 +67,15 @@ async fn serve(settings: Settings, flags: Values, logging: Logging) -> Result<()
             server.ready(Arc::clone(&engine));
             notify::ready();
             tracing::info!(data_root = %settings.data_root.display(), "the engine is ready");
-            attend(&mut signals, &settings, &flags, &logging, &server, &engine).await;
+            attend(
+                &mut signals,
+                &mut settings,
+                &flags,
+                &logging,
+                &server,
+                &engine,
+            )
+            .await;
             notify::stopping();
             // Nobody is left to be told that this failed.
             let _ = stop.send(true);
@@ -94,7 +102,7 @@ async fn open_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
 /// Returns when it is time to end.
 async fn attend(
     signals: &mut Signals,
-    settings: &Settings,
+    settings: &mut Settings,
     flags: &Values,
     logging: &Logging,
     server: &Server,
@@ -122,7 +130,7 @@ async fn attend(
 
 /// Reads the configuration again and takes over what can change in a running
 /// daemon.
-fn reload(settings: &Settings, flags: &Values, logging: &Logging) {
+fn reload(settings: &mut Settings, flags: &Values, logging: &Logging) {
     notify::reloading();
     match Settings::load(flags) {
         Ok(new) => {
@@ -132,6 +140,7 @@ fn reload(settings: &Settings, flags: &Values, logging: &Logging) {
                 let options = fixed.join(", ");
                 tracing::warn!(options, "these options change only with a restart");
             }
+            settings.take_over(new);
             tracing::info!("the configuration was read again");
         }
         Err(error) => tracing::error!(error, "the configuration stays as it was"),

@@ -21,6 +21,9 @@ pub(crate) const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/gantry";
 const DEFAULT_DATA_ROOT: &str = "/var/lib/gantry";
 
+/// The options that can change in a running daemon.
+const LIVE: [&str; 4] = ["debug", "log-level", "live-restore", "shutdown-timeout"];
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogFormat {
@@ -126,16 +129,28 @@ impl Settings {
 
     /// The options that differ in `new` and cannot change in a running daemon.
     pub(super) fn changed_in(&self, new: &Self) -> Vec<String> {
-        let live = ["debug", "log-level"];
         let names = self.values.keys().chain(new.values.keys());
         let mut changed: Vec<String> = names
-            .filter(|name| !live.contains(&name.as_str()))
+            .filter(|name| !LIVE.contains(&name.as_str()))
             .filter(|name| self.values.get(*name) != new.values.get(*name))
             .cloned()
             .collect();
         changed.sort();
         changed.dedup();
         changed
+    }
+
+    /// Takes over the options that can change in a running daemon.
+    pub(super) fn take_over(&mut self, new: Self) {
+        self.log_level = new.log_level;
+        self.live_restore = new.live_restore;
+        self.shutdown_timeout = new.shutdown_timeout;
+        for name in LIVE {
+            match new.values.get(name) {
+                Some(value) => drop(self.values.insert(name.to_owned(), value.clone())),
+                None => drop(self.values.remove(name)),
+            }
+        }
     }
 
     fn network(&self) -> Result<NetworkConfig, String> {
@@ -340,6 +355,18 @@ mod tests {
         assert_eq!(settings.pidfile, Path::new("/run/gantry/gantry.pid"));
         assert!(settings.live_restore && settings.listen.tls.is_none());
         assert_eq!(settings.idle_exit, None);
+    }
+
+    #[test]
+    fn what_can_change_is_taken_over() {
+        let mut running = settings(json!({"mtu": 1400})).unwrap();
+        let new = settings(json!({"live-restore": false, "debug": true, "icc": false})).unwrap();
+        assert_eq!(running.changed_in(&new), ["icc", "mtu"]);
+        running.take_over(new);
+        assert!(!running.live_restore);
+        assert_eq!(running.log_level, LevelFilter::DEBUG);
+        let back = settings(json!({"mtu": 1400})).unwrap();
+        assert_eq!(running.changed_in(&back), [""; 0]);
     }
 
     #[test]

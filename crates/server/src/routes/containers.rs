@@ -8,7 +8,7 @@ use crate::body::{Answer, Content, json, json_line, no_content, with_type};
 use crate::call::Call;
 use crate::error::{Failure, Result};
 use crate::router::Router;
-use crate::routes::transfer;
+use crate::routes::{old_clients, transfer};
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/containers/json", list);
@@ -39,12 +39,13 @@ async fn list(call: Call) -> Result<Answer> {
 
 async fn create(mut call: Call) -> Result<Answer> {
     let body: Option<ContainerCreate> = call.json().await?;
-    let body =
+    let mut body =
         body.ok_or_else(|| Failure::invalid("invalid JSON: got EOF while reading request body"))?;
     if body.config == gantry_api::Config::default() {
         let text = "config cannot be empty in order to create a container";
         return Err(Failure::invalid(text));
     }
+    old_clients::modernize(&mut body.host_config, call.version);
     let name = call.query.owned("name");
     let platform = transfer::platform(&call)?;
     let created = call
