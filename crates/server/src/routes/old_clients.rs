@@ -1,0 +1,78 @@
+//! What clients of older versions of the API mean by a container they create:
+//! fields that came later are not theirs, and some defaults were others.
+
+use std::path::Path;
+
+use gantry_api::{ApiVersion, HostConfig};
+
+/// Puts a request into the words of the newest version.
+pub(super) fn modernize(host: &mut HostConfig, version: ApiVersion) {
+    let before = |minor| version < ApiVersion::new(1, minor);
+    if before(40) {
+        if host.ipc_mode.is_empty() {
+            host.ipc_mode = "shareable".to_owned();
+        }
+        for mount in host.mounts.iter_mut().flatten() {
+            if let Some(options) = &mut mount.bind_options {
+                options.non_recursive = false;
+            }
+        }
+    }
+    if before(41) && host.cgroupns_mode.is_empty() && !is_unified() {
+        host.cgroupns_mode = "host".to_owned();
+    }
+    if before(42) {
+        host.console_size = [0, 0];
+        for mount in host.mounts.iter_mut().flatten() {
+            if let Some(options) = &mut mount.bind_options {
+                options.create_mountpoint = false;
+            }
+        }
+    } else {
+        // Gone: newer clients do not mean it.
+        host.kernel_memory = 0;
+    }
+    if before(43) {
+        host.annotations = None;
+    }
+}
+
+/// Whether there is only the new kind of control groups.
+fn is_unified() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn host() -> HostConfig {
+        HostConfig {
+            console_size: [24, 80],
+            kernel_memory: 1,
+            annotations: Some(BTreeMap::new()),
+            ..HostConfig::default()
+        }
+    }
+
+    #[test]
+    fn later_fields_are_not_theirs() {
+        let mut old = host();
+        modernize(&mut old, ApiVersion::MIN);
+        assert_eq!(old.ipc_mode, "shareable");
+        assert_eq!((old.console_size, old.kernel_memory), ([0, 0], 1));
+        assert_eq!(old.annotations, None);
+    }
+
+    #[test]
+    fn new_clients_mean_what_they_say() {
+        let mut new = host();
+        modernize(&mut new, ApiVersion::MAX);
+        let wanted = HostConfig {
+            kernel_memory: 0,
+            ..host()
+        };
+        assert_eq!(new, wanted);
+    }
+}
