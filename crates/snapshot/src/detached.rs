@@ -33,6 +33,20 @@ pub(crate) fn mount(mount: &Mount) -> Result<OwnedFd, Errno> {
 }
 
 fn overlay(lower: &[PathBuf], upper: Option<&(PathBuf, PathBuf)>) -> Result<OwnedFd, Errno> {
+    // "lowerdir+" came with 6.5; older kernels take every key, and complain in
+    // their log when they mount.
+    if gantry_sys::kernel_at_least(6, 5) {
+        overlay_with(set_each, lower, upper)
+    } else {
+        overlay_with(set_joined, lower, upper)
+    }
+}
+
+fn overlay_with(
+    set_lower: impl FnOnce(&OwnedFd, &[PathBuf]) -> Result<Vec<OwnedFd>, Errno>,
+    lower: &[PathBuf],
+    upper: Option<&(PathBuf, PathBuf)>,
+) -> Result<OwnedFd, Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in OPTIONS {
         match fsconfig_set_string(&context, key, value) {
@@ -40,7 +54,7 @@ fn overlay(lower: &[PathBuf], upper: Option<&(PathBuf, PathBuf)>) -> Result<Owne
             Err(errno) => return Err(errno),
         }
     }
-    set_lower(&context, lower)?;
+    let _handles = set_lower(&context, lower)?;
     if let Some((upper, work)) = upper {
         fsconfig_set_string(&context, "upperdir", upper.as_path())?;
         fsconfig_set_string(&context, "workdir", work.as_path())?;
@@ -54,22 +68,17 @@ fn overlay(lower: &[PathBuf], upper: Option<&(PathBuf, PathBuf)>) -> Result<Owne
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-/// One by one (Linux 6.5), or all in one string, which must be short.
-fn set_lower(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), Errno> {
-    let Some((first, rest)) = lower.split_first() else {
-        return Err(Errno::INVAL);
-    };
-    match fsconfig_set_string(context, "lowerdir+", first.as_path()) {
-        Ok(()) => {}
-        Err(Errno::INVAL) => return set_joined(context, lower),
-        Err(errno) => return Err(errno),
-    }
-    rest.iter()
-        .try_for_each(|path| fsconfig_set_string(context, "lowerdir+", path.as_path()))
+/// One by one, since Linux 6.5.
+fn set_each(context: &OwnedFd, lower: &[PathBuf]) -> Result<Vec<OwnedFd>, Errno> {
+    lower
+        .iter()
+        .try_for_each(|path| fsconfig_set_string(context, "lowerdir+", path.as_path()))?;
+    Ok(Vec::new())
 }
 
-/// Older kernels take 255 bytes: handles have shorter names than directories.
-fn set_joined(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), Errno> {
+/// All in one string, of at most 255 bytes: handles have shorter names than
+/// directories. They are needed until the mount is made.
+fn set_joined(context: &OwnedFd, lower: &[PathBuf]) -> Result<Vec<OwnedFd>, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let handles = lower
         .iter()
@@ -79,16 +88,16 @@ fn set_joined(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), Errno> {
         .iter()
         .map(|handle| format!("/proc/self/fd/{}", handle.as_raw_fd()))
         .collect();
-    fsconfig_set_string(context, "lowerdir", names.join(":"))
+    fsconfig_set_string(context, "lowerdir", names.join(":"))?;
+    Ok(handles)
 }
 
 /// How many layers [`mount`] can join here. The runtime has other ways.
-pub(crate) fn most_layers() -> Result<usize, Errno> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    match fsconfig_set_string(&context, "lowerdir+", "/") {
-        Err(Errno::INVAL) => Ok(10),
-        Err(errno) => Err(errno),
-        Ok(()) => Ok(500),
+pub(crate) fn most_layers() -> usize {
+    if gantry_sys::kernel_at_least(6, 5) {
+        500
+    } else {
+        10
     }
 }
 
@@ -117,7 +126,7 @@ mod tests {
             std::fs::write(layer.join(number.to_string()), "x").unwrap();
         }
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
-        set_joined(&context, &layers).unwrap();
+        let _handles = set_joined(&context, &layers).unwrap();
         fsconfig_create(&context).unwrap();
         let flags = FsMountFlags::FSMOUNT_CLOEXEC;
         let mounted = fsmount(context, flags, MountAttrFlags::MOUNT_ATTR_RDONLY).unwrap();

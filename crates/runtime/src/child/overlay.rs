@@ -33,10 +33,12 @@ pub(super) fn detached(
         gantry_sys::mount_setattr(&tree, Path::new(""), change)?;
         return Ok(tree);
     }
-    match by_descriptor(lower, upper) {
-        // Before 6.5 there is no "lowerdir+".
-        Err(Errno::INVAL | Errno::NOSYS) => by_options(lower, upper),
-        other => other,
+    // "lowerdir+" came with 6.5; older kernels take every key, and complain in
+    // their log when they mount.
+    if gantry_sys::kernel_at_least(6, 5) {
+        by_descriptor(lower, upper)
+    } else {
+        by_options(lower, upper)
     }
 }
 

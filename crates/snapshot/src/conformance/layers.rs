@@ -176,7 +176,7 @@ pub(super) fn attributes(bench: &Bench<'_>) {
 }
 
 pub(super) fn many_layers(bench: &Bench<'_>) {
-    let count = crate::detached::most_layers().map_or(10, |most| most.min(131)) - 1;
+    let count = crate::detached::most_layers().min(131) - 1;
     let mut parent: Option<String> = None;
     for number in 0..count {
         let name = format!("layer {number}");
