@@ -44,7 +44,7 @@ fn samples() -> &'static [(Compression, Vec<u8>)] {
             samples.push((format, encoder.finish().unwrap()));
         }
         for (format, program) in [(Compression::Bzip2, "bzip2"), (Compression::Xz, "xz")] {
-            if let Ok(bytes) = piped_through(program) {
+            if let Ok(bytes) = piped_through(program, "-c") {
                 samples.push((format, bytes));
             }
         }
@@ -52,9 +52,9 @@ fn samples() -> &'static [(Compression, Vec<u8>)] {
     })
 }
 
-fn piped_through(program: &str) -> io::Result<Vec<u8>> {
+fn piped_through(program: &str, option: &str) -> io::Result<Vec<u8>> {
     let mut child = Command::new(program)
-        .arg("-c")
+        .arg(option)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -73,6 +73,16 @@ fn samples_decode() {
         let cut = decode(&bytes[..bytes.len() - 5]);
         assert!(cut.is_err(), "{format:?} cut off");
     }
+}
+
+#[test]
+fn a_stream_that_asks_for_too_much_memory_is_refused() {
+    // Small in itself; its header asks for a dictionary of 1 GiB.
+    let Ok(bytes) = piped_through("xz", "--lzma2=dict=1GiB") else {
+        return;
+    };
+    let error = decode(&bytes).unwrap_err().to_string();
+    assert!(error.contains("memory"), "{error}");
 }
 
 /// Gives some bytes and then fails.

@@ -9,6 +9,10 @@ use flate2::bufread::GzDecoder;
 use super::{Compression, Limits};
 use crate::error::Error;
 
+/// Most memory that an xz stream may ask for, in KiB. `xz -9` needs 65 MiB; a
+/// header may ask for 4 GiB.
+const XZ_MEMORY_KIB: u32 = 256 << 10;
+
 /// How many compressed bytes are read at a time.
 const INPUT_BUFFER: usize = 128 << 10;
 
@@ -61,7 +65,11 @@ impl<R: Read> Decoder<R> {
             Compression::Bzip2 => {
                 Inner::Bzip2(Box::new(bzip2::bufread::MultiBzDecoder::new(source)))
             }
-            Compression::Xz => Inner::Xz(Box::new(lzma_rust2::XzReader::new(source, true))),
+            Compression::Xz => Inner::Xz(Box::new(lzma_rust2::XzReader::new_mem_limit(
+                source,
+                true,
+                XZ_MEMORY_KIB,
+            ))),
             Compression::Zstd => Inner::Zstd(Box::new(
                 zstd::stream::read::Decoder::with_buffer(source)
                     .map_err(|source| Error::Read { source })?,
