@@ -150,7 +150,7 @@ impl FromStr for Reference {
         if path.bytes().any(|b| b.is_ascii_uppercase()) {
             let lower = path.to_ascii_lowercase();
             if lower.split('/').all(is_path_component) {
-                return Err(ReferenceError::UpperCase(name.to_owned()));
+                return Err(ReferenceError::UpperCase(path));
             }
         }
         if !is_domain(&domain) || !path.split('/').all(is_path_component) {
@@ -331,10 +331,10 @@ mod tests {
                 "{text:?}"
             );
         }
-        assert!(matches!(
-            "a/Busybox".parse::<Reference>(),
-            Err(ReferenceError::UpperCase(_))
-        ));
+        for (text, path) in [("a/Busybox", "a/Busybox"), ("UPPER", "library/UPPER")] {
+            let upper = ReferenceError::UpperCase(path.to_owned());
+            assert_eq!(text.parse::<Reference>(), Err(upper));
+        }
         assert!(matches!(
             "ab".repeat(32).parse::<Reference>(),
             Err(ReferenceError::Hexadecimal(_))
