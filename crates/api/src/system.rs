@@ -81,6 +81,9 @@ body! {
         pub memory_limit: bool,
         /// A limit that works here.
         pub swap_limit: bool,
+        /// Before API 1.42: a limit that works here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub kernel_memory: Option<bool>,
         /// A limit that works here.
         #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "is_default")]
         pub kernel_memory_tcp: bool,
@@ -178,6 +181,12 @@ body! {
         pub init_commit: Commit,
         /// `name=seccomp,profile=builtin` and so on.
         pub security_options: Vec<String>,
+        /// Before API 1.50: whether bridged packets are filtered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub bridge_nf_iptables: Option<bool>,
+        /// The same for IPv6.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub bridge_nf_ip6tables: Option<bool>,
         /// What makes the packet rules.
         #[serde(skip_serializing_if = "is_default")]
         pub firewall_backend: Option<FirewallInfo>,

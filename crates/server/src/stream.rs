@@ -24,6 +24,11 @@ impl Progress {
     pub(crate) fn tell(&self, message: ProgressMessage) -> bool {
         self.0.blocking_send(Ok(message)).is_ok()
     }
+
+    /// Tells the client of a failure with a message, even when it is the first.
+    pub(crate) fn fail(&self, error: gantry_engine::Error) -> bool {
+        self.tell(in_band(&error.into()))
+    }
 }
 
 /// Starts `work`, and answers as soon as it has something to say. A failure
@@ -56,9 +61,11 @@ pub(crate) async fn answer(
                 Ok(message) => json_line(&message),
                 Err(failure) => json_line(&in_band(&failure)),
             };
-            let Ok(line) = line else {
+            let Ok(mut line) = line else {
                 return;
             };
+            // Docker ends these lines as a network protocol would.
+            line.insert(line.len() - 1, b'\r');
             if pieces.send(line.into()).await.is_err() {
                 return;
             }

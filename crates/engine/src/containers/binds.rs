@@ -42,6 +42,18 @@ pub(crate) fn mounts(host: &HostConfig) -> Result<Vec<MountPoint>> {
     Ok(points)
 }
 
+/// Where a request mounts something: a volume that it declares there as well is
+/// none (docker-py declares one for every bind mount).
+pub(crate) fn targets(host: &HostConfig) -> BTreeSet<String> {
+    let binds = host.binds.iter().flatten();
+    let binds = binds.filter_map(|bind| bind.split(':').nth(1));
+    let mounts = host.mounts.iter().flatten();
+    let mounts = mounts.map(|mount| mount.target.as_str());
+    let tmpfs = host.tmpfs.iter().flatten();
+    let tmpfs = tmpfs.map(|(target, _)| target.as_str());
+    binds.chain(mounts).chain(tmpfs).map(clean).collect()
+}
+
 /// Makes the sources of `-v` that are missing, as directories.
 pub(crate) fn make_missing_sources(host: &HostConfig, points: &[MountPoint]) -> Result<()> {
     let short = host.binds.iter().flatten().count();

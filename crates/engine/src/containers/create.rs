@@ -121,7 +121,7 @@ impl Inner {
                 false => id.short().to_owned(),
             };
         }
-        config.volumes = None;
+        config.volumes = config.volumes.filter(|volumes| !volumes.is_empty());
         let endpoints = request.networking_config.endpoints_config;
         let endpoint = endpoints
             .into_iter()

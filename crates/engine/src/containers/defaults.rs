@@ -15,7 +15,6 @@ pub(crate) fn fill(host: &mut HostConfig, settings: &Settings) {
     default(&mut host.restart_policy.name, "", "no");
     default(&mut host.ipc_mode, "", "private");
     default(&mut host.runtime, "", "gantry");
-    default(&mut host.runtime, "runc", "gantry");
     if host.cgroupns_mode.is_empty() {
         // As Docker: private where cgroups are unified, else the host's.
         let private = settings.host.cgroup_v2 && !host.privileged;
@@ -27,7 +26,6 @@ pub(crate) fn fill(host: &mut HostConfig, settings: &Settings) {
     }
     log(host, settings);
     memory_and_limits(host);
-    lists(host);
     confinement(host);
 }
 
@@ -80,19 +78,4 @@ fn memory_and_limits(host: &mut HostConfig) {
         host.memory_swappiness = None;
     }
     host.oom_kill_disable.get_or_insert(false);
-}
-
-/// Lists that Docker shows as empty rather than `null`.
-fn lists(host: &mut HostConfig) {
-    host.port_bindings.get_or_insert_default();
-    host.dns.get_or_insert_default();
-    host.dns_options.get_or_insert_default();
-    host.dns_search.get_or_insert_default();
-    host.blkio_weight_device.get_or_insert_default();
-    host.blkio_device_read_bps.get_or_insert_default();
-    host.blkio_device_write_bps.get_or_insert_default();
-    host.blkio_device_read_iops.get_or_insert_default();
-    host.blkio_device_write_iops.get_or_insert_default();
-    host.devices.get_or_insert_default();
-    host.ulimits.get_or_insert_default();
 }

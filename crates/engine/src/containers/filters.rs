@@ -9,7 +9,7 @@ use crate::clock::now_nano;
 use crate::error::{Error, Result};
 use crate::images::Images;
 
-const LIST: [&str; 16] = [
+const LIST: [&str; 15] = [
     "ancestor",
     "before",
     "exited",
@@ -25,7 +25,6 @@ const LIST: [&str; 16] = [
     "since",
     "status",
     "volume",
-    "label!",
 ];
 const PRUNE: [&str; 3] = ["label", "label!", "until"];
 const STATES: [&str; 7] = [
@@ -115,13 +114,11 @@ impl<'a> ListFilter<'a> {
             && filters.any("name", |pattern| name_matches(pattern, &record.name))
             && filters.any("status", |status| status == state.word())
             && filters.any("health", |health| health == "none")
-            && filters.any("isolation", |word| word == record.host_config.isolation)
             && filters.any("network", |network| self.network(container, state, network))
             && filters.any("volume", |volume| mounted(container, volume))
             && filters.any("expose", |port| exposes(container, port))
             && !filters.contains("publish")
             && filters.all_pairs("label", record.config.labels.as_ref())
-            && lacks_labels(filters, container)
     }
 
     fn exited(&self, state: &State) -> bool {

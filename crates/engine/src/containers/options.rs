@@ -23,7 +23,11 @@ const UNSUPPORTED: [(&str, Given); 31] = [
     }),
     ("--volumes-from", |c| some(&c.host_config.volumes_from)),
     ("--volume without a source (an anonymous volume)", |c| {
-        c.config.volumes.as_ref().is_some_and(|v| !v.is_empty())
+        let volumes = c.config.volumes.iter().flatten();
+        let taken = super::binds::targets(&c.host_config);
+        volumes
+            .map(|(path, _)| path)
+            .any(|path| !taken.contains(&super::binds::clean(path)))
     }),
     ("--link", |c| some(&c.host_config.links)),
     ("--device", |c| some(&c.host_config.devices)),
@@ -164,6 +168,17 @@ mod tests {
     fn the_stock_clients_defaults_are_no_options() {
         refuse_unsupported(&stock()).unwrap();
         refuse_unsupported(&ContainerCreate::default()).unwrap();
+    }
+
+    #[test]
+    fn a_volume_below_a_mount_is_none() {
+        let mut request = stock();
+        request.config.volumes = serde_json::from_str(r#"{"/a/":{},"/b":{},"/c":{}}"#).unwrap();
+        assert!(refuse_unsupported(&request).is_err());
+        let host = r#"{"Binds":["/x:/a:ro"],"Mounts":[{"Type":"bind","Source":"/x","Target":"/b"}],
+            "Tmpfs":{"/c":""}}"#;
+        request.host_config = serde_json::from_str(host).unwrap();
+        refuse_unsupported(&request).unwrap();
     }
 
     #[test]

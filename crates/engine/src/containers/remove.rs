@@ -40,9 +40,8 @@ impl Containers {
                 Phase::Running if options.force => self.inner.kill_and_wait(&container)?,
                 Phase::Running => {
                     return Err(Error::Conflict(format!(
-                        "cannot remove container \"{}\": container is running: stop the \
-                         container before removing or force remove",
-                        container.record.name
+                        "cannot remove container \"{idref}\": container is running: stop the \
+                         container before removing or force remove"
                     )));
                 }
                 _ => {
@@ -73,7 +72,7 @@ impl Inner {
         let id = container.id().as_str();
         let deleted = self
             .database
-            .write(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
+            .write_freeing(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
         if let Err(error) = deleted {
             let error: gantry_metadata::Error = error;
             container.update(|state| state.phase = Phase::Dead);

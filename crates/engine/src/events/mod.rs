@@ -104,7 +104,7 @@ impl Events {
                 text(&query.until)
             )));
         }
-        let filter = EventFilter::new(&query.filters)?;
+        let filter = EventFilter::new(&query.filters);
         let log = self.lock();
         let replay = log
             .past

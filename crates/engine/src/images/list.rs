@@ -7,15 +7,7 @@ use super::{Images, invalid};
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
 
-const KNOWN: [&str; 7] = [
-    "before",
-    "dangling",
-    "label",
-    "label!",
-    "reference",
-    "since",
-    "until",
-];
+const KNOWN: [&str; 6] = ["before", "dangling", "label", "reference", "since", "until"];
 
 /// Which images to list, and how.
 #[derive(Debug, Clone, Default)]
@@ -53,10 +45,8 @@ impl Images {
             shared_size: query.shared_size,
         })?;
         let used = self.users()?;
-        let unwanted = filters.get("label!");
         Ok(listed
             .into_iter()
-            .filter(|image| !unwanted.iter().any(|label| has_label(image, label)))
             .map(|image| {
                 let id = image.id.to_string();
                 let containers = used.iter().filter(|used| **used == id).count();
@@ -83,12 +73,6 @@ pub(super) fn until(filters: &Filters) -> Result<Option<i64>> {
             "more than one until filter specified".to_owned(),
         )),
     }
-}
-
-fn has_label(image: &Summary, wanted: &str) -> bool {
-    let mut one = Filters::new();
-    one.add("label", wanted);
-    one.all_pairs("label", image.labels.as_ref())
 }
 
 fn shown(image: Summary, containers: i64) -> ImageSummary {

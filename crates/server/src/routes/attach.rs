@@ -1,6 +1,8 @@
 //! `POST /containers/{id}/attach`: a container's input and output over the
 //! connection itself; without `Upgrade` its output only, as a body.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use gantry_api::ApiVersion;
 use gantry_engine::{AttachQuery, LogStream};
@@ -23,6 +25,9 @@ const RAW: &str = "application/vnd.docker.raw-stream";
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 /// How much of the output is carried at a time.
 const PIECE: usize = 32 << 10;
+/// How long after the answer's head a replay begins: docker-py reads the head
+/// through a buffer and the rest past it, and loses what came together.
+const AFTER_HEAD: Duration = Duration::from_millis(10);
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/containers/{id}/attach", attach);
@@ -79,6 +84,7 @@ async fn talk(upgrade: OnUpgrade, replay: Option<LogStream>, socket: Option<Unix
         Err(error) => return tracing::debug!(%error, "a client left before it was attached"),
     };
     if let Some(mut log) = replay {
+        tokio::time::sleep(AFTER_HEAD).await;
         while let Some(Ok(piece)) = log.chunks.recv().await {
             if client.write_all(&piece).await.is_err() {
                 return;

@@ -81,7 +81,8 @@ async fn start(call: Call) -> Result<Answer> {
 }
 
 async fn stop(call: Call) -> Result<Answer> {
-    let (id, signal) = (call.param("id"), call.query.owned("signal"));
+    let id = call.param("id");
+    let signal = chosen_signal(&call);
     let timeout = call.query.number("t")?;
     call.run(move |engine| engine.containers.stop(&id, signal.as_deref(), timeout))
         .await?;
@@ -89,7 +90,8 @@ async fn stop(call: Call) -> Result<Answer> {
 }
 
 async fn restart(call: Call) -> Result<Answer> {
-    let (id, signal) = (call.param("id"), call.query.owned("signal"));
+    let id = call.param("id");
+    let signal = chosen_signal(&call);
     let timeout = call.query.number("t")?;
     call.run(move |engine| engine.containers.restart(&id, signal.as_deref(), timeout))
         .await?;
@@ -103,16 +105,24 @@ async fn kill(call: Call) -> Result<Answer> {
     Ok(no_content(StatusCode::NO_CONTENT))
 }
 
+/// The signal that stops a container; clients could not choose it before 1.42.
+fn chosen_signal(call: &Call) -> Option<String> {
+    let signal = call.query.owned("signal");
+    signal.filter(|_| call.version >= ApiVersion::new(1, 42))
+}
+
 /// The head of the answer is sent at once, so that the client knows that it
 /// will miss nothing; before API 1.30 it came with the body.
 async fn wait(call: Call) -> Result<Answer> {
     let id = call.param("id");
-    let condition = call.query.get("condition").unwrap_or("");
+    let before_conditions = call.version < ApiVersion::new(1, 30);
+    let condition = call.query.get("condition").filter(|_| !before_conditions);
+    let condition = condition.unwrap_or("");
     let condition = WaitCondition::parse(condition).map_err(Failure::invalid)?;
     let handle = call
         .run(move |engine| engine.containers.wait(&id, condition))
         .await?;
-    if call.version < ApiVersion::new(1, 30) {
+    if before_conditions {
         return json(StatusCode::OK, &handle.outcome().await);
     }
     let (sender, content) = Content::pieces();

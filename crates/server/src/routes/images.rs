@@ -19,11 +19,20 @@ pub(super) fn routes(router: &mut Router) {
 }
 
 async fn list(call: Call) -> Result<Answer> {
+    let mut filters = call.query.filters()?;
+    // Gone since 1.41, where `reference` says it.
+    if let Some(name) = call
+        .query
+        .filled("filter")
+        .filter(|_| call.version < ApiVersion::new(1, 41))
+    {
+        filters.add("reference", name);
+    }
     let query = ImagesQuery {
         all: call.query.flag("all"),
         digests: call.query.flag("digests"),
         shared_size: call.query.flag("shared-size"),
-        filters: call.query.filters()?,
+        filters,
     };
     let mut found = call.run(move |engine| engine.images.list(&query)).await?;
     for image in &mut found {

@@ -1,5 +1,6 @@
 //! `_ping`, `version`, `info`, and `plugins`, of which there are none.
 
+use gantry_api::{ApiVersion, Info};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::body::{Answer, Content, json, no_content, with_type};
@@ -50,7 +51,30 @@ async fn version(call: Call) -> Result<Answer> {
 
 async fn info(call: Call) -> Result<Answer> {
     let info = call.run(|engine| engine.system.info()).await?;
-    json(StatusCode::OK, &info)
+    json(StatusCode::OK, &for_version(info, call.version))
+}
+
+/// Puts what is known of the engine into the shape that older clients expect.
+fn for_version(mut info: Info, version: ApiVersion) -> Info {
+    let before = |minor| version < ApiVersion::new(1, minor);
+    if before(25) {
+        for option in info.security_options.iter_mut() {
+            if let Some(named) = option.strip_prefix("name=") {
+                *option = named.split(',').next().unwrap_or(named).to_owned();
+            }
+        }
+    }
+    if before(42) {
+        info.kernel_memory = Some(info.memory_limit);
+    }
+    if before(49) {
+        info.firewall_backend = None;
+    }
+    if before(50) {
+        info.bridge_nf_iptables = Some(false);
+        info.bridge_nf_ip6tables = Some(false);
+    }
+    info
 }
 
 /// Clients take a missing route for a broken engine.
@@ -60,4 +84,29 @@ async fn plugins(_: Call) -> Result<Answer> {
 
 async fn options(_: Call) -> Result<Answer> {
     Ok(no_content(StatusCode::OK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_clients_find_the_old_fields() {
+        let shown = |minor| {
+            let info = Info {
+                security_options: vec!["name=seccomp,profile=builtin".to_owned()],
+                firewall_backend: Some(gantry_api::FirewallInfo::default()),
+                ..Info::default()
+            };
+            for_version(info, ApiVersion::new(1, minor))
+        };
+        let oldest = shown(24);
+        assert_eq!(oldest.security_options, ["seccomp"]);
+        assert!(oldest.kernel_memory.is_some() && oldest.firewall_backend.is_none());
+        assert_eq!(oldest.bridge_nf_iptables, Some(false));
+        let newest = shown(51);
+        assert_eq!(newest.security_options, ["name=seccomp,profile=builtin"]);
+        assert!(newest.kernel_memory.is_none() && newest.firewall_backend.is_some());
+        assert_eq!(newest.bridge_nf_iptables, None);
+    }
 }

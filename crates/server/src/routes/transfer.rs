@@ -51,14 +51,19 @@ async fn create(mut call: Call) -> Result<Answer> {
     .await
 }
 
+/// As Docker's, it fails with a message only: SDKs look for it there.
 async fn load(mut call: Call) -> Result<Answer> {
     let quiet = call.query.flag("quiet");
     let engine = call.state.engine().await?;
     let reader = call.reader();
     stream::answer("load", move |progress| {
-        engine
+        let loaded = engine
             .images
-            .load(reader, quiet, &mut |message| progress.tell(message))
+            .load(reader, quiet, &mut |message| progress.tell(message));
+        if let Err(error) = loaded {
+            progress.fail(error);
+        }
+        Ok(())
     })
     .await
 }
