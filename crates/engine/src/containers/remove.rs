@@ -5,11 +5,16 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::container::Container;
 use super::state::Phase;
 use super::{Containers, Inner};
 use crate::error::{Error, Result};
+
+/// A client that has read the output to its end may be here before the news
+/// that the container has ended.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// How a container is to be removed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +43,7 @@ impl Containers {
         while let Err(phase) = container.mark_removing() {
             match phase {
                 Phase::Running if options.force => self.inner.kill_and_wait(&container)?,
+                Phase::Running if container.wait_stopped(Some(A_MOMENT)) => {}
                 Phase::Running => {
                     return Err(Error::Conflict(format!(
                         "cannot remove container \"{idref}\": container is running: stop the \
@@ -72,7 +78,7 @@ impl Inner {
         let id = container.id().as_str();
         let deleted = self
             .database
-            .write_freeing(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
+            .write(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
         if let Err(error) = deleted {
             let error: gantry_metadata::Error = error;
             container.update(|state| state.phase = Phase::Dead);
