@@ -312,3 +312,29 @@ fn the_binary_is_static_and_small_talk_is_quick() {
     )
     .ok();
 }
+
+#[test]
+fn a_full_disk_can_be_made_empty_again() {
+    let mut engine = Engine::start();
+    gantry_only!(engine);
+    engine.stop_daemon();
+    let root = engine.data_root().display().to_string();
+    let mount = format!("rm -rf {root}/*; mount -t tmpfs -o size=24m gantry-full {root}");
+    finish(&mut script(&mount), b"").ok();
+    engine.boot();
+    engine.import_busybox();
+    let fill = "dd if=/dev/zero of=/big bs=64k; yes something | head -c 1000000";
+    let filled = engine.docker(&["run", "--name", "filler", "busybox", "sh", "-c", fill]);
+    engine.stop_daemon();
+    engine.boot();
+    let state = engine.inspect("filler", "{{.State.Status}}");
+    let removed = engine.docker(&["rm", "filler"]);
+    let ran = engine.docker(&["run", "--rm", "busybox", "echo", "room again"]);
+    engine.stop_daemon();
+    finish(&mut script(&format!("umount {root}")), b"").ok();
+    engine.boot();
+    assert!(filled.stderr.contains("No space left"), "{filled:?}");
+    assert_eq!(state, "exited");
+    removed.ok();
+    ran.ok().prints("room again\n");
+}

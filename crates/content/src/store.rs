@@ -193,7 +193,10 @@ impl ContentStore {
     /// # Errors
     /// `Metadata`; a file that cannot be deleted is left to the next open.
     pub fn collect(&self) -> Result<Collected, Error> {
-        let rows = self.inner.database.write(blobs::delete_unreferenced)?;
+        let rows = self
+            .inner
+            .database
+            .write_freeing(blobs::delete_unreferenced)?;
         let mut collected = Collected::default();
         for row in rows {
             if self.inner.delete_unrecorded(row.digest)? {

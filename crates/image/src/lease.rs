@@ -30,7 +30,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let ended = self.database.write(|tx| leases::delete(tx, &self.id));
+        let ended = self
+            .database
+            .write_freeing(|tx| leases::delete(tx, &self.id));
         if let Err::<bool, gantry_metadata::Error>(error) = ended {
             tracing::warn!(%error, "a lease stays until the next start");
         }

@@ -64,7 +64,7 @@ impl ImageStore {
         for _ in 0..ATTEMPTS {
             let id = self.database().read(|view| resolve_id(view, name))?;
             let users = usage(id);
-            let outcome = self.database().write_durable(|tx| {
+            let outcome = self.database().write_freeing_durable(|tx| {
                 if resolve_id(tx, name)? != id {
                     return Ok(None);
                 }
@@ -99,7 +99,7 @@ impl ImageStore {
                 break;
             };
             let users = usage(parent);
-            outcome = self.database().write_durable(|tx| {
+            outcome = self.database().write_freeing_durable(|tx| {
                 if images::get(tx, parent)?.is_none() {
                     return Ok(Outcome::default());
                 }

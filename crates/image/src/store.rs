@@ -72,7 +72,7 @@ impl ImageStore {
         snapshots: Arc<dyn SnapshotDriver>,
         limits: Limits,
     ) -> Result<Self> {
-        let ended = database.write(leases::clear)?;
+        let ended = database.write_freeing(leases::clear)?;
         if ended != 0 {
             tracing::info!(ended, "ended the leases of a dead daemon");
         }

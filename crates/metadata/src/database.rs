@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::reserve::Reserve;
 use crate::{Error, schema};
 
 /// Reader connections that are kept open when idle.
@@ -31,6 +32,7 @@ pub struct Database {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     writes: AtomicU32,
+    reserve: Reserve,
     checkpointer: Option<(SyncSender<()>, JoinHandle<()>)>,
 }
 
@@ -65,6 +67,9 @@ impl Database {
     /// [`Error::Foreign`] when it is not gantry's, else with [`Error::Open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
+        // SQLite's own files beside the database take room too.
+        let reserve = Reserve::new(&path);
+        reserve.release_if_needed();
         let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
         writer
             .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
@@ -80,6 +85,7 @@ impl Database {
             .spawn(move || checkpoint_when_woken(&background, &woken))
             .ok();
         Ok(Self {
+            reserve,
             path,
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
@@ -127,6 +133,29 @@ impl Database {
         synchronous(&writer, "NORMAL")?;
         drop(writer);
         self.count_write();
+        result
+    }
+
+    /// Like [`Database::write`], for what gives room back: it may use the room
+    /// that is kept for that, so that a full disk does not forbid it.
+    pub fn write_freeing<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.reserve.release_if_needed();
+        let result = self.write(work);
+        self.reserve.restore();
+        result
+    }
+
+    /// Like [`Database::write_freeing`], and durable.
+    pub fn write_freeing_durable<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.reserve.release_if_needed();
+        let result = self.write_durable(work);
+        self.reserve.restore();
         result
     }
 

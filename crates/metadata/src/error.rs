@@ -54,6 +54,12 @@ pub enum Error {
         /// What was found.
         value: String,
     },
+    /// The disk has no room for the change.
+    #[error("metadata database, {operation}: no space left on device")]
+    Full {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// Anything else SQLite says.
     #[error("metadata database, {operation}: {source}")]
     Sqlite {
@@ -70,13 +76,18 @@ impl Error {
         match self {
             Self::Exists { .. } => ErrorKind::AlreadyExists,
             Self::NewerSchema { .. } | Self::Foreign { .. } => ErrorKind::Unsupported,
-            Self::Open { .. } | Self::Damaged { .. } | Self::Sqlite { .. } => ErrorKind::Internal,
+            Self::Open { .. } | Self::Damaged { .. } | Self::Full { .. } | Self::Sqlite { .. } => {
+                ErrorKind::Internal
+            }
         }
     }
 
     /// Wraps SQLite's error with the operation's name, for `map_err`.
     pub(crate) fn at(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Sqlite { operation, source }
+        move |source| match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full { operation },
+            _ => Self::Sqlite { operation, source },
+        }
     }
 
     /// Like [`Error::at`], but a violated unique constraint says what exists.
@@ -89,10 +100,7 @@ impl Error {
                 table,
                 key: key.to_string(),
             },
-            _ => Self::Sqlite {
-                operation: table,
-                source,
-            },
+            _ => Self::at(table)(source),
         }
     }
 }

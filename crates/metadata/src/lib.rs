@@ -1,7 +1,7 @@
 //! Every durable record of the engine, in one SQLite database.
 //!
 //! Invariants: records change only inside a transaction ([`Database::write`],
-//! [`Database::write_durable`]); there is one writer at a time; a record never
+//! [`Database::write_durable`], …); there is one writer at a time; a record never
 //! points at bytes that are not there yet (bytes first, record after), so a
 //! crash leaves at most bytes without a record, which their owner collects.
 //! This crate has never heard of Docker, of directories or of processes: what
@@ -41,6 +41,7 @@
 mod column;
 mod database;
 mod error;
+mod reserve;
 mod schema;
 
 pub mod blobs;

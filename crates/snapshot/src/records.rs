@@ -126,7 +126,7 @@ impl Records for MetadataRecords {
     }
 
     fn delete(&self, key: &str) -> Result<(), Error> {
-        self.database.write(|tx| {
+        self.database.write_freeing(|tx| {
             snapshots::delete(tx, self.driver, key)?;
             Ok(())
         })

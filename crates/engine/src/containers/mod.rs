@@ -150,9 +150,15 @@ impl Inner {
         let json = serde_json::to_string(state)
             .map_err(|error| Error::Corrupt(format!("state of a container: {error}")))?;
         let id = container.id().as_str();
-        self.database
-            .write(|tx| gantry_metadata::containers::set_state(tx, id, &json).map(drop))
-            .map_err(|error: gantry_metadata::Error| Error::Metadata(error))
+        let set = |tx: &gantry_metadata::Tx<'_>| {
+            gantry_metadata::containers::set_state(tx, id, &json).map(drop)
+        };
+        let written: std::result::Result<(), gantry_metadata::Error> = match state.phase {
+            state::Phase::Running => self.database.write(set),
+            // That it has ended is remembered even when the disk is full.
+            _ => self.database.write_freeing(set),
+        };
+        written.map_err(Error::Metadata)
     }
 
     /// Tells that a container joined or left its network.
