@@ -179,7 +179,7 @@ fn rmi_follows_dockers_rules() {
     engine
         .docker(&["rmi", "busybox"])
         .code(1)
-        .says("No such image: busybox:latest");
+        .says("No such image: busybox");
     engine.docker(&["images", "-aq"]).ok().prints("");
 }
 
@@ -293,4 +293,21 @@ fn a_missing_image_is_said() {
         .code(1)
         .says("No such image: ghost");
     engine.docker(&["load", "-i", "/dev/null"]);
+}
+
+#[test]
+fn a_refused_upload_says_why() {
+    let engine = Engine::start();
+    gantry_only!(engine);
+    // More than fits into a socket's buffers, and wrong from the beginning.
+    let wrong = vec![b'x'; 8 << 20];
+    for _ in 0..5 {
+        let refused = engine.docker_with(&["import", "-", "wrong:1"], &wrong);
+        assert_ne!(refused.code, 0);
+        assert!(
+            !refused.stderr.contains("broken pipe"),
+            "{}",
+            refused.stderr
+        );
+    }
 }

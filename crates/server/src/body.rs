@@ -10,12 +10,12 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::error::{Failure, Result};
+use crate::upload::Upload;
 
 /// An answer on its way out.
 pub(crate) type Answer = http::Response<Content>;
@@ -129,7 +129,7 @@ pub(crate) fn with_type(status: StatusCode, kind: &'static str, content: Content
 /// # Errors
 /// When its type is another one, when it is too long, or when it is not JSON of
 /// the shape of `T`.
-pub(crate) async fn read_json<T>(headers: &HeaderMap, body: Incoming) -> Result<Option<T>>
+pub(crate) async fn read_json<T>(headers: &HeaderMap, body: Upload) -> Result<Option<T>>
 where
     T: DeserializeOwned + Default,
 {
@@ -174,7 +174,10 @@ pub(crate) struct BodyReader {
 
 impl BodyReader {
     /// Starts to hand on `body`; it is read only as fast as this is read.
-    pub(crate) fn new(body: Option<Incoming>) -> Self {
+    pub(crate) fn new<B>(body: Option<B>) -> Self
+    where
+        B: Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+    {
         let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
         tokio::spawn(async move {
             let Some(mut body) = body else {

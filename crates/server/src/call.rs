@@ -6,7 +6,6 @@ use gantry_api::ApiVersion;
 use gantry_engine::Engine;
 use gantry_types::ErrorKind;
 use http::HeaderMap;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +14,7 @@ use crate::error::{Failure, Result};
 use crate::query::Query;
 use crate::router::Params;
 use crate::state::State;
+use crate::upload::Upload;
 
 /// A request, taken apart.
 pub(crate) struct Call {
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) params: Params,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Incoming>,
+    pub(crate) body: Option<Upload>,
     /// The connection itself, where the client asks for it.
     pub(crate) upgrade: Option<OnUpgrade>,
 }

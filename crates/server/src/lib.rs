@@ -24,6 +24,7 @@ mod routes;
 mod service;
 mod state;
 mod stream;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,6 +15,7 @@ use crate::error::{Failure, Result};
 use crate::negotiate;
 use crate::query::{Query, unescape};
 use crate::state::{Busy, State};
+use crate::upload::Upload;
 
 /// Answers one request; it never fails.
 pub(crate) async fn serve(
@@ -37,6 +38,7 @@ pub(crate) async fn serve(
 
 async fn dispatch(state: Arc<State>, request: http::Request<Incoming>) -> Result<Answer> {
     let (mut parts, body) = request.into_parts();
+    let body = Upload::of(body);
     let path = unescape(parts.uri.path(), false)?;
     let (version, path) = negotiate::version_of(&path)?;
     let shared = Arc::clone(&state);
@@ -49,7 +51,7 @@ async fn dispatch(state: Arc<State>, request: http::Request<Incoming>) -> Result
         query: Query::parse(parts.uri.query().unwrap_or(""))?,
         params,
         headers: parts.headers,
-        body: (!body.is_end_stream()).then_some(body),
+        body,
         upgrade: parts.extensions.remove::<OnUpgrade>(),
     };
     handler(call).await
