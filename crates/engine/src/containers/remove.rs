@@ -78,7 +78,7 @@ impl Inner {
         let id = container.id().as_str();
         let deleted = self
             .database
-            .write(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
+            .write_freeing(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
         if let Err(error) = deleted {
             let error: gantry_metadata::Error = error;
             container.update(|state| state.phase = Phase::Dead);
