@@ -19,7 +19,7 @@ pub struct ContainerUse {
 }
 
 /// Answers which containers use an image.
-pub type Usage<'u> = dyn Fn(ImageId) -> Vec<ContainerUse> + 'u;
+pub type Usage<'u> = dyn Fn(ImageId) -> Result<Vec<ContainerUse>> + 'u;
 
 /// How to remove.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl ImageStore {
     ) -> Result<Vec<Removed>> {
         for _ in 0..ATTEMPTS {
             let id = self.database().read(|view| resolve_id(view, name))?;
-            let users = usage(id);
+            let users = usage(id)?;
             let outcome = self.database().write_freeing_durable(|tx| {
                 if resolve_id(tx, name)? != id {
                     return Ok(None);
@@ -98,7 +98,7 @@ impl ImageStore {
             let Some(parent) = parent.filter(|_| !options.noprune) else {
                 break;
             };
-            let users = usage(parent);
+            let users = usage(parent)?;
             outcome = self.database().write_freeing_durable(|tx| {
                 if images::get(tx, parent)?.is_none() {
                     return Ok(Outcome::default());

@@ -81,21 +81,18 @@ impl Images {
         ImageDeleted::deleted(id)
     }
 
-    /// The containers that were made from an image.
-    fn users_of(&self, id: ImageId) -> Vec<ContainerUse> {
-        let rows = self
-            .database
-            .read(|view| gantry_metadata::containers::by_image(view, &id.to_string()));
-        let rows = rows.unwrap_or_else(|error: gantry_metadata::Error| {
-            tracing::error!(%id, %error, "cannot read who uses an image");
-            Vec::new()
+    /// The containers that were made from an image. That they cannot be read is
+    /// an error, for else an image in use might go.
+    fn users_of(&self, id: ImageId) -> gantry_image::Result<Vec<ContainerUse>> {
+        let rows = self.database.read(|view| {
+            gantry_metadata::containers::by_image(view, &id.to_string())
+                .map_err(gantry_image::Error::from)
+        })?;
+        let users = rows.into_iter().map(|row| ContainerUse {
+            running: serde_json::from_str::<Phase>(&row.state)
+                .is_ok_and(|state| matches!(state.phase.as_str(), "running" | "starting")),
+            id: row.id,
         });
-        rows.into_iter()
-            .map(|row| ContainerUse {
-                running: serde_json::from_str::<Phase>(&row.state)
-                    .is_ok_and(|state| matches!(state.phase.as_str(), "running" | "starting")),
-                id: row.id,
-            })
-            .collect()
+        Ok(users.collect())
     }
 }

@@ -45,7 +45,7 @@ fn child() {
             fixture
                 .images
                 .remove(&format!("crash:{gone}"), RemoveOptions::default(), &|_| {
-                    Vec::new()
+                    Ok(Vec::new())
                 });
         if removed.is_ok() {
             println!("\nremoved {gone}");

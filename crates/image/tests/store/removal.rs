@@ -11,16 +11,16 @@ const FORCE: RemoveOptions = RemoveOptions {
     noprune: false,
 };
 
-fn nobody(_: ImageId) -> Vec<ContainerUse> {
-    Vec::new()
+fn nobody(_: ImageId) -> Result<Vec<ContainerUse>, Error> {
+    Ok(Vec::new())
 }
 
-fn user(running: bool) -> impl Fn(ImageId) -> Vec<ContainerUse> {
+fn user(running: bool) -> impl Fn(ImageId) -> Result<Vec<ContainerUse>, Error> {
     move |_| {
-        vec![ContainerUse {
+        Ok(vec![ContainerUse {
             id: "1dd38aa7f7807222102b3f15c1b61cc6fa5847a455f230f8cc1cef6a65667843".to_owned(),
             running,
-        }]
+        }])
     }
 }
 
@@ -140,7 +140,7 @@ fn a_container_that_comes_meanwhile_is_seen() {
             .database
             .write(|tx| gantry_metadata::containers::insert(tx, &row))
             .unwrap();
-        Vec::new()
+        Ok(Vec::new())
     };
     let error = refused(
         fixture
@@ -226,7 +226,7 @@ fn prune_takes_what_nobody_uses() {
         if id == used {
             user(false)(id)
         } else {
-            Vec::new()
+            Ok(Vec::new())
         }
     };
     let young = PruneFilter {

@@ -30,7 +30,7 @@ fn loads_and_removals_at_the_same_time() {
                         fixture.load(&archive(n)).unwrap();
                         let other = format!("t:{}", (n + 1) % 3);
                         let options = RemoveOptions::default();
-                        match fixture.images.remove(&other, options, &|_| Vec::new()) {
+                        match fixture.images.remove(&other, options, &|_| Ok(Vec::new())) {
                             Ok(_) | Err(Error::NoSuchImage(_)) => {}
                             Err(error) => panic!("{other}: {error}"),
                         }
@@ -49,7 +49,9 @@ fn loads_and_removals_at_the_same_time() {
         for n in 0..3 {
             let _ = fixture
                 .images
-                .remove(&format!("t:{n}"), RemoveOptions::default(), &|_| Vec::new());
+                .remove(&format!("t:{n}"), RemoveOptions::default(), &|_| {
+                    Ok(Vec::new())
+                });
         }
         fixture.images.collect().unwrap();
         fixture.assert_holds(0, 0, 0);
