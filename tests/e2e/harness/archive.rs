@@ -8,7 +8,7 @@ use super::rootfs::busybox_tar;
 
 const PRELUDE: &str = "set -e; d=$(mktemp -d); cd $d; \
     cp \"$BUSYBOX\" base.tar; mkdir top; echo from-the-top >top/marker; \
-    tar -C top --numeric-owner --owner=0 --group=0 -cf top.tar marker; \
+    tar -C top --mtime=@1700000000 --numeric-owner --owner=0 --group=0 -cf top.tar marker; \
     sum() { sha256sum \"$1\" | cut -d' ' -f1; }; size() { stat -c %s \"$1\"; }; \
     base=$(sum base.tar); top=$(sum top.tar); \
     printf '{\"architecture\":\"amd64\",\"os\":\"linux\",\"created\":\"2024-01-02T03:04:05Z\",\
