@@ -117,6 +117,8 @@ fn traffic_to_the_world_is_masqueraded_and_unpublished_ports_are_closed() {
 #[test]
 fn the_host_does_not_become_a_router_for_others() {
     Host::run(|host| {
+        // A new namespace begins with what this machine has.
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
         let near = host.world("192.0.2.1/24", "192.0.2.2/24");
         let far = host.world("198.51.100.1/24", "198.51.100.2/24");
         near.ip("route add default via 192.0.2.1");
