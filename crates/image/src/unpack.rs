@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gantry_archive::compression::{self, Decoder};
 use gantry_archive::{Applied, ApplyOptions, apply};
@@ -53,6 +54,11 @@ pub(crate) struct KeptLayer {
 /// Told how many bytes of a layer have been read.
 pub(crate) type LayerProgress<'p> = dyn Fn(DiffId, u64, u64) + Sync + 'p;
 
+/// How long somebody else's commit of the same layer is waited for.
+const LONGEST_COMMIT: Duration = Duration::from_secs(30);
+/// How often it is looked for.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(200);
+
 /// An active snapshot that is removed when it is not committed.
 struct Unpacking<'d> {
     driver: &'d dyn SnapshotDriver,
@@ -73,15 +79,31 @@ impl<'d> Unpacking<'d> {
         self.key.as_deref().unwrap_or_default()
     }
 
-    /// Commits the layer as `chain`; one that exists by now is as good.
+    /// Commits the layer as `chain`; one that exists by now is as good. One that
+    /// somebody else is just committing is waited for: until then no layer can
+    /// be put on top of it, and it may still fail.
     fn commit(mut self, chain: ChainId, parent: Option<ChainId>) -> Result<()> {
         let (name, parent) = (chain.to_string(), parent.map(|parent| parent.to_string()));
-        match self.driver.commit(self.key(), &name, parent.as_deref()) {
-            Ok(()) => self.key = None,
-            Err(gantry_snapshot::Error::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let begun = Instant::now();
+        loop {
+            match self.driver.commit(self.key(), &name, parent.as_deref()) {
+                Ok(()) => {
+                    self.key = None;
+                    return Ok(());
+                }
+                Err(gantry_snapshot::Error::AlreadyExists { .. })
+                    if self.driver.status(&name).is_ok() =>
+                {
+                    return Ok(());
+                }
+                Err(gantry_snapshot::Error::AlreadyExists { .. })
+                    if begun.elapsed() < LONGEST_COMMIT =>
+                {
+                    std::thread::sleep(BETWEEN_LOOKS);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(())
     }
 }
 
