@@ -237,3 +237,25 @@ body! {
         pub soft: i64,
     }
 }
+
+impl Ulimit {
+    /// The names of the limits, as `--ulimit` takes them (getrlimit(2), without
+    /// `RLIMIT_`).
+    pub const NAMES: [&'static str; 15] = [
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+    ];
+}

@@ -4,24 +4,6 @@ use gantry_api::{BlkioThrottle, BlkioWeight, Ulimit};
 
 use super::units::parse_size;
 
-const ULIMITS: &[&str] = &[
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
 /// `name=soft[:hard]`.
 pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
     let Some((name, value)) = text.split_once('=') else {
@@ -30,7 +12,7 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
     if value.is_empty() {
         return Err(format!("invalid ulimit argument: {text}"));
     }
-    if !ULIMITS.contains(&name) {
+    if !Ulimit::NAMES.contains(&name) {
         return Err(format!("invalid ulimit type: {name}"));
     }
     let number = |text: &str| {

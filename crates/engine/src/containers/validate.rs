@@ -265,25 +265,8 @@ fn limits(host: &HostConfig) -> Result<()> {
 }
 
 fn check_ulimit(limit: &Ulimit) -> Result<()> {
-    const KNOWN: [&str; 15] = [
-        "core",
-        "cpu",
-        "data",
-        "fsize",
-        "locks",
-        "memlock",
-        "msgqueue",
-        "nice",
-        "nofile",
-        "nproc",
-        "rss",
-        "rtprio",
-        "rttime",
-        "sigpending",
-        "stack",
-    ];
     let name = limit.name.to_ascii_lowercase();
-    if !KNOWN.contains(&name.as_str()) {
+    if !Ulimit::NAMES.contains(&name.as_str()) {
         return invalid(format!("invalid ulimit type: {}", limit.name));
     }
     if limit.hard != -1 && (limit.soft == -1 || limit.soft > limit.hard) {
