@@ -105,6 +105,7 @@ fn settle_all(engine: &Weak<Inner>, events: &Receiver<(ContainerId, Event)>) {
             Event::Exit(record) => inner.settle_exit(&container, &record),
             Event::OutOfMemory => inner.publish(&container, "oom", &[]),
             Event::Detached { .. } => inner.publish(&container, "detach", &[]),
+            Event::ExecExit { .. } => {}
             Event::Overrun { .. } => {
                 tracing::warn!(%id, "a client read too slowly and was detached");
             }

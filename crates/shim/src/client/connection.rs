@@ -8,17 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gantry_cgroup::{Resources, Stats};
+use gantry_runtime::seccomp::Filter;
 use gantry_types::ContainerId;
 
 use super::error::{Error, Result};
 use super::reactor::Reactor;
 use crate::files::Directory;
 use crate::protocol::{
-    AttachRequest, FrameError, Message, Refusal, Reply, Request, Status, receive, send,
+    AttachRequest, ExecRequest, FrameError, Message, Refusal, Reply, Request, Status, receive, send,
 };
 
 /// A shim answers requests in microseconds; freezing may take two seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A program may be on a slow disk.
+const EXEC_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A connection to the shim of one container. Each request is a connection of
 /// its own to the shim's socket, so requests never wait for each other, and the
@@ -99,6 +102,52 @@ impl ShimConnection {
         let request = Request::Attach(request);
         self.expect_done("attach", self.ask("attach", &request, &[theirs.as_fd()])?)?;
         Ok(ours)
+    }
+
+    /// Runs another process in the container, and returns its pid once its
+    /// program runs. `clients` are the shim's ends of sockets, one for each of
+    /// the request's `attach`; see [`crate::protocol`] for what they carry.
+    /// The end comes as [`crate::protocol::Event::ExecExit`], maybe even before
+    /// this returns. `Start` when it could not be run, `Refused` when the
+    /// container does not run or is paused.
+    pub fn exec(
+        &self,
+        request: &ExecRequest,
+        seccomp: Option<&Filter>,
+        clients: &[BorrowedFd<'_>],
+    ) -> Result<u32> {
+        let operation = "exec";
+        let filter = seccomp.map(Filter::to_bytes).unwrap_or_default();
+        let request = Request::Exec(Box::new(request.clone()));
+        let socket = self.connect(EXEC_PATIENCE)?;
+        send(&socket, &request, &filter, clients).map_err(Error::connection(operation))?;
+        match reply_on(&socket, operation)? {
+            Reply::Started { pid } => Ok(pid),
+            Reply::Failed(failure) => Err(Error::Start(failure)),
+            other => Err(self.refusal(operation, other)),
+        }
+    }
+
+    /// Sends a signal to a process that [`Self::exec`] has added.
+    pub fn signal_exec(&self, exec: &str, signal: i32) -> Result<()> {
+        let exec = exec.to_owned();
+        self.done("signal exec", &Request::SignalExec { exec, signal })
+    }
+
+    /// Changes the size of its terminal.
+    pub fn resize_exec(&self, exec: &str, rows: u16, columns: u16) -> Result<()> {
+        let request = Request::ResizeExec {
+            exec: exec.to_owned(),
+            rows,
+            columns,
+        };
+        self.done("resize exec", &request)
+    }
+
+    /// Says that its end has been recorded: it is left out of the status.
+    pub fn forget_exec(&self, exec: &str) -> Result<()> {
+        let exec = exec.to_owned();
+        self.done("forget exec", &Request::ForgetExec { exec })
     }
 
     /// Ends the container's standard input.
@@ -190,6 +239,12 @@ impl ShimConnection {
         request: &Request,
         fds: &[BorrowedFd<'_>],
     ) -> Result<Reply> {
+        let socket = self.connect(PATIENCE)?;
+        send(&socket, request, &[], fds).map_err(Error::connection(operation))?;
+        reply_on(&socket, operation)
+    }
+
+    fn connect(&self, patience: Duration) -> Result<UnixStream> {
         let socket = match self.directory.connect() {
             Ok(socket) => socket,
             Err(_) if self.directory.file(crate::files::EXIT).exists() => {
@@ -198,11 +253,10 @@ impl ShimConnection {
             Err(_) => return Err(Error::Gone(self.id.to_string())),
         };
         let limited = socket
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(patience))
             .and_then(|()| socket.set_write_timeout(Some(PATIENCE)));
         limited.map_err(|source| Error::io("prepare", &self.directory.path, source))?;
-        send(&socket, request, &[], fds).map_err(Error::connection(operation))?;
-        reply_on(&socket, operation)
+        Ok(socket)
     }
 
     fn take_unwatched(&self) -> Option<Subscribed> {

@@ -65,7 +65,10 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Start(failure) => failure.kind(),
-            Self::Refused(Refusal::NotRunning | Refusal::AlreadyStarted) => ErrorKind::Conflict,
+            Self::Refused(Refusal::NotRunning | Refusal::AlreadyStarted | Refusal::Paused) => {
+                ErrorKind::Conflict
+            }
+            Self::Refused(Refusal::NoSuchExec) => ErrorKind::NotFound,
             Self::Refused(Refusal::NoTerminal | Refusal::NoStdin) => ErrorKind::Conflict,
             Self::Gone(_) => ErrorKind::NotFound,
             Self::Refused(Refusal::BadRequest(_) | Refusal::Failed { .. })

@@ -69,6 +69,10 @@ impl Monitor {
             Request::Resize { rows, columns } => self.resize(rows, columns),
             Request::Attach(request) => self.attach(request, frame),
             Request::CloseStdin => self.close_stdin(),
+            Request::Exec(_) => Err(Refusal::BadRequest("exec".to_owned())),
+            Request::SignalExec { .. }
+            | Request::ResizeExec { .. }
+            | Request::ForgetExec { .. } => Err(Refusal::NoSuchExec),
             Request::Pause => self
                 .container
                 .cgroup

@@ -76,6 +76,7 @@ pub(super) fn start(
         cgroup: cgroup.path(),
         started_at: Timestamp::now().rfc3339_nano(),
         paused: false,
+        execs: Vec::new(),
     };
     let directory = undo.disarm();
     Ok(Started {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gantry_cgroup::{Resources, Stats};
 use gantry_logs::Settings;
-use gantry_runtime::oci::Spec;
+use gantry_runtime::oci::{Process, Spec};
 use gantry_runtime::{StartError, Step};
 use gantry_types::{ContainerId, ErrorKind, Mount};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,31 @@ pub enum Request {
         rows: u16,
         /// Columns.
         columns: u16,
+    },
+    /// Run another process in the container. Comes with one socket for each of
+    /// `attach`, and with the compiled seccomp filter as the frame's bytes, if
+    /// there is one.
+    Exec(Box<ExecRequest>),
+    /// Send a signal to such a process.
+    SignalExec {
+        /// Which.
+        exec: String,
+        /// The signal's number.
+        signal: i32,
+    },
+    /// Change the size of its terminal.
+    ResizeExec {
+        /// Which.
+        exec: String,
+        /// Lines.
+        rows: u16,
+        /// Columns.
+        columns: u16,
+    },
+    /// Its end has been recorded elsewhere: leave it out of the status.
+    ForgetExec {
+        /// Which.
+        exec: String,
     },
     /// Connect a client to input and output. Comes with its socket.
     Attach(AttachRequest),
@@ -84,6 +109,23 @@ pub struct StartRequest {
     pub attach: Vec<AttachRequest>,
 }
 
+/// A process to be run in a container that runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExecRequest {
+    /// Its id, which no other of this container has: 64 hexadecimal digits.
+    pub exec: String,
+    /// What to run; `terminal` and `consoleSize` as for a start.
+    pub process: Process,
+    /// Who it is, by names of the container's own `passwd` and `group`; instead
+    /// of the numbers in `process`.
+    pub user: Option<User>,
+    /// Whether standard input is what clients write; else it is empty. It ends
+    /// when one of them has ended its own.
+    pub open_stdin: bool,
+    /// Its clients. There are no others later.
+    pub attach: Vec<AttachRequest>,
+}
+
 /// A user as Docker writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -120,9 +162,9 @@ pub enum Message {
 /// The answer to a request.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// The container runs.
+    /// The container, or the process to be added to it, runs.
     Started {
-        /// The pid of its first process.
+        /// The pid of the process.
         pid: u32,
     },
     /// It does not, and nothing of it is left.
@@ -154,6 +196,15 @@ pub enum Event {
         /// The client's number.
         attach: u64,
     },
+    /// A process that `Exec` had added has ended; its clients have got what it
+    /// wrote and their sockets are closed (one that takes nothing is not waited
+    /// for). It may come before the answer to `Exec`. Sent once, before `Exit`.
+    ExecExit {
+        /// Which.
+        exec: String,
+        /// As shells count: a signal is 128 more than its number.
+        exit_code: i32,
+    },
     /// It is over, its output is drained, and its cgroup is gone. Sent once.
     Exit(ExitRecord),
 }
@@ -184,6 +235,22 @@ pub struct Status {
     pub started_at: String,
     /// Whether its processes are stopped.
     pub paused: bool,
+    /// Processes that `Exec` has added: those that run, and those that have
+    /// ended and were not forgotten yet (of these the newest, if they are very
+    /// many). Empty in `state.json`.
+    #[serde(default)]
+    pub execs: Vec<ExecStatus>,
+}
+
+/// A process that was added to a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecStatus {
+    /// Its id.
+    pub exec: String,
+    /// Its pid, which may be somebody else's once it has ended.
+    pub pid: u32,
+    /// How it ended, if it has.
+    pub exit_code: Option<i32>,
 }
 
 /// A request that was not carried out.
@@ -193,6 +260,10 @@ pub enum Refusal {
     NotRunning,
     /// A container can be started once.
     AlreadyStarted,
+    /// Its processes are stopped.
+    Paused,
+    /// No process of this id was added to it, or it has ended.
+    NoSuchExec,
     /// It has no terminal.
     NoTerminal,
     /// Its standard input is not open.
@@ -213,6 +284,8 @@ impl fmt::Display for Refusal {
         match self {
             Self::NotRunning => f.write_str("container is not running"),
             Self::AlreadyStarted => f.write_str("container is already started"),
+            Self::Paused => f.write_str("container is paused"),
+            Self::NoSuchExec => f.write_str("no such process was added"),
             Self::NoTerminal => f.write_str("container has no terminal"),
             Self::NoStdin => f.write_str("container's standard input is not open"),
             Self::BadRequest(what) => write!(f, "bad request: {what}"),

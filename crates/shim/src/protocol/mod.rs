@@ -12,6 +12,8 @@
 //! on shim.sock:                  Subscribe ─▶ Status           (then events; Exit at once if over)
 //!                                Signal, Resize, CloseStdin, Pause, Resume, Update ─▶ Done | Refused
 //!                                Attach + one socket ─▶ Done | Refused
+//!                                Exec + sockets ─▶ Started | Failed | Refused
+//!                                SignalExec, ResizeExec, ForgetExec ─▶ Done | Refused
 //!                                Stats ─▶ Stats    Processes ─▶ Processes
 //!                                Acknowledge ─▶ Done once the container is over; then the shim ends
 //! ```
@@ -26,6 +28,6 @@ mod messages;
 pub(crate) use frame::encode;
 pub use frame::{Frame, FrameError, FrameReader, receive, send};
 pub use messages::{
-    AttachRequest, Event, ExitRecord, Message, Refusal, Reply, Request, RuntimeFailure,
-    StartFailure, StartRequest, Status, User,
+    AttachRequest, Event, ExecRequest, ExecStatus, ExitRecord, Message, Refusal, Reply, Request,
+    RuntimeFailure, StartFailure, StartRequest, Status, User,
 };
