@@ -105,6 +105,11 @@ pub struct Launched {
     pub pidfd: OwnedFd,
     /// The master side of its terminal, if it was to have one.
     pub terminal: Option<OwnedFd>,
+    /// Its mount namespace, unless it was gone too soon. The last one who lets go
+    /// of it takes the mounts down: with an overlay that means to write the
+    /// upper file system to the disk. Whoever keeps this until the end has been
+    /// told spares the process, and all who wait for its end, that work.
+    pub mounts: Option<OwnedFd>,
 }
 
 impl Launch<'_> {
@@ -148,8 +153,10 @@ impl Launch<'_> {
         let Forked::Parent { pid, pidfd } = forked? else {
             return Err(StartError::other(Step::Clone, "", "unexpected child"));
         };
+        // Now: a short program may be over when the child has answered.
+        let mounts = namespaces.own_mounts(pid);
         let answer = restored.and_then(|()| self.attend(&ours, pid));
-        finish(answer, pid, pidfd)
+        finish(answer, pid, pidfd).map(|launched| Launched { mounts, ..launched })
     }
 
     /// Answers the child until it runs the program or waits for `hold`.
@@ -188,6 +195,7 @@ pub(crate) fn finish(
             pid,
             pidfd,
             terminal,
+            mounts: None,
         }),
         Err(error) => {
             // It may be gone already; then there is only the reaping left.

@@ -110,6 +110,13 @@ impl<'a> Namespaces<'a> {
         self.new.contains(CloneFlags::NEWUSER)
     }
 
+    /// The mount namespace of the new child; `None` when it is gone already.
+    pub(crate) fn own_mounts(&self, pid: Pid) -> Option<OwnedFd> {
+        let path = format!("/proc/{}/ns/mnt", pid.as_raw_nonzero());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).ok()
+    }
+
     /// Joins a given pid namespace, which counts for children only.
     pub(crate) fn enter_for_children(&self) -> Result<Option<PidNamespace>, StartError> {
         let Some(pid) = &self.pid else {

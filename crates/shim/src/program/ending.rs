@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Running ── first process gone ──▶ Draining ── output at its end, or late ──▶ Over ── known, or late ──▶ exit
-//!                                   (others are killed)    log closed, exit.json, cgroup removed, Exit sent
+//!                                   (others are killed)    log closed, exit.json, Exit sent, cgroup removed
 //! ```
 
 use std::time::{Duration, Instant};
@@ -166,9 +166,6 @@ impl Monitor {
         // Who is subscribed hears it even if the file system is full.
         let _ = self.container.directory.write(EXIT, &record);
         self.oom = None;
-        let cgroup = &self.container.cgroup;
-        let _ = cgroup.kill_all();
-        let _ = cgroup.remove();
         let acknowledged = self.controls.iter().any(|control| control.awaits_end);
         self.phase = Phase::Over {
             record: record.clone(),
@@ -176,6 +173,11 @@ impl Monitor {
             deadline: Instant::now() + LINGER,
         };
         self.tell(&Event::Exit(record));
+        // While the daemon records the end. It asks for an acknowledgement before
+        // it starts the container again: no later cgroup of that name is hit.
+        let cgroup = &self.container.cgroup;
+        let _ = cgroup.kill_all();
+        let _ = cgroup.remove();
         for control in self.controls.iter_mut().filter(|c| c.awaits_end) {
             control.say(&Message::Reply(Reply::Done));
         }

@@ -36,6 +36,9 @@ pub(super) struct Container {
     pub(super) pidfd: OwnedFd,
     /// Whether the kernel ends everything when the first process ends.
     pub(super) own_pid_namespace: bool,
+    /// Kept so that the container's end is told before its mounts are taken
+    /// down, which takes milliseconds: that happens when this process ends.
+    pub(super) _mounts: Option<OwnedFd>,
     pub(super) status: Status,
 }
 
@@ -86,6 +89,7 @@ pub(super) fn start(
             pid,
             pidfd: launched.pidfd,
             own_pid_namespace: has_own_pid_namespace(&request.spec),
+            _mounts: launched.mounts,
             status,
         },
         listener,
