@@ -10,7 +10,9 @@ use std::process::Command;
 /// Package and program, which have the same name.
 const PROGRAMS: [&str; 2] = ["gantry-shim", "gantry-hello"];
 /// The crates they consist of, beside the lock file and the workspace manifest.
-const SOURCES: [&str; 7] = ["shim", "hello", "runtime", "cgroup", "logs", "sys", "types"];
+const SOURCES: [&str; 8] = [
+    "shim", "hello", "runtime", "cgroup", "logs", "sys", "types", "oci",
+];
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What the outer cargo told this build and must not tell the nested one.
 /// Variables that begin with `CARGO_` are removed as well, but for those in

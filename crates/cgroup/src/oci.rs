@@ -1,6 +1,6 @@
 //! OCI's `linux.resources` → [`Resources`].
 
-use oci_spec::runtime::{
+use gantry_oci::{
     LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources,
     LinuxThrottleDevice,
 };
@@ -15,82 +15,77 @@ impl Resources {
     /// Reads OCI's record. Fails with `InvalidSetting` on a device rule that
     /// means nothing.
     pub fn from_oci(oci: &LinuxResources) -> Result<Self> {
-        let rules = oci.devices().iter().flatten();
-        let hugepages = oci.hugepage_limits().iter().flatten();
+        let rules = oci.devices.iter();
+        let hugepages = oci.hugepage_limits.iter();
         Ok(Self {
-            memory: oci.memory().as_ref().map(memory).unwrap_or_default(),
-            cpu: oci.cpu().as_ref().map(cpu).unwrap_or_default(),
-            pids: oci.pids().as_ref().map(|pids| pids.limit()),
-            block_io: oci.block_io().as_ref().map(block_io).unwrap_or_default(),
+            memory: oci.memory.as_ref().map(memory).unwrap_or_default(),
+            cpu: oci.cpu.as_ref().map(cpu).unwrap_or_default(),
+            pids: oci.pids.map(|pids| pids.limit),
+            block_io: oci.block_io.as_ref().map(block_io).unwrap_or_default(),
             devices: rules.map(device_rule).collect::<Result<_>>()?,
             hugepages: hugepages
                 .map(|limit| HugepageLimit {
-                    page_size: limit.page_size().clone(),
-                    limit: limit.limit(),
+                    page_size: limit.page_size.clone(),
+                    limit: limit.limit,
                 })
                 .collect(),
-            unified: oci
-                .unified()
-                .iter()
-                .flatten()
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect(),
+            unified: oci.unified.clone(),
         })
     }
 }
 
 fn memory(oci: &LinuxMemory) -> Memory {
     Memory {
-        limit: oci.limit(),
-        reservation: oci.reservation(),
-        swap: oci.swap(),
-        kernel_tcp: oci.kernel_tcp(),
-        swappiness: oci.swappiness(),
-        disable_oom_killer: oci.disable_oom_killer().unwrap_or(false),
+        limit: oci.limit,
+        reservation: oci.reservation,
+        swap: oci.swap,
+        kernel_tcp: oci.kernel_tcp,
+        swappiness: oci.swappiness,
+        disable_oom_killer: oci.disable_oom_killer.unwrap_or(false),
     }
 }
 
 fn cpu(oci: &LinuxCpu) -> Cpu {
     Cpu {
-        shares: oci.shares(),
-        quota: oci.quota(),
-        period: oci.period(),
-        burst: oci.burst(),
-        realtime_runtime: oci.realtime_runtime(),
-        realtime_period: oci.realtime_period(),
-        idle: oci.idle(),
-        cpus: oci.cpus().clone(),
-        mems: oci.mems().clone(),
+        shares: oci.shares,
+        quota: oci.quota,
+        period: oci.period,
+        burst: oci.burst,
+        realtime_runtime: oci.realtime_runtime,
+        realtime_period: oci.realtime_period,
+        idle: oci.idle,
+        cpus: oci.cpus.clone(),
+        mems: oci.mems.clone(),
     }
 }
 
 fn block_io(oci: &LinuxBlockIo) -> BlockIo {
-    let weights = oci.weight_device().iter().flatten();
+    let weights = oci.weight_device.iter();
     BlockIo {
-        weight: oci.weight(),
+        weight: oci.weight,
         weight_device: weights
             .filter_map(|device| {
                 Some(DeviceWeight {
-                    major: device.major(),
-                    minor: device.minor(),
-                    weight: device.weight()?,
+                    major: device.major,
+                    minor: device.minor,
+                    weight: device.weight?,
                 })
             })
             .collect(),
-        read_bps: throttles(oci.throttle_read_bps_device()),
-        write_bps: throttles(oci.throttle_write_bps_device()),
-        read_iops: throttles(oci.throttle_read_iops_device()),
-        write_iops: throttles(oci.throttle_write_iops_device()),
+        read_bps: throttles(&oci.throttle_read_bps_device),
+        write_bps: throttles(&oci.throttle_write_bps_device),
+        read_iops: throttles(&oci.throttle_read_iops_device),
+        write_iops: throttles(&oci.throttle_write_iops_device),
     }
 }
 
-fn throttles(oci: &Option<Vec<LinuxThrottleDevice>>) -> Vec<DeviceThrottle> {
+fn throttles(oci: &[LinuxThrottleDevice]) -> Vec<DeviceThrottle> {
     let one = |device: &LinuxThrottleDevice| DeviceThrottle {
-        major: device.major(),
-        minor: device.minor(),
-        rate: device.rate(),
+        major: device.major,
+        minor: device.minor,
+        rate: device.rate,
     };
-    oci.iter().flatten().map(one).collect()
+    oci.iter().map(one).collect()
 }
 
 fn device_rule(oci: &LinuxDeviceCgroup) -> Result<DeviceRule> {
@@ -98,23 +93,23 @@ fn device_rule(oci: &LinuxDeviceCgroup) -> Result<DeviceRule> {
         setting: "device rule".to_owned(),
         reason,
     };
-    let kind = match oci.typ().unwrap_or(LinuxDeviceType::A) {
-        LinuxDeviceType::A => DeviceKind::All,
-        LinuxDeviceType::B => DeviceKind::Block,
-        LinuxDeviceType::C | LinuxDeviceType::U => DeviceKind::Character,
-        LinuxDeviceType::P => return Err(invalid("a FIFO is not a device")),
+    let kind = match oci.kind.unwrap_or_default() {
+        LinuxDeviceType::All => DeviceKind::All,
+        LinuxDeviceType::Block => DeviceKind::Block,
+        LinuxDeviceType::Character | LinuxDeviceType::Unbuffered => DeviceKind::Character,
+        LinuxDeviceType::Fifo => return Err(invalid("a FIFO is not a device")),
     };
-    let letters = oci.access().as_deref().unwrap_or("rwm");
+    let letters = oci.access.as_deref().unwrap_or("rwm");
     if !letters.bytes().all(|letter| b"rwm".contains(&letter)) {
         return Err(invalid("access must consist of the letters r, w and m"));
     }
     // OCI writes -1 for "any".
     let number = |n: Option<i64>| n.filter(|&n| n != -1);
     Ok(DeviceRule {
-        allow: oci.allow(),
+        allow: oci.allow,
         kind,
-        major: number(oci.major()),
-        minor: number(oci.minor()),
+        major: number(oci.major),
+        minor: number(oci.minor),
         access: Access {
             read: letters.contains('r'),
             write: letters.contains('w'),

@@ -2,8 +2,8 @@
 
 use std::os::fd::AsFd;
 
+use gantry_oci::Process;
 use gantry_sys::{CloneFlags, CloneRequest, Forked};
-use oci_spec::runtime::Process;
 use rustix::process::Pid;
 
 use crate::channel::{self, FromChild};

@@ -3,16 +3,15 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use gantry_oci::Spec;
 use gantry_sys::{CloneRequest, Forked};
 use gantry_types::Mount;
-use oci_spec::runtime::Spec;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::channel::{self, FromChild, Parent};
 use crate::child::{self, ChildPlan};
 use crate::error::{StartError, Step};
-use crate::hooks::HookState;
 use crate::namespaces::Namespaces;
 use crate::program::Program;
 use crate::seccomp::Filter;
@@ -121,7 +120,7 @@ impl Launch<'_> {
     pub fn spawn(&self) -> Result<Launched, StartError> {
         let process = self
             .spec
-            .process()
+            .process
             .as_ref()
             .ok_or_else(|| StartError::other(Step::Spec, "process", "missing"))?;
         crate::validate::spec(self.spec)?;
@@ -172,7 +171,8 @@ impl Launch<'_> {
                     channel.go()?;
                 }
                 FromChild::Hooks => {
-                    let state = HookState::creating(self.id, self.spec, self.bundle, pid);
+                    let state =
+                        crate::hooks::state("creating", self.id, self.spec, self.bundle, pid);
                     crate::hooks::run_runtime_hooks(self.spec, &state)?;
                     channel.go()?;
                 }

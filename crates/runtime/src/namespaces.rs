@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use gantry_oci::{LinuxIdMapping, LinuxNamespaceType, Spec};
 use gantry_sys::CloneFlags;
-use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -47,12 +47,11 @@ impl<'a> Namespaces<'a> {
             network,
             pid: None,
         };
-        let listed = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
         let mut seen = CloneFlags::default();
-        for namespace in listed.into_iter().flatten() {
-            let (kind, path) = (flag(namespace.typ()), namespace.path().as_deref());
+        for namespace in spec.linux.iter().flat_map(|linux| &linux.namespaces) {
+            let (kind, path) = (flag(namespace.kind), namespace.path.as_deref());
             if seen.contains(kind) {
-                let text = format!("{:?} given twice", namespace.typ());
+                let text = format!("{:?} given twice", namespace.kind);
                 return Err(StartError::other(Step::Spec, "linux.namespaces", text));
             }
             seen = seen.with(kind);
@@ -200,13 +199,13 @@ pub(crate) fn differing(pid: Pid) -> Result<CloneFlags, StartError> {
 
 /// Writes the uid and gid maps of a child in a new user namespace.
 pub(crate) fn write_user_maps(spec: &Spec, pid: Pid) -> Result<(), StartError> {
-    let Some(linux) = spec.linux() else {
+    let Some(linux) = &spec.linux else {
         return Ok(());
     };
-    let new_user =
-        linux.namespaces().iter().flatten().any(|namespace| {
-            namespace.typ() == LinuxNamespaceType::User && namespace.path().is_none()
-        });
+    let new_user = linux
+        .namespaces
+        .iter()
+        .any(|namespace| namespace.kind == LinuxNamespaceType::User && namespace.path.is_none());
     if !new_user {
         return Ok(());
     }
@@ -222,17 +221,17 @@ pub(crate) fn write_user_maps(spec: &Spec, pid: Pid) -> Result<(), StartError> {
         write("setgroups", "deny".to_owned())?;
     }
     for (file, maps) in [
-        ("uid_map", linux.uid_mappings()),
-        ("gid_map", linux.gid_mappings()),
+        ("uid_map", &linux.uid_mappings),
+        ("gid_map", &linux.gid_mappings),
     ] {
-        let text = map_text(maps.as_deref().unwrap_or_default());
+        let text = map_text(maps);
         if text.is_empty() {
             return Err(StartError::other(Step::Spec, file, "no mappings given"));
         }
         write(file, text)?;
     }
     // The child itself may not any more.
-    match spec.process().as_ref().and_then(|p| p.oom_score_adj()) {
+    match spec.process.as_ref().and_then(|p| p.oom_score_adj) {
         Some(score) => write("oom_score_adj", score.to_string()),
         None => Ok(()),
     }
@@ -241,7 +240,7 @@ pub(crate) fn write_user_maps(spec: &Spec, pid: Pid) -> Result<(), StartError> {
 fn map_text(maps: &[LinuxIdMapping]) -> String {
     let mut text = String::new();
     for map in maps {
-        let (inside, outside, size) = (map.container_id(), map.host_id(), map.size());
+        let (inside, outside, size) = (map.container_id, map.host_id, map.size);
         let _ = writeln!(text, "{inside} {outside} {size}");
     }
     text

@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString};
 
-use oci_spec::runtime::Process;
+use gantry_oci::Process;
 use rustix::fs::{Access, AtFlags, FileType};
 use rustix::io::Errno;
 
@@ -30,7 +30,7 @@ impl Program {
     /// Checks and converts the spec's arguments and environment.
     pub(crate) fn prepare(process: &Process) -> Result<Self, StartError> {
         let spec = |what: &str, text: &str| StartError::other(Step::Spec, what, text);
-        let texts = process.args().as_deref().unwrap_or_default();
+        let texts = &process.args;
         let name = texts.first().cloned().unwrap_or_default();
         if texts.is_empty() {
             return Err(spec("process.args", "must not be empty"));
@@ -38,7 +38,7 @@ impl Program {
         let nul = |_| spec("process", "an argument or variable holds a NUL byte");
         let convert = |text: &String| CString::new(text.as_str()).map_err(nul);
         let args = texts.iter().map(convert).collect::<Result<_, _>>()?;
-        let variables = process.env().as_deref().unwrap_or_default();
+        let variables = &process.env;
         let find = |key: &str| {
             let value = |entry: &String| entry.strip_prefix(key).map(str::to_owned);
             variables.iter().rev().find_map(value)

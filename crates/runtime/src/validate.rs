@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use oci_spec::runtime::{LinuxNamespaceType, Mount, Process, Spec};
+use gantry_oci::{LinuxNamespaceType, Mount, Process, Spec};
 
 use crate::error::{StartError, Step};
 
@@ -28,47 +28,40 @@ fn refuse(what: &str, why: &str) -> StartError {
 
 /// Checks a container's spec.
 pub(crate) fn spec(spec: &Spec) -> Result<(), StartError> {
-    let linux = spec.linux().as_ref();
-    let listed = linux
-        .and_then(|l| l.namespaces().as_deref())
-        .unwrap_or_default();
+    let listed = spec.linux.iter().flat_map(|linux| &linux.namespaces);
     let uts = listed
-        .iter()
-        .any(|namespace| namespace.typ() == LinuxNamespaceType::Uts);
+        .into_iter()
+        .any(|namespace| namespace.kind == LinuxNamespaceType::Uts);
     // Else it would be the host that is renamed.
-    if !uts && (spec.hostname().is_some() || spec.domainname().is_some()) {
+    if !uts && (spec.hostname.is_some() || spec.domainname.is_some()) {
         return Err(refuse("hostname", "needs a private UTS namespace"));
     }
-    if let Some(linux) = linux {
+    if let Some(linux) = &spec.linux {
         let asked = [
-            ("linux.intelRdt", linux.intel_rdt().is_some()),
-            ("linux.memoryPolicy", linux.memory_policy().is_some()),
-            (
-                "linux.netDevices",
-                linux.net_devices().as_ref().is_some_and(|d| !d.is_empty()),
-            ),
+            ("linux.intelRdt", linux.intel_rdt.is_some()),
+            ("linux.netDevices", !linux.net_devices.is_empty()),
         ];
         if let Some((name, _)) = asked.iter().find(|(_, asked)| *asked) {
             return Err(refuse(name, "is not supported"));
         }
     }
-    spec.mounts().iter().flatten().try_for_each(mount)
+    spec.mounts.iter().try_for_each(mount)
 }
 
 /// Checks a process.
 pub(crate) fn process(process: &Process) -> Result<(), StartError> {
     let asked = [
-        ("process.ioPriority", process.io_priority().is_some()),
-        ("process.scheduler", process.scheduler().is_some()),
+        ("process.ioPriority", process.io_priority.is_some()),
+        ("process.scheduler", process.scheduler.is_some()),
         (
             "process.execCPUAffinity",
-            process.exec_cpu_affinity().is_some(),
+            process.exec_cpu_affinity.is_some(),
         ),
     ];
     if let Some((name, _)) = asked.iter().find(|(_, asked)| *asked) {
         return Err(refuse(name, "is not supported"));
     }
-    if !process.cwd().is_absolute() {
+    if !process.cwd.is_absolute() {
         return Err(refuse("process.cwd", "must be an absolute path"));
     }
     Ok(())
@@ -76,15 +69,18 @@ pub(crate) fn process(process: &Process) -> Result<(), StartError> {
 
 /// Nothing goes into `/proc`, where masks and limits of the kernel live.
 fn mount(mount: &Mount) -> Result<(), StartError> {
-    let path = clean(mount.destination());
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        return Err(refuse("mounts.uidMappings", "is not supported"));
+    }
+    let path = clean(&mount.destination);
     let text = path.to_string_lossy();
-    let proc_itself = path == Path::new("/proc") && mount.typ().as_deref() == Some("proc");
+    let proc_itself = path == Path::new("/proc") && mount.kind.as_deref() == Some("proc");
     if !path.starts_with("/proc") || proc_itself || COVERABLE.contains(&text.as_ref()) {
         return Ok(());
     }
     // The machine's own /proc may be shown: it is no fake.
     let from_proc = mount
-        .source()
+        .source
         .as_ref()
         .is_some_and(|source| source.starts_with("/proc"));
     if path == Path::new("/proc") && from_proc {

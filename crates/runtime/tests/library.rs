@@ -253,7 +253,7 @@ fn exec_joins() {
     let launched = launch(&container, &spec, Stdio::Inherit).spawn().unwrap();
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let process = self::spec(&["sh", "-c", "id; cat /proc/1/comm; exit 6"]);
-    let process = process.process().clone().unwrap();
+    let process = process.process.clone().unwrap();
     let null: OwnedFd = fs::File::open("/dev/null").unwrap().into();
     let exec = Exec {
         target: launched.pid,

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
+use gantry_oci::{LinuxNamespaceType, LinuxPersonalityDomain, PosixRlimitType, Process, Spec};
 use gantry_sys::CloneFlags;
-use oci_spec::runtime::{
-    LinuxNamespaceType, LinuxPersonalityDomain, PosixRlimitType, Process, Spec,
-};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -30,13 +28,10 @@ pub(super) fn unshare_late(namespaces: &Namespaces<'_>, spec: &Spec) -> Result<(
         return Ok(());
     }
     gantry_sys::unshare(CloneFlags::NEWTIME).map_err(at(Step::Clone, "time"))?;
-    let offsets = spec
-        .linux()
-        .as_ref()
-        .and_then(|l| l.time_offsets().as_ref());
+    let offsets = spec.linux.iter().flat_map(|linux| &linux.time_offsets);
     let mut text = String::new();
-    for (clock, offset) in offsets.into_iter().flatten() {
-        let (seconds, nanoseconds) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+    for (clock, offset) in offsets {
+        let (seconds, nanoseconds) = (offset.secs.unwrap_or(0), offset.nanosecs.unwrap_or(0));
         text.push_str(&format!("{clock} {seconds} {nanoseconds}\n"));
     }
     if !text.is_empty() {
@@ -59,24 +54,23 @@ pub(super) fn unshare_late(namespaces: &Namespaces<'_>, spec: &Spec) -> Result<(
 /// Names, kernel parameters, keyring: by the host's `/proc`.
 pub(super) fn before_mounts(launch: &Launch<'_>) -> Result<(), StartError> {
     let spec = launch.spec;
-    if let Some(name) = spec.hostname() {
+    if let Some(name) = &spec.hostname {
         rustix::system::sethostname(name.as_bytes()).map_err(at(Step::Hostname, name))?;
     }
-    if let Some(name) = spec.domainname() {
+    if let Some(name) = &spec.domainname {
         rustix::system::setdomainname(name.as_bytes()).map_err(at(Step::Hostname, name))?;
     }
     if launch.new_keyring {
         keyring(launch.id)?;
     }
     let own = Own::of(launch);
-    let sysctls = spec.linux().as_ref().and_then(|l| l.sysctl().as_ref());
-    for (key, value) in sysctls.into_iter().flatten() {
+    for (key, value) in spec.linux.iter().flat_map(|linux| &linux.sysctl) {
         sysctl(key, value, &own)?;
     }
-    if let Some(personality) = spec.linux().as_ref().and_then(|l| l.personality().as_ref()) {
-        let domain = match personality.domain() {
-            LinuxPersonalityDomain::PerLinux => 0,
-            LinuxPersonalityDomain::PerLinux32 => PER_LINUX32,
+    if let Some(personality) = spec.linux.as_ref().and_then(|l| l.personality.as_ref()) {
+        let domain = match personality.domain {
+            LinuxPersonalityDomain::Linux => 0,
+            LinuxPersonalityDomain::Linux32 => PER_LINUX32,
         };
         gantry_sys::personality(domain).map_err(at(Step::Attributes, "personality"))?;
     }
@@ -90,7 +84,7 @@ pub(super) fn oom_and_label(score: Option<i32>, process: &Process) -> Result<(),
             .map_err(at(Step::OomScore, score.to_string()))?;
     }
     let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    if let Some(profile) = filled(process.apparmor_profile()) {
+    if let Some(profile) = filled(&process.apparmor_profile) {
         let text = format!("exec {profile}");
         let own = "/proc/self/attr/apparmor/exec";
         let file = if Path::new(own).exists() {
@@ -100,7 +94,7 @@ pub(super) fn oom_and_label(score: Option<i32>, process: &Process) -> Result<(),
         };
         write(file, &text).map_err(at(Step::Label, profile))?;
     }
-    if let Some(label) = filled(process.selinux_label()) {
+    if let Some(label) = filled(&process.selinux_label) {
         write("/proc/self/attr/exec", &label).map_err(at(Step::Label, label))?;
     }
     Ok(())
@@ -108,14 +102,14 @@ pub(super) fn oom_and_label(score: Option<i32>, process: &Process) -> Result<(),
 
 /// Resource limits.
 pub(super) fn limits(process: &Process) -> Result<(), StartError> {
-    for limit in process.rlimits().iter().flatten() {
+    for limit in &process.rlimits {
         let value = |value| (value != u64::MAX).then_some(value);
         let new = Rlimit {
-            current: value(limit.soft()),
-            maximum: value(limit.hard()),
+            current: value(limit.soft),
+            maximum: value(limit.hard),
         };
-        rustix::process::setrlimit(resource(limit.typ()), new)
-            .map_err(at(Step::Rlimit, limit.typ().to_string()))?;
+        rustix::process::setrlimit(resource(limit.kind), new)
+            .map_err(at(Step::Rlimit, format!("{:?}", limit.kind)))?;
     }
     Ok(())
 }
@@ -152,11 +146,10 @@ const IPC_PARAMETERS: [&str; 8] = [
 
 impl Own {
     fn of(launch: &Launch<'_>) -> Self {
-        let linux = launch.spec.linux().as_ref();
-        let listed = linux
-            .and_then(|l| l.namespaces().as_deref())
-            .unwrap_or_default();
-        let has = |kind| listed.iter().any(|namespace| namespace.typ() == kind);
+        let has = |kind| {
+            let mut listed = launch.spec.linux.iter().flat_map(|l| &l.namespaces);
+            listed.any(|namespace| namespace.kind == kind)
+        };
         Self {
             network: launch.network.is_some() || has(LinuxNamespaceType::Network),
             ipc: has(LinuxNamespaceType::Ipc),
@@ -216,21 +209,21 @@ fn write(path: &str, text: &str) -> rustix::io::Result<()> {
 
 fn resource(kind: PosixRlimitType) -> Resource {
     match kind {
-        PosixRlimitType::RlimitCpu => Resource::Cpu,
-        PosixRlimitType::RlimitFsize => Resource::Fsize,
-        PosixRlimitType::RlimitData => Resource::Data,
-        PosixRlimitType::RlimitStack => Resource::Stack,
-        PosixRlimitType::RlimitCore => Resource::Core,
-        PosixRlimitType::RlimitRss => Resource::Rss,
-        PosixRlimitType::RlimitNproc => Resource::Nproc,
-        PosixRlimitType::RlimitNofile => Resource::Nofile,
-        PosixRlimitType::RlimitMemlock => Resource::Memlock,
-        PosixRlimitType::RlimitAs => Resource::As,
-        PosixRlimitType::RlimitLocks => Resource::Locks,
-        PosixRlimitType::RlimitSigpending => Resource::Sigpending,
-        PosixRlimitType::RlimitMsgqueue => Resource::Msgqueue,
-        PosixRlimitType::RlimitNice => Resource::Nice,
-        PosixRlimitType::RlimitRtprio => Resource::Rtprio,
-        PosixRlimitType::RlimitRttime => Resource::Rttime,
+        PosixRlimitType::Cpu => Resource::Cpu,
+        PosixRlimitType::Fsize => Resource::Fsize,
+        PosixRlimitType::Data => Resource::Data,
+        PosixRlimitType::Stack => Resource::Stack,
+        PosixRlimitType::Core => Resource::Core,
+        PosixRlimitType::Rss => Resource::Rss,
+        PosixRlimitType::Nproc => Resource::Nproc,
+        PosixRlimitType::Nofile => Resource::Nofile,
+        PosixRlimitType::Memlock => Resource::Memlock,
+        PosixRlimitType::As => Resource::As,
+        PosixRlimitType::Locks => Resource::Locks,
+        PosixRlimitType::Sigpending => Resource::Sigpending,
+        PosixRlimitType::Msgqueue => Resource::Msgqueue,
+        PosixRlimitType::Nice => Resource::Nice,
+        PosixRlimitType::Rtprio => Resource::Rtprio,
+        PosixRlimitType::Rttime => Resource::Rttime,
     }
 }

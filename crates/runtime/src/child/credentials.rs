@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 
-use oci_spec::runtime::{Capabilities, Process};
+use gantry_oci::Process;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -39,6 +39,7 @@ pub(super) struct Found {
 }
 
 /// The four sets that exec cares about, and the ambient one.
+#[derive(Default)]
 struct Wanted {
     bounding: CapabilityMask,
     effective: CapabilityMask,
@@ -49,18 +50,16 @@ struct Wanted {
 
 impl Wanted {
     fn of(process: &Process) -> Self {
-        let set = |list: Option<&Option<Capabilities>>| {
-            list.and_then(Option::as_ref)
-                .map(CapabilityMask::from)
-                .unwrap_or_default()
-        };
-        let sets = process.capabilities().as_ref();
-        Self {
-            bounding: set(sets.map(|s| s.bounding())),
-            effective: set(sets.map(|s| s.effective())),
-            permitted: set(sets.map(|s| s.permitted())),
-            inheritable: set(sets.map(|s| s.inheritable())),
-            ambient: set(sets.map(|s| s.ambient())),
+        let set = CapabilityMask::from_oci;
+        match &process.capabilities {
+            None => Self::default(),
+            Some(sets) => Self {
+                bounding: set(&sets.bounding),
+                effective: set(&sets.effective),
+                permitted: set(&sets.permitted),
+                inheritable: set(&sets.inheritable),
+                ambient: set(&sets.ambient),
+            },
         }
     }
 }
@@ -107,7 +106,7 @@ impl Ready<'_> {
         let wanted = Wanted::of(self.process);
         gantry_sys::close_on_exec_from(3 + self.preserve_fds)
             .map_err(at(Step::Stdio, "close_range"))?;
-        let no_new_privileges = self.process.no_new_privileges().unwrap_or(false);
+        let no_new_privileges = self.process.no_new_privileges;
         if no_new_privileges {
             rustix::thread::set_no_new_privs(true).map_err(at(Step::NoNewPrivileges, ""))?;
             apply(&wanted)?;
@@ -145,7 +144,7 @@ pub(super) fn become_root() -> Result<(), StartError> {
 }
 
 fn chdir(process: &Process) -> Result<(), StartError> {
-    let cwd = process.cwd();
+    let cwd = &process.cwd;
     if cwd.as_os_str().is_empty() {
         return Ok(());
     }

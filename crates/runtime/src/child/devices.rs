@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gantry_oci::{LinuxDevice, LinuxDeviceType, Spec};
 use gantry_sys::RootDir;
-use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Spec};
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -33,16 +33,13 @@ const LINKS: [(&str, &str); 5] = [
 
 /// Makes the spec's devices, the usual ones, and the links.
 pub(super) fn make_all(root: &RootDir, spec: &Spec, userns: bool) -> Result<(), StartError> {
-    let listed = spec.linux().as_ref().and_then(|l| l.devices().as_deref());
+    let listed = spec.linux.as_ref().map(|linux| linux.devices.as_slice());
     let listed = listed.unwrap_or_default();
     for device in listed {
         make(root, &node(device), userns)?;
     }
     for device in defaults::DEVICES {
-        if listed
-            .iter()
-            .any(|own| own.path() == Path::new(device.path))
-        {
+        if listed.iter().any(|own| own.path == Path::new(device.path)) {
             continue;
         }
         let node = Node {
@@ -61,16 +58,16 @@ pub(super) fn make_all(root: &RootDir, spec: &Spec, userns: bool) -> Result<(), 
 fn node(device: &LinuxDevice) -> Node {
     let number = |value: i64| u32::try_from(value).unwrap_or(0);
     Node {
-        path: device.path().clone(),
-        kind: match device.typ() {
-            LinuxDeviceType::B => FileType::BlockDevice,
-            LinuxDeviceType::P => FileType::Fifo,
+        path: device.path.clone(),
+        kind: match device.kind {
+            LinuxDeviceType::Block => FileType::BlockDevice,
+            LinuxDeviceType::Fifo => FileType::Fifo,
             _ => FileType::CharacterDevice,
         },
-        device: rustix::fs::makedev(number(device.major()), number(device.minor())),
-        mode: device.file_mode().unwrap_or(0o666) & 0o7777,
-        uid: device.uid().unwrap_or(0),
-        gid: device.gid().unwrap_or(0),
+        device: rustix::fs::makedev(number(device.major), number(device.minor)),
+        mode: device.file_mode.unwrap_or(0o666) & 0o7777,
+        uid: device.uid.unwrap_or(0),
+        gid: device.gid.unwrap_or(0),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use gantry_oci::Spec;
 use gantry_sys::{MountAttr, RootDir, SetMountAttr};
-use oci_spec::runtime::Spec;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
@@ -15,14 +15,14 @@ use crate::error::{StartError, Step};
 /// Applies the spec's `readonlyPaths` and `maskedPaths`; what is missing is
 /// passed over.
 pub(super) fn apply(root: &RootDir, spec: &Spec) -> Result<(), StartError> {
-    let Some(linux) = spec.linux() else {
+    let Some(linux) = &spec.linux else {
         return Ok(());
     };
-    for path in linux.readonly_paths().iter().flatten() {
+    for path in &linux.readonly_paths {
         read_only(root, path)?;
     }
     let mut covers = Covers::default();
-    for path in linux.masked_paths().iter().flatten() {
+    for path in &linux.masked_paths {
         mask(root, path, &mut covers)?;
     }
     Ok(())

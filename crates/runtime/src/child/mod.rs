@@ -26,8 +26,8 @@ mod user;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use gantry_oci::{Process, State};
 use gantry_sys::CloneFlags;
-use oci_spec::runtime::Process;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -35,7 +35,7 @@ use rustix::process::Pid;
 use crate::channel::Child;
 use crate::error::{StartError, Step};
 use crate::exec::Exec;
-use crate::hooks::{HookState, run_hooks};
+use crate::hooks::{self, run_hooks};
 use crate::launch::{CgroupJoin, Launch, Stdio};
 use crate::namespaces::Namespaces;
 use crate::program::Program;
@@ -106,7 +106,7 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     attributes::unshare_late(plan.namespaces, spec)?;
     attributes::before_mounts(launch)?;
     // In a user namespace our parent has set the score.
-    let score = plan.process.oom_score_adj().filter(|_| !userns);
+    let score = plan.process.oom_score_adj.filter(|_| !userns);
     attributes::oom_and_label(score, plan.process)?;
 
     let root = rootfs::attach(launch)?;
@@ -138,9 +138,8 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
         let_go(launch.preserve_fds, hold, channel)?;
         wait_for_start(hold)?;
     }
-    if let Some(hooks) = spec.hooks() {
-        let state = hook_state(launch).with_status("created");
-        run_hooks(hooks.start_container().as_ref(), &state)?;
+    if let Some(hooks) = &spec.hooks {
+        run_hooks(&hooks.start_container, &hook_state(launch, "created"))?;
     }
     ready.execute(&found)
 }
@@ -157,7 +156,7 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
         channel.born()?;
     }
     let _ = rustix::process::setsid();
-    attributes::oom_and_label(exec.process.oom_score_adj(), exec.process)?;
+    attributes::oom_and_label(exec.process.oom_score_adj, exec.process)?;
     // Its pid namespace was joined by our parent: we were born in it.
     let kinds = CloneFlags(plan.kinds.0 & !CloneFlags::NEWPID.0);
     gantry_sys::setns_pidfd(plan.target, kinds).map_err(at(Step::JoinNamespace, ""))?;
@@ -182,22 +181,23 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
 
 /// `createRuntime` in the parent, then `createContainer` here, before the pivot.
 fn run_create_hooks(plan: &ChildPlan<'_>, channel: &Child) -> Result<(), StartError> {
-    let Some(hooks) = plan.launch.spec.hooks() else {
+    let Some(hooks) = &plan.launch.spec.hooks else {
         return Ok(());
     };
     channel.hooks()?;
-    run_hooks(hooks.create_container().as_ref(), &hook_state(plan.launch))
+    let state = hook_state(plan.launch, "creating");
+    run_hooks(&hooks.create_container, &state)
 }
 
-fn hook_state(launch: &Launch<'_>) -> HookState {
+fn hook_state(launch: &Launch<'_>, status: &str) -> State {
     let me: Pid = rustix::process::getpid();
-    HookState::creating(launch.id, launch.spec, launch.bundle, me)
+    hooks::state(status, launch.id, launch.spec, launch.bundle, me)
 }
 
 /// Makes the working directory if it is missing. If that cannot be, the later
 /// `chdir` says why.
 fn make_working_directory(root: &gantry_sys::RootDir, process: &Process) {
-    let _ = root.mkdir_all(process.cwd(), Mode::from_raw_mode(0o755));
+    let _ = root.mkdir_all(&process.cwd, Mode::from_raw_mode(0o755));
 }
 
 /// Closes what our parent had open: while we wait, it may end, and its locks and

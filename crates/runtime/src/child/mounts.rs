@@ -7,8 +7,8 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use gantry_oci::{Mount, Spec};
 use gantry_sys::{MountAttr, RootDir, SetMountAttr};
-use oci_spec::runtime::{Mount, Spec};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
@@ -32,15 +32,15 @@ pub(super) fn make_all(
 ) -> Result<bool, StartError> {
     let mut later = Vec::new();
     let mut setup_dev = true;
-    for mount in spec.mounts().iter().flatten() {
+    for mount in &spec.mounts {
         let mut maker = Maker {
             root,
             mount,
-            destination: mount.destination().to_string_lossy().into_owned(),
+            destination: mount.destination.to_string_lossy().into_owned(),
             options: parse(mount)?,
             later: &mut later,
         };
-        if maker.is_bind() && mount.destination() == Path::new("/dev") {
+        if maker.is_bind() && mount.destination == Path::new("/dev") {
             setup_dev = false;
         }
         maker.make(namespaces)?;
@@ -58,10 +58,9 @@ pub(super) fn make_all(
 }
 
 fn parse(mount: &Mount) -> Result<MountOptions, StartError> {
-    let listed = mount.options().as_deref().unwrap_or_default();
-    MountOptions::parse(listed).map_err(|option| {
+    MountOptions::parse(&mount.options).map_err(|option| {
         let text = format!("mount option {option} is not supported");
-        StartError::other(Step::Spec, mount.destination().to_string_lossy(), text)
+        StartError::other(Step::Spec, mount.destination.to_string_lossy(), text)
     })
 }
 
@@ -146,7 +145,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn kind(&self) -> &str {
-        self.mount.typ().as_deref().unwrap_or_default()
+        self.mount.kind.as_deref().unwrap_or_default()
     }
 
     fn is_bind(&self) -> bool {
@@ -154,7 +153,7 @@ impl Maker<'_> {
     }
 
     fn fail(&self, errno: Errno) -> StartError {
-        let source = self.mount.source().as_deref().unwrap_or(Path::new(""));
+        let source = self.mount.source.as_deref().unwrap_or(Path::new(""));
         StartError::new(Step::Mount, errno, self.destination.as_str())
             .with_detail(source.to_string_lossy())
     }
@@ -215,7 +214,7 @@ impl Maker<'_> {
     }
 
     fn make_bind(&mut self) -> Result<(), StartError> {
-        let source = self.mount.source().as_deref();
+        let source = self.mount.source.as_deref();
         let source = source.ok_or_else(|| self.fail(Errno::INVAL))?;
         let recursive = self.options.bind == Some(Bind::Recursive);
         let tree = bind(source, recursive).map_err(|e| self.fail(e))?;
@@ -245,7 +244,7 @@ impl Maker<'_> {
                 data.push(("mode".into(), Some(format!("{:o}", stat.st_mode & 0o7777))));
             }
         }
-        let source = self.mount.source().as_deref();
+        let source = self.mount.source.as_deref();
         let tree =
             new_filesystem(&kind, source, &data, attributes).map_err(|e| self.fail_with(e))?;
         if self.options.copy_up {

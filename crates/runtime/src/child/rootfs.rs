@@ -39,8 +39,8 @@ pub(super) fn attach(launch: &Launch<'_>) -> Result<RootDir, StartError> {
 }
 
 fn wanted_propagation(launch: &Launch<'_>) -> Result<Option<Propagation>, StartError> {
-    let linux = launch.spec.linux().as_ref();
-    let Some(name) = linux.and_then(|l| l.rootfs_propagation().as_deref()) else {
+    let linux = launch.spec.linux.as_ref();
+    let Some(name) = linux.and_then(|l| l.rootfs_propagation.as_deref()) else {
         return Ok(None);
     };
     if name.is_empty() {
@@ -88,8 +88,7 @@ fn make_read_only(tree: impl AsFd) -> Result<(), StartError> {
 
 /// Makes it the root and lets the host's go.
 pub(super) fn finish(launch: &Launch<'_>, root: RootDir) -> Result<(), StartError> {
-    let spec_root = launch.spec.root().as_ref();
-    if spec_root.and_then(|r| r.readonly()).unwrap_or(false) {
+    if launch.spec.root.as_ref().is_some_and(|root| root.readonly) {
         make_read_only(&root)?;
     }
     rustix::process::fchdir(&root).map_err(at(Step::Pivot, "/"))?;

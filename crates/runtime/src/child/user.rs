@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use oci_spec::runtime::Process;
+use gantry_oci::Process;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -30,19 +30,19 @@ pub(super) fn resolve(
     request: Option<&UserRequest<'_>>,
     process: &Process,
 ) -> Result<User, StartError> {
-    let spec = process.user();
+    let spec = &process.user;
     let Some(request) = request else {
         return Ok(User {
-            uid: spec.uid(),
-            gid: spec.gid(),
-            groups: spec.additional_gids().clone().unwrap_or_default(),
-            umask: spec.umask(),
+            uid: spec.uid,
+            gid: spec.gid,
+            groups: spec.additional_gids.clone(),
+            umask: spec.umask,
         });
     };
     let passwd = read("/etc/passwd")?;
     let group = read("/etc/group")?;
     let mut user = find(request, &passwd, &group)?;
-    user.umask = spec.umask();
+    user.umask = spec.umask;
     Ok(user)
 }
 

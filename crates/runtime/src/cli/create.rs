@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use gantry_cgroup::{Cgroup, Resources};
-use oci_spec::runtime::{LinuxResources, Spec};
+use gantry_oci::{Spec, State};
 use rustix::fs::{Mode, OFlags};
 
 use super::args::{Arguments, Option as Flag};
@@ -16,7 +16,7 @@ use super::foreground::{self, Signals};
 use super::store::{self, Container, Record, Status};
 use super::{Context, clock, console, manage, process};
 use crate::defaults;
-use crate::hooks::{HookState, run_hooks};
+use crate::hooks::run_hooks;
 use crate::launch::{CgroupJoin, Launch, Launched, Rootfs, Stdio};
 
 /// Options of `create` and `run`.
@@ -114,20 +114,20 @@ pub(super) fn start(context: &Context, args: Vec<String>) -> Result<i32> {
 fn after_start(context: &Context, id: &str) -> Result<()> {
     let container = Container::open(context, id)?;
     let spec = container.spec()?;
-    let Some(hooks) = spec.hooks() else {
+    let Some(hooks) = &spec.hooks else {
         return Ok(());
     };
     let record = container.record()?;
-    let state = hook_state(&record).with_status("running");
-    run_hooks(hooks.poststart().as_ref(), &state).map_err(Error::Hook)
+    let state = hook_state(&record, "running");
+    run_hooks(&hooks.poststart, &state).map_err(Error::Hook)
 }
 
 /// The state document that hooks get.
-pub(super) fn hook_state(record: &Record) -> HookState {
-    HookState {
+pub(super) fn hook_state(record: &Record, status: &str) -> State {
+    State {
         oci_version: record.oci_version.clone(),
         id: record.id.clone(),
-        status: "stopped",
+        status: status.to_owned(),
         pid: record.pid,
         bundle: record.bundle.clone(),
         annotations: record.annotations.clone(),
@@ -139,11 +139,7 @@ impl<'a> Plan<'a> {
         let bundle = Path::new(args.value("bundle").unwrap_or("."));
         let bundle = bundle.canonicalize().map_err(Error::file("open", bundle))?;
         let (mut spec, spec_text) = store::read_spec(&bundle.join("config.json"))?;
-        let terminal = spec
-            .process()
-            .as_ref()
-            .and_then(|p| p.terminal())
-            .unwrap_or(false);
+        let terminal = spec.process.as_ref().is_some_and(|p| p.terminal);
         let socket = args.value("console-socket");
         if let Some(text) = terminal_problem(terminal, socket.is_some(), detached) {
             return Err(Error::Usage(text.to_owned()));
@@ -164,25 +160,21 @@ impl<'a> Plan<'a> {
     }
 
     fn terminal(&self) -> bool {
-        self.spec
-            .process()
-            .as_ref()
-            .and_then(|p| p.terminal())
-            .unwrap_or(false)
+        self.spec.process.as_ref().is_some_and(|p| p.terminal)
     }
 
     /// The directory of the root file system.
     fn rootfs(&self) -> Result<PathBuf> {
-        let root = self.spec.root().as_ref();
+        let root = self.spec.root.as_ref();
         let root = root.ok_or_else(|| Error::Usage("root must be specified".to_owned()))?;
-        let path = self.bundle.join(root.path());
+        let path = self.bundle.join(&root.path);
         path.canonicalize().map_err(Error::file("open", &path))
     }
 
     /// The cgroup: where the spec says, or beside its like.
     fn cgroup(&self) -> Result<Option<Cgroup>> {
-        let linux = self.spec.linux().as_ref();
-        let wanted = linux.and_then(|l| l.cgroups_path().as_deref());
+        let linux = self.spec.linux.as_ref();
+        let wanted = linux.and_then(|l| l.cgroups_path.as_deref());
         let default = Path::new(gantry_cgroup::DEFAULT_PARENT).join(self.id);
         let path = Path::new("/").join(wanted.unwrap_or(&default));
         if path.to_string_lossy().contains(':') {
@@ -192,11 +184,10 @@ impl<'a> Plan<'a> {
             );
             return Err(Error::Usage(text));
         }
-        let empty = LinuxResources::default();
-        let given = linux.and_then(|l| l.resources().as_ref());
-        let mut oci = given.unwrap_or(&empty).clone();
-        if let Some(rules) = oci.devices_mut() {
-            rules.extend(defaults::runtime_device_rules());
+        let given = linux.and_then(|l| l.resources.as_ref());
+        let mut oci = given.cloned().unwrap_or_default();
+        if !oci.devices.is_empty() {
+            oci.devices.extend(defaults::runtime_device_rules());
         }
         let resources = Resources::from_oci(&oci)?;
         let text = |part: Option<&Path>| part.map(|p| p.to_string_lossy().into_owned());
@@ -235,10 +226,9 @@ fn pass_listen_fds(spec: &mut Spec) -> u32 {
     let Some(count @ 1..) = count else {
         return 0;
     };
-    if let Some(process) = spec.process_mut() {
-        let mut env = process.env().clone().unwrap_or_default();
-        env.extend([format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()]);
-        process.set_env(Some(env));
+    if let Some(process) = &mut spec.process {
+        let more = [format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()];
+        process.env.extend(more);
     }
     count
 }
@@ -287,8 +277,8 @@ fn launch(
     cgroup: Option<&Cgroup>,
     hold: Option<&OwnedFd>,
 ) -> Result<Launched> {
-    let size = plan.spec.process().as_ref().and_then(|p| p.console_size());
-    let size = size.map(|s| (s.height() as u16, s.width() as u16));
+    let size = plan.spec.process.as_ref().and_then(|p| p.console_size);
+    let size = size.map(|s| (s.height as u16, s.width as u16));
     let launch = Launch {
         id: plan.id,
         spec: &plan.spec,
@@ -340,7 +330,7 @@ fn note(
     let pid = launched.pid.as_raw_nonzero().get();
     let identity = process::identify(pid);
     container.save(&Record {
-        oci_version: plan.spec.version().clone(),
+        oci_version: plan.spec.version.clone(),
         id: plan.id.to_owned(),
         pid,
         start_time: identity.map_or(0, |it| it.start_time),
@@ -349,7 +339,7 @@ fn note(
         created: clock::rfc3339(clock::now(), true),
         owner: String::new(),
         cgroup: cgroup.map(Cgroup::path),
-        annotations: plan.spec.annotations().clone().unwrap_or_default(),
+        annotations: plan.spec.annotations.clone(),
     })?;
     match plan.args.value("pid-file") {
         Some(path) => store::write_whole(Path::new(path), pid.to_string().as_bytes()),

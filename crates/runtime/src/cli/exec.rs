@@ -4,9 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use gantry_cgroup::Cgroup;
-use oci_spec::runtime::{
-    LinuxCapabilities, LinuxCapabilitiesBuilder, Process, Spec, User, UserBuilder,
-};
+use gantry_oci::{LinuxCapabilities, Process, Spec, User};
 use rustix::process::Pid;
 
 use super::args::{Arguments, Option as Flag};
@@ -56,7 +54,7 @@ pub(super) fn exec(context: &Context, args: Vec<String>) -> Result<i32> {
     drop(container);
     let process = wanted_process(&args, &spec)?;
     let detach = args.has("detach");
-    let terminal = process.terminal().unwrap_or(false);
+    let terminal = process.terminal;
     let socket = args
         .value("console-socket")
         .map(console::connect)
@@ -70,7 +68,7 @@ pub(super) fn exec(context: &Context, args: Vec<String>) -> Result<i32> {
     } else {
         Some(Signals::block()?)
     };
-    let seccomp = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
+    let seccomp = spec.linux.as_ref().and_then(|l| l.seccomp.as_ref());
     let filter = seccomp
         .map(seccomp::compile)
         .transpose()
@@ -105,15 +103,15 @@ fn launch(
 ) -> Result<Launched> {
     let gone = || Error::State("container not running".to_owned());
     let size = process
-        .console_size()
-        .map(|s| (s.height() as u16, s.width() as u16));
+        .console_size
+        .map(|s| (s.height as u16, s.width as u16));
     let spawn = |cgroup: Option<BorrowedFd<'_>>| -> Result<Launched> {
         let exec = Exec {
             target: Pid::from_raw(target).ok_or_else(gone)?,
             process,
             seccomp,
             cgroup: cgroup.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),
-            stdio: match process.terminal().unwrap_or(false) {
+            stdio: match process.terminal {
                 true => Stdio::Terminal {
                     size: size.or_else(console::own_size),
                 },
@@ -166,86 +164,69 @@ fn wanted_process(args: &Arguments, spec: &Spec) -> Result<Process> {
         return Err(Error::Usage("process args cannot be empty".to_owned()));
     }
     let missing = || Error::Usage("process property must not be empty".to_owned());
-    let mut process = spec.process().clone().ok_or_else(missing)?;
-    process.set_args(Some(command.to_vec()));
-    process.set_terminal(Some(args.has("tty")));
-    process.set_console_size(None);
+    let mut process = spec.process.clone().ok_or_else(missing)?;
+    process.args = command.to_vec();
+    process.terminal = args.has("tty");
+    process.console_size = None;
     if let Some(cwd) = args.value("cwd") {
-        process.set_cwd(PathBuf::from(cwd));
+        process.cwd = PathBuf::from(cwd);
     }
-    let mut env = process.env().clone().unwrap_or_default();
-    env.extend(args.values("env").map(str::to_owned));
-    process.set_env(Some(env));
+    process.env.extend(args.values("env").map(str::to_owned));
     if let Some(profile) = args.value("apparmor") {
-        process.set_apparmor_profile(Some(profile.to_owned()));
+        process.apparmor_profile = Some(profile.to_owned());
     }
     if let Some(label) = args.value("process-label") {
-        process.set_selinux_label(Some(label.to_owned()));
+        process.selinux_label = Some(label.to_owned());
     }
-    if args.has("no-new-privs") {
-        process.set_no_new_privileges(Some(true));
-    }
+    process.no_new_privileges |= args.has("no-new-privs");
     let caps: Vec<&str> = args.values("cap").collect();
     if !caps.is_empty() {
-        process.set_capabilities(Some(with_capabilities(
-            process.capabilities().as_ref(),
-            &caps,
-        )?));
+        let own = process.capabilities.take().unwrap_or_default();
+        process.capabilities = Some(with_capabilities(&own, &caps)?);
     }
-    let user = wanted_user(args, process.user())?;
-    process.set_user(user);
+    process.user = wanted_user(args, process.user)?;
     Ok(process)
 }
 
 /// `--user UID[:GID]` and `--additional-gids`.
-fn wanted_user(args: &Arguments, own: &User) -> Result<User> {
+fn wanted_user(args: &Arguments, own: User) -> Result<User> {
     let number = |text: &str| {
         let bad = |_| Error::Usage(format!("parsing {text:?} as int for uid or gid failed"));
         text.parse::<u32>().map_err(bad)
     };
-    let (mut uid, mut gid) = (own.uid(), own.gid());
+    let mut wanted = own;
     if let Some(text) = args.value("user") {
         let (user, group) = text.split_once(':').unwrap_or((text, ""));
-        uid = number(user)?;
+        wanted.uid = number(user)?;
         if !group.is_empty() {
-            gid = number(group)?;
+            wanted.gid = number(group)?;
         }
     }
-    let mut groups = own.additional_gids().clone().unwrap_or_default();
     for text in args.values("additional-gids") {
-        groups.push(number(text)?);
+        wanted.additional_gids.push(number(text)?);
     }
-    let mut builder = UserBuilder::default()
-        .uid(uid)
-        .gid(gid)
-        .additional_gids(groups);
-    if let Some(umask) = own.umask() {
-        builder = builder.umask(umask);
-    }
-    builder.build().map_err(|e| Error::Usage(e.to_string()))
+    Ok(wanted)
 }
 
 /// Capabilities added to what the container's process has.
-fn with_capabilities(own: Option<&LinuxCapabilities>, more: &[&str]) -> Result<LinuxCapabilities> {
+fn with_capabilities(own: &LinuxCapabilities, more: &[&str]) -> Result<LinuxCapabilities> {
     let more = CapabilityMask::from_names(more.iter().copied())
         .map_err(|name| Error::Usage(format!("unknown capability {name}")))?;
-    let sum = |set: Option<&Option<oci_spec::runtime::Capabilities>>, add: CapabilityMask| {
-        let own = set.and_then(Option::as_ref).map(CapabilityMask::from);
-        CapabilityMask(own.unwrap_or_default().0 | add.0).to_oci()
+    let sum = |set: &[String], add: CapabilityMask| {
+        CapabilityMask(CapabilityMask::from_oci(set).0 | add.0).to_oci()
     };
-    let inheritable = own.map(LinuxCapabilities::inheritable);
-    let none = CapabilityMask::EMPTY;
-    let has = inheritable.is_some_and(|set| set.as_ref().is_some_and(|set| !set.is_empty()));
     // Only a process with inheritable capabilities gets further ones that way.
-    let passed = if has { more } else { none };
-    LinuxCapabilitiesBuilder::default()
-        .bounding(sum(own.map(LinuxCapabilities::bounding), more))
-        .effective(sum(own.map(LinuxCapabilities::effective), more))
-        .permitted(sum(own.map(LinuxCapabilities::permitted), more))
-        .inheritable(sum(inheritable, passed))
-        .ambient(sum(own.map(LinuxCapabilities::ambient), passed))
-        .build()
-        .map_err(|e| Error::Usage(e.to_string()))
+    let passed = match own.inheritable.is_empty() {
+        true => CapabilityMask::EMPTY,
+        false => more,
+    };
+    Ok(LinuxCapabilities {
+        bounding: sum(&own.bounding, more),
+        effective: sum(&own.effective, more),
+        permitted: sum(&own.permitted, more),
+        inheritable: sum(&own.inheritable, passed),
+        ambient: sum(&own.ambient, passed),
+    })
 }
 
 #[cfg(test)]
@@ -253,7 +234,7 @@ mod tests {
     use super::*;
 
     fn process(line: &str) -> Result<Process> {
-        let spec = crate::defaults::example_spec(None).unwrap();
+        let spec = crate::defaults::example_spec(None);
         let words = line.split(' ').map(str::to_owned).collect();
         wanted_process(&Arguments::parse(words, OPTIONS, 1, 99).unwrap(), &spec)
     }
@@ -261,14 +242,14 @@ mod tests {
     #[test]
     fn options_change_the_containers_process() {
         let p = process("-t -u 1:2 -g 3 -e A=b --cwd /x -c CAP_SYS_ADMIN id ls -l").unwrap();
-        assert_eq!(p.args().as_ref().unwrap(), &["ls", "-l"]);
-        assert_eq!((p.user().uid(), p.user().gid()), (1, 2));
-        assert_eq!(p.user().additional_gids(), &Some(vec![3]));
-        assert_eq!(p.env().as_ref().unwrap().last().unwrap(), "A=b");
-        assert_eq!(p.terminal(), Some(true));
-        let caps = p.capabilities().clone().unwrap();
-        assert_eq!(caps.bounding().as_ref().unwrap().len(), 4);
-        assert_eq!(caps.inheritable().as_ref().unwrap().len(), 0);
+        assert_eq!(p.args, ["ls", "-l"]);
+        assert_eq!((p.user.uid, p.user.gid), (1, 2));
+        assert_eq!(p.user.additional_gids, [3]);
+        assert_eq!(p.env.last().unwrap(), "A=b");
+        assert!(p.terminal);
+        let caps = p.capabilities.unwrap();
+        assert_eq!(caps.bounding.len(), 4);
+        assert_eq!(caps.inheritable.len(), 0);
     }
 
     #[test]

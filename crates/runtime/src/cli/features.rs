@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use gantry_oci::{
+    CgroupFeatures, Features, IdmapFeatures, LinuxFeatures, LinuxNamespaceType as Namespace,
+    LinuxSeccompAction as Action, LinuxSeccompFilterFlag as FilterFlag, MountExtensions,
+    SeccompFeatures, Switch,
+};
 
 use super::args::{Arguments, Option as Flag};
 use super::error::{Error, Result};
@@ -12,55 +16,73 @@ use crate::defaults;
 use crate::seccomp::{KNOWN_ARCHITECTURES, OPERATORS};
 
 /// Actions of seccomp that can be compiled.
-const ACTIONS: [&str; 8] = [
-    "SCMP_ACT_ALLOW",
-    "SCMP_ACT_ERRNO",
-    "SCMP_ACT_KILL",
-    "SCMP_ACT_KILL_PROCESS",
-    "SCMP_ACT_KILL_THREAD",
-    "SCMP_ACT_LOG",
-    "SCMP_ACT_TRACE",
-    "SCMP_ACT_TRAP",
+const ACTIONS: [Action; 8] = [
+    Action::Allow,
+    Action::Errno,
+    Action::Kill,
+    Action::KillProcess,
+    Action::KillThread,
+    Action::Log,
+    Action::Trace,
+    Action::Trap,
+];
+
+/// Flags of its filters that can be asked for.
+const FILTER_FLAGS: [FilterFlag; 3] = [FilterFlag::Log, FilterFlag::SpecAllow, FilterFlag::Tsync];
+
+const NAMESPACES: [Namespace; 8] = [
+    Namespace::Cgroup,
+    Namespace::Ipc,
+    Namespace::Mount,
+    Namespace::Network,
+    Namespace::Pid,
+    Namespace::Time,
+    Namespace::User,
+    Namespace::Uts,
+];
+
+const HOOKS: [&str; 6] = [
+    "prestart",
+    "createRuntime",
+    "createContainer",
+    "startContainer",
+    "poststart",
+    "poststop",
 ];
 
 /// `features`: what this runtime can do, in the specification's document.
 pub(super) fn features() -> Result<i32> {
-    let capabilities: Vec<_> = NAMES.iter().map(|name| format!("CAP_{name}")).collect();
-    let mut operators: Vec<_> = OPERATORS.iter().map(ToString::to_string).collect();
-    let mut archs: Vec<_> = KNOWN_ARCHITECTURES
-        .iter()
-        .map(|(a, _)| a.to_string())
-        .collect();
-    operators.sort();
-    archs.sort();
-    let flags = [
-        "SECCOMP_FILTER_FLAG_LOG",
-        "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-        "SECCOMP_FILTER_FLAG_TSYNC",
-    ];
-    output::print_json(&json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": SPEC_VERSION,
-        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
-        "mountOptions": crate::mount_options::known_names(),
-        "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
-            "capabilities": capabilities,
-            "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false},
-            "seccomp": {
-                "enabled": true,
-                "actions": ACTIONS,
-                "operators": operators,
-                "archs": archs,
-                "knownFlags": flags,
-                "supportedFlags": flags,
+    let on = Switch { enabled: true };
+    output::print_json(&Features {
+        oci_version_min: "1.0.0".to_owned(),
+        oci_version_max: SPEC_VERSION.to_owned(),
+        hooks: HOOKS.map(str::to_owned).to_vec(),
+        mount_options: crate::mount_options::known_names(),
+        linux: LinuxFeatures {
+            namespaces: NAMESPACES.to_vec(),
+            capabilities: NAMES.iter().map(|name| format!("CAP_{name}")).collect(),
+            cgroup: CgroupFeatures {
+                v1: true,
+                v2: true,
+                ..CgroupFeatures::default()
             },
-            "apparmor": {"enabled": true},
-            "selinux": {"enabled": true},
-            "intelRdt": {"enabled": false},
-            "mountExtensions": {"idmap": {"enabled": false}},
+            seccomp: SeccompFeatures {
+                enabled: true,
+                actions: ACTIONS.to_vec(),
+                operators: OPERATORS.to_vec(),
+                archs: KNOWN_ARCHITECTURES.iter().map(|(arch, _)| *arch).collect(),
+                known_flags: FILTER_FLAGS.to_vec(),
+                supported_flags: FILTER_FLAGS.to_vec(),
+            },
+            apparmor: on,
+            selinux: on,
+            intel_rdt: Switch::default(),
+            mount_extensions: MountExtensions {
+                idmap: IdmapFeatures::default(),
+            },
         },
-    }));
+        ..Features::default()
+    });
     Ok(0)
 }
 
@@ -80,7 +102,7 @@ pub(super) fn spec(args: Vec<String>) -> Result<i32> {
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         (uid.as_raw(), gid.as_raw())
     });
-    let spec = defaults::example_spec(ids).map_err(|e| Error::State(e.to_string()))?;
+    let spec = defaults::example_spec(ids);
     let text = serde_json::to_string_pretty(&spec).unwrap_or_default();
     std::fs::write(&path, text + "\n").map_err(Error::file("write", &path))?;
     Ok(0)

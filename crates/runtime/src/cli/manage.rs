@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gantry_cgroup::Cgroup;
+use gantry_oci::LinuxNamespaceType;
 use rustix::process::{Pid, PidfdFlags};
 use serde::Serialize;
 
@@ -30,8 +31,8 @@ struct State<'a> {
     bundle: String,
     rootfs: String,
     created: &'a str,
-    #[serde(skip_serializing_if = "std::collections::HashMap::is_empty")]
-    annotations: &'a std::collections::HashMap<String, String>,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    annotations: &'a std::collections::BTreeMap<String, String>,
     owner: &'a str,
 }
 
@@ -157,11 +158,8 @@ fn shares_pids(context: &Context, record: &Record) -> bool {
     let Ok(spec) = Container::open(context, &record.id).and_then(|c| c.spec()) else {
         return false;
     };
-    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().clone());
-    let own = |n: &oci_spec::runtime::LinuxNamespace| {
-        n.typ() == oci_spec::runtime::LinuxNamespaceType::Pid && n.path().is_none()
-    };
-    !namespaces.iter().flatten().any(own)
+    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    !namespaces.any(|n| n.kind == LinuxNamespaceType::Pid && n.path.is_none())
 }
 
 fn cgroup(record: &Record) -> Option<Cgroup> {
@@ -260,11 +258,11 @@ pub(super) fn destroy(context: &Context, id: &str) -> Result<()> {
             .and_then(|()| group.remove())
             .map_err(Error::from);
     }
-    let hooks = container.spec().ok().and_then(|spec| spec.hooks().clone());
+    let hooks = container.spec().ok().and_then(|spec| spec.hooks);
     if let Some(hooks) = hooks {
-        let mut state = hook_state(&record);
+        let mut state = hook_state(&record, "stopped");
         state.pid = 0;
-        let ran = run_hooks(hooks.poststop().as_ref(), &state).map_err(Error::Hook);
+        let ran = run_hooks(&hooks.poststop, &state).map_err(Error::Hook);
         first = first.and(ran);
     }
     first.and(container.remove())

@@ -8,7 +8,7 @@
 //!
 //! The directory itself carries the lock (`flock`) of whoever changes it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use gantry_cgroup::{Cgroup, FreezerState};
-use oci_spec::runtime::Spec;
+use gantry_oci::Spec;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub(super) struct Record {
     /// The cgroup's path, unless it has none of its own.
     pub cgroup: Option<String>,
     #[serde(default)]
-    pub annotations: HashMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What a container is doing.

@@ -5,9 +5,9 @@
 mod paths;
 mod spec;
 
-use oci_spec::runtime::{
-    LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, Mount, MountBuilder,
-};
+use std::path::PathBuf;
+
+use gantry_oci::{LinuxDeviceCgroup, LinuxDeviceType, Mount};
 
 use crate::capability::CapabilityMask;
 
@@ -110,11 +110,11 @@ pub fn device_rules() -> Vec<LinuxDeviceCgroup> {
 /// Device access that every container has, whatever its spec says: the devices
 /// and terminals that the runtime itself makes.
 pub fn runtime_device_rules() -> Vec<LinuxDeviceCgroup> {
-    let c = Some(LinuxDeviceType::C);
+    let c = Some(LinuxDeviceType::Character);
     // Making nodes is harmless where they cannot be opened.
     let mut rules = vec![
         device_rule(true, c, None, None, "m"),
-        device_rule(true, Some(LinuxDeviceType::B), None, None, "m"),
+        device_rule(true, Some(LinuxDeviceType::Block), None, None, "m"),
     ];
     let numbers = |device: &DefaultDevice| (i64::from(device.major), i64::from(device.minor));
     // Also the console and the terminal multiplexer.
@@ -134,31 +134,24 @@ pub fn device_rule(
     minor: Option<i64>,
     access: &str,
 ) -> LinuxDeviceCgroup {
-    let mut builder = LinuxDeviceCgroupBuilder::default()
-        .allow(allow)
-        .access(access);
-    if let Some(kind) = kind {
-        builder = builder.typ(kind);
+    LinuxDeviceCgroup {
+        allow,
+        kind,
+        major,
+        minor,
+        access: Some(access.to_owned()),
     }
-    if let Some(major) = major {
-        builder = builder.major(major);
-    }
-    if let Some(minor) = minor {
-        builder = builder.minor(minor);
-    }
-    builder.build().unwrap_or_default()
 }
 
 /// One mount of a spec.
 pub fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
-    let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-    MountBuilder::default()
-        .destination(destination)
-        .typ(kind)
-        .source(source)
-        .options(options)
-        .build()
-        .unwrap_or_default()
+    Mount {
+        destination: PathBuf::from(destination),
+        kind: Some(kind.to_owned()),
+        source: Some(PathBuf::from(source)),
+        options: options.iter().map(ToString::to_string).collect(),
+        ..Mount::default()
+    }
 }
 
 /// The mounts of a container that asks for nothing special. A privileged one

@@ -1,45 +1,61 @@
 //! The spec that `spec` prints: a shell in a bundle's `rootfs`.
 
-use oci_spec::OciSpecError;
-use oci_spec::runtime::{
-    LinuxBuilder, LinuxCapabilitiesBuilder, LinuxNamespaceBuilder, LinuxNamespaceType,
-    LinuxResourcesBuilder, PosixRlimitBuilder, PosixRlimitType, ProcessBuilder, RootBuilder, Spec,
-    SpecBuilder,
+use std::path::PathBuf;
+
+use gantry_oci::{
+    Linux, LinuxCapabilities, LinuxIdMapping, LinuxNamespace, LinuxNamespaceType, LinuxResources,
+    PosixRlimit, PosixRlimitType, Process, Root, Spec,
 };
 
-use crate::capability::CapabilityMask;
+/// What the example's process may do.
+const CAPABILITIES: [&str; 3] = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
-/// Makes the example. Rootless: mapped to one user, without what needs privilege.
-pub fn example_spec(rootless: Option<(u32, u32)>) -> Result<Spec, OciSpecError> {
-    if let Some((uid, gid)) = rootless {
-        return Ok(Spec::rootless(uid, gid));
+/// Makes the example. Rootless: mapped to this user and group, without what
+/// needs privilege.
+pub fn example_spec(rootless: Option<(u32, u32)>) -> Spec {
+    let spec = Spec {
+        version: "1.2.0".to_owned(),
+        process: Some(process()),
+        root: Some(Root {
+            path: PathBuf::from("rootfs"),
+            readonly: true,
+        }),
+        hostname: Some("gantry".to_owned()),
+        mounts: super::mounts(false),
+        linux: Some(linux()),
+        ..Spec::default()
+    };
+    match rootless {
+        None => spec,
+        Some((uid, gid)) => without_privilege(spec, uid, gid),
     }
-    let few = CapabilityMask::from_names(["AUDIT_WRITE", "KILL", "NET_BIND_SERVICE"])
-        .unwrap_or_default()
-        .to_oci();
-    let capabilities = LinuxCapabilitiesBuilder::default()
-        .bounding(few.clone())
-        .effective(few.clone())
-        .permitted(few)
-        // The builder's own default has some.
-        .inheritable(CapabilityMask::EMPTY.to_oci())
-        .ambient(CapabilityMask::EMPTY.to_oci())
-        .build()?;
-    let limit = PosixRlimitBuilder::default()
-        .typ(PosixRlimitType::RlimitNofile)
-        .hard(1024u64)
-        .soft(1024u64)
-        .build()?;
+}
+
+fn process() -> Process {
+    let few = CAPABILITIES.map(str::to_owned).to_vec();
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let process = ProcessBuilder::default()
-        .terminal(true)
-        .args(vec!["sh".to_owned()])
-        .env(vec![path.to_owned(), "TERM=xterm".to_owned()])
-        .cwd("/")
-        .capabilities(capabilities)
-        .rlimits(vec![limit])
-        .no_new_privileges(true)
-        .build()?;
+    Process {
+        terminal: true,
+        args: vec!["sh".to_owned()],
+        env: vec![path.to_owned(), "TERM=xterm".to_owned()],
+        cwd: PathBuf::from("/"),
+        capabilities: Some(LinuxCapabilities {
+            bounding: few.clone(),
+            effective: few.clone(),
+            permitted: few,
+            ..LinuxCapabilities::default()
+        }),
+        rlimits: vec![PosixRlimit {
+            kind: PosixRlimitType::Nofile,
+            hard: 1024,
+            soft: 1024,
+        }],
+        no_new_privileges: true,
+        ..Process::default()
+    }
+}
+
+fn linux() -> Linux {
     let kinds = [
         LinuxNamespaceType::Pid,
         LinuxNamespaceType::Network,
@@ -48,31 +64,64 @@ pub fn example_spec(rootless: Option<(u32, u32)>) -> Result<Spec, OciSpecError> 
         LinuxNamespaceType::Mount,
         LinuxNamespaceType::Cgroup,
     ];
-    let namespaces = kinds
-        .into_iter()
-        .map(|kind| LinuxNamespaceBuilder::default().typ(kind).build())
-        .collect::<Result<Vec<_>, _>>()?;
-    let deny = super::device_rule(false, None, None, None, "rwm");
-    let linux = LinuxBuilder::default()
-        .namespaces(namespaces)
-        .resources(
-            LinuxResourcesBuilder::default()
-                .devices(vec![deny])
-                .build()?,
-        )
-        .masked_paths(super::masked_paths())
-        .readonly_paths(super::READONLY_PATHS.map(str::to_owned).to_vec())
-        .build()?;
-    let root = RootBuilder::default()
-        .path("rootfs")
-        .readonly(true)
-        .build()?;
-    SpecBuilder::default()
-        .version("1.2.0")
-        .process(process)
-        .root(root)
-        .hostname("gantry")
-        .mounts(super::mounts(false))
-        .linux(linux)
-        .build()
+    Linux {
+        namespaces: kinds.map(new_namespace).to_vec(),
+        resources: Some(LinuxResources {
+            devices: vec![super::device_rule(false, None, None, None, "rwm")],
+            ..LinuxResources::default()
+        }),
+        masked_paths: super::masked_paths(),
+        readonly_paths: super::READONLY_PATHS.map(str::to_owned).to_vec(),
+        ..Linux::default()
+    }
+}
+
+fn new_namespace(kind: LinuxNamespaceType) -> LinuxNamespace {
+    LinuxNamespace { kind, path: None }
+}
+
+/// Another user's container: in a user namespace, with the host's network, and
+/// so with the host's `/sys`, and without limits.
+fn without_privilege(mut spec: Spec, uid: u32, gid: u32) -> Spec {
+    spec.mounts
+        .retain(|mount| !mount.destination.starts_with("/sys"));
+    for mount in &mut spec.mounts {
+        let mapped = |option: &String| !option.starts_with("gid=") && !option.starts_with("uid=");
+        mount.options.retain(mapped);
+    }
+    let options = ["rbind", "nosuid", "noexec", "nodev", "ro"];
+    let sys = super::mount("/sys", "none", "/sys", &options);
+    spec.mounts.push(sys);
+    if let Some(linux) = &mut spec.linux {
+        linux
+            .namespaces
+            .retain(|namespace| namespace.kind != LinuxNamespaceType::Network);
+        linux
+            .namespaces
+            .push(new_namespace(LinuxNamespaceType::User));
+        let only = |host_id| LinuxIdMapping {
+            container_id: 0,
+            host_id,
+            size: 1,
+        };
+        linux.uid_mappings = vec![only(uid)];
+        linux.gid_mappings = vec![only(gid)];
+        linux.resources = None;
+    }
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rootless_needs_no_privilege() {
+        let spec = example_spec(Some((1000, 100)));
+        let text = serde_json::to_string(&spec).unwrap();
+        for absent in ["gid=", "\"sysfs\"", "\"network\"", "\"resources\""] {
+            assert!(!text.contains(absent), "{absent}");
+        }
+        assert!(text.contains(r#"{"containerID":0,"hostID":1000,"size":1}"#));
+    }
 }

@@ -1,8 +1,8 @@
 //! Code generation: ranges of system calls to a tree of comparisons, and a
 //! call's conditions to a chain of them.
 
+use gantry_oci::LinuxSeccompOperator;
 use gantry_sys::SockFilter;
-use oci_spec::runtime::LinuxSeccompOperator;
 
 /// `BPF_LD | BPF_W | BPF_ABS`: load a word of `seccomp_data`.
 pub(super) const LOAD: u16 = 0x20;
@@ -158,13 +158,13 @@ fn compare_narrow(condition: &Condition) -> Vec<SockFilter> {
     let low = plain(LOAD, ARGS_OFFSET + 8 * condition.index);
     let value = condition.value as u32;
     let (code, holds, fails) = match condition.operator {
-        Op::ScmpCmpEq => (EQUAL, 0, FAIL),
-        Op::ScmpCmpNe => (EQUAL, FAIL, 0),
-        Op::ScmpCmpGt => (GREATER, 0, FAIL),
-        Op::ScmpCmpGe => (GREATER_EQUAL, 0, FAIL),
-        Op::ScmpCmpLt => (GREATER_EQUAL, FAIL, 0),
-        Op::ScmpCmpLe => (GREATER, FAIL, 0),
-        Op::ScmpCmpMaskedEq => {
+        Op::Equal => (EQUAL, 0, FAIL),
+        Op::NotEqual => (EQUAL, FAIL, 0),
+        Op::Greater => (GREATER, 0, FAIL),
+        Op::GreaterOrEqual => (GREATER_EQUAL, 0, FAIL),
+        Op::Less => (GREATER_EQUAL, FAIL, 0),
+        Op::LessOrEqual => (GREATER, FAIL, 0),
+        Op::MaskedEqual => {
             let wanted = condition.value_two as u32;
             return vec![low, plain(AND, value), branch(EQUAL, wanted, 0, FAIL)];
         }
@@ -193,24 +193,24 @@ fn compare(condition: &Condition) -> Vec<SockFilter> {
         ]
     };
     match condition.operator {
-        Op::ScmpCmpEq => vec![
+        Op::Equal => vec![
             high,
             branch(EQUAL, vh, 0, FAIL),
             low,
             branch(EQUAL, vl, 0, FAIL),
         ],
-        Op::ScmpCmpNe => vec![
+        Op::NotEqual => vec![
             high,
             branch(EQUAL, vh, 0, PASS),
             low,
             branch(EQUAL, vl, FAIL, 0),
         ],
-        Op::ScmpCmpGt => ordered(GREATER, PASS, FAIL),
-        Op::ScmpCmpGe => ordered(GREATER_EQUAL, PASS, FAIL),
+        Op::Greater => ordered(GREATER, PASS, FAIL),
+        Op::GreaterOrEqual => ordered(GREATER_EQUAL, PASS, FAIL),
         // Not greater-or-equal, not greater: the ways swapped.
-        Op::ScmpCmpLt => ordered(GREATER_EQUAL, FAIL, PASS),
-        Op::ScmpCmpLe => ordered(GREATER, FAIL, PASS),
-        Op::ScmpCmpMaskedEq => {
+        Op::Less => ordered(GREATER_EQUAL, FAIL, PASS),
+        Op::LessOrEqual => ordered(GREATER, FAIL, PASS),
+        Op::MaskedEqual => {
             let (wh, wl) = halves(condition.value_two);
             vec![
                 high,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use gantry_sys::SeccompFlags;
-use oci_spec::runtime::{
+use gantry_oci::{
     Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSeccompOperator,
     LinuxSyscall,
 };
+use gantry_sys::SeccompFlags;
 
 use super::bpf::{self, Condition, Rule, Verdict};
 use super::syscalls::{Table, X32_BIT, multiplexed};
@@ -24,55 +24,55 @@ const MAX_PROGRAM: usize = 4096;
 
 /// Architectures that can be compiled, with their audit number.
 pub(crate) const KNOWN_ARCHITECTURES: [(Arch, u32); 5] = [
-    (Arch::ScmpArchX86_64, 0xc000_003e),
-    (Arch::ScmpArchX86, 0x4000_0003),
-    (Arch::ScmpArchX32, 0xc000_003e),
-    (Arch::ScmpArchAarch64, 0xc000_00b7),
-    (Arch::ScmpArchArm, 0x4000_0028),
+    (Arch::X86_64, 0xc000_003e),
+    (Arch::X86, 0x4000_0003),
+    (Arch::X32, 0xc000_003e),
+    (Arch::Aarch64, 0xc000_00b7),
+    (Arch::Arm, 0x4000_0028),
 ];
 
 /// The comparisons, by their names in the spec.
 pub(crate) const OPERATORS: [LinuxSeccompOperator; 7] = [
-    LinuxSeccompOperator::ScmpCmpNe,
-    LinuxSeccompOperator::ScmpCmpLt,
-    LinuxSeccompOperator::ScmpCmpLe,
-    LinuxSeccompOperator::ScmpCmpEq,
-    LinuxSeccompOperator::ScmpCmpGe,
-    LinuxSeccompOperator::ScmpCmpGt,
-    LinuxSeccompOperator::ScmpCmpMaskedEq,
+    LinuxSeccompOperator::NotEqual,
+    LinuxSeccompOperator::Less,
+    LinuxSeccompOperator::LessOrEqual,
+    LinuxSeccompOperator::Equal,
+    LinuxSeccompOperator::GreaterOrEqual,
+    LinuxSeccompOperator::Greater,
+    LinuxSeccompOperator::MaskedEqual,
 ];
 
 /// The architecture of this build.
 fn native() -> Arch {
     if cfg!(target_arch = "aarch64") {
-        Arch::ScmpArchAarch64
+        Arch::Aarch64
     } else {
-        Arch::ScmpArchX86_64
+        Arch::X86_64
     }
 }
 
 /// Compiles a profile. Fails on what it cannot express: user notification, and
 /// a program longer than the kernel takes.
 pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter, StartError> {
-    let default = action(seccomp.default_action(), seccomp.default_errno_ret())?;
+    let default = action(seccomp.default_action, seccomp.default_errno_ret)?;
     let mut arches: Vec<Arch> = vec![native()];
-    for arch in seccomp.architectures().iter().flatten() {
-        if *arch != Arch::ScmpArchNative && !arches.contains(arch) {
+    for arch in &seccomp.architectures {
+        if *arch != Arch::Native && !arches.contains(arch) {
             arches.push(*arch);
         }
     }
-    let rules = seccomp.syscalls().as_deref().unwrap_or_default();
+    let rules = &seccomp.syscalls;
     let tree = |arch: Arch| arch_tree(arch, rules, default);
     // x32 shares x86_64's audit number; its calls are told apart by a bit.
     let mut program = vec![bpf::plain(bpf::RETURN, KILL)];
     for (arch, audit) in KNOWN_ARCHITECTURES.into_iter().rev() {
-        if !arches.contains(&arch) || arch == Arch::ScmpArchX32 {
+        if !arches.contains(&arch) || arch == Arch::X32 {
             continue;
         }
         let mut body = tree(arch)?;
-        if arch == Arch::ScmpArchX86_64 {
-            let x32 = if arches.contains(&Arch::ScmpArchX32) {
-                tree(Arch::ScmpArchX32)?
+        if arch == Arch::X86_64 {
+            let x32 = if arches.contains(&Arch::X32) {
+                tree(Arch::X32)?
             } else {
                 vec![bpf::plain(bpf::RETURN, NO_SUCH_CALL)]
             };
@@ -91,7 +91,7 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter, StartError> {
     }
     Ok(Filter {
         program,
-        flags: flags(seccomp.flags().as_deref()),
+        flags: flags(seccomp.flags.as_deref()),
     })
 }
 
@@ -101,9 +101,11 @@ fn flags(listed: Option<&[LinuxSeccompFilterFlag]>) -> SeccompFlags {
         return SeccompFlags::SPEC_ALLOW;
     };
     let bits = listed.iter().map(|flag| match flag {
-        LinuxSeccompFilterFlag::SeccompFilterFlagLog => SeccompFlags::LOG.0,
-        LinuxSeccompFilterFlag::SeccompFilterFlagTsync => SeccompFlags::TSYNC.0,
-        LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => SeccompFlags::SPEC_ALLOW.0,
+        LinuxSeccompFilterFlag::Log => SeccompFlags::LOG.0,
+        LinuxSeccompFilterFlag::Tsync => SeccompFlags::TSYNC.0,
+        LinuxSeccompFilterFlag::SpecAllow => SeccompFlags::SPEC_ALLOW.0,
+        // Only a listener's filter waits, and those are refused.
+        LinuxSeccompFilterFlag::WaitKillable => 0,
     });
     SeccompFlags(bits.fold(0, |all, bit| all | bit))
 }
@@ -112,12 +114,16 @@ fn flags(listed: Option<&[LinuxSeccompFilterFlag]>) -> SeccompFlags {
 fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, StartError> {
     let data = |default| errno.unwrap_or(default) & 0xffff;
     Ok(match action {
-        LinuxSeccompAction::ScmpActErrno => 0x0005_0000 | data(libc::EPERM as u32),
-        LinuxSeccompAction::ScmpActTrace => 0x7ff0_0000 | data(libc::EPERM as u32),
-        LinuxSeccompAction::ScmpActNotify => {
+        LinuxSeccompAction::Kill | LinuxSeccompAction::KillThread => KILL,
+        LinuxSeccompAction::KillProcess => 0x8000_0000,
+        LinuxSeccompAction::Trap => 0x0003_0000,
+        LinuxSeccompAction::Errno => 0x0005_0000 | data(libc::EPERM as u32),
+        LinuxSeccompAction::Log => 0x7ffc_0000,
+        LinuxSeccompAction::Allow => 0x7fff_0000,
+        LinuxSeccompAction::Trace => 0x7ff0_0000 | data(libc::EPERM as u32),
+        LinuxSeccompAction::Notify => {
             return Err(refuse("SCMP_ACT_NOTIFY is not supported"));
         }
-        other => u32::from(other),
     })
 }
 
@@ -128,18 +134,15 @@ fn arch_tree(
     default: u32,
 ) -> Result<Vec<gantry_sys::SockFilter>, StartError> {
     let Some(table) = Table::of(arch) else {
-        return Err(refuse(format!("architecture {arch} is not supported")));
+        return Err(refuse(format!("architecture {arch:?} is not supported")));
     };
     let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
     let mut newest = 0;
-    let narrow = matches!(
-        arch,
-        Arch::ScmpArchX86 | Arch::ScmpArchX32 | Arch::ScmpArchArm
-    );
+    let narrow = matches!(arch, Arch::X86 | Arch::X32 | Arch::Arm);
     for rule in rules {
-        let verdict = action(rule.action(), rule.errno_ret())?;
+        let verdict = action(rule.action, rule.errno_ret)?;
         let alternatives = conditions(rule, narrow)?;
-        for name in rule.names() {
+        for name in &rule.names {
             let Some(number) = table.number(name) else {
                 continue;
             };
@@ -180,7 +183,7 @@ fn arch_tree(
 fn through_another(value: u64, action: u32) -> Rule {
     let which = Condition {
         index: 0,
-        operator: LinuxSeccompOperator::ScmpCmpEq,
+        operator: LinuxSeccompOperator::Equal,
         value,
         value_two: 0,
         narrow: true,
@@ -215,17 +218,17 @@ fn simplify(rules: Vec<Rule>, default: u32) -> Verdict {
 fn conditions(rule: &LinuxSyscall, narrow: bool) -> Result<Vec<Vec<Condition>>, StartError> {
     let mut all = Vec::new();
     let mut repeated = false;
-    for arg in rule.args().iter().flatten() {
-        let index = u32::try_from(arg.index()).unwrap_or(u32::MAX);
+    for arg in &rule.args {
+        let index = arg.index;
         if index > 5 {
             return Err(refuse(format!("argument index {index} is out of range")));
         }
         repeated |= all.iter().any(|c: &Condition| c.index == index);
         all.push(Condition {
             index,
-            operator: arg.op(),
-            value: arg.value(),
-            value_two: arg.value_two().unwrap_or(0),
+            operator: arg.op,
+            value: arg.value,
+            value_two: arg.value_two,
             narrow,
         });
     }

@@ -20,8 +20,8 @@ mod syscalls;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use gantry_oci::{LinuxSeccomp, Spec};
 use gantry_sys::{SeccompFlags, SockFilter};
-use oci_spec::runtime::{LinuxSeccomp, Spec};
 
 use crate::capability::CapabilityMask;
 use crate::error::{StartError, Step};
@@ -101,7 +101,7 @@ pub(crate) fn for_spec(given: Option<&Filter>, spec: &Spec) -> Result<Option<Fil
     if given.is_some() {
         return Ok(None);
     }
-    let seccomp = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
+    let seccomp = spec.linux.as_ref().and_then(|l| l.seccomp.as_ref());
     seccomp.map(compile).transpose()
 }
 

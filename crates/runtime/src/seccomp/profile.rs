@@ -1,11 +1,10 @@
 //! Profiles as engines keep them: OCI's document plus conditions on the
 //! capabilities, the architecture and the kernel. Resolved here.
 
-use gantry_types::ErrorKind;
-use oci_spec::runtime::{
-    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompBuilder,
-    LinuxSeccompFilterFlag, LinuxSyscall, LinuxSyscallBuilder,
+use gantry_oci::{
+    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSyscall,
 };
+use gantry_types::ErrorKind;
 use serde::Deserialize;
 
 use crate::capability::CapabilityMask;
@@ -79,9 +78,9 @@ const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
 };
 
 const NATIVE: Arch = if cfg!(target_arch = "aarch64") {
-    Arch::ScmpArchAarch64
+    Arch::Aarch64
 } else {
-    Arch::ScmpArchX86_64
+    Arch::X86_64
 };
 
 /// Reads a profile and resolves its conditions for a process with these
@@ -102,28 +101,22 @@ pub fn from_profile(
         .release()
         .to_string_lossy()
         .into_owned();
-    let mut builder = LinuxSeccompBuilder::default()
-        .default_action(profile.default_action)
-        .architectures(architectures(&profile));
-    if let Some(errno) = profile.default_errno_ret {
-        builder = builder.default_errno_ret(errno);
-    }
-    if let Some(flags) = profile.flags {
-        builder = builder.flags(flags);
-    }
-    if let Some(path) = profile.listener_path.filter(|path| !path.is_empty()) {
-        builder = builder.listener_path(path);
-    }
+    let architectures = architectures(&profile);
     let mut rules = Vec::new();
     for entry in profile.syscalls.unwrap_or_default() {
         if applies(&entry, capabilities, &kernel) {
             rules.push(rule(entry)?);
         }
     }
-    builder
-        .syscalls(rules)
-        .build()
-        .map_err(|e| ProfileError::Syntax(e.to_string()))
+    Ok(LinuxSeccomp {
+        default_action: profile.default_action,
+        default_errno_ret: profile.default_errno_ret,
+        architectures,
+        flags: profile.flags,
+        listener_path: profile.listener_path.filter(|path| !path.is_empty()),
+        listener_metadata: None,
+        syscalls: rules,
+    })
 }
 
 fn architectures(profile: &Profile) -> Vec<Arch> {
@@ -168,19 +161,12 @@ fn rule(entry: Entry) -> Result<LinuxSyscall, ProfileError> {
         (Some(name), _) => vec![name],
         (None, names) => names.unwrap_or_default(),
     };
-    let args: Vec<_> = entry.args.into_iter().flatten().flatten().collect();
-    let mut builder = LinuxSyscallBuilder::default()
-        .names(names)
-        .action(entry.action);
-    if let Some(errno) = entry.errno_ret {
-        builder = builder.errno_ret(errno);
-    }
-    if !args.is_empty() {
-        builder = builder.args(args);
-    }
-    builder
-        .build()
-        .map_err(|e| ProfileError::Syntax(e.to_string()))
+    Ok(LinuxSyscall {
+        names,
+        action: entry.action,
+        errno_ret: entry.errno_ret,
+        args: entry.args.into_iter().flatten().flatten().collect(),
+    })
 }
 
 /// Whether kernel release `release` ("6.1.0-13-amd64") is at least `version` ("4.8").
@@ -214,8 +200,10 @@ mod tests {
             {"names":["d"],"action":"SCMP_ACT_ALLOW","includes":{"minKernel":"99.0"}}]}"#;
         let names = |caps| -> Vec<String> {
             let spec = from_profile(text, caps).unwrap();
-            let rules = spec.syscalls().clone().unwrap();
-            rules.iter().flat_map(|rule| rule.names().clone()).collect()
+            spec.syscalls
+                .into_iter()
+                .flat_map(|rule| rule.names)
+                .collect()
         };
         assert_eq!(names(CapabilityMask::EMPTY), ["b"]);
         assert_eq!(names(CapabilityMask(1 << 21)), ["a"]);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use oci_spec::runtime::Arch;
+use gantry_oci::Arch;
 
 /// The bit that marks an x32 call in `seccomp_data.nr`.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
@@ -19,11 +19,11 @@ impl Table {
     /// The table of `arch`, if there is one.
     pub(super) fn of(arch: Arch) -> Option<Self> {
         let (text, bit) = match arch {
-            Arch::ScmpArchX86_64 => (include_str!("tables/x86_64.txt"), 0),
-            Arch::ScmpArchX86 => (include_str!("tables/x86.txt"), 0),
-            Arch::ScmpArchX32 => (include_str!("tables/x32.txt"), X32_BIT),
-            Arch::ScmpArchAarch64 => (include_str!("tables/aarch64.txt"), 0),
-            Arch::ScmpArchArm => (include_str!("tables/arm.txt"), 0),
+            Arch::X86_64 => (include_str!("tables/x86_64.txt"), 0),
+            Arch::X86 => (include_str!("tables/x86.txt"), 0),
+            Arch::X32 => (include_str!("tables/x32.txt"), X32_BIT),
+            Arch::Aarch64 => (include_str!("tables/aarch64.txt"), 0),
+            Arch::Arm => (include_str!("tables/arm.txt"), 0),
             _ => return None,
         };
         let entry = |line: &'static str| {
@@ -84,7 +84,7 @@ const IPC_CALLS: [(&str, u64); 12] = [
 /// The other way to make a call on this architecture: the call through which it
 /// goes, and its number there. A rule for the one must hold for the other.
 pub(super) fn multiplexed(arch: Arch, name: &str) -> Option<(&'static str, u64)> {
-    if arch != Arch::ScmpArchX86 {
+    if arch != Arch::X86 {
         return None;
     }
     let find = |list: &[(&str, u64)]| list.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn tables_agree_with_libc() {
-        let table = Table::of(Arch::ScmpArchX86_64).unwrap();
+        let table = Table::of(Arch::X86_64).unwrap();
         for (name, number) in [
             ("read", libc::SYS_read),
             ("clone3", libc::SYS_clone3),
@@ -109,10 +109,10 @@ mod tests {
             assert_eq!(table.number(name).map(i64::from), Some(number), "{name}");
         }
         assert_eq!(table.number("socketcall"), None);
-        let x86 = Table::of(Arch::ScmpArchX86).unwrap();
+        let x86 = Table::of(Arch::X86).unwrap();
         assert_eq!(x86.number("socketcall"), Some(102));
-        let x32 = Table::of(Arch::ScmpArchX32).unwrap();
+        let x32 = Table::of(Arch::X32).unwrap();
         assert_eq!(x32.number("read"), Some(X32_BIT));
-        assert!(Table::of(Arch::ScmpArchMips).is_none());
+        assert!(Table::of(Arch::Mips).is_none());
     }
 }

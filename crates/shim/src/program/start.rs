@@ -137,8 +137,8 @@ fn make_directory(directory: &Directory) -> Result<UnixListener, StartFailure> {
 }
 
 fn resources(spec: &Spec) -> Result<Resources, StartFailure> {
-    let linux = spec.linux().as_ref();
-    let oci = linux.and_then(|linux| linux.resources().as_ref());
+    let linux = spec.linux.as_ref();
+    let oci = linux.and_then(|linux| linux.resources.as_ref());
     let resources = oci.map(Resources::from_oci).transpose();
     Ok(resources.map_err(cgroup_failure)?.unwrap_or_default())
 }
@@ -146,13 +146,13 @@ fn resources(spec: &Spec) -> Result<Resources, StartFailure> {
 fn make_stdio(request: &StartRequest) -> Result<(Theirs, Ours), StartFailure> {
     let process = request
         .spec
-        .process()
+        .process
         .as_ref()
         .ok_or_else(|| bad("spec without process"))?;
-    if process.terminal().unwrap_or(false) {
+    if process.terminal {
         let side = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
-        let size = process.console_size();
-        let size = size.map(|size| (side(size.height()), side(size.width())));
+        let size = process.console_size;
+        let size = size.map(|size| (side(size.height), side(size.width)));
         // Zero by zero is how clients say that they do not know yet.
         let size = size.filter(|&size| size != (0, 0));
         return Ok((Theirs::Terminal { size }, Ours::default()));
@@ -195,12 +195,8 @@ fn launch(
 }
 
 fn has_own_pid_namespace(spec: &Spec) -> bool {
-    let linux = spec.linux().as_ref();
-    let namespaces = linux.and_then(|linux| linux.namespaces().as_ref());
-    namespaces.is_some_and(|namespaces| {
-        let is_new = |typ, path: &Option<PathBuf>| typ == LinuxNamespaceType::Pid && path.is_none();
-        namespaces.iter().any(|n| is_new(n.typ(), n.path()))
-    })
+    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    namespaces.any(|n| n.kind == LinuxNamespaceType::Pid && n.path.is_none())
 }
 
 /// Removes what a failed start has made.

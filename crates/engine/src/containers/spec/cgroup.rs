@@ -7,51 +7,46 @@ use gantry_runtime::oci::{LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxPids, L
 const PERIOD: u64 = 100_000;
 
 pub(super) fn resources(host: &HostConfig, rules: Vec<LinuxDeviceCgroup>) -> LinuxResources {
-    let mut resources = LinuxResources::default();
-    resources
-        .set_devices(Some(rules))
-        .set_memory(Some(memory(host)))
-        .set_cpu(Some(cpu(host)))
-        .set_pids(host.pids_limit.filter(|&limit| limit > 0).map(pids));
-    resources
-}
-
-fn pids(limit: i64) -> LinuxPids {
-    let mut pids = LinuxPids::default();
-    pids.set_limit(limit);
-    pids
+    let pids = host.pids_limit.filter(|&limit| limit > 0);
+    LinuxResources {
+        devices: rules,
+        memory: Some(memory(host)),
+        cpu: Some(cpu(host)),
+        pids: pids.map(|limit| LinuxPids { limit }),
+        ..LinuxResources::default()
+    }
 }
 
 fn memory(host: &HostConfig) -> LinuxMemory {
     let set = |value: i64| Some(value).filter(|&value| value != 0);
-    let mut memory = LinuxMemory::default();
-    memory
-        .set_limit(set(host.memory))
-        .set_swap(set(host.memory_swap))
-        .set_reservation(set(host.memory_reservation))
-        .set_kernel_tcp(set(host.kernel_memory_tcp))
-        .set_swappiness(
-            host.memory_swappiness
-                .and_then(|value| u64::try_from(value).ok()),
-        )
-        .set_disable_oom_killer(host.oom_kill_disable.filter(|&disable| disable));
-    memory
+    let swappiness = host.memory_swappiness;
+    LinuxMemory {
+        limit: set(host.memory),
+        swap: set(host.memory_swap),
+        reservation: set(host.memory_reservation),
+        kernel_tcp: set(host.kernel_memory_tcp),
+        swappiness: swappiness.and_then(|value| u64::try_from(value).ok()),
+        disable_oom_killer: host.oom_kill_disable.filter(|&disable| disable),
+        ..LinuxMemory::default()
+    }
 }
 
 fn cpu(host: &HostConfig) -> LinuxCpu {
     let positive = |value: i64| u64::try_from(value).ok().filter(|&value| value > 0);
     let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
-    let mut cpu = LinuxCpu::default();
-    cpu.set_shares(positive(host.cpu_shares))
-        .set_period(positive(host.cpu_period))
-        .set_quota(Some(host.cpu_quota).filter(|&quota| quota != 0))
-        .set_cpus(text(&host.cpuset_cpus))
-        .set_mems(text(&host.cpuset_mems));
+    let mut cpu = LinuxCpu {
+        shares: positive(host.cpu_shares),
+        period: positive(host.cpu_period),
+        quota: Some(host.cpu_quota).filter(|&quota| quota != 0),
+        cpus: text(&host.cpuset_cpus),
+        mems: text(&host.cpuset_mems),
+        ..LinuxCpu::default()
+    };
     if let Some(nanos) = positive(host.nano_cpus) {
         // A billionth of a processor is a ten-thousandth of a period's microsecond.
         let quota = nanos / (1_000_000_000 / PERIOD);
-        cpu.set_period(Some(PERIOD))
-            .set_quota(i64::try_from(quota).ok());
+        cpu.period = Some(PERIOD);
+        cpu.quota = i64::try_from(quota).ok();
     }
     cpu
 }
@@ -67,13 +62,10 @@ mod tests {
         )
         .unwrap();
         let resources = resources(&host, Vec::new());
-        let cpu = resources.cpu().as_ref().unwrap();
-        assert_eq!((cpu.period(), cpu.quota()), (Some(100_000), Some(150_000)));
-        let memory = resources.memory().as_ref().unwrap();
-        assert_eq!(
-            (memory.limit(), memory.swap()),
-            (Some(104_857_600), Some(-1))
-        );
-        assert_eq!(resources.pids().as_ref().unwrap().limit(), 50);
+        let cpu = resources.cpu.as_ref().unwrap();
+        assert_eq!((cpu.period, cpu.quota), (Some(100_000), Some(150_000)));
+        let memory = resources.memory.as_ref().unwrap();
+        assert_eq!((memory.limit, memory.swap), (Some(104_857_600), Some(-1)));
+        assert_eq!(resources.pids.unwrap().limit, 50);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use gantry_api::HostConfig;
 use gantry_runtime::defaults;
-use gantry_runtime::oci::{LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceType};
+use gantry_runtime::oci::{LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType};
 
 /// What is never handed on from the host's `/dev`: the container has its own.
 const OWN: [&str; 6] = ["pts", "shm", "fd", "mqueue", "console", ".lxc"];
@@ -40,25 +40,24 @@ fn collect(dir: &Path, depth: usize, nodes: &mut Vec<LinuxDevice>) {
                 collect(&path, depth - 1, nodes);
             }
         } else if (kind.is_char_device() || kind.is_block_device()) && name != "console" {
-            nodes.extend(node(&path, &metadata, kind.is_char_device()));
+            nodes.push(node(&path, &metadata, kind.is_char_device()));
         }
     }
 }
 
-fn node(path: &Path, metadata: &std::fs::Metadata, is_char: bool) -> Option<LinuxDevice> {
+fn node(path: &Path, metadata: &std::fs::Metadata, is_char: bool) -> LinuxDevice {
     let number = metadata.rdev();
     let kind = match is_char {
-        true => LinuxDeviceType::C,
-        false => LinuxDeviceType::B,
+        true => LinuxDeviceType::Character,
+        false => LinuxDeviceType::Block,
     };
-    LinuxDeviceBuilder::default()
-        .path(path)
-        .typ(kind)
-        .major(i64::from(rustix::fs::major(number)))
-        .minor(i64::from(rustix::fs::minor(number)))
-        .file_mode(metadata.mode() & 0o7777)
-        .uid(metadata.uid())
-        .gid(metadata.gid())
-        .build()
-        .ok()
+    LinuxDevice {
+        path: path.to_owned(),
+        kind,
+        major: i64::from(rustix::fs::major(number)),
+        minor: i64::from(rustix::fs::minor(number)),
+        file_mode: Some(metadata.mode() & 0o7777),
+        uid: Some(metadata.uid()),
+        gid: Some(metadata.gid()),
+    }
 }

@@ -16,9 +16,7 @@ mod tmpfs;
 use std::path::{Path, PathBuf};
 
 use gantry_api::{HostConfig, Ulimit};
-use gantry_runtime::oci::{
-    Linux, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Root, Spec,
-};
+use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
 
 pub(crate) use seccomp::filter as seccomp_filter;
 pub(crate) use security::{Security, parse as security};
@@ -58,46 +56,42 @@ pub(crate) fn check(host: &HostConfig) -> Result<Security> {
 pub(crate) fn of(input: &SpecInput<'_>) -> Result<Spec> {
     let record = input.record;
     let host = &record.host_config;
-    let mut root = Root::default();
-    root.set_path(PathBuf::from("rootfs"))
-        .set_readonly(Some(host.readonly_rootfs));
-    let mut spec = Spec::default();
-    spec.set_version(OCI_VERSION.to_owned())
-        .set_root(Some(root))
-        .set_process(Some(process::process(input)?))
-        .set_mounts(Some(mounts::mounts(input)?))
-        .set_hostname(None)
-        .set_annotations(annotations(host))
-        .set_linux(Some(linux(input)));
+    let mut spec = Spec {
+        version: OCI_VERSION.to_owned(),
+        root: Some(Root {
+            path: PathBuf::from("rootfs"),
+            readonly: host.readonly_rootfs,
+        }),
+        process: Some(process::process(input)?),
+        mounts: mounts::mounts(input)?,
+        annotations: host.annotations.clone().unwrap_or_default(),
+        linux: Some(linux(input)),
+        ..Spec::default()
+    };
     if host.uts_mode != "host" {
-        spec.set_hostname(Some(record.config.hostname.clone()));
+        spec.hostname = Some(record.config.hostname.clone());
         if !record.config.domainname.is_empty() {
-            spec.set_domainname(Some(record.config.domainname.clone()));
+            spec.domainname = Some(record.config.domainname.clone());
         }
     }
     Ok(spec)
 }
 
-fn annotations(host: &HostConfig) -> Option<std::collections::HashMap<String, String>> {
-    let given = host.annotations.clone()?;
-    Some(given.into_iter().collect())
-}
-
 fn linux(input: &SpecInput<'_>) -> Linux {
     let host = &input.record.host_config;
     let (nodes, rules) = devices::devices(host);
-    let mut linux = Linux::default();
-    linux
-        .set_namespaces(Some(namespaces(input)))
-        .set_cgroups_path(Some(input.cgroup.clone()))
-        .set_resources(Some(cgroup::resources(host, rules)))
-        .set_devices(Some(nodes))
-        .set_sysctl(Some(sysctls(host)))
-        .set_masked_paths(host.masked_paths.clone())
-        .set_readonly_paths(host.readonly_paths.clone())
-        .set_rootfs_propagation(mounts::root_propagation(input.record))
-        .set_seccomp(None);
-    linux
+    Linux {
+        namespaces: namespaces(input),
+        cgroups_path: Some(input.cgroup.clone()),
+        resources: Some(cgroup::resources(host, rules)),
+        devices: nodes,
+        // Those that Docker sets in every network namespace, the sandbox has already.
+        sysctl: host.sysctls.clone().unwrap_or_default(),
+        masked_paths: host.masked_paths.clone().unwrap_or_default(),
+        readonly_paths: host.readonly_paths.clone().unwrap_or_default(),
+        rootfs_propagation: mounts::root_propagation(input.record),
+        ..Linux::default()
+    }
 }
 
 fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
@@ -114,13 +108,6 @@ fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
     wanted
         .into_iter()
         .filter(|(_, own)| *own)
-        .filter_map(|(kind, _)| LinuxNamespaceBuilder::default().typ(kind).build().ok())
+        .map(|(kind, _)| LinuxNamespace { kind, path: None })
         .collect()
-}
-
-/// The container's sysctls. Those that Docker sets in every network namespace,
-/// the sandbox has already.
-fn sysctls(host: &HostConfig) -> std::collections::HashMap<String, String> {
-    let given = host.sysctls.iter().flatten();
-    given.map(|(k, v)| (k.clone(), v.clone())).collect()
 }

@@ -2,8 +2,6 @@
 //! client wants, and the three network files, in an order in which none hides
 //! another.
 
-use std::path::Path;
-
 use gantry_api::{HostConfig, MountPoint};
 use gantry_runtime::defaults;
 use gantry_runtime::oci::Mount;
@@ -36,7 +34,7 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
         }
     }
     // What is nearer to the root is mounted first.
-    wished.sort_by_key(|mount| mount.destination().components().count());
+    wished.sort_by_key(|mount| mount.destination.components().count());
     mounts.extend(wished);
     Ok(mounts)
 }
@@ -129,6 +127,5 @@ fn bind(point: &MountPoint) -> Mount {
 }
 
 fn destination(mount: &Mount) -> String {
-    let path: &Path = mount.destination();
-    path.display().to_string()
+    mount.destination.display().to_string()
 }

@@ -4,9 +4,7 @@
 use std::path::PathBuf;
 
 use gantry_api::{Config, HostConfig, Ulimit};
-use gantry_runtime::oci::{
-    BoxBuilder, LinuxCapabilities, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, User,
-};
+use gantry_runtime::oci::{ConsoleSize, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process};
 
 use super::{SpecInput, capabilities};
 use crate::error::{Error, Result};
@@ -17,31 +15,27 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 pub(super) fn process(input: &SpecInput<'_>) -> Result<Process> {
     let record = input.record;
     let (config, host) = (&record.config, &record.host_config);
-    let mut process = Process::default();
     let command = std::iter::once(&record.path).chain(&record.args);
     let cwd = match config.working_dir.as_str() {
         "" => "/",
         dir => dir,
     };
-    process
-        .set_terminal(Some(config.tty))
-        .set_user(User::default())
-        .set_args(Some(command.cloned().collect()))
-        .set_env(Some(environment(config)))
-        .set_cwd(PathBuf::from(cwd))
-        .set_capabilities(Some(of_capabilities(host)))
-        .set_rlimits(Some(rlimits(host, input.default_ulimits)?))
-        .set_no_new_privileges(Some(input.no_new_privileges))
-        .set_oom_score_adj(i32::try_from(host.oom_score_adj).ok());
     let [height, width] = host.console_size;
-    if config.tty && height != 0 && width != 0 {
-        let size = BoxBuilder::default()
-            .height(u64::from(height))
-            .width(u64::from(width))
-            .build();
-        process.set_console_size(size.ok());
-    }
-    Ok(process)
+    Ok(Process {
+        terminal: config.tty,
+        console_size: (config.tty && height != 0 && width != 0).then(|| ConsoleSize {
+            height: u64::from(height),
+            width: u64::from(width),
+        }),
+        args: command.cloned().collect(),
+        env: environment(config),
+        cwd: PathBuf::from(cwd),
+        capabilities: Some(of_capabilities(host)),
+        rlimits: rlimits(host, input.default_ulimits)?,
+        no_new_privileges: input.no_new_privileges,
+        oom_score_adj: i32::try_from(host.oom_score_adj).ok(),
+        ..Process::default()
+    })
 }
 
 /// The engine's variables first, then the container's, which win; a name
@@ -66,14 +60,12 @@ pub(super) fn environment(config: &Config) -> Vec<String> {
 
 fn of_capabilities(host: &HostConfig) -> LinuxCapabilities {
     let names = capabilities::of(host).to_oci();
-    let mut capabilities = LinuxCapabilities::default();
-    capabilities
-        .set_bounding(Some(names.clone()))
-        .set_effective(Some(names.clone()))
-        .set_permitted(Some(names))
-        .set_inheritable(None)
-        .set_ambient(None);
-    capabilities
+    LinuxCapabilities {
+        bounding: names.clone(),
+        effective: names.clone(),
+        permitted: names,
+        ..LinuxCapabilities::default()
+    }
 }
 
 /// The container's limits, and the engine's default ones that it does not name.
@@ -87,31 +79,30 @@ fn rlimits(host: &HostConfig, defaults: &[Ulimit]) -> Result<Vec<PosixRlimit>> {
 fn rlimit(limit: &Ulimit) -> Result<PosixRlimit> {
     use PosixRlimitType as T;
     let kind = match limit.name.to_ascii_lowercase().as_str() {
-        "core" => T::RlimitCore,
-        "cpu" => T::RlimitCpu,
-        "data" => T::RlimitData,
-        "fsize" => T::RlimitFsize,
-        "locks" => T::RlimitLocks,
-        "memlock" => T::RlimitMemlock,
-        "msgqueue" => T::RlimitMsgqueue,
-        "nice" => T::RlimitNice,
-        "nofile" => T::RlimitNofile,
-        "nproc" => T::RlimitNproc,
-        "rss" => T::RlimitRss,
-        "rtprio" => T::RlimitRtprio,
-        "rttime" => T::RlimitRttime,
-        "sigpending" => T::RlimitSigpending,
-        "stack" => T::RlimitStack,
+        "core" => T::Core,
+        "cpu" => T::Cpu,
+        "data" => T::Data,
+        "fsize" => T::Fsize,
+        "locks" => T::Locks,
+        "memlock" => T::Memlock,
+        "msgqueue" => T::Msgqueue,
+        "nice" => T::Nice,
+        "nofile" => T::Nofile,
+        "nproc" => T::Nproc,
+        "rss" => T::Rss,
+        "rtprio" => T::Rtprio,
+        "rttime" => T::Rttime,
+        "sigpending" => T::Sigpending,
+        "stack" => T::Stack,
         other => return Err(Error::Invalid(format!("invalid ulimit type: {other}"))),
     };
     // −1 is unlimited, which is the largest number.
     let value = |number: i64| u64::try_from(number).unwrap_or(u64::MAX);
-    PosixRlimitBuilder::default()
-        .typ(kind)
-        .hard(value(limit.hard))
-        .soft(value(limit.soft))
-        .build()
-        .map_err(|error| Error::Invalid(format!("invalid ulimit {}: {error}", limit.name)))
+    Ok(PosixRlimit {
+        kind,
+        hard: value(limit.hard),
+        soft: value(limit.soft),
+    })
 }
 
 #[cfg(test)]
@@ -141,6 +132,6 @@ mod tests {
             soft: 5,
         };
         let limit = rlimit(&limit).unwrap();
-        assert_eq!((limit.hard(), limit.soft()), (u64::MAX, 5));
+        assert_eq!((limit.hard, limit.soft), (u64::MAX, 5));
     }
 }
