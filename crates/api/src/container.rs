@@ -6,6 +6,7 @@ mod host_config;
 mod inspect;
 mod mount;
 mod summary;
+mod top;
 mod wait;
 
 pub use config::{Config, Empty, HealthCheck};
@@ -20,4 +21,5 @@ pub use mount::{
     DriverConfig, Mount, MountBindOptions, MountImageOptions, MountTmpfsOptions, MountVolumeOptions,
 };
 pub use summary::{ContainerSummary, Port, SummaryHostConfig, SummaryNetworkSettings};
+pub use top::ContainerTop;
 pub use wait::{WaitCondition, WaitError, WaitResponse};

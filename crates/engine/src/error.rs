@@ -52,6 +52,15 @@ pub enum Error {
     /// A container that must run does not.
     #[error("container {0} is not running")]
     NotRunning(String),
+    /// A container cannot be renamed so.
+    #[error("Error when allocating new name: {0}")]
+    NewName(#[source] Box<Error>),
+    /// A container that is to go on was not paused.
+    #[error("Container {0} is not paused")]
+    NotPaused(String),
+    /// What a client wants to see of processes cannot be shown.
+    #[error("{0}")]
+    Processes(String),
     /// A verb that failed on a container, for a reason of its own.
     #[error("{verb} {container}: {source}")]
     Verb {
@@ -120,7 +129,7 @@ impl Error {
             Self::NameInUse { .. } | Self::Conflict(_) | Self::NotRunning(_) => ErrorKind::Conflict,
             Self::UnsupportedOption(_) | Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::NotModified(_) => ErrorKind::NotModified,
-            Self::Verb { source, .. } => source.kind(),
+            Self::Verb { source, .. } | Self::NewName(source) => source.kind(),
             Self::Start { kind, .. } => *kind,
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Image(error) => error.kind(),
@@ -129,7 +138,10 @@ impl Error {
             Self::Network(error) => error.kind(),
             Self::Shim(error) => error.kind(),
             Self::Logs(error) => error.kind(),
-            Self::Io { .. } | Self::Corrupt(_) => ErrorKind::Internal,
+            // Docker has no better word for the first two.
+            Self::NotPaused(_) | Self::Processes(_) | Self::Io { .. } | Self::Corrupt(_) => {
+                ErrorKind::Internal
+            }
         }
     }
 

@@ -90,15 +90,17 @@ impl System {
     /// When the images cannot be counted.
     pub fn info(&self) -> Result<Info> {
         let inner = &self.inner;
-        let (all, running) = (inner.containers.count(), inner.containers.running());
+        let (all, living) = (inner.containers.count(), inner.containers.running());
+        let paused = inner.containers.paused().min(living);
         let (kernel, machine, name) = uname();
         let (operating_system, os_version) = operating_system();
         let counted = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         Ok(Info {
             id: inner.id.clone(),
             containers: counted(all),
-            containers_running: counted(running),
-            containers_stopped: counted(all.saturating_sub(running)),
+            containers_running: counted(living - paused),
+            containers_paused: counted(paused),
+            containers_stopped: counted(all.saturating_sub(living)),
             images: counted(inner.images.count()?),
             driver: inner.storage_driver.clone(),
             driver_status: self.driver_status(),

@@ -68,6 +68,11 @@ impl Containers {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let keys = detach::parse(query.detach_keys.as_deref())?;
         let container = self.inner.find(idref)?;
+        if container.state().paused {
+            return Err(Error::Conflict(format!(
+                "container {idref} is paused, unpause the container before attach"
+            )));
+        }
         let config = &container.record.config;
         let replay = query
             .logs

@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 /// A container.
 pub(crate) struct Container {
     pub(crate) record: Record,
+    /// What it is called now.
+    name: Mutex<String>,
     state: Mutex<State>,
     settled: Condvar,
     /// What `wait` looks at.
@@ -33,6 +35,8 @@ pub(crate) struct Container {
     followers: Mutex<Vec<FollowControl>>,
     /// How many want it to stay after its end, whatever `AutoRemove` says.
     keepers: AtomicUsize,
+    /// Held by whoever stops or continues its processes.
+    freezer: Mutex<()>,
 }
 
 /// While this lives, the container is not removed by its own end.
@@ -66,6 +70,7 @@ impl Container {
             ..Life::default()
         };
         Arc::new(Self {
+            name: Mutex::new(record.name.clone()),
             record,
             state: Mutex::new(state),
             settled: Condvar::new(),
@@ -74,11 +79,28 @@ impl Container {
             pending: Mutex::new(Vec::new()),
             followers: Mutex::new(Vec::new()),
             keepers: AtomicUsize::new(0),
+            freezer: Mutex::new(()),
         })
     }
 
     pub(crate) fn id(&self) -> &ContainerId {
         &self.record.id
+    }
+
+    /// What it is called now, without a slash.
+    pub(crate) fn name(&self) -> String {
+        lock(&self.name).clone()
+    }
+
+    /// Gives it another name; the answer is the one it had. Only the table does.
+    pub(crate) fn set_name(&self, name: &str) -> String {
+        std::mem::replace(&mut *lock(&self.name), name.to_owned())
+    }
+
+    /// Until the answer is dropped nobody else pauses or unpauses it. The state
+    /// stays readable, and its end is settled all the same.
+    pub(crate) fn freezer(&self) -> MutexGuard<'_, ()> {
+        lock(&self.freezer)
     }
 
     /// A copy of the state as it is now.

@@ -124,6 +124,7 @@ impl Inner {
         }
         state.phase = Phase::Exited;
         state.pid = 0;
+        state.paused = false;
         state.exit_code = record.exit_code;
         state.oom_killed = record.oom_killed;
         state.finished_at = finished_at(record);

@@ -101,6 +101,7 @@ impl<'a> ListFilter<'a> {
     pub(crate) fn matches(&self, container: &Container, state: &State) -> bool {
         let record = &container.record;
         let filters = self.filters;
+        let name = container.name();
         let created = record.created;
         self.created_before.is_none_or(|limit| created < limit)
             && self.created_after.is_none_or(|limit| created > limit)
@@ -111,7 +112,7 @@ impl<'a> ListFilter<'a> {
                 .as_ref()
                 .is_none_or(|images| images.contains(&record.image_id))
             && filters.any("id", |prefix| record.id.as_str().starts_with(prefix))
-            && filters.any("name", |pattern| name_matches(pattern, &record.name))
+            && filters.any("name", |pattern| name_matches(pattern, &name))
             && filters.any("status", |status| status == state.word())
             && filters.any("health", |health| health == "none")
             && filters.any("network", |network| self.network(container, state, network))

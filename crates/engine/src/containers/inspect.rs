@@ -36,7 +36,7 @@ impl Containers {
             hostname_path: file("hostname"),
             hosts_path: file("hosts"),
             log_path: inner.log_path(&container, &state),
-            name: format!("/{}", record.name),
+            name: format!("/{}", container.name()),
             restart_count: 0,
             driver: record.driver.clone(),
             platform: record.os.clone(),
@@ -98,6 +98,7 @@ fn shown(state: &State) -> ContainerState {
     ContainerState {
         status: state.word().to_owned(),
         running: state.running(),
+        paused: state.running() && state.paused,
         oom_killed: state.oom_killed,
         dead: state.phase == Phase::Dead,
         pid: i64::from(state.pid),

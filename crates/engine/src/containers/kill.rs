@@ -24,6 +24,12 @@ impl Containers {
     }
 }
 
+/// Whether a signal is meant to end a container with this stop signal. As Docker
+/// sees it, any is when none was chosen.
+fn is_meant_to_end(stop_signal: &str, signal: i32) -> bool {
+    stop_signal.is_empty() || signals::parse(stop_signal) == Ok(signal)
+}
+
 impl Inner {
     fn kill(&self, container: &Arc<Container>, signal: Option<&str>) -> Result<()> {
         let signal = match signal.filter(|signal| !signal.is_empty()) {
@@ -44,6 +50,10 @@ impl Inner {
     pub(super) fn signal(&self, container: &Container, signal: i32) -> Result<()> {
         container.link()?.signal(signal, false)?;
         self.publish(container, "kill", &[("signal", signal.to_string())]);
+        if signal != libc::SIGKILL && is_meant_to_end(&container.record.config.stop_signal, signal)
+        {
+            self.continue_with_signal(container);
+        }
         Ok(())
     }
 

@@ -72,7 +72,7 @@ impl Inner {
         };
         ContainerSummary {
             id: record.id.to_string(),
-            names: vec![format!("/{}", record.name)],
+            names: vec![format!("/{}", container.name())],
             image: self.images.shown_as(&record.config.image, &record.image_id),
             image_id: record.image_id.clone(),
             command: command(&record.path, &record.args),

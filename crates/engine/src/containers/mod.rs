@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! verbs      create start stop kill restart wait list inspect logs attach
-//!            resize remove prune
+//!            resize remove prune pause rename top
 //! by itself  exit (a process ended), restore (the engine opens)
 //! shared     record + state = container, table (all of them), spec (what the
 //!            runtime is told), options (what is not supported yet), undo
@@ -25,9 +25,11 @@ mod merge;
 mod names;
 mod networks;
 mod options;
+mod pause;
 mod prune;
 mod record;
 mod remove;
+mod rename;
 mod resize;
 mod restart;
 mod restore;
@@ -38,6 +40,7 @@ mod start_error;
 mod state;
 mod stop;
 mod table;
+mod top;
 mod undo;
 mod validate;
 mod wait;
@@ -184,7 +187,7 @@ impl Inner {
         let record = &container.record;
         let mut attributes = record.config.labels.clone().unwrap_or_default();
         attributes.insert("image".to_owned(), record.config.image.clone());
-        attributes.insert("name".to_owned(), record.name.clone());
+        attributes.insert("name".to_owned(), container.name());
         for (key, value) in more {
             attributes.insert((*key).to_owned(), value.clone());
         }

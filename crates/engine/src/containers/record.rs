@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: ContainerId,
-    /// Without a slash.
+    /// Without a slash. The name that it was created with, or had when the engine
+    /// opened; `Container::name` knows the one that it has.
     pub(crate) name: String,
     /// Nanoseconds since the epoch.
     pub(crate) created: i64,

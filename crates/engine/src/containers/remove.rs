@@ -42,6 +42,12 @@ impl Containers {
         let _kept = options.force.then(|| container.keep_after_exit());
         while let Err(phase) = container.mark_removing() {
             match phase {
+                Phase::Running if !options.force && container.state().paused => {
+                    return Err(Error::Conflict(format!(
+                        "cannot remove container \"{idref}\": container is paused and must be \
+                         unpaused first"
+                    )));
+                }
                 Phase::Running if options.force => self.inner.kill_and_wait(&container)?,
                 Phase::Running if container.wait_stopped(Some(A_MOMENT)) => {}
                 Phase::Running => {
@@ -53,7 +59,7 @@ impl Containers {
                 _ => {
                     return Err(Error::Conflict(format!(
                         "removal of container {} is already in progress",
-                        container.record.name
+                        container.name()
                     )));
                 }
             }

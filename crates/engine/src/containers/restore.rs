@@ -158,6 +158,7 @@ impl Inner {
             }
             state.phase = Phase::Running;
             state.pid = i32::try_from(status.pid).unwrap_or(0);
+            state.paused = status.paused;
         })
     }
 
@@ -220,7 +221,9 @@ fn end(state: &mut State, exit_code: i32, oom_killed: bool, finished_at: i64) {
 }
 
 fn read(row: &ContainerRow) -> Option<(Record, State)> {
-    let record: Record = serde_json::from_str(&row.record).ok()?;
+    let mut record: Record = serde_json::from_str(&row.record).ok()?;
+    // It may have been renamed since.
+    record.name.clone_from(&row.name);
     let state: State = serde_json::from_str(&row.state).ok()?;
-    (record.id.as_str() == row.id && record.name == row.name).then_some((record, state))
+    (record.id.as_str() == row.id).then_some((record, state))
 }

@@ -33,6 +33,11 @@ impl Containers {
     /// being removed; `Start` when its process could not be started.
     pub fn start(&self, idref: &str) -> Result<()> {
         let container = self.inner.find(idref)?;
+        if container.state().paused {
+            return Err(Error::Conflict(
+                "cannot start a paused container, try unpause instead".to_owned(),
+            ));
+        }
         self.inner.start(&container)
     }
 }

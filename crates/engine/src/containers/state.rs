@@ -39,6 +39,10 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// The first process, as the host numbers it; 0 when there is none.
     pub(crate) pid: i32,
+    /// Whether its processes are stopped. Only the kernel remembers that: the next
+    /// engine asks the shim.
+    #[serde(skip)]
+    pub(crate) paused: bool,
     pub(crate) exit_code: i32,
     /// Why the last start failed.
     pub(crate) error: String,
@@ -58,6 +62,7 @@ impl State {
         Self {
             phase: Phase::Created,
             pid: 0,
+            paused: false,
             exit_code: 0,
             error: String::new(),
             oom_killed: false,
@@ -84,6 +89,7 @@ impl State {
     /// `State.Status` of `inspect`, and the value of the `status` filter.
     pub(crate) fn word(&self) -> &'static str {
         match self.phase {
+            Phase::Running if self.paused => "paused",
             Phase::Running => "running",
             Phase::Removing => "removing",
             Phase::Dead => "dead",
@@ -97,7 +103,10 @@ impl State {
     /// The `STATUS` column of `ps`.
     pub(crate) fn sentence(&self, now: i64) -> String {
         match self.phase {
-            Phase::Running => format!("Up {}", human_duration(now - self.started_at)),
+            Phase::Running => {
+                let paused = if self.paused { " (Paused)" } else { "" };
+                format!("Up {}{paused}", human_duration(now - self.started_at))
+            }
             Phase::Removing => "Removal In Progress".to_owned(),
             Phase::Dead => "Dead".to_owned(),
             _ if self.started_at == 0 => "Created".to_owned(),
@@ -154,6 +163,17 @@ mod tests {
         ] {
             assert_eq!(human_duration(seconds * SECOND), words, "{seconds}");
         }
+    }
+
+    #[test]
+    fn a_paused_container_runs_all_the_same() {
+        let mut state = State::created();
+        (state.phase, state.paused) = (Phase::Running, true);
+        assert!(state.running());
+        assert_eq!(state.word(), "paused");
+        assert_eq!(state.sentence(2 * SECOND), "Up 2 seconds (Paused)");
+        state.phase = Phase::Exited;
+        assert_eq!(state.word(), "created");
     }
 
     #[test]

@@ -52,7 +52,19 @@ impl Table {
     pub(crate) fn remove(&self, container: &Container) {
         let mut inner = self.write();
         inner.by_id.remove(container.id());
-        inner.names.remove(&container.record.name);
+        inner.names.remove(&container.name());
+    }
+
+    /// Gives a container the other name that was claimed for it, and the old one
+    /// up; the answer is the old one. A container that is gone meanwhile has none.
+    pub(crate) fn rename(&self, container: &Container, name: &str) -> String {
+        let mut inner = self.write();
+        if !inner.by_id.contains_key(container.id()) {
+            inner.names.remove(name);
+        }
+        let old = container.set_name(name);
+        inner.names.remove(&old);
+        old
     }
 
     /// All of them, by id.
@@ -142,7 +154,7 @@ mod tests {
     #[test]
     fn ids_go_before_names_and_names_before_prefixes() {
         let table = table();
-        let name = |idref: &str| table.find(idref).map(|c| c.record.name.clone());
+        let name = |idref: &str| table.find(idref).map(|c| c.name());
         for (idref, found) in [("web", "web"), ("/db", "db"), ("ab1", "ab1"), ("c", "db")] {
             assert_eq!(name(idref).unwrap(), found, "{idref}");
         }
@@ -169,6 +181,19 @@ mod tests {
         assert!(table.find("web").is_err());
         table.unclaim("web");
         table.claim("web", &id).unwrap();
+    }
+
+    #[test]
+    fn a_renamed_container_gives_its_old_name_up() {
+        let table = table();
+        let web = table.find("web").unwrap();
+        table.claim("site", web.id()).unwrap();
+        assert_eq!(table.rename(&web, "site"), "web");
+        assert_eq!(table.find("site").unwrap().id(), web.id());
+        assert!(table.find("web").is_err());
+        table.claim("web", web.id()).unwrap();
+        table.remove(&web);
+        table.claim("site", web.id()).unwrap();
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/containers/{id}/kill", kill);
     router.add(Method::POST, "/containers/{id}/wait", wait);
     router.add(Method::POST, "/containers/{id}/resize", resize);
+    router.add(Method::POST, "/containers/{id}/pause", pause);
+    router.add(Method::POST, "/containers/{id}/unpause", unpause);
+    router.add(Method::POST, "/containers/{id}/rename", rename);
+    router.add(Method::GET, "/containers/{id}/top", top);
     router.add(Method::DELETE, "/containers/{id}", remove);
 }
 
@@ -151,6 +155,35 @@ async fn resize(call: Call) -> Result<Answer> {
     call.run(move |engine| engine.containers.resize(&id, height, width))
         .await?;
     Ok(no_content(StatusCode::OK))
+}
+
+async fn pause(call: Call) -> Result<Answer> {
+    let id = call.param("id");
+    call.run(move |engine| engine.containers.pause(&id)).await?;
+    Ok(no_content(StatusCode::NO_CONTENT))
+}
+
+async fn unpause(call: Call) -> Result<Answer> {
+    let id = call.param("id");
+    call.run(move |engine| engine.containers.unpause(&id))
+        .await?;
+    Ok(no_content(StatusCode::NO_CONTENT))
+}
+
+async fn rename(call: Call) -> Result<Answer> {
+    let id = call.param("id");
+    let name = call.query.owned("name").unwrap_or_default();
+    call.run(move |engine| engine.containers.rename(&id, &name))
+        .await?;
+    Ok(no_content(StatusCode::NO_CONTENT))
+}
+
+async fn top(call: Call) -> Result<Answer> {
+    let (id, arguments) = (call.param("id"), call.query.owned("ps_args"));
+    let top = call
+        .run(move |engine| engine.containers.top(&id, arguments.as_deref()))
+        .await?;
+    json(StatusCode::OK, &top)
 }
 
 async fn remove(call: Call) -> Result<Answer> {
