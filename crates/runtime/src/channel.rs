@@ -96,6 +96,12 @@ impl Parent {
     }
 }
 
+impl AsFd for Parent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Child {
     /// Says [`FromChild::Born`] and waits for the answer.
     pub(crate) fn born(&self) -> Result<(), StartError> {

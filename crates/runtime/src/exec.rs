@@ -1,15 +1,16 @@
 //! Another process in a running container.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use gantry_oci::Process;
 use gantry_sys::{CloneFlags, CloneRequest, Forked};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::channel::{self, FromChild};
 use crate::child::{self, ExecPlan};
 use crate::error::{StartError, Step};
-use crate::launch::{CgroupJoin, Launched, Stdio, UserRequest, finish, fork};
+use crate::launch::{CgroupJoin, Launched, Stdio, UserRequest, end, fork};
 use crate::namespaces::{self, PidNamespace};
 use crate::program::Program;
 use crate::seccomp::Filter;
@@ -36,6 +37,18 @@ impl Exec<'_> {
     /// Makes the process; returns once the program runs. On failure nothing is
     /// left behind. The calling process must have one thread only.
     pub fn spawn(&self) -> Result<Launched, StartError> {
+        let mut starting = self.begin()?;
+        loop {
+            if let Some(launched) = starting.advance(&self.cgroup)? {
+                return Ok(launched);
+            }
+        }
+    }
+
+    /// Makes the process, and does not wait for its program: a container can
+    /// stop a process that joins it, for as long as it likes. On failure
+    /// nothing is left behind. The calling process must have one thread only.
+    pub fn begin(&self) -> Result<Starting, StartError> {
         crate::validate::process(self.process)?;
         let program = Program::prepare(self.process)?;
         let target = rustix::process::pidfd_open(self.target, rustix::process::PidfdFlags::empty())
@@ -62,7 +75,7 @@ impl Exec<'_> {
         &self,
         plan: &ExecPlan<'_>,
         parked: Option<PidNamespace>,
-    ) -> Result<Launched, StartError> {
+    ) -> Result<Starting, StartError> {
         let (ours, theirs) = channel::pair()?;
         let forked = fork(&CloneRequest {
             flags: CloneFlags::default(),
@@ -79,23 +92,73 @@ impl Exec<'_> {
         let Forked::Parent { pid, pidfd } = forked? else {
             return Err(StartError::other(Step::Clone, "", "unexpected child"));
         };
-        let answer = restored.and_then(|()| {
-            let mut terminal = None;
-            loop {
-                match ours.receive()? {
-                    FromChild::Born => {
-                        if let CgroupJoin::Attach(attach) = self.cgroup {
-                            attach(pid).map_err(|e| StartError::new(Step::Cgroup, e, ""))?;
-                        }
-                        ours.go()?;
-                    }
-                    FromChild::Hooks => ours.go()?,
-                    FromChild::Terminal(fd) => terminal = Some(fd),
-                    FromChild::Holding | FromChild::Executed => return Ok(terminal),
-                    FromChild::Failed(error) => return Err(error),
+        let starting = Starting {
+            channel: ours,
+            child: Some((pid, pidfd)),
+            terminal: None,
+        };
+        restored.map(|()| starting)
+    }
+}
+
+/// A process on its way to its program. Dropping it ends it.
+#[derive(Debug)]
+pub struct Starting {
+    channel: channel::Parent,
+    /// Until it is handed out.
+    child: Option<(Pid, OwnedFd)>,
+    terminal: Option<OwnedFd>,
+}
+
+impl Starting {
+    /// Its id in our pid namespace, until [`Self::advance`] has handed it out.
+    pub fn pid(&self) -> Option<Pid> {
+        self.child.as_ref().map(|(pid, _)| *pid)
+    }
+
+    /// Reads what the process says (which waits unless [`Self::as_fd`] is
+    /// readable) and answers it. `None`: there is more to come. Once it has
+    /// succeeded or failed it must not be called again.
+    pub fn advance(&mut self, cgroup: &CgroupJoin<'_>) -> Result<Option<Launched>, StartError> {
+        match self.channel.receive()? {
+            FromChild::Born => {
+                if let (CgroupJoin::Attach(attach), Some((pid, _))) = (cgroup, &self.child) {
+                    attach(*pid).map_err(|e| StartError::new(Step::Cgroup, e, ""))?;
                 }
+                self.channel.go()?;
             }
-        });
-        finish(answer, pid, pidfd)
+            FromChild::Hooks => self.channel.go()?,
+            FromChild::Terminal(fd) => self.terminal = Some(fd),
+            FromChild::Failed(error) => return Err(error),
+            FromChild::Holding | FromChild::Executed => {
+                let (pid, pidfd) = self
+                    .child
+                    .take()
+                    .ok_or_else(|| StartError::new(Step::Sync, Errno::PROTO, ""))?;
+                let terminal = self.terminal.take();
+                return Ok(Some(Launched {
+                    pid,
+                    pidfd,
+                    terminal,
+                    mounts: None,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl AsFd for Starting {
+    /// Readable when the process has something to say.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some((_, pidfd)) = self.child.take() {
+            end(pidfd);
+        }
     }
 }

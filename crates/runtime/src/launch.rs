@@ -185,7 +185,7 @@ impl Launch<'_> {
 }
 
 /// The process, or on failure its end.
-pub(crate) fn finish(
+fn finish(
     answer: Result<Option<OwnedFd>, StartError>,
     pid: Pid,
     pidfd: OwnedFd,
@@ -198,12 +198,17 @@ pub(crate) fn finish(
             mounts: None,
         }),
         Err(error) => {
-            // It may be gone already; then there is only the reaping left.
-            let _ = gantry_sys::pidfd_send_signal(pidfd.as_fd(), 9);
-            let _ = gantry_sys::wait_pidfd(pidfd.as_fd(), true);
+            end(pidfd);
             Err(error)
         }
     }
+}
+
+/// Ends a child that has not become what it should, and reaps it.
+pub(crate) fn end(pidfd: OwnedFd) {
+    // It may be gone already; then there is only the reaping left.
+    let _ = gantry_sys::pidfd_send_signal(pidfd.as_fd(), 9);
+    let _ = gantry_sys::wait_pidfd(pidfd.as_fd(), true);
 }
 
 /// The fork itself.

@@ -34,7 +34,7 @@ mod validate;
 
 pub use capability::CapabilityMask;
 pub use error::{StartError, Step, errno_text};
-pub use exec::Exec;
+pub use exec::{Exec, Starting};
 pub use gantry_oci as oci;
 pub use gantry_sys::{ExitStatus, SockFilter};
 pub use hooks::run_hooks;

@@ -14,23 +14,30 @@ const LIMIT: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) socket: UnixStream,
+    /// Its own for as long as the shim lives.
+    pub(super) number: u64,
     reader: FrameReader,
     pending: Vec<u8>,
     pub(super) subscribed: bool,
     /// Whether an `Acknowledge` is answered when the container is over.
     pub(super) awaits_end: bool,
+    /// Whether an `Exec` is answered when its program runs. Nothing more is
+    /// read until then, since answers come in the order of requests.
+    pub(super) awaits_start: bool,
     pub(super) broken: bool,
 }
 
 impl Control {
-    pub(super) fn new(socket: UnixStream, subscribed: bool) -> Self {
+    pub(super) fn new(socket: UnixStream, number: u64, subscribed: bool) -> Self {
         let broken = socket.set_nonblocking(true).is_err();
         Self {
             socket,
+            number,
             reader: FrameReader::default(),
             pending: Vec::new(),
             subscribed,
             awaits_end: false,
+            awaits_start: false,
             broken,
         }
     }

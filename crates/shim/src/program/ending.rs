@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use gantry_logs::{Stream, Timestamp};
+use gantry_logs::Timestamp;
 use gantry_sys::ExitStatus;
 use rustix::process::WaitOptions;
 
@@ -16,11 +16,11 @@ use crate::files::EXIT;
 use crate::protocol::{Event, ExitRecord, Message, Reply};
 
 /// How long somebody outside the container may keep its output open.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a finished shim waits for the daemon to take notice.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a client may take nothing of the last output before it is given up.
-const CLIENT_PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const CLIENT_PATIENCE: Duration = Duration::from_secs(600);
 /// How often clients that are still taking output are looked at.
 const CLIENT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -61,16 +61,18 @@ impl Monitor {
     /// came to this process as their reaper.
     pub(super) fn reap(&mut self) {
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            if pid.as_raw_nonzero().get().unsigned_abs() != self.container.pid {
-                continue;
-            }
+            let pid = pid.as_raw_nonzero().get().unsigned_abs();
             let status = match (status.exit_status(), status.terminating_signal()) {
                 (Some(code), _) => ExitStatus::Exited(code),
                 (None, Some(signal)) => ExitStatus::Signaled(signal),
                 // Stopped or continued: nobody asked for that.
                 (None, None) => continue,
             };
-            self.begin_draining(status);
+            if pid == self.container.pid {
+                self.begin_draining(status);
+            } else {
+                self.execs.reaped(pid, status);
+            }
         }
     }
 
@@ -80,10 +82,7 @@ impl Monitor {
             finished_at: Timestamp::now(),
             deadline: Instant::now() + DRAIN_PATIENCE,
         };
-        self.input.discard();
-        for attached in &mut self.attached {
-            attached.input_open = false;
-        }
+        self.streams.begin_draining();
         if !self.container.own_pid_namespace {
             // What cannot be killed now keeps the cgroup; its removal tries again.
             let _ = self.container.cgroup.kill_all();
@@ -92,10 +91,12 @@ impl Monitor {
 
     /// Goes on to the next phase when it is time.
     pub(super) fn advance(&mut self) {
+        let mut told = Vec::new();
+        self.execs.advance(&mut told);
+        self.tell_all(told);
         match &mut self.phase {
             Phase::Draining { deadline, .. } => {
-                let drained =
-                    self.terminal.is_none() && self.stdout.is_none() && self.stderr.is_none();
+                let drained = self.streams.is_drained() && self.execs.are_drained();
                 if drained || Instant::now() >= *deadline {
                     self.finish();
                 }
@@ -106,10 +107,9 @@ impl Monitor {
                 ..
             } => {
                 let now = Instant::now();
-                let given_up = |progress: Instant| now.duration_since(progress) > CLIENT_PATIENCE;
-                self.attached
-                    .retain(|attached| !given_up(attached.progress));
-                if now >= *deadline && !self.attached.is_empty() {
+                self.streams.give_up_idle(CLIENT_PATIENCE);
+                let waited_for = self.streams.has_clients() || self.execs.has_clients();
+                if now >= *deadline && waited_for {
                     *deadline = now + CLIENT_INTERVAL;
                     // The daemon has had its time; only clients are waited for.
                     *acknowledged = true;
@@ -126,7 +126,10 @@ impl Monitor {
                 acknowledged,
                 deadline,
                 ..
-            } => self.attached.is_empty() && (*acknowledged || Instant::now() >= *deadline),
+            } => {
+                let clients = self.streams.has_clients() || self.execs.has_clients();
+                !clients && (*acknowledged || Instant::now() >= *deadline)
+            }
             Phase::Running | Phase::Draining { .. } => false,
         }
     }
@@ -151,18 +154,13 @@ impl Monitor {
             oom_killed: cgroup.oom_kills() > 0,
             finished_at: finished_at.rfc3339_nano(),
         };
-        self.terminal = None;
-        self.stdout = None;
-        self.stderr = None;
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            // A full disk: the rest of the output is lost, the exit is not.
-            let _ = self.log.finish(stream);
+        self.streams.finish();
+        let mut told = Vec::new();
+        let answers = self.execs.end_all(&mut told);
+        self.tell_all(told);
+        for answer in answers {
+            self.answer_start(answer);
         }
-        for attached in &mut self.attached {
-            attached.close();
-            attached.flush();
-        }
-        self.attached.retain(|attached| !attached.is_done());
         // Who is subscribed hears it even if the file system is full.
         let _ = self.container.directory.write(EXIT, &record);
         self.oom = None;

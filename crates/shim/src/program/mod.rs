@@ -5,10 +5,13 @@
 //! start.rs     Start message → running container, or nothing
 //! stdio.rs     pipes and terminal
 //! monitor.rs   the loop: who may read or write, and what time it is
+//! streams.rs   one process' input and output, its log and its clients
+//! exec.rs      processes that are added to the container
 //! requests.rs  what clients ask
 //! control.rs   one client that asks
 //! attached.rs  one client that sees output and gives input
-//! input.rs     towards the container's standard input
+//! spill.rs     where output waits for it
+//! input.rs     towards a process' standard input
 //! ending.rs    exit: drain, record, tell, clean up
 //! ```
 //!
@@ -19,12 +22,15 @@ mod attached;
 mod control;
 mod detach_keys;
 mod ending;
+mod exec;
 mod input;
 mod monitor;
 mod requests;
 mod setup;
+mod spill;
 mod start;
 mod stdio;
+mod streams;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;

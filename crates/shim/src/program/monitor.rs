@@ -1,28 +1,21 @@
 //! The loop: waits until something can be read or written, or is late, and
 //! serves it. Everything is non-blocking; nothing here waits but `poll`.
 
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use gantry_cgroup::OomWatch;
-use gantry_logs::{Stream, Writer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::attached::{Attached, Heard};
 use super::control::Control;
 use super::ending::Phase;
-use super::input::Input;
+use super::exec::{Answer, ExecPart, Execs};
 use super::start::{Container, Started};
+use super::streams::{Part, Streams};
 use crate::protocol::{Event, Message};
 
-/// Bytes read from the container at once; on the stack, touched as needed.
-const CHUNK: usize = 16 << 10;
-/// How long a terminal that nobody has open is left alone before it is looked
-/// at again: an init may close its console and open it later.
-const TERMINAL_PAUSE: Duration = Duration::from_millis(50);
 /// More connections than any daemon makes.
 const MAX_CONTROLS: usize = 256;
 
@@ -35,11 +28,8 @@ enum Source {
     Children,
     Listener,
     Oom,
-    Terminal,
-    Stdout,
-    Stderr,
-    Input,
-    Attached(usize),
+    Stream(Part),
+    Exec(usize, ExecPart),
     Control(usize),
 }
 
@@ -47,18 +37,10 @@ enum Source {
 pub(super) struct Monitor {
     pub(super) container: Container,
     pub(super) phase: Phase,
-    pub(super) terminal: Option<OwnedFd>,
-    pub(super) input: Input,
-    pub(super) attached: Vec<Attached>,
+    pub(super) streams: Streams,
+    pub(super) execs: Execs,
     pub(super) controls: Vec<Control>,
-    pub(super) log: Writer,
-    pub(super) stdout: Option<OwnedFd>,
-    pub(super) stderr: Option<OwnedFd>,
-    pub(super) open_stdin: bool,
-    /// Whether the container has a terminal, open or not.
-    pub(super) has_terminal: bool,
-    stdin_once: bool,
-    terminal_rests_until: Option<Instant>,
+    last_control: u64,
     listener: UnixListener,
     children: Option<OwnedFd>,
     pub(super) oom: Option<OomWatch>,
@@ -69,34 +51,18 @@ impl Monitor {
         let Started {
             container,
             listener,
-            log,
-            stdio,
-            open_stdin,
-            stdin_once,
-            attach,
+            streams,
         } = started;
-        let has_terminal = stdio.terminal.is_some();
-        let attached = attach.into_iter().map(|(mut request, socket)| {
-            request.stdin &= open_stdin;
-            Attached::new(request, socket, has_terminal, true)
-        });
         Self {
             phase: Phase::Running,
             // Without them the container runs all the same.
             oom: container.cgroup.watch_oom().ok().flatten(),
             children: gantry_sys::signal_fd(&[libc::SIGCHLD]).ok(),
             container,
-            terminal: stdio.terminal,
-            input: Input::new(stdio.stdin),
-            attached: attached.collect(),
-            controls: vec![Control::new(daemon, true)],
-            log,
-            stdout: stdio.stdout,
-            stderr: stdio.stderr,
-            open_stdin,
-            has_terminal,
-            stdin_once,
-            terminal_rests_until: None,
+            streams,
+            execs: Execs::default(),
+            controls: vec![Control::new(daemon, 0, true)],
+            last_control: 0,
             listener,
         }
     }
@@ -109,7 +75,7 @@ impl Monitor {
             for (source, flags) in self.wait() {
                 self.serve(source, flags);
             }
-            self.attached.retain(|attached| !attached.is_done());
+            self.streams.forget_done();
             self.controls.retain(|control| !control.broken);
             self.advance();
         }
@@ -151,44 +117,13 @@ impl Monitor {
         if let Some(oom) = &self.oom {
             add(Source::Oom, oom.as_fd(), PollFlags::IN);
         }
-        let terminal_in = self.open_stdin && self.input.has_pending();
-        if let Some(terminal) = self.terminal.as_ref().filter(|_| !self.terminal_rests()) {
-            let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, !self.output_waits());
-            flags.set(PollFlags::OUT, terminal_in);
-            if !flags.is_empty() {
-                add(Source::Terminal, terminal.as_fd(), flags);
-            }
-        }
-        let outputs = [
-            (Source::Stdout, &self.stdout),
-            (Source::Stderr, &self.stderr),
-        ];
-        for (source, output) in outputs {
-            if let Some(fd) = output.as_ref().filter(|_| !self.output_waits()) {
-                add(source, fd.as_fd(), PollFlags::IN);
-            }
-        }
-        if let Some(pipe) = &self.input.pipe {
-            let flags = match self.input.has_pending() {
-                true => PollFlags::OUT,
-                false => PollFlags::empty(),
-            };
-            add(Source::Input, pipe.as_fd(), flags);
-        }
-        for (at, attached) in self.attached.iter().enumerate() {
-            let input = attached.input_open && self.input.has_room();
-            let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, input);
-            flags.set(PollFlags::OUT, attached.has_pending());
-            // One that hung up with input that has no place yet would be
-            // reported again and again.
-            if !flags.is_empty() || !attached.input_open {
-                add(Source::Attached(at), attached.socket.as_fd(), flags);
-            }
-        }
+        self.streams
+            .interests(|part, fd, flags| add(Source::Stream(part), fd, flags));
+        self.execs
+            .interests(|at, part, fd, flags| add(Source::Exec(at, part), fd, flags));
         for (at, control) in self.controls.iter().enumerate() {
-            let mut flags = PollFlags::IN;
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, !control.awaits_start);
             flags.set(PollFlags::OUT, control.has_pending());
             add(Source::Control(at), control.socket.as_fd(), flags);
         }
@@ -211,19 +146,19 @@ impl Monitor {
                     self.tell(&Event::OutOfMemory);
                 }
             }
-            Source::Terminal => {
-                if flags.contains(PollFlags::OUT) {
-                    self.input.flush(self.terminal.as_ref());
-                }
-                if readable {
-                    self.read_terminal();
+            Source::Stream(part) => {
+                let mut told = Vec::new();
+                self.streams.serve(part, flags, &mut told);
+                self.tell_all(told);
+            }
+            Source::Exec(at, part) => {
+                let mut told = Vec::new();
+                let answer = self.execs.serve(at, part, flags, &mut told);
+                self.tell_all(told);
+                if let Some(answer) = answer {
+                    self.answer_start(answer);
                 }
             }
-            Source::Stdout => self.read_pipe(Stream::Stdout),
-            Source::Stderr => self.read_pipe(Stream::Stderr),
-            Source::Input if flags.contains(PollFlags::ERR) => self.input.discard(),
-            Source::Input => self.input.flush(None),
-            Source::Attached(at) => self.serve_attached(at, flags),
             Source::Control(at) => {
                 if flags.contains(PollFlags::OUT) {
                     self.controls[at].flush();
@@ -238,88 +173,10 @@ impl Monitor {
     fn accept(&mut self) {
         while let Ok((socket, _)) = self.listener.accept() {
             if self.controls.len() < MAX_CONTROLS {
-                self.controls.push(Control::new(socket, false));
+                self.last_control += 1;
+                let control = Control::new(socket, self.last_control, false);
+                self.controls.push(control);
             }
-        }
-    }
-
-    fn serve_attached(&mut self, at: usize, flags: PollFlags) {
-        let attached = &mut self.attached[at];
-        if flags.contains(PollFlags::OUT) {
-            attached.flush();
-        }
-        if !flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            return;
-        }
-        if !attached.input_open {
-            attached.hung_up();
-            return;
-        }
-        let heard = attached.input(self.input.pending());
-        let number = attached.request.attach;
-        match heard {
-            Heard::Nothing => {}
-            Heard::EndOfInput if self.stdin_once && !self.has_terminal => self.input.close(),
-            // Docker ends such an attachment: there is nothing left to say.
-            Heard::EndOfInput => attached.close(),
-            Heard::Detached => {
-                attached.close();
-                self.tell(&Event::Detached { attach: number });
-            }
-        }
-        if self.has_terminal && !self.open_stdin {
-            self.input.discard();
-        }
-        self.input.flush(self.terminal.as_ref());
-    }
-
-    fn read_pipe(&mut self, stream: Stream) {
-        let output = match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        };
-        let Some(fd) = output else { return };
-        let mut space = [MaybeUninit::uninit(); CHUNK];
-        match rustix::io::read(&*fd, &mut space) {
-            Ok(([], _)) => {
-                *output = None;
-                // A full disk must not disturb the container.
-                let _ = self.log.finish(stream);
-            }
-            Ok((bytes, _)) => self.output(stream, bytes),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => *output = None,
-        }
-    }
-
-    fn read_terminal(&mut self) {
-        let Some(fd) = &self.terminal else { return };
-        let mut space = [MaybeUninit::uninit(); CHUNK];
-        match rustix::io::read(fd, &mut space) {
-            Ok((bytes, _)) if !bytes.is_empty() => self.output(Stream::Stdout, bytes),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            // Nobody has the other side open.
-            Ok(_) | Err(_) if self.phase.is_running() => {
-                self.terminal_rests_until = Some(Instant::now() + TERMINAL_PAUSE);
-            }
-            Ok(_) | Err(_) => {
-                self.terminal = None;
-                let _ = self.log.finish(Stream::Stdout);
-            }
-        }
-    }
-
-    fn output(&mut self, stream: Stream, bytes: &[u8]) {
-        // A full disk must not disturb the container.
-        let _ = self.log.write(stream, bytes);
-        let mut overrun = Vec::new();
-        for attached in &mut self.attached {
-            if attached.output(stream, bytes) {
-                overrun.push(attached.request.attach);
-            }
-        }
-        for attach in overrun {
-            self.tell(&Event::Overrun { attach });
         }
     }
 
@@ -330,24 +187,27 @@ impl Monitor {
         }
     }
 
-    /// Whether what the container writes has to wait for a client.
-    fn output_waits(&self) -> bool {
-        self.phase.is_running() && self.attached.iter().any(Attached::holds_output)
+    pub(super) fn tell_all(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.tell(&event);
+        }
     }
 
-    fn terminal_rests(&self) -> bool {
-        self.phase.is_running()
-            && self
-                .terminal_rests_until
-                .is_some_and(|until| Instant::now() < until)
+    /// Answers whoever waits for an added process, if it is still there.
+    pub(super) fn answer_start(&mut self, (number, reply): Answer) {
+        let mut controls = self.controls.iter_mut();
+        if let Some(control) = controls.find(|control| control.number == number) {
+            control.awaits_start = false;
+            control.say(&Message::Reply(reply));
+        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let terminal = self.terminal_rests_until.filter(|_| self.terminal_rests());
-        let phase = self.phase.deadline();
-        match (terminal, phase) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let all = [
+            self.streams.deadline(),
+            self.execs.deadline(),
+            self.phase.deadline(),
+        ];
+        all.into_iter().flatten().min()
     }
 }

@@ -3,12 +3,10 @@
 use std::os::unix::net::UnixStream;
 
 use gantry_cgroup::FreezerState;
-use rustix::termios::{Winsize, tcsetwinsize};
 
-use super::attached::Attached;
 use super::ending::Phase;
 use super::monitor::Monitor;
-use crate::protocol::{Event, Frame, Message, Refusal, Reply, Request};
+use crate::protocol::{AttachRequest, Event, ExecRequest, Frame, Message, Refusal, Reply, Request};
 
 impl Monitor {
     /// Answers one message of a client.
@@ -24,9 +22,11 @@ impl Monitor {
                 return;
             }
         };
-        if matches!(request, Request::Acknowledge) {
-            return self.acknowledge(at);
-        }
+        let request = match request {
+            Request::Acknowledge => return self.acknowledge(at),
+            Request::Exec(request) => return self.exec(at, *request, frame),
+            other => other,
+        };
         let subscribes = matches!(request, Request::Subscribe);
         let reply = self.answer(request, frame);
         let control = &mut self.controls[at];
@@ -51,14 +51,43 @@ impl Monitor {
         }
     }
 
+    /// Begins to add a process. Unless that fails, the answer comes when its
+    /// program runs.
+    fn exec(&mut self, at: usize, request: ExecRequest, frame: Frame) {
+        let Frame { bytes, fds, .. } = frame;
+        let container = &self.container;
+        let begun = if !self.phase.is_running() {
+            Err(Reply::Refused(Refusal::NotRunning))
+        } else if container.cgroup.freezer_state() != FreezerState::Thawed {
+            // It would be stopped before it could say anything.
+            Err(Reply::Refused(Refusal::Paused))
+        } else {
+            let number = self.controls[at].number;
+            self.execs.begin(container, request, &bytes, fds, number)
+        };
+        let control = &mut self.controls[at];
+        match begun {
+            Ok(()) => control.awaits_start = true,
+            Err(reply) => control.say(&Message::Reply(reply)),
+        }
+        super::setup::trim();
+    }
+
     fn answer(&mut self, request: Request, frame: Frame) -> Reply {
         let result = match request {
             Request::Subscribe => {
                 let mut status = self.container.status.clone();
                 status.paused = self.container.cgroup.freezer_state() != FreezerState::Thawed;
+                status.execs = self.execs.statuses();
                 return Reply::Status(status);
             }
-            Request::Start(_) | Request::Acknowledge => Err(Refusal::AlreadyStarted),
+            Request::Start(_) | Request::Acknowledge | Request::Exec(_) => {
+                Err(Refusal::AlreadyStarted)
+            }
+            Request::ForgetExec { exec } => {
+                self.execs.forget(&exec);
+                Ok(())
+            }
             _ if !self.phase.is_running() => Err(Refusal::NotRunning),
             Request::Stats => return Reply::Stats(Box::new(self.container.cgroup.stats())),
             Request::Processes => match self.container.cgroup.pids() {
@@ -66,13 +95,15 @@ impl Monitor {
                 Err(error) => Err(cgroup_refusal(&error)),
             },
             Request::Signal { signal, everyone } => self.signal(signal, everyone),
-            Request::Resize { rows, columns } => self.resize(rows, columns),
+            Request::Resize { rows, columns } => self.streams.resize(rows, columns),
             Request::Attach(request) => self.attach(request, frame),
-            Request::CloseStdin => self.close_stdin(),
-            Request::Exec(_) => Err(Refusal::BadRequest("exec".to_owned())),
-            Request::SignalExec { .. }
-            | Request::ResizeExec { .. }
-            | Request::ForgetExec { .. } => Err(Refusal::NoSuchExec),
+            Request::CloseStdin => self.streams.close_stdin(),
+            Request::SignalExec { exec, signal } => self.execs.signal(&exec, signal),
+            Request::ResizeExec {
+                exec,
+                rows,
+                columns,
+            } => self.execs.resize(&exec, rows, columns),
             Request::Pause => self
                 .container
                 .cgroup
@@ -95,7 +126,7 @@ impl Monitor {
         if sent == Err(rustix::io::Errno::SRCH) {
             return Err(Refusal::NotRunning);
         }
-        sent.map_err(|errno| failed("send signal", errno))?;
+        sent.map_err(|errno| Refusal::failed("send signal", errno))?;
         if everyone {
             let pids = self
                 .container
@@ -115,37 +146,12 @@ impl Monitor {
         Ok(())
     }
 
-    fn resize(&self, rows: u16, columns: u16) -> Result<(), Refusal> {
-        let terminal = self.terminal.as_ref().ok_or(Refusal::NoTerminal)?;
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(terminal, size).map_err(|errno| failed("resize terminal", errno))
-    }
-
-    fn attach(
-        &mut self,
-        mut request: crate::protocol::AttachRequest,
-        mut frame: Frame,
-    ) -> Result<(), Refusal> {
+    fn attach(&mut self, request: AttachRequest, mut frame: Frame) -> Result<(), Refusal> {
         let socket = match (frame.fds.pop(), frame.fds.is_empty()) {
             (Some(fd), true) => UnixStream::from(fd),
             _ => return Err(Refusal::BadRequest("one socket expected".to_owned())),
         };
-        request.stdin &= self.open_stdin;
-        self.attached
-            .push(Attached::new(request, socket, self.has_terminal, false));
-        Ok(())
-    }
-
-    fn close_stdin(&mut self) -> Result<(), Refusal> {
-        if self.input.pipe.is_none() {
-            return Err(Refusal::NoStdin);
-        }
-        self.input.close();
+        self.streams.attach(request, socket);
         Ok(())
     }
 }
@@ -158,13 +164,6 @@ fn send_to(pid: u32, signal: i32) {
     // A process that has gone needs no signal.
     if let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
         let _ = gantry_sys::pidfd_send_signal(&fd, signal);
-    }
-}
-
-fn failed(operation: &str, errno: rustix::io::Errno) -> Refusal {
-    Refusal::Failed {
-        operation: format!("{operation}: {errno}"),
-        errno: Some(errno.raw_os_error()),
     }
 }
 

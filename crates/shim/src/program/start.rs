@@ -8,12 +8,14 @@ use std::path::PathBuf;
 
 use gantry_cgroup::{Cgroup, Resources};
 use gantry_logs::{Timestamp, Writer};
-use gantry_runtime::oci::{LinuxNamespaceType, Spec};
+use gantry_runtime::oci::{LinuxNamespaceType, Process, Spec};
 use gantry_runtime::seccomp::Filter;
 use gantry_runtime::{CgroupJoin, Launch, Launched, Rootfs, StartError, UserRequest};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::stdio::{self, Ours, Theirs};
+use super::streams::{Manner, Streams};
 use crate::files::Directory;
 use crate::protocol::{AttachRequest, RuntimeFailure, StartFailure, StartRequest, Status};
 
@@ -21,11 +23,7 @@ use crate::protocol::{AttachRequest, RuntimeFailure, StartFailure, StartRequest,
 pub(super) struct Started {
     pub(super) container: Container,
     pub(super) listener: UnixListener,
-    pub(super) log: Writer,
-    pub(super) stdio: Ours,
-    pub(super) open_stdin: bool,
-    pub(super) stdin_once: bool,
-    pub(super) attach: Vec<(AttachRequest, UnixStream)>,
+    pub(super) streams: Streams,
 }
 
 /// The facts about a running container.
@@ -40,6 +38,24 @@ pub(super) struct Container {
     /// down, which takes milliseconds: that happens when this process ends.
     pub(super) _mounts: Option<OwnedFd>,
     pub(super) status: Status,
+    /// What processes that are added get, unless they bring their own.
+    oom_score_adj: i32,
+    /// Where output waits for slow clients.
+    pub(super) spill: PathBuf,
+}
+
+impl Container {
+    /// Gives a process that is added what the container's first one has, and
+    /// not what this one has.
+    pub(super) fn adjust(&self, process: &mut Process) {
+        process.oom_score_adj.get_or_insert(self.oom_score_adj);
+    }
+
+    /// Whether its first process has ended, noticed or not.
+    pub(super) fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
 }
 
 pub(super) fn start(
@@ -48,10 +64,7 @@ pub(super) fn start(
     fds: Vec<OwnedFd>,
 ) -> Result<Started, StartFailure> {
     let (network, attach) = sort(&request, fds)?;
-    let filter = match filter {
-        [] => None,
-        bytes => Some(Filter::from_bytes(bytes).ok_or_else(|| bad("seccomp filter"))?),
-    };
+    let filter = self::filter(filter)?;
     let directory = Directory::of(&request.exec_root, &request.id);
     let listener = make_directory(&directory)?;
     let mut undo = Undo::new(directory);
@@ -59,7 +72,10 @@ pub(super) fn start(
     let cgroup = Cgroup::create(&request.cgroup_parent, request.id.as_str(), &resources);
     let cgroup = undo.cgroup.insert(cgroup.map_err(cgroup_failure)?).clone();
     let log = Writer::open(request.log.clone()).map_err(log_failure)?;
-    let (theirs, mut ours) = make_stdio(&request)?;
+    let process = request.spec.process.as_ref();
+    let process = process.ok_or_else(|| bad("spec without process"))?;
+    let oom_score_adj = process.oom_score_adj.unwrap_or(0);
+    let (theirs, mut ours) = make_stdio(process, request.open_stdin)?;
     let launched = launch(
         &request,
         network.as_ref(),
@@ -81,39 +97,66 @@ pub(super) fn start(
         paused: false,
         execs: Vec::new(),
     };
-    let directory = undo.disarm();
-    Ok(Started {
-        container: Container {
-            directory,
-            cgroup,
-            pid,
-            pidfd: launched.pidfd,
-            own_pid_namespace: has_own_pid_namespace(&request.spec),
-            _mounts: launched.mounts,
-            status,
-        },
-        listener,
-        log,
-        stdio: ours,
+    let container = Container {
+        directory: undo.disarm(),
+        cgroup,
+        pid,
+        pidfd: launched.pidfd,
+        own_pid_namespace: has_own_pid_namespace(&request.spec),
+        _mounts: launched.mounts,
+        status,
+        oom_score_adj,
+        spill: request.bundle.clone(),
+    };
+    let manner = Manner {
         open_stdin: request.open_stdin,
         stdin_once: request.stdin_once,
-        attach,
+        log: Some(log),
+        spill: request.bundle,
+    };
+    Ok(Started {
+        container,
+        listener,
+        streams: Streams::new(ours, manner, attach),
     })
 }
 
-type Luggage = (Option<OwnedFd>, Vec<(AttachRequest, UnixStream)>);
+type Clients = Vec<(AttachRequest, UnixStream)>;
 
 /// Gives each descriptor its meaning.
-fn sort(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Luggage, StartFailure> {
-    let expected = usize::from(request.network_fd) + request.attach.len();
-    if fds.len() != expected {
-        let what = format!("{expected} descriptors expected, {} came", fds.len());
+fn sort(
+    request: &StartRequest,
+    fds: Vec<OwnedFd>,
+) -> Result<(Option<OwnedFd>, Clients), StartFailure> {
+    let mut fds = fds.into_iter();
+    let network = match request.network_fd {
+        true => Some(fds.next().ok_or_else(|| bad("network namespace missing"))?),
+        false => None,
+    };
+    Ok((network, clients(&request.attach, fds)?))
+}
+
+/// Each client with its socket.
+pub(super) fn clients(
+    requests: &[AttachRequest],
+    fds: impl ExactSizeIterator<Item = OwnedFd>,
+) -> Result<Clients, StartFailure> {
+    if fds.len() != requests.len() {
+        let what = format!("{} sockets expected, {} came", requests.len(), fds.len());
         return Err(StartFailure::BadRequest(what));
     }
-    let mut fds = fds.into_iter();
-    let network = if request.network_fd { fds.next() } else { None };
-    let requests = request.attach.iter().cloned();
-    Ok((network, requests.zip(fds.map(UnixStream::from)).collect()))
+    let sockets = fds.map(UnixStream::from);
+    Ok(requests.iter().cloned().zip(sockets).collect())
+}
+
+/// The compiled seccomp filter, if there is one.
+pub(super) fn filter(bytes: &[u8]) -> Result<Option<Filter>, StartFailure> {
+    match bytes {
+        [] => Ok(None),
+        bytes => Ok(Some(
+            Filter::from_bytes(bytes).ok_or_else(|| bad("seccomp filter"))?,
+        )),
+    }
 }
 
 fn make_directory(directory: &Directory) -> Result<UnixListener, StartFailure> {
@@ -143,12 +186,11 @@ fn resources(spec: &Spec) -> Result<Resources, StartFailure> {
     Ok(resources.map_err(cgroup_failure)?.unwrap_or_default())
 }
 
-fn make_stdio(request: &StartRequest) -> Result<(Theirs, Ours), StartFailure> {
-    let process = request
-        .spec
-        .process
-        .as_ref()
-        .ok_or_else(|| bad("spec without process"))?;
+/// Pipes, or what a terminal needs.
+pub(super) fn make_stdio(
+    process: &Process,
+    open_stdin: bool,
+) -> Result<(Theirs, Ours), StartFailure> {
     if process.terminal {
         let side = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
         let size = process.console_size;
@@ -157,7 +199,7 @@ fn make_stdio(request: &StartRequest) -> Result<(Theirs, Ours), StartFailure> {
         let size = size.filter(|&size| size != (0, 0));
         return Ok((Theirs::Terminal { size }, Ours::default()));
     }
-    stdio::pipes(request.open_stdin).map_err(prepare("make pipes"))
+    stdio::pipes(open_stdin).map_err(prepare("make pipes"))
 }
 
 /// Makes the process, inside its cgroup from its first moment.
@@ -190,8 +232,11 @@ fn launch(
         };
         launch.spawn()
     });
-    let runtime = |error: StartError| StartFailure::Runtime(RuntimeFailure::from(error));
-    launched.map_err(cgroup_failure)?.map_err(runtime)
+    launched.map_err(cgroup_failure)?.map_err(runtime_failure)
+}
+
+pub(super) fn runtime_failure(error: StartError) -> StartFailure {
+    StartFailure::Runtime(RuntimeFailure::from(error))
 }
 
 fn has_own_pid_namespace(spec: &Spec) -> bool {
@@ -234,11 +279,11 @@ impl Drop for Undo {
     }
 }
 
-fn bad(what: &str) -> StartFailure {
+pub(super) fn bad(what: &str) -> StartFailure {
     StartFailure::BadRequest(what.to_owned())
 }
 
-fn prepare(operation: &'static str) -> impl FnOnce(Errno) -> StartFailure {
+pub(super) fn prepare(operation: &'static str) -> impl FnOnce(Errno) -> StartFailure {
     move |errno| StartFailure::Prepare {
         operation: operation.to_owned(),
         path: PathBuf::new(),
@@ -246,7 +291,7 @@ fn prepare(operation: &'static str) -> impl FnOnce(Errno) -> StartFailure {
     }
 }
 
-fn cgroup_failure(error: gantry_cgroup::Error) -> StartFailure {
+pub(super) fn cgroup_failure(error: gantry_cgroup::Error) -> StartFailure {
     StartFailure::Cgroup {
         unsupported: error.kind() == gantry_types::ErrorKind::Unsupported,
         errno: error.errno(),

@@ -205,7 +205,8 @@ pub enum Event {
         /// As shells count: a signal is 128 more than its number.
         exit_code: i32,
     },
-    /// It is over, its output is drained, and its cgroup is gone. Sent once.
+    /// It is over and its output is drained; its cgroup goes now, and is gone
+    /// when an `Acknowledge` is answered. Sent once.
     Exit(ExitRecord),
 }
 
@@ -277,6 +278,16 @@ pub enum Refusal {
         /// The system's number, if there is one.
         errno: Option<i32>,
     },
+}
+
+impl Refusal {
+    /// What the system said to an operation.
+    pub(crate) fn failed(operation: &str, errno: rustix::io::Errno) -> Self {
+        Self::Failed {
+            operation: format!("{operation}: {errno}"),
+            errno: Some(errno.raw_os_error()),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -129,15 +129,18 @@ fn without_a_terminal_there_is_no_size() {
     env.assert_clean();
 }
 
+/// It is slower by far than the container, and stops, and the container does
+/// not notice.
 #[test]
-fn a_client_that_sets_the_pace_gets_everything() {
+fn the_client_that_starts_gets_everything_and_holds_nothing() {
     if !possible() {
         return;
     }
     let env = Environment::new();
     let request = env.request("dd if=/dev/zero bs=65536 count=320 2>/dev/null");
     let (connection, mut socket) = env.start_attached(request);
-    std::thread::sleep(Duration::from_millis(300));
+    // It ends while nobody has read a byte.
+    assert_eq!(env.exit().exit_code, 0);
     let frames = read_to_end(&mut socket);
     let mut rest = frames.as_slice();
     let mut total = 0;
@@ -147,7 +150,6 @@ fn a_client_that_sets_the_pace_gets_everything() {
         rest = &tail[length..];
     }
     assert_eq!(total, 320 * 65536);
-    assert_eq!(env.exit().exit_code, 0);
     connection.delete().unwrap();
     env.assert_clean();
 }
@@ -158,7 +160,7 @@ fn a_client_that_came_later_and_sleeps_is_cut_off() {
         return;
     }
     let env = Environment::new();
-    let mut request = env.request("read go; yes | head -c 20000000; echo done >&2");
+    let mut request = env.request("read go; yes | head -c 90000000; echo done >&2");
     request.open_stdin = true;
     request.log.driver = gantry_logs::Driver::None;
     let connection = env.start(request);

@@ -6,6 +6,7 @@
 
 mod ending;
 mod environment;
+mod exec;
 mod input_output;
 mod limits;
 mod many;

@@ -1,0 +1,322 @@
+//! A process' input and output: its pipes or its terminal, its log if it has
+//! one, and the clients that look on. The container's first process has them,
+//! and so has each process that is added to it.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use gantry_logs::{Stream, Writer};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use super::attached::{Attached, Heard};
+use super::input::Input;
+use super::stdio::Ours;
+use crate::protocol::{AttachRequest, Event, Refusal};
+
+/// Bytes read from the process at once; on the stack, touched as needed.
+const CHUNK: usize = 16 << 10;
+/// How long a terminal that nobody has open is left alone before it is looked
+/// at again: an init may close its console and open it later.
+const TERMINAL_PAUSE: Duration = Duration::from_millis(50);
+
+/// What can be ready. A number is a place in the list of clients of this turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Terminal,
+    Stdout,
+    Stderr,
+    Input,
+    Client(usize),
+}
+
+/// How a process' input and output are to be treated.
+pub(super) struct Manner {
+    /// Whether clients may write to its input.
+    pub(super) open_stdin: bool,
+    /// Whether the input ends when the first client that had it goes.
+    pub(super) stdin_once: bool,
+    /// Where its output is kept.
+    pub(super) log: Option<Writer>,
+    /// Where output waits for slow clients.
+    pub(super) spill: PathBuf,
+}
+
+pub(super) struct Streams {
+    terminal: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+    input: Input,
+    clients: Vec<Attached>,
+    manner: Manner,
+    /// Whether the process has a terminal, open or not.
+    has_terminal: bool,
+    /// Whether the process is there; if not, nothing waits for anybody.
+    alive: bool,
+    terminal_rests_until: Option<Instant>,
+}
+
+impl Streams {
+    /// With the clients that are there from the start.
+    pub(super) fn new(
+        stdio: Ours,
+        manner: Manner,
+        clients: Vec<(AttachRequest, UnixStream)>,
+    ) -> Self {
+        let has_terminal = stdio.terminal.is_some();
+        let clients = clients.into_iter().map(|(mut request, socket)| {
+            request.stdin &= manner.open_stdin;
+            Attached::new(request, socket, has_terminal, true)
+        });
+        Self {
+            terminal: stdio.terminal,
+            input: Input::new(stdio.stdin),
+            stdout: stdio.stdout,
+            stderr: stdio.stderr,
+            clients: clients.collect(),
+            manner,
+            has_terminal,
+            alive: true,
+            terminal_rests_until: None,
+        }
+    }
+
+    /// Connects one more client.
+    pub(super) fn attach(&mut self, mut request: AttachRequest, socket: UnixStream) {
+        request.stdin &= self.manner.open_stdin;
+        let client = Attached::new(request, socket, self.has_terminal, false);
+        self.clients.push(client);
+    }
+
+    /// What is waited for.
+    pub(super) fn interests<'a>(&'a self, mut add: impl FnMut(Part, BorrowedFd<'a>, PollFlags)) {
+        let held = self.output_waits();
+        if let Some(terminal) = self.terminal.as_ref().filter(|_| !self.terminal_rests()) {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, !held);
+            flags.set(PollFlags::OUT, self.input.has_pending());
+            if !flags.is_empty() {
+                add(Part::Terminal, terminal.as_fd(), flags);
+            }
+        }
+        let outputs = [(Part::Stdout, &self.stdout), (Part::Stderr, &self.stderr)];
+        for (part, output) in outputs {
+            if let Some(fd) = output.as_ref().filter(|_| !held) {
+                add(part, fd.as_fd(), PollFlags::IN);
+            }
+        }
+        if let Some(pipe) = &self.input.pipe {
+            let flags = match self.input.has_pending() {
+                true => PollFlags::OUT,
+                false => PollFlags::empty(),
+            };
+            add(Part::Input, pipe.as_fd(), flags);
+        }
+        for (at, client) in self.clients.iter().enumerate() {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, client.input_open && self.input.has_room());
+            flags.set(PollFlags::OUT, client.has_pending());
+            // One that hung up with input that has no place yet would be
+            // reported again and again.
+            if !flags.is_empty() || !client.input_open {
+                add(Part::Client(at), client.socket.as_fd(), flags);
+            }
+        }
+    }
+
+    /// Serves what is ready; what others should know goes to `told`.
+    pub(super) fn serve(&mut self, part: Part, flags: PollFlags, told: &mut Vec<Event>) {
+        let readable = flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+        match part {
+            Part::Terminal => {
+                if flags.contains(PollFlags::OUT) {
+                    self.input.flush(self.terminal.as_ref());
+                }
+                if readable {
+                    self.read_terminal(told);
+                }
+            }
+            Part::Stdout => self.read_pipe(Stream::Stdout, told),
+            Part::Stderr => self.read_pipe(Stream::Stderr, told),
+            Part::Input if flags.contains(PollFlags::ERR) => self.input.discard(),
+            Part::Input => self.input.flush(None),
+            Part::Client(at) => {
+                if flags.contains(PollFlags::OUT) {
+                    self.clients[at].flush();
+                }
+                if readable {
+                    self.hear(at, told);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, at: usize, told: &mut Vec<Event>) {
+        let client = &mut self.clients[at];
+        if !client.input_open {
+            return client.hung_up();
+        }
+        match client.input(self.input.pending()) {
+            Heard::Nothing => {}
+            Heard::EndOfInput if self.manner.stdin_once && !self.has_terminal => {
+                self.input.close();
+            }
+            // Docker ends such an attachment: there is nothing left to say.
+            Heard::EndOfInput => client.close(),
+            Heard::Detached => {
+                client.close();
+                let attach = client.request.attach;
+                told.push(Event::Detached { attach });
+            }
+        }
+        if self.has_terminal && !self.manner.open_stdin {
+            self.input.discard();
+        }
+        self.input.flush(self.terminal.as_ref());
+    }
+
+    fn read_pipe(&mut self, stream: Stream, told: &mut Vec<Event>) {
+        let output = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let Some(fd) = output else { return };
+        let mut space = [MaybeUninit::uninit(); CHUNK];
+        match rustix::io::read(&*fd, &mut space) {
+            Ok(([], _)) => {
+                *output = None;
+                self.end_log(stream);
+            }
+            Ok((bytes, _)) => self.output(stream, bytes, told),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => *output = None,
+        }
+    }
+
+    fn read_terminal(&mut self, told: &mut Vec<Event>) {
+        let Some(fd) = &self.terminal else { return };
+        let mut space = [MaybeUninit::uninit(); CHUNK];
+        match rustix::io::read(fd, &mut space) {
+            Ok((bytes, _)) if !bytes.is_empty() => self.output(Stream::Stdout, bytes, told),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // Nobody has the other side open.
+            Ok(_) | Err(_) if self.alive => {
+                self.terminal_rests_until = Some(Instant::now() + TERMINAL_PAUSE);
+            }
+            Ok(_) | Err(_) => {
+                self.terminal = None;
+                self.end_log(Stream::Stdout);
+            }
+        }
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8], told: &mut Vec<Event>) {
+        if let Some(log) = &mut self.manner.log {
+            // A full disk must not disturb the container.
+            let _ = log.write(stream, bytes);
+        }
+        for client in &mut self.clients {
+            if client.output(stream, bytes, &self.manner.spill) {
+                let attach = client.request.attach;
+                told.push(Event::Overrun { attach });
+            }
+        }
+    }
+
+    fn end_log(&mut self, stream: Stream) {
+        if let Some(log) = &mut self.manner.log {
+            // A full disk: the rest of the output is lost.
+            let _ = log.finish(stream);
+        }
+    }
+
+    /// The process is gone: no more input, and output up to its end.
+    pub(super) fn begin_draining(&mut self) {
+        self.alive = false;
+        self.terminal_rests_until = None;
+        self.input.discard();
+        for client in &mut self.clients {
+            client.input_open = false;
+        }
+    }
+
+    /// Whether all output has been read.
+    pub(super) fn is_drained(&self) -> bool {
+        self.terminal.is_none() && self.stdout.is_none() && self.stderr.is_none()
+    }
+
+    /// No more output, whoever still has its other end open. Clients get what
+    /// they have not got yet.
+    pub(super) fn finish(&mut self) {
+        self.terminal = None;
+        self.stdout = None;
+        self.stderr = None;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.end_log(stream);
+        }
+        self.manner.log = None;
+        for client in &mut self.clients {
+            client.close();
+            client.flush();
+        }
+        self.forget_done();
+    }
+
+    /// Forgets the clients that are done.
+    pub(super) fn forget_done(&mut self) {
+        self.clients.retain(|client| !client.is_done());
+    }
+
+    /// Gives up clients that have taken nothing for so long.
+    pub(super) fn give_up_idle(&mut self, patience: Duration) {
+        let now = Instant::now();
+        self.clients
+            .retain(|client| now.duration_since(client.progress) <= patience);
+    }
+
+    pub(super) fn has_clients(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
+    pub(super) fn resize(&self, rows: u16, columns: u16) -> Result<(), Refusal> {
+        let terminal = self.terminal.as_ref().ok_or(Refusal::NoTerminal)?;
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(terminal, size).map_err(|errno| Refusal::failed("resize terminal", errno))
+    }
+
+    pub(super) fn close_stdin(&mut self) -> Result<(), Refusal> {
+        if self.input.pipe.is_none() {
+            return Err(Refusal::NoStdin);
+        }
+        self.input.close();
+        Ok(())
+    }
+
+    /// When to look again even if nothing happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let terminal = self.terminal_rests_until.filter(|_| self.terminal_rests());
+        let held = self.alive.then(|| self.clients.iter());
+        let held = held.into_iter().flatten();
+        held.filter_map(Attached::holds_until).chain(terminal).min()
+    }
+
+    /// Whether what the process writes has to wait for a client.
+    fn output_waits(&self) -> bool {
+        let held = || self.clients.iter().any(|c| c.holds_until().is_some());
+        self.alive && held()
+    }
+
+    fn terminal_rests(&self) -> bool {
+        self.terminal_rests_until
+            .is_some_and(|until| Instant::now() < until)
+    }
+}
