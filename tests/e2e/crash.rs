@@ -7,10 +7,25 @@ use crate::harness::{Engine, docker_archive, finish, script};
 use crate::run::wait_for;
 
 /// A small generator (Numerical Recipes' LCG), so that a failure can be repeated by its seed.
-struct Moments(u64);
+pub struct Moments(u64);
 
 impl Moments {
-    fn next(&mut self, below: u64) -> u64 {
+    /// Begins with `GANTRY_CRASH_SEED`, or with the time; says which.
+    pub fn from_environment() -> Self {
+        let seed = std::env::var("GANTRY_CRASH_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| {
+                std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .map_or(1, |since| since.as_nanos() as u64)
+            });
+        crate::harness::remark(&format!("GANTRY_CRASH_SEED={seed}"));
+        Self(seed)
+    }
+
+    /// A number below `below`.
+    pub fn next(&mut self, below: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -26,16 +41,7 @@ const KILLS: u32 = 50;
 fn fifty_kills_lose_nothing_and_leave_nothing() {
     let mut engine = Engine::with_busybox();
     gantry_only!(engine);
-    let seed = std::env::var("GANTRY_CRASH_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| {
-            std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(1, |since| since.as_nanos() as u64)
-        });
-    crate::harness::remark(&format!("GANTRY_CRASH_SEED={seed}"));
-    let mut moments = Moments(seed);
+    let mut moments = Moments::from_environment();
     let archive = docker_archive(engine.dir()).display().to_string();
     let host = engine.host();
     for round in 0..KILLS {

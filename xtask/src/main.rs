@@ -18,9 +18,10 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
 
   test [--no-install]   install what the tests need from Debian packages, then run all tests
-  e2e [--against docker] [FILTER...]
+  e2e [--against docker [--record]] [FILTER...]
                         only the end-to-end tests; --against docker runs the same scripts
-                        against the real Docker of ../shared/peers
+                        against the real Docker of ../shared/peers, --record writes its
+                        answers into tests/e2e/transcripts
   check                 rustfmt, clippy, tidy
   tidy                  the layering and the rules of the house
   bench [ROUNDS]        this engine, the real Docker and Podman in turns: medians and ratios
@@ -32,7 +33,12 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => packages::install().and_then(|()| test::all()),
         ["test", "--no-install"] => test::all(),
-        ["e2e", "--against", "docker", filter @ ..] => test::end_to_end_against_docker(filter),
+        ["e2e", "--against", "docker", "--record", filter @ ..] => {
+            test::end_to_end_against_docker(filter, true)
+        }
+        ["e2e", "--against", "docker", filter @ ..] => {
+            test::end_to_end_against_docker(filter, false)
+        }
         ["e2e", filter @ ..] => test::end_to_end(filter),
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),

@@ -20,8 +20,9 @@ pub fn end_to_end(filter: &[&str]) -> Result<(), Failure> {
     ))
 }
 
-/// The same scripts against the real Docker, one at a time because they share it.
-pub fn end_to_end_against_docker(filter: &[&str]) -> Result<(), Failure> {
+/// The same scripts against the real Docker, one at a time because they share it;
+/// with `record`, its answers become those that every engine is compared with.
+pub fn end_to_end_against_docker(filter: &[&str], record: bool) -> Result<(), Failure> {
     let Some(peers) = tree::peers() else {
         say("SKIPPED: the comparison with the real Docker: ../shared/peers is not here");
         return Ok(());
@@ -48,8 +49,12 @@ pub fn end_to_end_against_docker(filter: &[&str]) -> Result<(), Failure> {
         netns: name,
     };
     daemon.wait_until_ready()?;
+    let mut tests = cargo();
+    if record {
+        tests.env("GANTRY_E2E_RECORD", "1");
+    }
     run(with_tools(
-        cargo()
+        tests
             .env("GANTRY_E2E_DOCKER", &daemon.socket)
             .args([
                 "test",

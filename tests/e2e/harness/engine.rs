@@ -258,6 +258,11 @@ impl Engine {
         found
     }
 
+    /// The name of this engine's cgroup parent.
+    pub fn cgroup_parent(&self) -> &str {
+        &self.cgroup_parent
+    }
+
     /// The folders of this engine's cgroup parent in every hierarchy.
     pub fn cgroups(&self) -> Vec<PathBuf> {
         let name = self.cgroup_parent.trim_start_matches('/');

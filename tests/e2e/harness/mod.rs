@@ -1,10 +1,14 @@
 //! What every test stands on: an engine, a client, images, and a last look
 //! for things left behind.
 
+pub mod api;
 mod archive;
 mod engine;
+mod normal;
 mod outcome;
 mod rootfs;
+pub mod traces;
+pub mod transcript;
 
 pub use archive::{docker_archive, oci_archive};
 pub use engine::{Engine, gantry_binary};

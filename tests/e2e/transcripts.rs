@@ -1,0 +1,89 @@
+//! One script, four ways: the stock client and ours, on this engine and on the
+//! real Docker. What Docker answered the stock client is recorded beside each
+//! command (`harness/transcript.rs` says how), so every way is compared with
+//! Docker even where none is installed.
+//!
+//! `cargo xtask e2e --against docker transcripts` runs the two ways on the real
+//! Docker, and with `--record` writes the answers anew.
+
+use crate::harness::remark;
+use crate::harness::transcript::{Client, names, play, reasons};
+
+/// Transcripts that this engine does not follow yet. `GANTRY_E2E_PENDING=1` plays them too.
+const PENDING: &[&str] = &[
+    "codes",
+    "events",
+    "exec",
+    "images",
+    "input",
+    "inspect",
+    "limits",
+    "logging",
+    "mounts",
+    "namespaces",
+    "pause",
+    "process",
+    "ps",
+    "refused",
+    "restart",
+    "security",
+    "state",
+    "stopping",
+    "terminal",
+];
+
+fn play_unless_pending(name: &str, client: Client) {
+    let all = ["GANTRY_E2E_PENDING", "GANTRY_E2E_DOCKER"];
+    if PENDING.contains(&name) && all.iter().all(|all| std::env::var_os(all).is_none()) {
+        remark(&format!("SKIPPED: transcripts/{name}.txt is pending"));
+        return;
+    }
+    play(name, client);
+}
+
+macro_rules! transcripts {
+    ($($name:ident)*) => {
+        $(
+            mod $name {
+                use super::{Client, play_unless_pending};
+
+                #[test]
+                fn docker_client() {
+                    play_unless_pending(stringify!($name), Client::Stock);
+                }
+
+                #[test]
+                fn gantry_client() {
+                    play_unless_pending(stringify!($name), Client::Ours);
+                }
+            }
+        )*
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+transcripts! {
+    codes events exec images input inspect limits logging mounts namespaces output pause process
+    ps refused restart security state stopping terminal
+}
+
+#[test]
+fn every_transcript_is_played() {
+    let mut played = NAMES.to_vec();
+    played.sort_unstable();
+    assert_eq!(names(), played);
+}
+
+#[test]
+fn every_difference_is_explained_in_the_documentation() {
+    let text = include_str!("../../docs/compatibility.md");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = words(text);
+    for (name, reason) in reasons() {
+        assert!(
+            reason.len() > 20 && text.contains(&words(&reason)),
+            "transcripts/{name}.txt: docs/compatibility.md does not say {reason:?}"
+        );
+    }
+}
