@@ -224,7 +224,6 @@ fn options_of_later_stages_are_refused_by_name() {
     gantry_only!(engine);
     for (args, word) in [
         (&["-p", "8080:80"][..], "publish"),
-        (&["--restart", "always"], "restart"),
         (&["-v", "named:/data"], "volume"),
         (&["--network", "container:x"], "network"),
         (&["--device", "/dev/kmsg"], "device"),

@@ -19,6 +19,7 @@ mod leaks;
 mod lifecycle;
 mod logs;
 mod network;
+mod restart;
 mod run;
 mod security;
 mod transcripts;

@@ -118,6 +118,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// The refusal to work with a container that waits for its restart.
+    pub(crate) fn restarting(id: &gantry_types::ContainerId) -> Self {
+        Self::Conflict(format!(
+            "Container {id} is restarting, wait until the container is running"
+        ))
+    }
+
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {

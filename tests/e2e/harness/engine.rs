@@ -196,6 +196,24 @@ impl Engine {
         daemon.wait().expect("the daemon ends");
     }
 
+    /// Kills all shims and their containers, and empties the exec root, as the
+    /// end of the machine does; the daemon must be gone already (gantry only).
+    pub fn kill_shims(&self) {
+        let run = self.dir.path().join("run");
+        for entry in std::fs::read_dir(&run).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(entry.path().join("state.json"));
+            let text = text.unwrap_or_default();
+            for key in ["\"shim_pid\":", "\"pid\":"] {
+                let rest = text.split_once(key).map_or("", |(_, rest)| rest);
+                let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+                if digits > 0 {
+                    finish(&mut command("kill", &["-9", &rest[..digits]]), b"");
+                }
+            }
+        }
+        std::fs::remove_dir_all(&run).expect("the exec root can be removed");
+    }
+
     /// Sends SIGTERM to the daemon and waits for its end.
     pub fn stop_daemon(&mut self) {
         let mut daemon = self.daemon.take().expect("the daemon runs");

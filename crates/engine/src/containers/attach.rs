@@ -119,6 +119,9 @@ impl super::Inner {
         };
         loop {
             container.wait_started();
+            if container.state().restarting() {
+                return Err(Error::restarting(container.id()));
+            }
             client = match container.add_pending(client) {
                 Ok(()) => return Ok(ours),
                 Err(client) => client,

@@ -1,10 +1,11 @@
 //! One container in memory: its record, its state, and who waits for it.
 //!
-//! Locks are held for an assignment, never for work: a verb marks the state,
-//! releases it, works, and settles it. Waiting for a mark to be settled is done
+//! Locks are held for an assignment, never for work (but for one that puts the
+//! writes of a state in order): a verb marks the state, releases it, works, and
+//! settles it. Waiting for a mark to be settled is done
 //! without holding anything.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 use super::attach::Pending;
 use super::record::Record;
+use super::restart_policy::Backoff;
 use super::state::{Phase, State};
 use crate::error::{Error, Result};
 
@@ -24,6 +26,8 @@ pub(crate) struct Container {
     /// What it is called now.
     name: Mutex<String>,
     state: Mutex<State>,
+    /// Held while a state is written, so that the last one written is the last one.
+    writes: Mutex<()>,
     settled: Condvar,
     /// What `wait` looks at.
     life: watch::Sender<Life>,
@@ -37,6 +41,10 @@ pub(crate) struct Container {
     keepers: AtomicUsize,
     /// Held by whoever stops or continues its processes.
     freezer: Mutex<()>,
+    /// Whether its next end is the last, whatever its restart policy says.
+    stays_down: AtomicBool,
+    /// How long its next restart is put off.
+    backoff: Mutex<Backoff>,
 }
 
 /// While this lives, the container is not removed by its own end.
@@ -51,7 +59,8 @@ impl Drop for Kept<'_> {
 /// The milestones of a container's life, as far as waiters care.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Life {
-    pub(crate) running: bool,
+    /// Whether it runs, or will again by itself.
+    pub(crate) active: bool,
     /// How often it has ended since the engine opened.
     pub(crate) exits: u64,
     pub(crate) removed: bool,
@@ -64,7 +73,7 @@ pub(crate) struct Life {
 impl Container {
     pub(crate) fn new(record: Record, state: State) -> Arc<Self> {
         let life = Life {
-            running: state.running(),
+            active: state.active(),
             exit_code: state.exit_code,
             error: state.error.clone(),
             ..Life::default()
@@ -73,6 +82,7 @@ impl Container {
             name: Mutex::new(record.name.clone()),
             record,
             state: Mutex::new(state),
+            writes: Mutex::default(),
             settled: Condvar::new(),
             life: watch::Sender::new(life),
             link: Mutex::new(None),
@@ -80,6 +90,8 @@ impl Container {
             followers: Mutex::new(Vec::new()),
             keepers: AtomicUsize::new(0),
             freezer: Mutex::new(()),
+            stays_down: AtomicBool::new(false),
+            backoff: Mutex::default(),
         })
     }
 
@@ -108,15 +120,21 @@ impl Container {
         self.lock_state().clone()
     }
 
+    /// Lets nobody else write this container's state while the answer lives.
+    pub(crate) fn order_writes(&self) -> MutexGuard<'_, ()> {
+        lock(&self.writes)
+    }
+
     /// Changes the state and tells those who wait. `change` must be short.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock_state();
-        let was_running = state.running();
+        let (ran, was_active) = (state.running(), state.active());
         let result = change(&mut state);
-        let running = state.running();
+        let (runs, active) = (state.running(), state.active());
         self.life.send_modify(|life| {
-            life.running = running;
-            life.exits += u64::from(was_running && !running);
+            life.active = active;
+            // Giving up a restart is an end as well.
+            life.exits += u64::from((ran && !runs) || (was_active && !active));
             life.exit_code = state.exit_code;
             life.error.clone_from(&state.error);
         });
@@ -139,15 +157,62 @@ impl Container {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         match state.phase {
-            Phase::Running => Err(Error::NotModified(self.id().to_string())),
+            Phase::Running if state.paused => Err(Error::Conflict(
+                "cannot start a paused container, try unpause instead".to_owned(),
+            )),
+            Phase::Running | Phase::Restarting => Err(Error::NotModified(self.id().to_string())),
             Phase::Removing | Phase::Dead => Err(Error::Conflict(
                 "container is marked for removal and cannot be started".to_owned(),
             )),
             Phase::Created | Phase::Exited | Phase::Starting => {
                 state.phase = Phase::Starting;
+                state.again = false;
                 Ok(())
             }
         }
+    }
+
+    /// Marks the container as being started by its restart policy; false when it
+    /// does not wait for that any more.
+    pub(crate) fn mark_starting_again(&self) -> bool {
+        let mut state = self.lock_state();
+        let waits = state.phase == Phase::Restarting;
+        if waits {
+            state.phase = Phase::Starting;
+            state.again = true;
+        }
+        waits
+    }
+
+    /// Marks the container as ended, if it waits to be started again.
+    pub(crate) fn mark_given_up(&self) -> bool {
+        self.update(|state| {
+            let waits = state.phase == Phase::Restarting;
+            if waits {
+                state.phase = Phase::Exited;
+            }
+            waits
+        })
+    }
+
+    /// The next end is the last: somebody wants the container to stop.
+    pub(crate) fn stay_down(&self) {
+        self.stays_down.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn stays_down(&self) -> bool {
+        self.stays_down.load(Ordering::Acquire)
+    }
+
+    /// A user starts the container: its restart policy begins anew.
+    pub(crate) fn forget_restarts(&self) {
+        self.stays_down.store(false, Ordering::Release);
+        *lock(&self.backoff) = Backoff::default();
+    }
+
+    /// How long to wait until the next restart, after a run of this length.
+    pub(crate) fn back_off(&self, ran: Duration) -> Duration {
+        lock(&self.backoff).next(ran)
     }
 
     /// Marks the container as being removed, unless it runs or somebody else is

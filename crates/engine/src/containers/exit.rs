@@ -9,6 +9,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 use gantry_logs::Timestamp;
 use gantry_shim::protocol::{Event, ExitRecord};
@@ -16,7 +17,9 @@ use gantry_types::ContainerId;
 
 use super::Inner;
 use super::container::Container;
-use super::state::Phase;
+use super::restart_policy;
+use super::restarter::Cause;
+use super::state::{Phase, State};
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
 
@@ -115,24 +118,52 @@ fn settle_all(engine: &Weak<Inner>, events: &Receiver<(ContainerId, Event)>) {
 
 impl Inner {
     /// Settles the end of a container's process.
-    pub(super) fn settle_exit(&self, container: &Arc<Container>, record: &ExitRecord) {
+    pub(super) fn settle_exit(self: &Arc<Self>, container: &Arc<Container>, record: &ExitRecord) {
         container.wait_started();
-        let id = container.id();
-        let mut state = container.state();
+        let state = container.state();
         if state.phase != Phase::Running {
             return;
         }
-        state.phase = Phase::Exited;
-        state.pid = 0;
-        state.paused = false;
-        state.exit_code = record.exit_code;
-        state.oom_killed = record.oom_killed;
-        state.finished_at = finished_at(record);
-        if let Err(error) = self.persist(container, &state) {
-            // The shim's own record is still there for the next engine.
-            tracing::error!(%id, %error, "cannot record the end of a container");
-        }
+        let finished_at = finished_at(record);
+        let ran = finished_at.saturating_sub(state.started_at);
+        let ran = Duration::from_nanos(u64::try_from(ran).unwrap_or(0));
+        let again = self.is_restarted(container, &state, record.exit_code);
         // Before the end is seen: a new start must not meet the old run's things.
+        self.clear_away(container);
+        // Asked before the end is seen, since a restart holds it only until its start.
+        let removed = container.removed_by_exit();
+        if let Some(attachment) = &state.attachment {
+            self.publish_network(container, "disconnect", attachment);
+        }
+        self.settle_fact(container, |state| {
+            state.end(record.exit_code, record.oom_killed, finished_at);
+            if again {
+                state.phase = Phase::Restarting;
+                state.restart_count += 1;
+            }
+        });
+        container.finish_followers();
+        let attributes = [
+            ("execDuration", ran.as_secs().to_string()),
+            ("exitCode", record.exit_code.to_string()),
+        ];
+        self.publish(container, "die", &attributes);
+        if again {
+            self.start_later(container, container.back_off(ran), Cause::Ended);
+        } else if removed {
+            self.exits.sweep(Arc::clone(container));
+        }
+    }
+
+    fn is_restarted(&self, container: &Container, state: &State, exit_code: i32) -> bool {
+        let policy = &container.record.host_config.restart_policy;
+        let (count, stopped) = (state.restart_count, state.manually_stopped);
+        !container.stays_down() && restart_policy::wants_start(policy, exit_code, count, stopped)
+    }
+
+    /// Lets go of what belonged to a run that is over.
+    fn clear_away(&self, container: &Container) {
+        let id = container.id();
         self.network.release(id);
         let link = container.link().ok();
         container.set_link(None);
@@ -140,22 +171,6 @@ impl Inner {
             && let Err(error) = link.delete()
         {
             tracing::warn!(%id, %error, "cannot remove a container's run directory yet");
-        }
-        let ran = state.finished_at.saturating_sub(state.started_at).max(0);
-        let attributes = [
-            ("execDuration", (ran / 1_000_000_000).to_string()),
-            ("exitCode", record.exit_code.to_string()),
-        ];
-        // Asked before the end is seen, since a restart holds it only until its start.
-        let removed = container.removed_by_exit();
-        if let Some(attachment) = &state.attachment {
-            self.publish_network(container, "disconnect", attachment);
-        }
-        container.update(|current| *current = state);
-        container.finish_followers();
-        self.publish(container, "die", &attributes);
-        if removed {
-            self.exits.sweep(Arc::clone(container));
         }
     }
 }

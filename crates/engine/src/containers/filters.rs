@@ -125,7 +125,7 @@ impl<'a> ListFilter<'a> {
     fn exited(&self, state: &State) -> bool {
         self.exit_codes.is_empty()
             || (state.started_at != 0
-                && !state.running()
+                && !state.active()
                 && self.exit_codes.contains(&state.exit_code))
     }
 

@@ -37,7 +37,7 @@ impl Containers {
             hosts_path: file("hosts"),
             log_path: inner.log_path(&container, &state),
             name: format!("/{}", container.name()),
-            restart_count: 0,
+            restart_count: state.restart_count,
             driver: record.driver.clone(),
             platform: record.os.clone(),
             host_config: record.host_config.clone(),
@@ -97,8 +97,9 @@ fn shown(state: &State) -> ContainerState {
     };
     ContainerState {
         status: state.word().to_owned(),
-        running: state.running(),
+        running: state.active(),
         paused: state.running() && state.paused,
+        restarting: state.restarting(),
         oom_killed: state.oom_killed,
         dead: state.phase == Phase::Dead,
         pid: i64::from(state.pid),

@@ -36,9 +36,14 @@ impl Inner {
             None => libc::SIGKILL,
             Some(text) => signals::parse(text)?,
         };
-        container.wait_started();
-        if container.state().phase != Phase::Running {
-            return Err(Error::NotRunning(container.id().to_string()));
+        loop {
+            container.wait_started();
+            match container.state().phase {
+                Phase::Running => break,
+                Phase::Restarting if self.give_up_restart(container)? => return Ok(()),
+                Phase::Restarting => {}
+                _ => return Err(Error::NotRunning(container.id().to_string())),
+            }
         }
         match signal {
             libc::SIGKILL => self.kill_and_wait(container),
@@ -48,13 +53,42 @@ impl Inner {
 
     /// Sends `signal` and tells of it. A process that ended meanwhile is no failure.
     pub(super) fn signal(&self, container: &Container, signal: i32) -> Result<()> {
-        container.link()?.signal(signal, false)?;
+        let link = container.link()?;
+        let stops = signal == libc::SIGKILL
+            || is_meant_to_end(&container.record.config.stop_signal, signal);
+        if stops {
+            self.mark_stopped(container)?;
+        }
+        link.signal(signal, false)?;
         self.publish(container, "kill", &[("signal", signal.to_string())]);
-        if signal != libc::SIGKILL && is_meant_to_end(&container.record.config.stop_signal, signal)
-        {
+        if stops && signal != libc::SIGKILL {
             self.continue_with_signal(container);
         }
         Ok(())
+    }
+
+    /// Remembers that somebody wants the container to stop: its restart policy
+    /// does not start it after its next end, nor, if it says so, later.
+    fn mark_stopped(&self, container: &Container) -> Result<()> {
+        container.stay_down();
+        let policy = container.record.host_config.restart_policy.name.as_str();
+        let matters = !matches!(policy, "" | "no") && !self.restarts.is_closed();
+        match matters && !container.state().manually_stopped {
+            true => self.settle(container, |state| state.manually_stopped = true),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends the wait for a restart; false when that has already begun.
+    pub(super) fn give_up_restart(&self, container: &Container) -> Result<bool> {
+        self.mark_stopped(container)?;
+        self.restarts.cancel(container);
+        if !container.mark_given_up() {
+            return Ok(false);
+        }
+        // As it is in memory already.
+        self.settle(container, |_| {})?;
+        Ok(true)
     }
 
     /// Kills the container and waits until it is gone. One that ended by itself

@@ -44,7 +44,7 @@ impl Containers {
                 (container, state)
             })
             .filter(|(container, state)| {
-                (all || state.running()) && filter.matches(container, state)
+                (all || state.active()) && filter.matches(container, state)
             })
             .collect();
         containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.record.created));

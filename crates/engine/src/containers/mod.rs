@@ -3,7 +3,8 @@
 //! ```text
 //! verbs      create start stop kill restart wait list inspect logs attach
 //!            resize remove prune pause rename top
-//! by itself  exit (a process ended), restore (the engine opens)
+//! by itself  exit (a process ended), restarter (by restart_policy), restore
+//!            (the engine opens)
 //! shared     record + state = container, table (all of them), spec (what the
 //!            runtime is told), options (what is not supported yet), undo
 //! ```
@@ -32,6 +33,8 @@ mod remove;
 mod rename;
 mod resize;
 mod restart;
+mod restart_policy;
+mod restarter;
 mod restore;
 mod signals;
 mod spec;
@@ -68,6 +71,7 @@ use crate::images::Images;
 use container::Container;
 pub(crate) use exit::{Exits, Queues};
 use record::Record;
+use restarter::Restarts;
 use state::State;
 use table::Table;
 
@@ -88,6 +92,7 @@ struct Inner {
     images: Images,
     table: Table,
     exits: Arc<Exits>,
+    restarts: Restarts,
 }
 
 /// The daemon's options that containers care about.
@@ -129,13 +134,31 @@ impl Inner {
         self.table.find(idref)
     }
 
-    /// Changes the state of a container, in the database first.
-    fn settle(&self, container: &Container, change: impl FnOnce(&mut State)) -> Result<()> {
+    /// Changes the state of a container, in the database first. `change` is
+    /// applied to what is written and to what is in memory, where a mark may
+    /// have been made meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing has changed.
+    fn settle(&self, container: &Container, change: impl Fn(&mut State)) -> Result<()> {
+        let _order = container.order_writes();
         let mut state = container.state();
         change(&mut state);
         self.persist(container, &state)?;
-        container.update(|current| *current = state);
+        container.update(change);
         Ok(())
+    }
+
+    /// As [`settle`](Self::settle), for what has happened and is true whether it
+    /// can be written or not.
+    fn settle_fact(&self, container: &Container, change: impl Fn(&mut State)) {
+        let _order = container.order_writes();
+        let mut state = container.state();
+        change(&mut state);
+        if let Err(error) = self.persist(container, &state) {
+            tracing::error!(id = %container.id(), %error, "cannot record a container's state");
+        }
+        container.update(change);
     }
 
     /// The storage driver's name, as Docker's users know it.
@@ -245,14 +268,22 @@ impl Containers {
             images: parts.images,
             table: Table::default(),
             exits: parts.exits,
+            restarts: Restarts::default(),
         });
         inner.restore()?;
         exit::start_threads(&inner, parts.queues)?;
         Ok(Self { inner })
     }
 
+    /// From now on no restart policy starts a container, and a stop is not the
+    /// user's wish but the daemon's.
+    pub fn begin_shutdown(&self) {
+        self.inner.restarts.close();
+    }
+
     /// Takes no more news from containers; they run on.
     pub(crate) fn shutdown(&self) {
+        self.begin_shutdown();
         self.inner.exits.close();
         self.inner.network.shutdown();
     }
@@ -263,8 +294,13 @@ impl Containers {
     }
 
     /// How many run.
-    pub fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         let all = self.inner.table.all();
         all.iter().filter(|c| c.state().running()).count()
+    }
+
+    /// Whether any container runs, or will by itself.
+    pub fn are_active(&self) -> bool {
+        self.inner.table.all().iter().any(|c| c.state().active())
     }
 }

@@ -9,15 +9,12 @@ use crate::error::{Error, Result};
 type Given = fn(&ContainerCreate) -> bool;
 
 /// The command line's name of an option, and whether a request uses it.
-const UNSUPPORTED: [(&str, Given); 31] = [
+const UNSUPPORTED: [(&str, Given); 30] = [
     ("--publish", |c| {
         let ports = c.host_config.port_bindings.as_ref();
         ports.is_some_and(|ports| !ports.is_empty())
     }),
     ("--publish-all", |c| c.host_config.publish_all_ports),
-    ("--restart", |c| {
-        !matches!(c.host_config.restart_policy.name.as_str(), "" | "no")
-    }),
     ("--volume-driver", |c| {
         !matches!(c.host_config.volume_driver.as_str(), "" | "local")
     }),
@@ -188,7 +185,6 @@ mod tests {
                 r#"{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}"#,
                 "--publish",
             ),
-            (r#"{"RestartPolicy":{"Name":"always"}}"#, "--restart"),
             (r#"{"Init":true}"#, "--init"),
             (r#"{"Devices":[{"PathOnHost":"/dev/kvm"}]}"#, "--device"),
             (r#"{"IpcMode":"container:x"}"#, "--ipc container:"),

@@ -16,6 +16,9 @@ impl Containers {
         container.wait_started();
         let _alone = container.freezer();
         let state = container.state();
+        if state.restarting() {
+            return Err(Error::restarting(container.id()));
+        }
         if !state.running() {
             return Err(Error::NotRunning(container.id().to_string()));
         }

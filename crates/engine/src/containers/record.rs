@@ -7,6 +7,8 @@ use gantry_api::{Config, EndpointSettings, HostConfig, MountPoint};
 use gantry_types::ContainerId;
 use serde::{Deserialize, Serialize};
 
+use super::Settings;
+
 /// What a container was created with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -39,5 +41,13 @@ impl Record {
     /// The container's directory below a data root.
     pub(crate) fn dir(&self, data_root: &Path) -> PathBuf {
         data_root.join("containers").join(self.id.as_str())
+    }
+
+    /// The cgroup above the container's own.
+    pub(crate) fn cgroup_parent(&self, settings: &Settings) -> String {
+        match self.host_config.cgroup_parent.as_str() {
+            "" => settings.cgroup_parent.clone(),
+            given => format!("/{}", given.trim_matches('/')),
+        }
     }
 }

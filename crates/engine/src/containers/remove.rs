@@ -43,19 +43,14 @@ impl Containers {
         while let Err(phase) = container.mark_removing() {
             match phase {
                 Phase::Running if !options.force && container.state().paused => {
-                    return Err(Error::Conflict(format!(
-                        "cannot remove container \"{idref}\": container is paused and must be \
-                         unpaused first"
-                    )));
+                    return Err(in_use(idref, &container));
                 }
                 Phase::Running if options.force => self.inner.kill_and_wait(&container)?,
                 Phase::Running if container.wait_stopped(Some(A_MOMENT)) => {}
-                Phase::Running => {
-                    return Err(Error::Conflict(format!(
-                        "cannot remove container \"{idref}\": container is running: stop the \
-                         container before removing or force remove"
-                    )));
+                Phase::Restarting if options.force => {
+                    self.inner.give_up_restart(&container)?;
                 }
+                Phase::Running | Phase::Restarting => return Err(in_use(idref, &container)),
                 _ => {
                     return Err(Error::Conflict(format!(
                         "removal of container {} is already in progress",
@@ -66,6 +61,18 @@ impl Containers {
         }
         self.inner.take_away(&container)
     }
+}
+
+/// Why a container that runs is not removed.
+fn in_use(idref: &str, container: &Container) -> Error {
+    let word = container.state().word();
+    let remedy = match word {
+        "paused" => " and must be unpaused first",
+        _ => ": stop the container before removing or force remove",
+    };
+    Error::Conflict(format!(
+        "cannot remove container \"{idref}\": container is {word}{remedy}"
+    ))
 }
 
 impl Inner {

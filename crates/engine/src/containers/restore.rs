@@ -7,7 +7,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use gantry_cgroup::Cgroup;
 use gantry_metadata::containers::ContainerRow;
 use gantry_network::Attachment;
 use gantry_shim::client::{self as shims, Found, ShimConnection};
@@ -18,6 +20,8 @@ use super::Inner;
 use super::container::Container;
 use super::exit;
 use super::record::Record;
+use super::restart_policy;
+use super::restarter::Cause;
 use super::state::{Phase, State};
 use crate::clock::now_nano;
 use crate::error::Result;
@@ -130,6 +134,10 @@ impl Inner {
                 }
                 Ok(())
             }
+            // By whom and when it is started again is decided anew.
+            (Phase::Restarting, None) => self.settle(container, |state| {
+                state.phase = Phase::Exited;
+            }),
             (Phase::Removing, None) => self.settle(container, |state| {
                 state.phase = state.resting();
             }),
@@ -157,6 +165,7 @@ impl Inner {
                 state.started_at = started_at.unwrap_or_else(now_nano);
             }
             state.phase = Phase::Running;
+            state.again = false;
             state.pid = i32::try_from(status.pid).unwrap_or(0);
             state.paused = status.paused;
         })
@@ -170,30 +179,46 @@ impl Inner {
         phase: Phase,
         record: Option<&ExitRecord>,
     ) -> Result<()> {
-        self.settle(container, |state| {
-            state.pid = 0;
-            match (phase, record) {
-                (Phase::Starting, None) => state.phase = state.resting(),
-                (Phase::Starting, Some(record)) => {
-                    let finished = exit::finished_at(record);
-                    state.started_at = finished;
-                    end(state, record.exit_code, record.oom_killed, finished);
-                }
-                (_, Some(record)) => {
-                    end(
-                        state,
-                        record.exit_code,
-                        record.oom_killed,
-                        exit::finished_at(record),
-                    );
-                }
-                (_, None) => end(state, UNSEEN, false, now_nano()),
+        self.settle(container, |state| match (phase, record) {
+            (Phase::Starting, None) => {
+                state.phase = state.resting();
+                state.again = false;
             }
+            (Phase::Starting, Some(record)) => {
+                let finished = exit::finished_at(record);
+                state.started_at = finished;
+                state.end(record.exit_code, record.oom_killed, finished);
+            }
+            (_, Some(record)) => {
+                state.end(
+                    record.exit_code,
+                    record.oom_killed,
+                    exit::finished_at(record),
+                );
+            }
+            (_, None) => state.end(UNSEEN, false, now_nano()),
         })?;
+        if record.is_none() {
+            self.end_cgroup(container);
+        }
         if let Err(error) = shims::remove_directory(&self.settings.exec_root, container.id()) {
             tracing::warn!(id = %container.id(), %error, "cannot remove a run directory");
         }
         Ok(())
+    }
+
+    /// Ends what is left of a container that has lost its shim and its run
+    /// directory, but not by the end of the machine.
+    fn end_cgroup(&self, container: &Container) {
+        let parent = container.record.cgroup_parent(&self.settings);
+        let path = format!("{parent}/{}", container.id());
+        let Ok(cgroup) = Cgroup::open(&path) else {
+            return;
+        };
+        let ended = cgroup.kill_all().and_then(|()| cgroup.remove());
+        if let Err(error) = ended {
+            tracing::warn!(id = %container.id(), %error, "cannot remove a lost container's cgroup");
+        }
     }
 
     /// What was waiting for the engine: events of what runs, and the removal of
@@ -208,16 +233,21 @@ impl Inner {
             Err(_) if container.state().phase == Phase::Exited && container.removed_by_exit() => {
                 self.remove_ended(container);
             }
+            Err(_) if is_wanted(container) => {
+                self.start_later(container, Duration::ZERO, Cause::Opened);
+            }
             Err(_) => {}
         }
     }
 }
 
-fn end(state: &mut State, exit_code: i32, oom_killed: bool, finished_at: i64) {
-    state.phase = Phase::Exited;
-    state.exit_code = exit_code;
-    state.oom_killed = oom_killed;
-    state.finished_at = finished_at;
+/// Whether a restart policy wants an ended container to run.
+fn is_wanted(container: &Container) -> bool {
+    let state = container.state();
+    let policy = &container.record.host_config.restart_policy;
+    let (count, stopped) = (state.restart_count, state.manually_stopped);
+    state.phase == Phase::Exited
+        && restart_policy::wants_start(policy, state.exit_code, count, stopped)
 }
 
 fn read(row: &ContainerRow) -> Option<(Record, State)> {

@@ -19,7 +19,7 @@ use gantry_shim::protocol::{StartRequest, User};
 
 use super::container::Container;
 use super::spec::SpecInput;
-use super::state::{Phase, State};
+use super::state::Phase;
 use super::undo::Undo;
 use super::{Containers, Inner, binds, files, log_settings, spec, start_error};
 use crate::clock::now_nano;
@@ -33,36 +33,50 @@ impl Containers {
     /// being removed; `Start` when its process could not be started.
     pub fn start(&self, idref: &str) -> Result<()> {
         let container = self.inner.find(idref)?;
-        if container.state().paused {
-            return Err(Error::Conflict(
-                "cannot start a paused container, try unpause instead".to_owned(),
-            ));
-        }
         self.inner.start(&container)
     }
 }
 
 impl Inner {
+    /// Starts a container because somebody wants it.
     pub(super) fn start(&self, container: &Arc<Container>) -> Result<()> {
         container.mark_starting()?;
+        container.forget_restarts();
         match self.launch(container) {
-            Ok(()) => {
-                if let Some(attachment) = container.state().attachment {
-                    self.publish_network(container, "connect", &attachment);
-                }
-                self.publish(container, "start", &[]);
-                // From here on its end may be told, and not before.
-                let link = container.link()?;
-                if let Err(error) = link.watch() {
-                    tracing::error!(id = %container.id(), %error, "cannot watch a container");
-                }
-                Ok(())
-            }
+            Ok(()) => self.announce_start(container),
             Err(error) => {
                 self.settle_failure(container, &error);
                 Err(error)
             }
         }
+    }
+
+    /// Starts a container because its restart policy says so, if it still waits
+    /// for that. When it fails, nobody tries once more.
+    pub(super) fn start_again(&self, container: &Arc<Container>) -> Result<()> {
+        if !container.mark_starting_again() {
+            return Ok(());
+        }
+        match self.launch(container) {
+            Ok(()) => self.announce_start(container),
+            Err(error) => {
+                self.settle_failure(container, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn announce_start(&self, container: &Container) -> Result<()> {
+        if let Some(attachment) = container.state().attachment {
+            self.publish_network(container, "connect", &attachment);
+        }
+        self.publish(container, "start", &[]);
+        // From here on its end may be told, and not before.
+        let link = container.link()?;
+        if let Err(error) = link.watch() {
+            tracing::error!(id = %container.id(), %error, "cannot watch a container");
+        }
+        Ok(())
     }
 
     /// Everything between the mark and the running process. On failure nothing
@@ -75,15 +89,14 @@ impl Inner {
         let dir = record.dir(&self.settings.data_root);
         files::write(record, &sandbox, &dir, self.network.host_gateway())?;
         let request = self.request(container, &sandbox)?;
-        let mut state = container.state();
-        state.attachment = Some(sandbox.attachment.clone());
-        state.has_files = true;
         // If the daemon dies between the start and its settling, the next one
         // finds a live shim and knows its network from this.
-        self.persist(container, &state)?;
-        container.update(|current| current.has_files = true);
+        self.settle(container, |state| {
+            state.attachment = Some(sandbox.attachment.clone());
+            state.has_files = true;
+        })?;
         let link = self.start_in_shim(container, request, &sandbox)?;
-        self.settle_running(container, state, link, &mut undo)?;
+        self.settle_running(container, link, &mut undo)?;
         undo.disarm();
         Ok(())
     }
@@ -110,10 +123,7 @@ impl Inner {
         let (host, settings) = (&record.host_config, &self.settings);
         let security = spec::security(host)?;
         let dir = record.dir(&settings.data_root);
-        let parent = match host.cgroup_parent.as_str() {
-            "" => settings.cgroup_parent.clone(),
-            given => format!("/{}", given.trim_matches('/')),
-        };
+        let parent = record.cgroup_parent(settings);
         let spec = spec::of(&SpecInput {
             record,
             dir: &dir,
@@ -182,25 +192,35 @@ impl Inner {
     fn settle_running<'a>(
         &'a self,
         container: &Arc<Container>,
-        mut state: State,
         link: ShimConnection,
         undo: &mut Undo<'a>,
     ) -> Result<()> {
-        state.phase = Phase::Running;
-        state.pid = i32::try_from(link.pid()).unwrap_or(0);
-        state.exit_code = 0;
-        state.error = String::new();
-        state.oom_killed = false;
-        state.started_at = now_nano();
+        let pid = i32::try_from(link.pid()).unwrap_or(0);
+        let started_at = now_nano();
         let link = Arc::new(link);
         undo.push({
             let link = Arc::clone(&link);
             move || kill_unsettled(&link)
         });
-        self.persist(container, &state)?;
         container.set_link(Some(link));
-        container.update(|current| *current = state);
-        Ok(())
+        let settled = self.settle(container, |state| {
+            if !state.again {
+                state.restart_count = 0;
+                state.manually_stopped = false;
+            }
+            state.phase = Phase::Running;
+            state.again = false;
+            state.paused = false;
+            state.pid = pid;
+            state.exit_code = 0;
+            state.error = String::new();
+            state.oom_killed = false;
+            state.started_at = started_at;
+        });
+        if settled.is_err() {
+            container.set_link(None);
+        }
+        settled
     }
 
     /// Back to where the container was, with the reason.
@@ -211,14 +231,18 @@ impl Inner {
             Error::Start { exit_code, .. } => *exit_code,
             _ => 128,
         };
-        let mut state = container.state();
-        state.phase = state.resting();
-        state.exit_code = exit_code;
-        state.error = error.to_string();
-        if let Err(failed) = self.persist(container, &state) {
-            tracing::error!(id = %container.id(), error = %failed, "cannot record a failed start");
-        }
-        container.update(|current| *current = state);
+        self.settle_fact(container, |state| {
+            // What has run before is remembered by the end of that run.
+            if !state.again {
+                state.exit_code = exit_code;
+            }
+            state.phase = state.resting();
+            state.again = false;
+            state.error = error.to_string();
+            if state.phase == Phase::Created {
+                state.attachment = None;
+            }
+        });
         container.finish_followers();
         if container.removed_by_exit() {
             self.remove_ended(container);

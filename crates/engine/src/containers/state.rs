@@ -3,14 +3,17 @@
 //! ```text
 //!            start              settle
 //!  Created ─────────► Starting ────────► Running ──exit──► Exited
-//!     ▲                   │                 ▲                │
-//!     └── failed, undone ─┘                 └──── start ─────┘
+//!     ▲                │   ▲                │  ▲             │ ▲
+//!     └ failed, undone ┘   │        exit, by policy          │ │
+//!                          │                ▼  └── start ────┘ │
+//!                          └─ its time ─ Restarting ─ stopped ─┘
 //!
 //!  any of Created, Exited, Dead ──remove──► Removing ──► gone (or Dead)
 //! ```
 //!
 //! Only `Starting` and `Removing` are marks of work in progress: nobody else
-//! may start the container or remove it meanwhile.
+//! may start the container or remove it meanwhile. While it waits to be
+//! restarted, and while that start goes on, users see a container that runs.
 
 use gantry_network::Attachment;
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,8 @@ pub(crate) enum Phase {
     Starting,
     /// Its process lives.
     Running,
+    /// Its process has ended; its restart policy will start it again.
+    Restarting,
     /// Its process has ended.
     Exited,
     /// Somebody is removing it.
@@ -35,8 +40,15 @@ pub(crate) enum Phase {
 
 /// The changing half of a container's record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct State {
     pub(crate) phase: Phase,
+    /// Whether the start under way is the restart policy's.
+    pub(crate) again: bool,
+    /// How often the restart policy has started it since a user did.
+    pub(crate) restart_count: i64,
+    /// Whether a user has stopped it since its last start.
+    pub(crate) manually_stopped: bool,
     /// The first process, as the host numbers it; 0 when there is none.
     pub(crate) pid: i32,
     /// Whether its processes are stopped. Only the kernel remembers that: the next
@@ -57,10 +69,19 @@ pub(crate) struct State {
     pub(crate) attachment: Option<Attachment>,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self::created()
+    }
+}
+
 impl State {
     pub(crate) fn created() -> Self {
         Self {
             phase: Phase::Created,
+            again: false,
+            restart_count: 0,
+            manually_stopped: false,
             pid: 0,
             paused: false,
             exit_code: 0,
@@ -73,8 +94,30 @@ impl State {
         }
     }
 
+    /// Whether its process lives.
     pub(crate) fn running(&self) -> bool {
         self.phase == Phase::Running
+    }
+
+    /// Whether it waits for its restart, or that is under way.
+    pub(crate) fn restarting(&self) -> bool {
+        self.phase == Phase::Restarting || (self.phase == Phase::Starting && self.again)
+    }
+
+    /// Whether users see it as one that runs: it does, or will again by itself.
+    pub(crate) fn active(&self) -> bool {
+        self.running() || self.restarting()
+    }
+
+    /// Its process has ended, and nothing is done about that.
+    pub(crate) fn end(&mut self, exit_code: i32, oom_killed: bool, finished_at: i64) {
+        self.phase = Phase::Exited;
+        self.paused = false;
+        self.again = false;
+        self.pid = 0;
+        self.exit_code = exit_code;
+        self.oom_killed = oom_killed;
+        self.finished_at = finished_at;
     }
 
     /// The phase that a container which is not running rests in.
@@ -91,9 +134,10 @@ impl State {
         match self.phase {
             Phase::Running if self.paused => "paused",
             Phase::Running => "running",
+            _ if self.restarting() => "restarting",
             Phase::Removing => "removing",
             Phase::Dead => "dead",
-            Phase::Created | Phase::Exited | Phase::Starting => match self.resting() {
+            _ => match self.resting() {
                 Phase::Created => "created",
                 _ => "exited",
             },
@@ -107,6 +151,11 @@ impl State {
                 let paused = if self.paused { " (Paused)" } else { "" };
                 format!("Up {}{paused}", human_duration(now - self.started_at))
             }
+            _ if self.restarting() => format!(
+                "Restarting ({}) {} ago",
+                self.exit_code,
+                human_duration(now - self.finished_at)
+            ),
             Phase::Removing => "Removal In Progress".to_owned(),
             Phase::Dead => "Dead".to_owned(),
             _ if self.started_at == 0 => "Created".to_owned(),
@@ -174,6 +223,30 @@ mod tests {
         assert_eq!(state.sentence(2 * SECOND), "Up 2 seconds (Paused)");
         state.phase = Phase::Exited;
         assert_eq!(state.word(), "created");
+    }
+
+    #[test]
+    fn one_that_restarts_is_seen_as_active() {
+        let mut state = State::created();
+        state.started_at = SECOND;
+        state.end(1, false, 2 * SECOND);
+        assert!(!state.active());
+        state.phase = Phase::Restarting;
+        for _ in 0..2 {
+            assert!(state.active() && !state.running());
+            assert_eq!(state.word(), "restarting");
+            let sentence = state.sentence(5 * SECOND);
+            assert_eq!(sentence, "Restarting (1) 3 seconds ago");
+            (state.phase, state.again) = (Phase::Starting, true);
+        }
+    }
+
+    #[test]
+    fn states_of_older_versions_are_read() {
+        let old = r#"{"phase":"exited","pid":0,"exit_code":3,"error":"","oom_killed":false,
+            "started_at":1,"finished_at":2,"has_files":true,"attachment":null}"#;
+        let state: State = serde_json::from_str(old).unwrap();
+        assert_eq!((state.exit_code, state.restart_count), (3, 0));
     }
 
     #[test]

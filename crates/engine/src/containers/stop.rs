@@ -31,9 +31,17 @@ impl Inner {
         signal: Option<&str>,
         timeout: Option<i64>,
     ) -> Result<()> {
-        container.wait_started();
-        if container.state().phase != Phase::Running {
-            return Err(Error::NotModified(container.id().to_string()));
+        loop {
+            container.wait_started();
+            match container.state().phase {
+                Phase::Running => break,
+                Phase::Restarting if self.give_up_restart(container)? => {
+                    self.publish(container, "stop", &[]);
+                    return Ok(());
+                }
+                Phase::Restarting => {}
+                _ => return Err(Error::NotModified(container.id().to_string())),
+            }
         }
         let config = &container.record.config;
         let named = signal.filter(|signal| !signal.is_empty());

@@ -4,7 +4,7 @@
 use gantry_api::{Config, HostConfig, Ulimit};
 
 use super::binds::clean;
-use super::{Host, signals};
+use super::{Host, restart_policy, signals};
 use crate::error::{Error, Result};
 
 /// Docker's smallest memory limit: 6 MiB.
@@ -47,7 +47,7 @@ pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<V
     memory(host_config, host, &mut warnings)?;
     cpu(host_config, host)?;
     limits(host_config)?;
-    restart_policy(host_config)?;
+    restart_policy::check(&host_config.restart_policy, host_config.auto_remove)?;
     for (key, _) in host_config.annotations.iter().flatten() {
         if key.is_empty() {
             return invalid(
@@ -278,21 +278,6 @@ fn check_ulimit(limit: &Ulimit) -> Result<()> {
     Ok(())
 }
 
-fn restart_policy(host: &HostConfig) -> Result<()> {
-    let policy = &host.restart_policy;
-    match policy.name.as_str() {
-        "" | "no" => Ok(()),
-        "always" | "on-failure" | "unless-stopped" if host.auto_remove => {
-            invalid("can't create 'AutoRemove' container with restart policy")
-        }
-        "always" | "on-failure" | "unless-stopped" => Ok(()),
-        other => invalid(format!(
-            "invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', \
-             'on-failure', or 'unless-stopped'"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,14 +354,6 @@ mod tests {
             (
                 r#"{"Tmpfs":{"tmp":""}}"#,
                 "invalid mount path: 'tmp' mount path must be absolute",
-            ),
-            (
-                r#"{"RestartPolicy":{"Name":"foo"}}"#,
-                "invalid restart policy: unknown policy 'foo'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
-            ),
-            (
-                r#"{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}"#,
-                "can't create 'AutoRemove' container with restart policy",
             ),
         ] {
             assert_eq!(refusal(json), message);

@@ -41,7 +41,7 @@ impl WaitHandle {
         let reached = |life: &Life| {
             life.removed
                 || match condition {
-                    WaitCondition::NotRunning => !life.running,
+                    WaitCondition::NotRunning => !life.active || life.exits > exits_seen,
                     WaitCondition::NextExit => life.exits > exits_seen,
                     WaitCondition::Removed => life.removal_error.is_some(),
                 }

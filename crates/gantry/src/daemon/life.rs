@@ -152,6 +152,7 @@ async fn close_engine(engine: Arc<Engine>, settings: &Settings) {
     let stop_containers = !settings.live_restore;
     let timeout = settings.shutdown_timeout;
     let closed = tokio::task::spawn_blocking(move || {
+        engine.containers.begin_shutdown();
         if stop_containers {
             stop_all(&engine, timeout);
         }
@@ -235,7 +236,7 @@ impl Idleness {
     }
 
     fn is_over(&mut self, server: &Server, engine: &Engine) -> bool {
-        if engine.containers.running() > 0 {
+        if engine.containers.are_active() {
             self.last_container = Instant::now();
         }
         let idle = server.idle().min(self.last_container.elapsed());

@@ -31,7 +31,11 @@ impl Containers {
         let given = arguments.filter(|text| !text.is_empty()).unwrap_or(DEFAULT);
         let container = self.inner.find(idref)?;
         container.wait_started();
-        if !container.state().running() {
+        let state = container.state();
+        if state.restarting() {
+            return Err(Error::restarting(container.id()));
+        }
+        if !state.running() {
             return Err(Error::NotRunning(container.id().to_string()));
         }
         let layout = arguments::parse(given)?;
