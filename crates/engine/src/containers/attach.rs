@@ -73,6 +73,11 @@ impl Containers {
                 "container {idref} is paused, unpause the container before attach"
             )));
         }
+        if container.state().restarting() {
+            return Err(Error::Conflict(format!(
+                "container {idref} is restarting, wait until the container is running"
+            )));
+        }
         let config = &container.record.config;
         let replay = query
             .logs
