@@ -1,5 +1,5 @@
-//! Builds the programs that the binary carries inside: the shim and the
-//! `gantry/hello` image's program. Each is a small static executable of its own,
+//! Builds the programs that the binary carries inside: the shim, the init of
+//! containers, and the `gantry/hello` image's program. Each is a small static executable of its own,
 //! made by a nested cargo with the profile `embedded` in a target directory of
 //! its own, whatever the outer build is.
 
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Package and program, which have the same name.
-const PROGRAMS: [&str; 2] = ["gantry-shim", "gantry-hello"];
+const PROGRAMS: [&str; 3] = ["gantry-shim", "gantry-init", "gantry-hello"];
 /// The crates they consist of, beside the lock file and the workspace manifest.
-const SOURCES: [&str; 8] = [
-    "shim", "hello", "runtime", "cgroup", "logs", "sys", "types", "oci",
+const SOURCES: [&str; 9] = [
+    "shim", "init", "hello", "runtime", "cgroup", "logs", "sys", "types", "oci",
 ];
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What the outer cargo told this build and must not tell the nested one.
@@ -84,6 +84,6 @@ fn build(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
     if status.success() {
         Ok(())
     } else {
-        Err(format!("building {}: {status}", PROGRAMS.join(" and ")).into())
+        Err(format!("building {}: {status}", PROGRAMS.join(", ")).into())
     }
 }

@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub exec_root: PathBuf,
     /// The program that watches over one container.
     pub shim_program: ShimProgram,
+    /// The file that containers made with `--init` run first, where there is one.
+    pub init_program: Option<PathBuf>,
     /// The program of the image `gantry/hello`, where there is one.
     pub hello_program: Option<&'static [u8]>,
     /// `overlay2` (or `overlay`) and `vfs`; the former when not given.
@@ -62,6 +64,7 @@ impl EngineConfig {
             data_root,
             exec_root,
             shim_program,
+            init_program: None,
             hello_program: None,
             storage_driver: None,
             cgroup_parent: "/gantry".to_owned(),

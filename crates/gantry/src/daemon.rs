@@ -11,6 +11,7 @@
 mod command_line;
 mod config_file;
 mod help;
+mod init_program;
 mod life;
 mod lock;
 mod logging;

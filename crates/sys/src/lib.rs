@@ -8,6 +8,7 @@ mod bpf;
 mod clone;
 mod credentials;
 mod error;
+mod foreground;
 mod inherited;
 mod kernel;
 mod keyring;
@@ -26,6 +27,7 @@ pub use bpf::{BpfInstruction, attach_cgroup_device, detach_cgroup_device, load_c
 pub use clone::{CloneFlags, CloneRequest, Forked, clone3};
 pub use credentials::{personality, setgroups_allowed};
 pub use error::{Error, Result};
+pub use foreground::{ignore, send_signal, spawn_foreground};
 pub use inherited::inherited_fd;
 pub use kernel::kernel_at_least;
 pub use keyring::join_session_keyring;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::command_line::Values;
 use super::logging::Logging;
 use super::settings::Settings;
-use super::{lock, notify, preflight};
+use super::{init_program, lock, notify, preflight};
 use crate::embedded;
 
 /// How long requests wait for the engine to open.
@@ -91,7 +91,8 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
 }
 
 async fn open_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
-    let config = settings.engine(ShimProgram::Bytes(embedded::SHIM))?;
+    let mut config = settings.engine(ShimProgram::Bytes(embedded::SHIM))?;
+    config.init_program = Some(init_program::place(&settings.exec_root, embedded::INIT)?);
     let opened = tokio::task::spawn_blocking(move || Engine::open(config)).await;
     let engine = opened
         .map_err(|error| format!("opening the engine: {error}"))?
