@@ -83,20 +83,4 @@ impl Error {
             Self::Unsupported(_) => ErrorKind::Unsupported,
         }
     }
-
-    /// What the user can do about it.
-    pub(crate) fn hint(&self, program: &str) -> Option<String> {
-        match self {
-            Self::Unreachable { host } if host.starts_with("unix://") => Some(format!(
-                "Start a daemon with `{program} daemon`, or name another one with -H or DOCKER_HOST."
-            )),
-            Self::Unreachable { .. } => {
-                Some("Check the address given by -H, DOCKER_HOST or the context.".to_owned())
-            }
-            Self::Refused { .. } => {
-                Some("Run the command as root, or join the group that owns the socket.".to_owned())
-            }
-            _ => None,
-        }
-    }
 }

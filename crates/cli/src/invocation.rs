@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::args::{Matches, Parsed, command_help, flag_lines, parse};
-use crate::commands::{self, COMMANDS, Command, GROUPS, REFUSED};
+use crate::args::{Matches, Parsed, parse};
+use crate::commands::{self, Arity, Command, GROUPS, REFUSED, commands};
 use crate::error::Error;
 use crate::exit_code;
+use crate::help;
+use crate::hints;
 use crate::output::printer::Printer;
 use crate::session::Session;
 use crate::settings::{GLOBAL_FLAGS, Settings};
@@ -34,9 +36,18 @@ pub fn main(invocation: Invocation) -> i32 {
         program: invocation.program,
         printer: Printer,
     };
+    match invocation.args.split_first() {
+        Some((first, words)) if first == "__complete" => {
+            return commands::complete_line(words, true);
+        }
+        Some((first, words)) if first == "__completeNoDesc" => {
+            return commands::complete_line(words, false);
+        }
+        _ => {}
+    }
     let globals = match parse(&[GLOBAL_FLAGS], false, &invocation.args) {
         Ok(Parsed::Matches(matches)) => matches,
-        Ok(Parsed::Help) => return front.top_help(),
+        Ok(Parsed::Help) => return front.show(&help::top(&front.program)),
         Err(error) => {
             front.usage_fault(&error.0, "", "[OPTIONS] COMMAND [ARG...]");
             return exit_code::DAEMON;
@@ -71,7 +82,7 @@ fn resolve(words: &[String]) -> Resolved {
         };
         let path = some.join(" ");
         let named = |own: &str, aliases: &[&str]| own == path || aliases.contains(&path.as_str());
-        if let Some(command) = COMMANDS.iter().find(|c| named(c.path, c.aliases)) {
+        if let Some(command) = commands().find(|c| named(c.path, c.aliases)) {
             return Resolved::Command(command, count);
         }
         if REFUSED.iter().any(|r| named(r.path, r.aliases)) {
@@ -95,30 +106,69 @@ impl Front {
             words = &words[1..];
         }
         if words.is_empty() {
-            return self.top_help();
+            return self.show(&help::top(&self.program));
         }
         match resolve(words) {
             Resolved::Command(command, count) => {
                 let invoked = words[..count].join(" ");
                 if asked_help {
-                    return self.help(command, &invoked);
+                    return self.show(&help::command(&self.program, command, &invoked));
                 }
                 self.command(command, &invoked, &words[count..], globals, bootstrap)
             }
-            Resolved::Refused(path) => {
-                let program = &self.program;
-                self.printer.error_line(&format!(
-                    "{program}: '{program} {path}' is not supported yet\n\nRun '{program} --help' for the commands that are"
-                ));
+            Resolved::Refused(path) => self.not_yet(&path),
+            Resolved::Group(name, summary) => self.group(name, summary, words.get(1)),
+            Resolved::Unknown(path) if asked_help => {
+                self.printer
+                    .error_line(&format!("unknown help topic: {path}"));
                 1
             }
-            Resolved::Group(name, summary) => self.group_help(name, summary),
             Resolved::Unknown(path) => self.unknown(&path),
+        }
+    }
+
+    fn show(&self, text: &str) -> i32 {
+        self.printer.out(text);
+        0
+    }
+
+    fn not_yet(&self, path: &str) -> i32 {
+        let program = &self.program;
+        self.printer.error_line(&format!(
+            "{program}: '{program} {path}' is not supported yet\n\nRun '{program} --help' for the commands that are"
+        ));
+        1
+    }
+
+    /// A group without a command: its help, unless a flag is wrong.
+    fn group(&self, name: &str, summary: &str, next: Option<&String>) -> i32 {
+        match next.map(String::as_str) {
+            None | Some("--help" | "-h") => {}
+            Some(flag) => {
+                let unknown = match flag.strip_prefix("--") {
+                    Some(_) => format!("unknown flag: {flag}"),
+                    None => {
+                        let short = flag.chars().nth(1).unwrap_or('-');
+                        format!("unknown shorthand flag: '{short}' in {flag}")
+                    }
+                };
+                self.usage_fault(&unknown, name, "COMMAND");
+                return exit_code::DAEMON;
+            }
+        }
+        match help::group(&self.program, name, summary) {
+            Some(text) => self.show(&text),
+            None => self.not_yet(name),
         }
     }
 
     fn unknown(&self, path: &str) -> i32 {
         let program = &self.program;
+        let near = help::near_commands(path);
+        let near = match near.is_empty() {
+            true => String::new(),
+            false => format!("Did you mean this?\n  {}\n\n", near.join("\n  ")),
+        };
         let (usage, help) = match path.split_once(' ') {
             Some((group, _)) => (
                 format!("Usage:  {program} {group}\n\n"),
@@ -127,7 +177,7 @@ impl Front {
             None => (String::new(), format!("{program} --help")),
         };
         self.printer.error_line(&format!(
-            "{program}: unknown command: {program} {path}\n\n{usage}Run '{help}' for more information"
+            "{program}: unknown command: {program} {path}\n\n{near}{usage}Run '{help}' for more information"
         ));
         1
     }
@@ -151,7 +201,9 @@ impl Front {
     ) -> i32 {
         let matches = match parse(command.flags, command.interspersed, args) {
             Ok(Parsed::Matches(matches)) => matches,
-            Ok(Parsed::Help) => return self.help(command, invoked),
+            Ok(Parsed::Help) => {
+                return self.show(&help::command(&self.program, command, invoked));
+            }
             Err(error) => {
                 self.usage_fault(&error.0, invoked, command.usage);
                 return exit_code::DAEMON;
@@ -160,7 +212,7 @@ impl Front {
         if let Err(reason) = command.arity.check(matches.operands.len()) {
             let program = &self.program;
             let see = match command.arity {
-                commands::Arity::AtLeast(_) => "See",
+                Arity::AtLeast(_) => "See",
                 _ => "Run",
             };
             self.printer.error_line(&format!(
@@ -169,38 +221,71 @@ impl Front {
             ));
             return 1;
         }
-        match self.run(command, &matches, globals, bootstrap) {
-            Ok(code) => code,
-            Err(error) => self.report(command, invoked, &error),
-        }
+        self.run(command, invoked, &matches, globals, bootstrap)
     }
 
     fn run(
         &self,
         command: &'static Command,
+        invoked: &str,
         matches: &Matches,
         globals: &Matches,
         bootstrap: Option<Bootstrap>,
-    ) -> Result<i32, Error> {
-        let settings = Settings::resolve(globals)?;
-        let starter = bootstrap.filter(|_| settings.auto_start && command.starts_daemon);
-        let runtime = tokio::runtime::Builder::new_current_thread()
+    ) -> i32 {
+        let session = match self.session(command, globals, bootstrap) {
+            Ok(session) => session,
+            Err(error) => return self.report(command, invoked, &error, None),
+        };
+        let built = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .build()
-            .map_err(|error| Error::message(format!("cannot start: {error}")))?;
-        let session = Session {
+            .build();
+        let runtime = match built {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let error = Error::message(format!("cannot start: {error}"));
+                return self.report(command, invoked, &error, None);
+            }
+        };
+        let outcome = runtime.block_on(async {
+            match (command.run)(&session, matches).await {
+                Ok(code) => Ok(code),
+                Err(error) => {
+                    let hint = hints::find(&session, &error).await;
+                    Err((error, hint))
+                }
+            }
+        });
+        // A thread may still wait for standard input: it ends with the process.
+        runtime.shutdown_background();
+        match outcome {
+            Ok(code) => code,
+            Err((error, hint)) => self.report(command, invoked, &error, hint),
+        }
+    }
+
+    fn session(
+        &self,
+        command: &Command,
+        globals: &Matches,
+        bootstrap: Option<Bootstrap>,
+    ) -> Result<Session, Error> {
+        let mut settings = Settings::resolve(globals)?;
+        let is_local =
+            command.path.starts_with("context ") || command.path.starts_with("completion ");
+        if let Some(error) = settings.unresolved.take().filter(|_| !is_local) {
+            return Err(error);
+        }
+        let starter = bootstrap.filter(|_| settings.auto_start && command.starts_daemon);
+        Ok(Session {
+            program: self.program.clone(),
             client: Client::new(&settings, starter),
             settings,
             printer: self.printer,
-        };
-        let outcome = runtime.block_on((command.run)(&session, matches));
-        // A thread may still wait for standard input: it ends with the process.
-        runtime.shutdown_background();
-        outcome
+        })
     }
 
-    fn report(&self, command: &Command, invoked: &str, error: &Error) -> i32 {
+    fn report(&self, command: &Command, invoked: &str, error: &Error, hint: Option<String>) -> i32 {
         let program = &self.program;
         let text = error.to_string();
         let creates = matches!(command.path, "container run" | "container create");
@@ -214,8 +299,7 @@ impl Front {
         if text.is_empty() {
             return code;
         }
-        let hint = error
-            .hint(program)
+        let hint = hint
             .map(|hint| format!("\nHint: {hint}"))
             .unwrap_or_default();
         let bare = matches!(error, Error::Status { .. })
@@ -228,87 +312,5 @@ impl Front {
             self.printer.error_line(&format!("{text}{hint}"));
         }
         code
-    }
-
-    fn help(&self, command: &Command, invoked: &str) -> i32 {
-        let mut aliases = vec![format!("{} {}", self.program, command.path)];
-        aliases.extend(
-            command
-                .aliases
-                .iter()
-                .map(|alias| format!("{} {alias}", self.program)),
-        );
-        let flags: Vec<_> = command
-            .flags
-            .iter()
-            .flat_map(|table| table.iter())
-            .collect();
-        self.printer.out(&command_help(
-            &self.program,
-            invoked,
-            command.usage,
-            command.summary,
-            &aliases,
-            &flags,
-        ));
-        0
-    }
-
-    fn top_help(&self) -> i32 {
-        let program = &self.program;
-        let mut out = format!(
-            "Usage:  {program} [OPTIONS] COMMAND\n\nContainers, the way you know them\n\nCommands:\n"
-        );
-        let mut rows: Vec<(&str, &str)> = COMMANDS
-            .iter()
-            .filter_map(|command| {
-                let words = std::iter::once(command.path).chain(command.aliases.iter().copied());
-                let name = words.into_iter().find(|name| !name.contains(' '))?;
-                Some((name, command.summary))
-            })
-            .collect();
-        rows.sort_unstable();
-        for (name, summary) in rows {
-            out.push_str(&format!("  {name:<11} {summary}\n"));
-        }
-        out.push_str("\nManagement Commands:\n");
-        for group in ["container", "image", "system"] {
-            if let Some((name, summary)) = GROUPS.iter().find(|(name, _)| *name == group) {
-                out.push_str(&format!("  {name:<11} {summary}\n"));
-            }
-        }
-        out.push_str(&format!("\nOther programs in this one:\n  {:<11} The engine: serves the API on a socket\n  {:<11} The OCI runtime, with runc's command line\n", "daemon", "runtime"));
-        out.push_str("\nGlobal Options:\n");
-        out.push_str(&flag_lines(&GLOBAL_FLAGS.iter().collect::<Vec<_>>()));
-        out.push_str(&format!(
-            "\nRun '{program} COMMAND --help' for more information on a command.\n"
-        ));
-        self.printer.out(&out);
-        0
-    }
-
-    fn group_help(&self, group: &str, summary: &str) -> i32 {
-        let program = &self.program;
-        let prefix = format!("{group} ");
-        let mut out = format!("Usage:  {program} {group} COMMAND\n\n{summary}\n");
-        let rows: Vec<(&str, &str)> = COMMANDS
-            .iter()
-            .filter_map(|command| Some((command.path.strip_prefix(&prefix)?, command.summary)))
-            .collect();
-        if rows.is_empty() {
-            self.printer.error_line(&format!(
-                "{program}: '{program} {group}' is not supported yet\n\nRun '{program} --help' for the commands that are"
-            ));
-            return 1;
-        }
-        out.push_str("\nCommands:\n");
-        for (name, text) in rows {
-            out.push_str(&format!("  {name:<11} {text}\n"));
-        }
-        out.push_str(&format!(
-            "\nRun '{program} {group} COMMAND --help' for more information on a command.\n"
-        ));
-        self.printer.out(&out);
-        0
     }
 }

@@ -12,6 +12,8 @@ mod commands;
 mod container_options;
 mod error;
 mod exit_code;
+mod help;
+mod hints;
 mod invocation;
 mod output;
 mod session;

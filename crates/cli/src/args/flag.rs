@@ -1,5 +1,6 @@
 //! What a flag is: its names, the kind of its value, its help.
 
+use super::values::Values;
 use crate::container_options::units;
 
 /// The kind of a flag's value: how it is checked while parsing, how it is
@@ -23,6 +24,8 @@ pub(crate) enum Kind {
     Strings,
     /// `key=value` pairs.
     Map,
+    /// `key=value` pairs, several of them separated by commas.
+    Pairs,
     Filter,
     Mount,
     Network,
@@ -45,6 +48,7 @@ pub(crate) struct Flag {
     pub(crate) help: &'static str,
     pub(crate) default: &'static str,
     pub(crate) hidden: bool,
+    pub(crate) values: Values,
 }
 
 /// A flag without short name and default.
@@ -56,6 +60,7 @@ pub(crate) const fn flag(long: &'static str, kind: Kind, help: &'static str) -> 
         help,
         default: "",
         hidden: false,
+        values: Values::Any,
     }
 }
 
@@ -67,6 +72,17 @@ impl Flag {
 
     pub(crate) const fn default(mut self, value: &'static str) -> Self {
         self.default = value;
+        self
+    }
+
+    /// What completion offers for its value.
+    pub(crate) const fn values(mut self, values: Values) -> Self {
+        self.values = values;
+        self
+    }
+
+    pub(crate) const fn shown(mut self) -> Self {
+        self.hidden = false;
         self
     }
 
@@ -99,6 +115,7 @@ impl Kind {
             Self::List | Self::Streams | Self::Env => "list",
             Self::Strings => "strings",
             Self::Map | Self::Sysctl => "map",
+            Self::Pairs => "stringToString",
             Self::Filter => "filter",
             Self::Mount => "mount",
             Self::Network => "network",
@@ -152,6 +169,10 @@ impl Kind {
             Self::Mount => crate::container_options::mount::parse(value).map(drop),
             Self::Ulimit => crate::container_options::limits::ulimit(value).map(drop),
             Self::Gpus => crate::container_options::devices::gpus(value).map(drop),
+            Self::Pairs => match value.split(',').all(|pair| pair.contains('=')) {
+                true => Ok(()),
+                false => Err(format!("{value} must be formatted as key=value")),
+            },
             Self::Text | Self::List | Self::Strings | Self::Map | Self::Network => Ok(()),
         }
     }

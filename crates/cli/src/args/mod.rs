@@ -7,8 +7,10 @@ mod flag;
 mod help;
 mod matches;
 mod parse;
+pub(crate) mod values;
 
 pub(crate) use flag::{Flag, Kind, flag, parse_bool};
 pub(crate) use help::{command_help, flag_lines};
 pub(crate) use matches::Matches;
 pub(crate) use parse::{Parsed, parse};
+pub(crate) use values::Values;

@@ -38,11 +38,13 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
             stdin,
             output: true,
             tty,
+            keys: run::typed_keys(session, matches, tty)?,
         };
+        let resize = container_path(id, "/resize")?;
         let side = async {
             match &mut signals {
                 Some(queue) => queue.forward(session, id).await,
-                None if tty => follow_size(session, id).await,
+                None if tty => follow_size(session, &resize).await,
                 None => std::future::pending().await,
             }
         };

@@ -47,6 +47,7 @@ fn shape(human: bool) -> Shape {
         ),
         raw: "{{.ID}}".to_owned(),
         quiet: "ID",
+        raw_quiet: "image_id",
         tried_first: false,
     }
 }

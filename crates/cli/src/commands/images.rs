@@ -51,7 +51,8 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
     })
 }
 
-fn shape(digests: bool) -> Shape {
+/// The shape of a list of images.
+pub(super) fn shape(digests: bool) -> Shape {
     let table = match digests {
         true => "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
         false => "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
@@ -82,6 +83,7 @@ fn shape(digests: bool) -> Shape {
         table: table.to_owned(),
         raw: raw.to_owned(),
         quiet: "ID",
+        raw_quiet: "image_id",
         tried_first: false,
     }
 }
@@ -134,10 +136,18 @@ fn labels(image: &ImageSummary, digests: bool) -> Vec<(String, String, String)> 
     rows
 }
 
+/// The row of an image under its first name.
+pub(super) fn first_row(image: &ImageSummary, truncate: bool) -> Row {
+    rows(image, false, truncate)
+        .into_iter()
+        .next()
+        .unwrap_or_default()
+}
+
 fn rows(image: &ImageSummary, digests: bool, truncate: bool) -> Vec<Row> {
     let optional = |size: i64| match size {
         -1 => "N/A".to_owned(),
-        size => human::size(size, 3),
+        size => human::size(size, 4),
     };
     labels(image, digests)
         .into_iter()
@@ -169,7 +179,7 @@ fn rows(image: &ImageSummary, digests: bool, truncate: bool) -> Vec<Row> {
                 "UniqueSize",
                 match image.shared_size {
                     -1 => "N/A".to_owned(),
-                    shared => human::size(image.size - shared, 3),
+                    shared => human::size(image.size - shared, 4),
                 },
             );
             row.set(

@@ -15,12 +15,14 @@ use crate::transport::{Call, encode};
 /// Kinds of objects, in the order they are looked for.
 const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 
-fn call(kind: &str, name: &str, size: bool, platform: &str) -> Result<Call, Error> {
+/// The request for one object; `more` asks for sizes, or for a verbose answer.
+fn call(kind: &str, name: &str, more: bool, platform: &str) -> Result<Call, Error> {
     Ok(match kind {
-        "container" => Call::get(container_path(name, "/json")?).query_if("size", size),
+        "container" => Call::get(container_path(name, "/json")?).query_if("size", more),
         "image" => Call::get(format!("/images/{}/json", encode(name)))
             .query_some("platform", &typed::platform(platform)?),
-        "network" => Call::get(format!("/networks/{}", encode(name))),
+        "network" => Call::get(format!("/networks/{}", encode(name)))
+            .query_some("verbose", if more { "true" } else { "" }),
         _ => Call::get(format!("/volumes/{}", encode(name))),
     })
 }
@@ -50,6 +52,23 @@ pub(crate) fn image<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxF
         matches.text("platform"),
         true,
     ))
+}
+
+/// `docker network inspect`.
+pub(crate) fn network<'a>(
+    session: &'a Session,
+    matches: &'a Matches,
+) -> LocalBoxFuture<'a, Outcome> {
+    let verbose = matches.bool("verbose");
+    Box::pin(show(session, matches, &KINDS[2..3], verbose, "", true))
+}
+
+/// `docker volume inspect`.
+pub(crate) fn volume<'a>(
+    session: &'a Session,
+    matches: &'a Matches,
+) -> LocalBoxFuture<'a, Outcome> {
+    Box::pin(show(session, matches, &KINDS[3..4], false, "", true))
 }
 
 /// `docker inspect`.
@@ -113,33 +132,49 @@ async fn show(
     session: &Session,
     matches: &Matches,
     kinds: &[&str],
-    size: bool,
+    more: bool,
     platform: &str,
     exact: bool,
 ) -> Outcome {
-    let format = matches.text("format");
-    let template = match format {
-        "" | "json" => None,
-        text => Some(Template::parse(text).map_err(|error| Error::Status {
-            message: format!("template parsing error: {error}"),
-            code: 64,
-        })?),
-    };
+    template(matches)?;
+    let mut found = Vec::new();
+    for name in &matches.operands {
+        match find(session, name, kinds, more, platform, exact).await {
+            Err(error @ (Error::Unreachable { .. } | Error::Refused { .. })) => return Err(error),
+            other => found.push(other),
+        }
+    }
+    show_all(session, matches, found)
+}
+
+/// The template of `--format`, unless that is empty or `json`.
+fn template(matches: &Matches) -> Result<Option<Template>, Error> {
+    match matches.text("format") {
+        "" | "json" => Ok(None),
+        text => Template::parse(text)
+            .map(Some)
+            .map_err(|error| Error::Status {
+                message: format!("template parsing error: {error}"),
+                code: 64,
+            }),
+    }
+}
+
+/// Prints objects as `--format` says, and collects what failed.
+pub(super) fn show_all(
+    session: &Session,
+    matches: &Matches,
+    objects: Vec<Result<String, Error>>,
+) -> Outcome {
+    let template = template(matches)?;
     let mut found = Vec::new();
     let mut out = String::new();
     let mut failures = Vec::new();
-    for name in &matches.operands {
-        let text = match find(session, name, kinds, size, platform, exact).await {
-            Ok(text) => text,
-            Err(error @ (Error::Unreachable { .. } | Error::Refused { .. })) => return Err(error),
-            Err(error) => {
-                failures.push(error.to_string());
-                continue;
-            }
-        };
-        match &template {
-            None => found.push(text.trim().to_owned()),
-            Some(template) => match rendered(template, &text) {
+    for object in objects {
+        match (object, &template) {
+            (Err(error), _) => failures.push(error.to_string()),
+            (Ok(text), None) => found.push(text.trim().to_owned()),
+            (Ok(text), Some(template)) => match rendered(template, &text) {
                 Ok(line) => {
                     out.push_str(&line);
                     out.push('\n');
@@ -148,7 +183,7 @@ async fn show(
             },
         }
     }
-    match (format, &template) {
+    match (matches.text("format"), &template) {
         (_, Some(_)) if out.is_empty() => session.printer.out("\n"),
         (_, Some(_)) => session.printer.out(&out),
         ("json", None) => {

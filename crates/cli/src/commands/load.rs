@@ -32,7 +32,10 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
             }
         };
         let mut answer = session.client.send_stream(&call, body).await?;
-        if !answer.content_type().starts_with("application/json") {
+        if !answer
+            .header("Content-Type")
+            .starts_with("application/json")
+        {
             while let Some(piece) = answer.next().await? {
                 session.printer.out_bytes(&piece);
             }

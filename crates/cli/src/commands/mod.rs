@@ -1,10 +1,18 @@
 //! The commands: one file each, and the table that names them.
 
 mod attach;
+mod commit;
+mod complete;
+mod context;
+mod copy;
 mod create;
+mod dial_stdio;
+mod diff;
+mod disk_usage;
 mod events;
+mod exec;
+mod export;
 mod filters;
-mod flags;
 mod history;
 mod images;
 mod import;
@@ -13,24 +21,36 @@ mod inspect;
 mod load;
 mod logs;
 mod names;
+mod network;
+mod port;
 mod prune;
 mod ps;
 mod pull;
+mod push;
 mod refused;
+mod rename;
 mod rm;
 mod rmi;
 mod run;
+mod save;
+mod search;
 mod start;
 mod state;
+mod stats;
+mod system_prune;
 mod table;
 mod tag;
+mod top;
 mod typed;
+mod update;
 mod version;
+mod volume;
 
 use futures_util::future::LocalBoxFuture;
 
+pub(crate) use complete::answer as complete_line;
 pub(crate) use refused::{GROUPS, REFUSED};
-pub(crate) use table::COMMANDS;
+pub(crate) use table::commands;
 pub(crate) use version::short as short_version;
 
 use crate::args::{Flag, Matches};
@@ -50,6 +70,29 @@ pub(crate) enum Arity {
     Exactly(usize),
     AtLeast(usize),
     AtMost(usize),
+    Between(usize, usize),
+    Any,
+}
+
+/// What the operands of a command name, for completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operands {
+    Nothing,
+    Files,
+    /// Containers of any state.
+    Containers,
+    Running,
+    Paused,
+    Stopped,
+    /// One image, then nothing that could be known.
+    Image,
+    Images,
+    Networks,
+    NetworkThenContainer,
+    Volumes,
+    Contexts,
+    /// Containers, images, networks and volumes.
+    Objects,
 }
 
 /// A command.
@@ -60,12 +103,16 @@ pub(crate) struct Command {
     pub(crate) aliases: &'static [&'static str],
     pub(crate) usage: &'static str,
     pub(crate) summary: &'static str,
+    /// More about it, for its help; mostly empty.
+    pub(crate) detail: &'static str,
     pub(crate) flags: &'static [&'static [Flag]],
     pub(crate) arity: Arity,
+    pub(crate) operands: Operands,
     /// Whether flags may follow operands.
     pub(crate) interspersed: bool,
     /// Whether it gives a daemon work, so that one is started for it.
     pub(crate) starts_daemon: bool,
+    pub(crate) hidden: bool,
     pub(crate) run: Run,
 }
 
@@ -84,6 +131,10 @@ impl Arity {
             Self::AtMost(want) if count > want => {
                 Err(format!("requires at most {want} {}", plural(want)))
             }
+            Self::Between(least, most) if !(least..=most).contains(&count) => Err(format!(
+                "requires at least {least} and at most {most} {}",
+                plural(most)
+            )),
             _ => Ok(()),
         }
     }

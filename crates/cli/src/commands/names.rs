@@ -1,5 +1,7 @@
 //! Ids and image names, as people see them.
 
+use std::cmp::Ordering;
+
 use gantry_types::Reference;
 
 /// The first twelve digits of an id, without its algorithm.
@@ -38,9 +40,47 @@ pub(crate) fn ellipsis(text: &str, width: usize) -> String {
     out
 }
 
+/// Compares as people sort: runs of digits by their value.
+pub(crate) fn natural_order(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
+    loop {
+        let (Some(x), Some(y)) = (left.first(), right.first()) else {
+            return left.len().cmp(&right.len());
+        };
+        if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (number, rest) = digits(left);
+            let (other, other_rest) = digits(right);
+            let order = (number.len(), number).cmp(&(other.len(), other));
+            if order != Ordering::Equal {
+                return order;
+            }
+            (left, right) = (rest, other_rest);
+            continue;
+        }
+        if x != y {
+            return x.cmp(y);
+        }
+        (left, right) = (&left[1..], &right[1..]);
+    }
+}
+
+/// The digits at the start, without leading zeros, and what follows.
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let zeros = text[..end].iter().take_while(|byte| **byte == b'0').count();
+    (&text[zeros..end], &text[end..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sorts_numbers_by_value() {
+        let mut names = ["a10", "a9", "a", "b1", "a09x", "B"];
+        names.sort_by(|a, b| natural_order(a, b));
+        assert_eq!(names, ["B", "a", "a9", "a09x", "a10", "b1"]);
+    }
 
     #[test]
     fn cuts() {

@@ -61,7 +61,8 @@ fn needs_size(format: &str) -> bool {
     format.contains(".Size") || format.replace(' ', "").contains("{{json.}}")
 }
 
-fn shape(size: bool) -> Shape {
+/// The shape of a list of containers.
+pub(super) fn shape(size: bool) -> Shape {
     let mut table =
         "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
             .to_owned();
@@ -92,11 +93,13 @@ fn shape(size: bool) -> Shape {
         table,
         raw,
         quiet: "ID",
+        raw_quiet: "container_id",
         tried_first: true,
     }
 }
 
-fn row(container: &ContainerSummary, truncate: bool) -> Row {
+/// A row of a list of containers.
+pub(super) fn row(container: &ContainerSummary, truncate: bool) -> Row {
     let mut row = Row::default();
     let cut = |text: &str, width: usize| match truncate {
         true => names::ellipsis(text, width),
@@ -148,21 +151,8 @@ fn row(container: &ContainerSummary, truncate: bool) -> Row {
         .collect();
     row.set("Networks", networks.join(","));
     row.set("Platform", Value::Null);
-    add_labels(&mut row, container);
+    row.set_labels(container.labels.iter().flatten());
     row
-}
-
-fn add_labels(row: &mut Row, container: &ContainerSummary) {
-    let labels: Vec<String> = container
-        .labels
-        .iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    row.set("Labels", labels.join(","));
-    for (key, value) in container.labels.iter().flatten() {
-        row.labels.insert(key.clone(), Value::from(value.as_str()));
-    }
 }
 
 /// Go's quoting, for a column.

@@ -15,7 +15,8 @@ use crate::container_options::{Built, build};
 use crate::error::Error;
 use crate::exit_code;
 use crate::session::Session;
-use crate::session::attach::{self, Streams};
+use crate::session::attach::{self, Streamed, Streams};
+use crate::session::detach::DetachKeys;
 use crate::session::signals::{SignalQueue, follow_size};
 use crate::session::terminal::{self, RawMode};
 use crate::transport::{Answer, Call};
@@ -85,6 +86,16 @@ pub(crate) fn attach_call(
         .query("stream", "1"))
 }
 
+/// The keys to look for in what the user types: only a terminal has any.
+pub(crate) fn typed_keys(
+    session: &Session,
+    matches: &Matches,
+    tty: bool,
+) -> Result<Option<DetachKeys>, Error> {
+    let keys = DetachKeys::parse(&detach_keys(session, matches))?;
+    Ok(tty.then_some(keys))
+}
+
 /// The keys that detach: the flag's, else those of config.json.
 pub(crate) fn detach_keys(session: &Session, matches: &Matches) -> String {
     match matches.text("detach-keys") {
@@ -134,11 +145,13 @@ async fn foreground(session: &Session, matches: &Matches, built: Built) -> Outco
         stdin: ends[0],
         output: ends[1] || ends[2],
         tty,
+        keys: typed_keys(session, matches, tty)?,
     };
+    let resize = container_path(&id, "/resize")?;
     let side = async {
         match &mut signals {
             Some(queue) => queue.forward(session, &id).await,
-            None if tty && std::io::stdout().is_terminal() => follow_size(session, &id).await,
+            None if tty && std::io::stdout().is_terminal() => follow_size(session, &resize).await,
             None => std::future::pending().await,
         }
     };
@@ -179,14 +192,16 @@ pub(crate) async fn finish(
     session: &Session,
     id: &str,
     tty: bool,
-    streaming: impl Future<Output = Result<(), Error>>,
+    streaming: impl Future<Output = Result<Streamed, Error>>,
     waiting: Answer,
 ) -> Result<Ended, Error> {
     let exit = waited(waiting, session);
     futures_util::pin_mut!(streaming, exit);
     match futures_util::future::select(streaming, exit).await {
         Either::Left((streamed, exit)) => {
-            streamed?;
+            if streamed? == Streamed::Detached {
+                return Ok(Ended::Detached);
+            }
             if !tty {
                 return exit.await.map(Ended::Exited);
             }

@@ -80,11 +80,13 @@ async fn attached(session: &Session, matches: &Matches, name: &str) -> Outcome {
         stdin,
         output: true,
         tty,
+        keys: run::typed_keys(session, matches, tty)?,
     };
+    let resize = container_path(id, "/resize")?;
     let side = async {
         match &mut signals {
             Some(queue) => queue.forward(session, id).await,
-            None => follow_size(session, id).await,
+            None => follow_size(session, &resize).await,
         }
     };
     let streaming = attach::run(session.printer, hijacked, streams);

@@ -1,4 +1,4 @@
-//! `stop`, `kill`, `restart`, `wait`: one request per container.
+//! `stop`, `kill`, `restart`, `pause`, `unpause`, `wait`: one request per container.
 
 use futures_util::future::{LocalBoxFuture, join_all};
 use gantry_api::WaitResponse;
@@ -9,8 +9,18 @@ use crate::error::Error;
 use crate::session::Session;
 use crate::transport::Call;
 
-/// Sends `action` for every container at once; prints in the order given.
-async fn all_at_once(session: &Session, matches: &Matches, action: &str) -> Outcome {
+/// Sends `action` for every container at once.
+async fn at_once(session: &Session, matches: &Matches, action: &str) -> Outcome {
+    let calls = matches
+        .operands
+        .iter()
+        .map(|name| container_path(name, action).map(Call::post))
+        .collect::<Result<Vec<_>, _>>()?;
+    answer_in_order(session, matches, &calls).await
+}
+
+/// The same, with the signal and the time that stopping may take.
+async fn stopping_at_once(session: &Session, matches: &Matches, action: &str) -> Outcome {
     let timeout = match matches.changed("time") {
         true => matches.given_int("time"),
         false => matches.given_int("timeout"),
@@ -25,6 +35,11 @@ async fn all_at_once(session: &Session, matches: &Matches, action: &str) -> Outc
             .query_some("t", &timeout);
         calls.push(call);
     }
+    answer_in_order(session, matches, &calls).await
+}
+
+/// Sends all calls at once, and prints in the order of the command line.
+async fn answer_in_order(session: &Session, matches: &Matches, calls: &[Call]) -> Outcome {
     let answers = join_all(calls.iter().map(|call| session.client.done(call))).await;
     let mut failures = Vec::new();
     for (name, answer) in matches.operands.iter().zip(answers) {
@@ -42,7 +57,7 @@ async fn all_at_once(session: &Session, matches: &Matches, action: &str) -> Outc
 
 /// `docker stop`.
 pub(crate) fn stop<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
-    Box::pin(all_at_once(session, matches, "/stop"))
+    Box::pin(stopping_at_once(session, matches, "/stop"))
 }
 
 /// `docker restart`.
@@ -50,7 +65,20 @@ pub(crate) fn restart<'a>(
     session: &'a Session,
     matches: &'a Matches,
 ) -> LocalBoxFuture<'a, Outcome> {
-    Box::pin(all_at_once(session, matches, "/restart"))
+    Box::pin(stopping_at_once(session, matches, "/restart"))
+}
+
+/// `docker pause`.
+pub(crate) fn pause<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
+    Box::pin(at_once(session, matches, "/pause"))
+}
+
+/// `docker unpause`.
+pub(crate) fn unpause<'a>(
+    session: &'a Session,
+    matches: &'a Matches,
+) -> LocalBoxFuture<'a, Outcome> {
+    Box::pin(at_once(session, matches, "/unpause"))
 }
 
 /// `docker kill`.

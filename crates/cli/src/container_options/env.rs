@@ -36,7 +36,7 @@ fn lines(path: &str) -> Result<Vec<String>, String> {
 
 /// The environment: files first, then flags; a bare name takes this process's
 /// value, and is left out when there is none.
-pub(super) fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, String> {
+pub(crate) fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, String> {
     let mut out = Vec::new();
     let mut add = |entry: &str, keep_bare: bool| {
         if entry.contains('=') {
@@ -85,7 +85,7 @@ pub(super) fn labels(
 }
 
 /// `key=value` pairs; a bare key has the empty value.
-pub(super) fn pairs(entries: &[String]) -> BTreeMap<String, String> {
+pub(crate) fn pairs(entries: &[String]) -> BTreeMap<String, String> {
     entries
         .iter()
         .map(|entry| {

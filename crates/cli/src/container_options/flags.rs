@@ -1,17 +1,21 @@
 //! The flags of `create` and `run`.
 
-use crate::args::{Flag, Kind, flag};
+use crate::args::{Flag, Kind, Values, flag, values};
 
 /// Flags that say what runs, and how it is called.
 pub(crate) static CONFIG: &[Flag] = &[
-    flag("attach", Kind::Streams, "Attach to stdin, stdout or stderr").short('a'),
+    flag("attach", Kind::Streams, "Attach to stdin, stdout or stderr")
+        .values(values::STREAMS)
+        .short('a'),
     flag("domainname", Kind::Text, "NIS domain name of the container"),
     flag(
         "entrypoint",
         Kind::Text,
         "Run this instead of the image's ENTRYPOINT",
     ),
-    flag("env", Kind::Env, "Set an environment variable").short('e'),
+    flag("env", Kind::Env, "Set an environment variable")
+        .values(Values::Environment)
+        .short('e'),
     flag(
         "env-file",
         Kind::List,
@@ -64,8 +68,8 @@ pub(crate) static CONFIG: &[Flag] = &[
         Kind::Bool,
         "Switch the image's HEALTHCHECK off",
     ),
-    flag("platform", Kind::Text, "Platform of the image, as os/arch"),
-    flag("stop-signal", Kind::Text, "Signal that stops the container"),
+    flag("platform", Kind::Text, "Platform of the image, as os/arch").values(values::PLATFORMS),
+    flag("stop-signal", Kind::Text, "Signal that stops the container").values(values::SIGNALS),
     flag(
         "stop-timeout",
         Kind::Int,
@@ -97,6 +101,7 @@ pub(crate) static CLIENT: &[Flag] = &[
         Kind::Text,
         "When to pull the image (always, missing, never)",
     )
+    .values(Values::OneOf(&["always", "missing", "never"]))
     .default("missing"),
     flag("quiet", Kind::Bool, "Do not show the progress of a pull").short('q'),
     flag(
@@ -106,29 +111,12 @@ pub(crate) static CLIENT: &[Flag] = &[
     ),
 ];
 
-/// Flags that limit and weigh resources.
-pub(crate) static RESOURCES: &[Flag] = &[
+/// Limits that `update` can change later.
+pub(crate) static UPDATABLE: &[Flag] = &[
     flag(
         "blkio-weight",
         Kind::Uint16,
         "Weight of block I/O, 10 to 1000, or 0 for none",
-    )
-    .default("0"),
-    flag(
-        "blkio-weight-device",
-        Kind::List,
-        "Weight of block I/O on one device",
-    ),
-    flag(
-        "cgroup-parent",
-        Kind::Text,
-        "Parent cgroup of the container",
-    ),
-    flag("cpu-count", Kind::Int, "Number of CPUs (Windows only)").default("0"),
-    flag(
-        "cpu-percent",
-        Kind::Int,
-        "Percent of the CPUs (Windows only)",
     )
     .default("0"),
     flag(
@@ -161,6 +149,36 @@ pub(crate) static RESOURCES: &[Flag] = &[
     flag("cpus", Kind::Decimal, "Number of CPUs"),
     flag("cpuset-cpus", Kind::Text, "CPUs to run on (0-3, 0,1)"),
     flag("cpuset-mems", Kind::Text, "Memory nodes to use (0-3, 0,1)"),
+    flag("kernel-memory", Kind::Bytes, "Limit of kernel memory").hidden(),
+    flag("memory", Kind::Bytes, "Limit of memory").short('m'),
+    flag("memory-reservation", Kind::Bytes, "Soft limit of memory"),
+    flag(
+        "memory-swap",
+        Kind::SwapBytes,
+        "Limit of memory and swap together, -1 for no limit",
+    ),
+    flag("pids-limit", Kind::Int, "Limit of processes, -1 for none").default("0"),
+];
+
+/// Other flags that limit and weigh resources.
+pub(crate) static RESOURCES: &[Flag] = &[
+    flag(
+        "blkio-weight-device",
+        Kind::List,
+        "Weight of block I/O on one device",
+    ),
+    flag(
+        "cgroup-parent",
+        Kind::Text,
+        "Parent cgroup of the container",
+    ),
+    flag("cpu-count", Kind::Int, "Number of CPUs (Windows only)").default("0"),
+    flag(
+        "cpu-percent",
+        Kind::Int,
+        "Percent of the CPUs (Windows only)",
+    )
+    .default("0"),
     flag(
         "device-read-bps",
         Kind::List,
@@ -193,14 +211,6 @@ pub(crate) static RESOURCES: &[Flag] = &[
         "Most I/O operations of the system drive (Windows only)",
     )
     .hidden(),
-    flag("kernel-memory", Kind::Bytes, "Limit of kernel memory").hidden(),
-    flag("memory", Kind::Bytes, "Limit of memory").short('m'),
-    flag("memory-reservation", Kind::Bytes, "Soft limit of memory"),
-    flag(
-        "memory-swap",
-        Kind::SwapBytes,
-        "Limit of memory and swap together, -1 for no limit",
-    ),
     flag(
         "memory-swappiness",
         Kind::Int,
@@ -218,14 +228,27 @@ pub(crate) static RESOURCES: &[Flag] = &[
         "Change the chance to be killed for lack of memory (-1000 to 1000)",
     )
     .default("0"),
-    flag("pids-limit", Kind::Int, "Limit of processes, -1 for none").default("0"),
     flag("shm-size", Kind::Bytes, "Size of /dev/shm"),
     flag(
         "ulimit",
         Kind::Ulimit,
         "Set a resource limit, as name=soft[:hard]",
-    ),
+    )
+    .values(values::LIMITS),
 ];
+
+const RESTART_POLICY: Flag = flag(
+    "restart",
+    Kind::Text,
+    "When to restart the container after its end",
+)
+.values(values::RESTART);
+
+/// The restart policy of a new container.
+pub(crate) static RESTART: &[Flag] = &[RESTART_POLICY.default("no")];
+
+/// The restart policy in `update`, where none means no change.
+pub(crate) static RESTART_UNCHANGED: &[Flag] = &[RESTART_POLICY];
 
 /// Flags about the host: files, devices, rights, namespaces, logs.
 pub(crate) static HOST: &[Flag] = &[
@@ -234,9 +257,10 @@ pub(crate) static HOST: &[Flag] = &[
         Kind::Map,
         "Add an annotation for the OCI runtime",
     ),
-    flag("cap-add", Kind::List, "Add a capability"),
-    flag("cap-drop", Kind::List, "Drop a capability"),
-    flag("cgroupns", Kind::Text, "Cgroup namespace (host, private)"),
+    flag("cap-add", Kind::List, "Add a capability").values(values::CAPABILITIES),
+    flag("cap-drop", Kind::List, "Drop a capability").values(values::CAPABILITIES),
+    flag("cgroupns", Kind::Text, "Cgroup namespace (host, private)")
+        .values(Values::OneOf(&["host", "private"])),
     flag("device", Kind::List, "Add a device of the host"),
     flag(
         "device-cgroup-rule",
@@ -250,16 +274,21 @@ pub(crate) static HOST: &[Flag] = &[
         Kind::Bool,
         "Run an init that forwards signals and reaps processes",
     ),
-    flag("ipc", Kind::Text, "IPC mode"),
+    flag("ipc", Kind::Text, "IPC mode").values(Values::ContainerOr(&[
+        "host",
+        "none",
+        "private",
+        "shareable",
+    ])),
     flag("isolation", Kind::Text, "Isolation technology"),
-    flag("log-driver", Kind::Text, "Logging driver"),
+    flag("log-driver", Kind::Text, "Logging driver").values(Values::LogDrivers),
     flag("log-opt", Kind::List, "Option of the logging driver"),
     flag(
         "mount",
         Kind::Mount,
         "Mount a filesystem into the container",
     ),
-    flag("pid", Kind::Text, "PID namespace"),
+    flag("pid", Kind::Text, "PID namespace").values(Values::ContainerOr(&["host"])),
     flag("privileged", Kind::Bool, "Give the container all rights"),
     flag(
         "read-only",
@@ -267,27 +296,22 @@ pub(crate) static HOST: &[Flag] = &[
         "Mount the root filesystem read-only",
     ),
     flag(
-        "restart",
-        Kind::Text,
-        "When to restart the container after its end",
-    )
-    .default("no"),
-    flag(
         "rm",
         Kind::Bool,
         "Remove the container and its anonymous volumes when it ends",
     ),
     flag("runtime", Kind::Text, "OCI runtime"),
-    flag("security-opt", Kind::List, "Security option"),
-    flag("storage-opt", Kind::List, "Option of the storage driver"),
+    flag("security-opt", Kind::List, "Security option").values(values::SECURITY),
+    flag("storage-opt", Kind::List, "Option of the storage driver")
+        .values(Values::StartOf(&["size="])),
     flag(
         "sysctl",
         Kind::Sysctl,
         "Kernel parameter of the container's namespaces",
     ),
     flag("tmpfs", Kind::List, "Mount a tmpfs, as path[:options]"),
-    flag("userns", Kind::Text, "User namespace"),
-    flag("uts", Kind::Text, "UTS namespace"),
+    flag("userns", Kind::Text, "User namespace").values(Values::OneOf(&["host"])),
+    flag("uts", Kind::Text, "UTS namespace").values(Values::OneOf(&["host"])),
     flag(
         "volume",
         Kind::List,
@@ -298,12 +322,14 @@ pub(crate) static HOST: &[Flag] = &[
         "volume-driver",
         Kind::Text,
         "Driver of the container's volumes",
-    ),
+    )
+    .values(Values::VolumeDrivers),
     flag(
         "volumes-from",
         Kind::List,
         "Mount the volumes of another container",
-    ),
+    )
+    .values(Values::Containers),
 ];
 
 /// Flags about networks.
@@ -315,12 +341,12 @@ pub(crate) static NETWORK: &[Flag] = &[
     flag("dns-search", Kind::List, "Search a DNS domain"),
     flag("ip", Kind::Text, "IPv4 address"),
     flag("ip6", Kind::Text, "IPv6 address"),
-    flag("link", Kind::List, "Link to another container"),
+    flag("link", Kind::List, "Link to another container").values(Values::Containers),
     flag("link-local-ip", Kind::List, "Link-local address"),
     flag("mac-address", Kind::Text, "MAC address"),
     flag("net", Kind::Network, "Connect to a network").hidden(),
     flag("net-alias", Kind::List, "Add an alias on the network").hidden(),
-    flag("network", Kind::Network, "Connect to a network"),
+    flag("network", Kind::Network, "Connect to a network").values(Values::Networks),
     flag("network-alias", Kind::List, "Add an alias on the network"),
     flag(
         "publish",

@@ -57,7 +57,7 @@ fn each<T>(
         .map_err(Error::Message)
 }
 
-fn size(matches: &Matches, name: &str) -> i64 {
+pub(super) fn size(matches: &Matches, name: &str) -> i64 {
     match matches.text(name) {
         "-1" => -1,
         text => parse_size(text).unwrap_or(0),
@@ -65,7 +65,7 @@ fn size(matches: &Matches, name: &str) -> i64 {
 }
 
 /// `on-failure:3`.
-fn restart(text: &str) -> Result<RestartPolicy, Error> {
+pub(super) fn restart(text: &str) -> Result<RestartPolicy, Error> {
     let (name, count) = match text.split_once(':') {
         Some((name, count)) => (name, Some(count)),
         None => (text, None),

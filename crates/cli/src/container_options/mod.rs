@@ -13,5 +13,8 @@ pub(crate) mod mount;
 mod networks;
 mod ports;
 pub(crate) mod units;
+mod update;
 
 pub(crate) use build::{Built, build};
+pub(crate) use env::{environment, pairs};
+pub(crate) use update::update_body;

@@ -10,7 +10,7 @@ use super::units::parse_size;
 use crate::args::parse_bool;
 
 /// The fields of one CSV record.
-pub(super) fn fields(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn fields(text: &str) -> Result<Vec<String>, String> {
     let mut out = Vec::new();
     let mut rest = text;
     loop {

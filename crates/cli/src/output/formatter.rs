@@ -18,6 +18,8 @@ pub(crate) struct Shape {
     pub(crate) raw: String,
     /// The field that `-q` shows.
     pub(crate) quiet: &'static str,
+    /// How `--format raw` calls that field.
+    pub(crate) raw_quiet: &'static str,
     /// Whether Docker tries the template before it asks the daemon, which shows
     /// in its complaints.
     pub(crate) tried_first: bool,
@@ -34,6 +36,31 @@ impl Row {
     /// Adds a field.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.fields.insert(name.to_owned(), value.into());
+    }
+
+    /// The fields in the order of their names.
+    pub(crate) fn sorted_fields(&self) -> Value {
+        let mut fields: Vec<_> = self.fields.iter().collect();
+        fields.sort_by(|a, b| a.0.cmp(b.0));
+        let pairs = fields.into_iter();
+        Value::Object(
+            pairs
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
+    /// Adds the labels, both as a field and one by one.
+    pub(crate) fn set_labels<'a>(
+        &mut self,
+        labels: impl Iterator<Item = (&'a String, &'a String)>,
+    ) {
+        let mut all = Vec::new();
+        for (key, value) in labels {
+            all.push(format!("{key}={value}"));
+            self.labels.insert(key.clone(), value.as_str().into());
+        }
+        self.set("Labels", all.join(","));
     }
 }
 
@@ -108,13 +135,7 @@ pub(crate) fn render(
             type_name: shape.type_name,
             row,
         };
-        let mut fields: Vec<_> = row.fields.iter().collect();
-        fields.sort_by(|a, b| a.0.cmp(b.0));
-        let data: Map<String, Value> = fields
-            .into_iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let line = template.render(&Value::Object(data), &scope);
+        let line = template.render(&row.sorted_fields(), &scope);
         lines.push(line.map_err(|error| complain("failed to execute template", error))?);
     }
     if is_table {
@@ -139,7 +160,7 @@ fn source(shape: &Shape, format: &str, quiet: bool) -> (bool, String) {
         "" | "table" => (true, shape.table.clone()),
         "raw" if quiet => (
             false,
-            format!("{}: {{{{.{}}}}}", raw_name(shape), shape.quiet),
+            format!("{}: {{{{.{}}}}}", shape.raw_quiet, shape.quiet),
         ),
         "raw" => (false, shape.raw.clone()),
         "json" => (false, "{{json .}}".to_owned()),
@@ -149,14 +170,6 @@ fn source(shape: &Shape, format: &str, quiet: bool) -> (bool, String) {
         },
     };
     (is_table, text.replace("\\t", "\t").replace("\\n", "\n"))
-}
-
-fn raw_name(shape: &Shape) -> &'static str {
-    match shape.quiet {
-        "ID" if shape.type_name.contains("Container") => "container_id",
-        "ID" => "image_id",
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -170,6 +183,7 @@ mod tests {
             table: "{{.ID}}\t{{.Names}}".to_owned(),
             raw: "container_id: {{.ID}}\n".to_owned(),
             quiet: "ID",
+            raw_quiet: "container_id",
             tried_first: true,
         }
     }

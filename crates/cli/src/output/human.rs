@@ -36,6 +36,14 @@ pub(crate) fn ago(seconds: i64) -> String {
     format!("{} ago", duration(now() - seconds))
 }
 
+/// `3 weeks ago`, for a time in RFC 3339; other text as it is.
+pub(crate) fn ago_text(text: &str) -> String {
+    match text.parse::<Timestamp>() {
+        Ok(stamp) => ago(stamp.as_second()),
+        Err(_) => text.to_owned(),
+    }
+}
+
 /// Go's `%.Ng`.
 fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 {
@@ -92,6 +100,23 @@ pub(crate) fn created_at(seconds: i64) -> String {
         zone
     };
     format!("{} {zone}", zoned.strftime("%Y-%m-%d %H:%M:%S %z"))
+}
+
+/// Go's `time.Time.String()` of a time in RFC 3339, in the zone it is given in;
+/// other text as it is.
+pub(crate) fn go_time(text: &str) -> String {
+    let Some((date, rest)) = text.split_once('T') else {
+        return text.to_owned();
+    };
+    let at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
+    let (time, zone) = rest.split_at(at);
+    match zone {
+        "" | "Z" => format!("{date} {time} +0000 UTC"),
+        zone => {
+            let zone = zone.replace(':', "");
+            format!("{date} {time} {zone} {zone}")
+        }
+    }
 }
 
 /// RFC 3339 with nine digits of a second, in the local zone.

@@ -25,9 +25,16 @@ impl Printer {
 
     /// Bytes for standard output, flushed.
     pub(crate) fn out_bytes(self, bytes: &[u8]) {
+        self.try_out_bytes(bytes);
+    }
+
+    /// The same; whether they were written.
+    pub(crate) fn try_out_bytes(self, bytes: &[u8]) -> bool {
         let mut stream = std::io::stdout().lock();
-        let _ = stream.write_all(bytes);
-        let _ = stream.flush();
+        stream
+            .write_all(bytes)
+            .and_then(|()| stream.flush())
+            .is_ok()
     }
 
     /// Bytes for standard error.

@@ -5,11 +5,13 @@ use std::io::Read;
 use std::os::fd::AsFd;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use gantry_api::{Demultiplexer, StreamKind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 
+use super::detach::DetachKeys;
 use crate::error::Error;
 use crate::output::printer::Printer;
 use crate::transport::{Answer, Hijacked};
@@ -102,7 +104,7 @@ fn writable(to_stderr: bool) -> bool {
 
 /// Reads standard input on a thread of its own, a few chunks ahead. The
 /// thread may outlive the command: it ends with the process.
-fn read_stdin() -> mpsc::Receiver<Bytes> {
+pub(crate) fn read_stdin() -> mpsc::Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel(4);
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();
@@ -126,14 +128,27 @@ fn read_stdin() -> mpsc::Receiver<Bytes> {
 
 type Stream = hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>;
 
-async fn feed(mut to: WriteHalf<Stream>) {
+/// Sends standard input until it ends, or until the keys that detach are typed:
+/// then it is true.
+async fn feed(mut to: WriteHalf<Stream>, mut keys: Option<DetachKeys>) -> bool {
     let mut input = read_stdin();
     while let Some(bytes) = input.recv().await {
+        let (bytes, leaves) = match &mut keys {
+            Some(keys) => {
+                let (bytes, leaves) = keys.pass(&bytes);
+                (bytes.into(), leaves)
+            }
+            None => (bytes, false),
+        };
         if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
-            return;
+            return false;
+        }
+        if leaves {
+            return true;
         }
     }
     let _ = to.shutdown().await;
+    false
 }
 
 /// Ways in which a connection ends without having failed: the daemon went, or
@@ -161,20 +176,31 @@ async fn drain(mut from: ReadHalf<Stream>, output: &mut Output) -> Result<(), Er
 }
 
 /// What of a hijacked stream is used.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Streams {
     pub(crate) stdin: bool,
     pub(crate) output: bool,
     pub(crate) tty: bool,
+    /// The keys that detach; only a terminal has any.
+    pub(crate) keys: Option<DetachKeys>,
 }
 
-/// Runs the streams until the container's output ends, or, when only standard
-/// input is attached, until that ends.
+/// How the streams of a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streamed {
+    /// The other side closed them.
+    Ended,
+    /// The user typed the keys that detach.
+    Detached,
+}
+
+/// Runs the streams until the container's output ends, until the user detaches,
+/// or, when only standard input is attached, until that ends.
 pub(crate) async fn run(
     printer: Printer,
     hijacked: Hijacked,
     streams: Streams,
-) -> Result<(), Error> {
+) -> Result<Streamed, Error> {
     // Old daemons call both forms raw: without a terminal it is always frames.
     let multiplexed = !streams.tty;
     let (from, to) = tokio::io::split(hijacked.stream);
@@ -183,14 +209,20 @@ pub(crate) async fn run(
         // The writing half stays open: closing it would end the session.
         let result = drain(from, &mut output).await;
         drop(to);
-        return result;
+        return result.map(|()| Streamed::Ended);
     }
+    let feeding = feed(to, streams.keys);
     if !streams.output {
-        feed(to).await;
-        return Ok(());
+        return Ok(match feeding.await {
+            true => Streamed::Detached,
+            false => Streamed::Ended,
+        });
     }
-    let feeding = tokio::spawn(feed(to));
-    let result = drain(from, &mut output).await;
-    feeding.abort();
-    result
+    let draining = drain(from, &mut output);
+    futures_util::pin_mut!(feeding, draining);
+    match select(draining, feeding).await {
+        Either::Left((result, _)) => result.map(|()| Streamed::Ended),
+        Either::Right((true, _)) => Ok(Streamed::Detached),
+        Either::Right((false, draining)) => draining.await.map(|()| Streamed::Ended),
+    }
 }

@@ -2,6 +2,7 @@
 //! terminal, signals.
 
 pub(crate) mod attach;
+pub(crate) mod detach;
 pub(crate) mod signals;
 pub(crate) mod terminal;
 
@@ -11,6 +12,8 @@ use crate::transport::Client;
 
 /// What every command gets.
 pub(crate) struct Session {
+    /// The name that this program was called by.
+    pub(crate) program: String,
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) printer: Printer,

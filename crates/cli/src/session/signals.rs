@@ -70,8 +70,9 @@ impl SignalQueue {
     }
 }
 
-/// Keeps the container's terminal as large as the user's, for ever.
-pub(crate) async fn follow_size(session: &Session, id: &str) {
+/// Keeps a terminal as large as the user's, for ever. `path` is that of
+/// the request that tells the size of a container's or an exec's terminal.
+pub(crate) async fn follow_size(session: &Session, path: &str) {
     let mut last = (0, 0);
     let Ok(mut changes) = signal(SignalKind::window_change()) else {
         return std::future::pending().await;
@@ -79,22 +80,22 @@ pub(crate) async fn follow_size(session: &Session, id: &str) {
     // Right after the start the daemon may not know the terminal yet.
     for delay in [0u64, 10, 20, 40, 80] {
         tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
-        if resize(session, id, &mut last).await {
+        if resize(session, path, &mut last).await {
             break;
         }
     }
     while changes.recv().await.is_some() {
-        resize(session, id, &mut last).await;
+        resize(session, path, &mut last).await;
     }
 }
 
 /// Tells the daemon the size; true when there is nothing more to tell.
-async fn resize(session: &Session, id: &str, last: &mut (u16, u16)) -> bool {
+async fn resize(session: &Session, path: &str, last: &mut (u16, u16)) -> bool {
     let (rows, columns) = terminal::size();
     if (rows, columns) == (0, 0) || (rows, columns) == *last {
         return true;
     }
-    let call = Call::post(format!("/containers/{}/resize", encode(id)))
+    let call = Call::post(path)
         .query("h", &rows.to_string())
         .query("w", &columns.to_string());
     let told = session.client.done(&call).await.is_ok();

@@ -1,9 +1,11 @@
 //! `~/.docker/config.json`, as far as this client reads it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 
@@ -18,6 +20,10 @@ pub(crate) struct ConfigFile {
     pub(crate) http_headers: BTreeMap<String, String>,
     pub(crate) ps_format: String,
     pub(crate) images_format: String,
+    pub(crate) networks_format: String,
+    pub(crate) volumes_format: String,
+    pub(crate) stats_format: String,
+    pub(crate) prune_filters: Vec<String>,
     pub(crate) detach_keys: String,
     pub(crate) current_context: Option<String>,
     /// Ours: `false` never starts a daemon.
@@ -43,12 +49,32 @@ impl ConfigFile {
         let Some(text) = read_bounded(&path)? else {
             return Ok(Self::default());
         };
-        serde_json::from_str(&text).map_err(|error| {
-            Error::message(format!(
-                "error loading config file: {}: {error}",
-                path.display()
-            ))
-        })
+        serde_json::from_str(&text).map_err(|error| broken(&path, &error))
+    }
+
+    /// Changes one key of `config.json`, and nothing else there; the empty value
+    /// removes it.
+    pub(super) fn save_key(directory: &Path, key: &str, value: &str) -> Result<(), Error> {
+        let link = directory.join("config.json");
+        let path = std::fs::canonicalize(&link).unwrap_or(link);
+        let mut all: Map<String, Value> = match read_bounded(&path)? {
+            Some(text) if !text.trim().is_empty() => {
+                serde_json::from_str(&text).map_err(|error| broken(&path, &error))?
+            }
+            _ => Map::new(),
+        };
+        match value {
+            "" => all.shift_remove(key),
+            value => all.insert(key.to_owned(), value.into()),
+        };
+        let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+        let mut bytes = Vec::new();
+        let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+        all.serialize(&mut writer)
+            .map_err(|error| broken(&path, &error))?;
+        std::fs::create_dir_all(directory).map_err(|error| broken(directory, &error))?;
+        let mode = std::fs::metadata(&path).map_or(0o600, |found| found.permissions().mode());
+        super::context_store::write(&path, &bytes, mode & 0o777)
     }
 
     /// The variables that a container on `host` is given for its proxies.
@@ -75,15 +101,17 @@ impl ConfigFile {
     }
 }
 
+fn broken(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::message(format!(
+        "error loading config file: {}: {error}",
+        path.display()
+    ))
+}
+
 /// The text of a small file; `None` when it does not exist.
 pub(super) fn read_bounded(path: &Path) -> Result<Option<String>, Error> {
     use std::io::Read;
-    let fail = |error: std::io::Error| {
-        Error::message(format!(
-            "error loading config file: {}: {error}",
-            path.display()
-        ))
-    };
+    let fail = |error: std::io::Error| broken(path, &error);
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -99,6 +127,18 @@ pub(super) fn read_bounded(path: &Path) -> Result<Option<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_key_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        let read = || std::fs::read_to_string(&path).unwrap();
+        ConfigFile::save_key(directory.path(), "currentContext", "x").unwrap();
+        assert_eq!(read(), "{\n\t\"currentContext\": \"x\"\n}");
+        std::fs::write(&path, "{\"auths\":{\"r\":{}},\"currentContext\":\"x\"}").unwrap();
+        ConfigFile::save_key(directory.path(), "currentContext", "").unwrap();
+        assert_eq!(read(), "{\n\t\"auths\": {\n\t\t\"r\": {}\n\t}\n}");
+    }
 
     #[test]
     fn reads_what_it_knows() {

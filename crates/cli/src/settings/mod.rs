@@ -1,17 +1,22 @@
 //! Flags, environment, contexts and config.json, resolved to one [`Settings`].
 
 mod config_file;
-mod context;
+mod context_store;
 mod endpoint;
 
 pub(crate) use config_file::ConfigFile;
+pub(crate) use context_store::{
+    ContextStore, DEFAULT as DEFAULT_CONTEXT, DOCKER as DOCKER_ENDPOINT, Files, Meta,
+    check_name as check_context_name,
+};
 pub(crate) use endpoint::{Endpoint, TlsFiles};
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use gantry_api::ApiVersion;
 
-use crate::args::{Flag, Kind, Matches, flag};
+use crate::args::{Flag, Kind, Matches, Values, flag};
 use crate::error::Error;
 
 /// The socket that is used when nothing else is named.
@@ -30,6 +35,7 @@ pub(crate) static GLOBAL_FLAGS: &[Flag] = &[
         Kind::Text,
         "Context that names the daemon to talk to (beats DOCKER_HOST)",
     )
+    .values(Values::Contexts)
     .short('c'),
     flag("debug", Kind::Bool, "Print debugging messages").short('D'),
     flag("host", Kind::List, "Socket of the daemon to talk to").short('H'),
@@ -38,6 +44,7 @@ pub(crate) static GLOBAL_FLAGS: &[Flag] = &[
         Kind::Text,
         "Level of the client's messages (debug, info, warn, error, fatal)",
     )
+    .values(Values::OneOf(&["debug", "info", "warn", "error", "fatal"]))
     .short('l')
     .default("info"),
     flag(
@@ -65,9 +72,15 @@ pub(crate) static GLOBAL_FLAGS: &[Flag] = &[
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
+    /// Why there is no endpoint, which only matters to who needs one.
+    pub(crate) unresolved: Option<Error>,
     /// The name of the context, as `version` and `info` show it.
     pub(crate) context: String,
+    pub(crate) contexts: ContextStore,
+    /// The daemon of the default context, as a URL.
+    pub(crate) default_host: String,
     pub(crate) config: ConfigFile,
+    directory: PathBuf,
     /// Pinned by DOCKER_API_VERSION.
     pub(crate) api_version: Option<ApiVersion>,
     /// Whether a daemon may be started for the user.
@@ -82,11 +95,15 @@ fn environment(name: &str) -> Option<String> {
 impl Settings {
     /// Resolves the flags before the command against the environment.
     ///
-    /// Fails when the host is not a URL this client speaks, when the context
-    /// does not exist, or when config.json is not JSON.
+    /// Fails when flags contradict each other or config.json is not JSON. A host
+    /// that is no URL, and a context that does not exist, are left to commands
+    /// that need them.
     pub(crate) fn resolve(globals: &Matches) -> Result<Self, Error> {
         let directory = config_directory(globals);
-        let config = ConfigFile::load(&directory)?;
+        let mut config = ConfigFile::load(&directory)?;
+        if let Some(text) = environment("DOCKER_CUSTOM_HEADERS") {
+            config.http_headers = custom_headers(&text)?;
+        }
         let hosts = globals.list("host");
         if hosts.len() > 1 {
             return Err(Error::message("Specify only one -H"));
@@ -99,17 +116,29 @@ impl Settings {
             ));
         }
         let tls = endpoint::tls_files(globals, &directory);
-        let (context, endpoint, is_default) = if let Some(host) = host {
-            ("default".to_owned(), Endpoint::parse(&host, tls)?, false)
-        } else if let Some(name) = named {
-            Self::in_context(&directory, name, tls)?
-        } else if let Some(host) = environment("DOCKER_HOST") {
-            ("default".to_owned(), Endpoint::parse(&host, tls)?, false)
-        } else {
-            let name = environment("DOCKER_CONTEXT")
+        let contexts = ContextStore::new(&directory);
+        let host = host.or_else(|| environment("DOCKER_HOST").filter(|_| named.is_none()));
+        let default_host = host
+            .clone()
+            .or_else(|| environment("DOCKER_HOST"))
+            .unwrap_or_else(|| format!("unix://{DEFAULT_SOCKET}"));
+        let context = match (&host, named) {
+            (Some(_), _) => DEFAULT_CONTEXT.to_owned(),
+            (None, Some(name)) => name,
+            (None, None) => environment("DOCKER_CONTEXT")
                 .or_else(|| config.current_context.clone())
-                .unwrap_or_default();
-            Self::in_context(&directory, name, tls)?
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| DEFAULT_CONTEXT.to_owned()),
+        };
+        let is_default =
+            host.is_none() && context == DEFAULT_CONTEXT && environment("DOCKER_HOST").is_none();
+        let found = match context.as_str() {
+            DEFAULT_CONTEXT => Endpoint::parse(&default_host, tls),
+            name => contexts.endpoint(name, tls),
+        };
+        let (endpoint, unresolved) = match found {
+            Ok(endpoint) => (endpoint, None),
+            Err(error) => (Endpoint::Unix(DEFAULT_SOCKET.into()), Some(error)),
         };
         let api_version =
             match environment("DOCKER_API_VERSION") {
@@ -123,26 +152,71 @@ impl Settings {
             || config.auto_start == Some(false);
         Ok(Self {
             endpoint,
+            unresolved,
             context,
+            contexts,
+            default_host,
             config,
+            directory,
             api_version,
             auto_start: is_default && !forbidden,
             debug: globals.bool("debug"),
         })
     }
 
-    fn in_context(
-        directory: &std::path::Path,
-        name: String,
-        tls: Option<TlsFiles>,
-    ) -> Result<(String, Endpoint, bool), Error> {
-        if name.is_empty() || name == "default" {
-            let socket = Endpoint::Unix(DEFAULT_SOCKET.into());
-            return Ok(("default".to_owned(), socket, true));
+    /// Settings for a daemon at `endpoint`, and nothing else.
+    #[cfg(test)]
+    pub(crate) fn for_endpoint(endpoint: Endpoint) -> Self {
+        Self {
+            default_host: endpoint.url(),
+            endpoint,
+            unresolved: None,
+            context: DEFAULT_CONTEXT.to_owned(),
+            contexts: ContextStore::new(std::path::Path::new("/nonexistent")),
+            config: ConfigFile::default(),
+            directory: PathBuf::from("/nonexistent"),
+            api_version: None,
+            auto_start: true,
+            debug: false,
         }
-        let endpoint = context::endpoint(directory, &name, tls)?;
-        Ok((name, endpoint, false))
     }
+
+    /// Makes `name` the context of commands to come; the empty name is the
+    /// default one. Keys that other programs keep there stay as they are.
+    pub(crate) fn save_current_context(&self, name: &str) -> Result<(), Error> {
+        let current = self.config.current_context.as_deref().unwrap_or("");
+        match current == name {
+            true => Ok(()),
+            false => ConfigFile::save_key(&self.directory, "currentContext", name),
+        }
+    }
+}
+
+/// `NAME=VALUE,NAME=VALUE`; a field with a comma stands in quotes.
+fn custom_headers(text: &str) -> Result<BTreeMap<String, String>, Error> {
+    let invalid = |reason: &str| {
+        Error::message(format!(
+            "failed to parse custom headers from DOCKER_CUSTOM_HEADERS environment variable: {reason}"
+        ))
+    };
+    let fields =
+        crate::container_options::mount::fields(text).map_err(|reason| invalid(&reason))?;
+    let mut headers = BTreeMap::new();
+    for field in fields {
+        let Some((name, value)) = field.split_once('=') else {
+            return Err(invalid(&format!(
+                "value must be formatted as comma-separated key=value pairs: missing \"=\" in {field}"
+            )));
+        };
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(invalid(&format!(
+                "value contains a key=value pair with an empty key: '{field}'"
+            )));
+        }
+        headers.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(headers)
 }
 
 fn config_directory(globals: &Matches) -> PathBuf {

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 use super::body::{SendBody, full};
 use super::call::Call;
-use super::connection;
+use super::connection::{self, Stream};
 use crate::error::Error;
 use crate::settings::{Endpoint, Settings};
 
@@ -91,6 +91,19 @@ impl Client {
     /// The version that requests are sent with.
     pub(crate) fn version(&self) -> ApiVersion {
         self.version.get()
+    }
+
+    /// The version to speak, agreed with the daemon.
+    pub(crate) async fn agreed_version(&self) -> Result<ApiVersion, Error> {
+        if !self.settled.get() {
+            self.ping().await?;
+        }
+        Ok(self.version.get())
+    }
+
+    /// A connection to the daemon for somebody else's requests.
+    pub(crate) async fn dial(&self) -> Result<Box<dyn Stream>, Error> {
+        connection::dial(&self.endpoint).await
     }
 
     /// The endpoint as a URL.
@@ -363,13 +376,10 @@ fn tail(path: &Path) -> String {
 }
 
 impl Answer {
-    /// The content type of the body.
-    pub(crate) fn content_type(&self) -> &str {
-        self.response
-            .headers()
-            .get(http::header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
+    /// A header; empty when there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.response.headers().get(name);
+        value.and_then(|value| value.to_str().ok()).unwrap_or("")
     }
 
     /// The next piece of the body; `None` at its end.

@@ -10,19 +10,22 @@ use super::tls;
 use crate::error::Error;
 use crate::settings::Endpoint;
 
+/// Bytes to and from a daemon.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// Connects to `endpoint`.
 ///
 /// Fails with [`Error::Unreachable`] when nobody listens there, and with
 /// [`Error::Refused`] when this user may not connect.
-pub(super) async fn open(endpoint: &Endpoint) -> Result<SendRequest<SendBody>, Error> {
+pub(super) async fn dial(endpoint: &Endpoint) -> Result<Box<dyn Stream>, Error> {
     let host = endpoint.url();
     match endpoint {
-        Endpoint::Unix(path) => {
-            let stream = UnixStream::connect(path)
-                .await
-                .map_err(|error| refused(&host, &error))?;
-            handshake(stream, &host).await
-        }
+        Endpoint::Unix(path) => match UnixStream::connect(path).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(refused(&host, &error)),
+        },
         Endpoint::Tcp {
             host: name,
             port,
@@ -33,12 +36,17 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<SendRequest<SendBody>, E
                 .await
                 .map_err(|error| refused(&host, &error))?;
             let _ = stream.set_nodelay(true);
-            match tls {
-                Some(files) => handshake(tls::connect(files, name, stream).await?, &host).await,
-                None => handshake(stream, &host).await,
-            }
+            Ok(match tls {
+                Some(files) => Box::new(tls::connect(files, name, stream).await?),
+                None => Box::new(stream),
+            })
         }
     }
+}
+
+/// Connects to `endpoint` for HTTP.
+pub(super) async fn open(endpoint: &Endpoint) -> Result<SendRequest<SendBody>, Error> {
+    handshake(dial(endpoint).await?, &endpoint.url()).await
 }
 
 fn refused(host: &str, error: &std::io::Error) -> Error {
