@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use super::error::{Error, Result};
 
+/// For its C library: no memory is kept for threads and small objects to come.
+const TUNABLES: &str = "glibc.pthread.stack_cache_size=0:glibc.malloc.tcache_count=0";
+
 /// A started shim and the socket that is its standard input.
 #[derive(Debug)]
 pub(super) struct Warm {
@@ -25,6 +28,7 @@ impl Warm {
             .arg0("gantry-shim")
             .arg("0")
             .env_clear()
+            .env("GLIBC_TUNABLES", TUNABLES)
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())

@@ -107,10 +107,7 @@ impl Execs {
         let (theirs, ours) =
             make_stdio(&request.process, request.open_stdin).map_err(Reply::Failed)?;
         let starting = begin(container, &request, filter.as_ref(), &theirs);
-        let starting = starting.map_err(|failure| match container.is_gone() {
-            true => Reply::Refused(Refusal::NotRunning),
-            false => Reply::Failed(failure),
-        })?;
+        let starting = starting.map_err(|failure| no_start(container, failure))?;
         stdio::set_nonblocking(starting.as_fd())
             .map_err(|errno| Reply::Failed(super::start::prepare("set up the start")(errno)))?;
         let begun = Begun {
@@ -160,10 +157,11 @@ impl Execs {
         at: usize,
         part: ExecPart,
         flags: PollFlags,
+        container: &Container,
         told: &mut Vec<Event>,
     ) -> Option<Answer> {
         match (part, &mut self.list[at].phase) {
-            (ExecPart::Start, Phase::Starting(_)) => self.go_on_starting(at),
+            (ExecPart::Start, Phase::Starting(_)) => self.go_on_starting(at, container),
             (ExecPart::Stream(part), Phase::Running(running)) => {
                 running.streams.serve(part, flags, told);
                 None
@@ -173,7 +171,7 @@ impl Execs {
         }
     }
 
-    fn go_on_starting(&mut self, at: usize) -> Option<Answer> {
+    fn go_on_starting(&mut self, at: usize, container: &Container) -> Option<Answer> {
         let Phase::Starting(begun) = &mut self.list[at].phase else {
             return None;
         };
@@ -186,7 +184,7 @@ impl Execs {
                 // Kept in its place until the turn is over, since others are
                 // known by theirs.
                 self.list[at].phase = Phase::Failed;
-                return Some((control, Reply::Failed(runtime_failure(error))));
+                return Some((control, no_start(container, runtime_failure(error))));
             }
         };
         let Phase::Starting(begun) = std::mem::replace(&mut self.list[at].phase, Phase::Failed)
@@ -414,6 +412,14 @@ impl Running {
                 Some(deadline.unwrap_or_else(|| Instant::now() + CLIENT_PATIENCE))
             }
         }
+    }
+}
+
+/// What whoever wanted the process hears.
+fn no_start(container: &Container, failure: StartFailure) -> Reply {
+    match container.explains(&failure) {
+        true => Reply::Refused(Refusal::NotRunning),
+        false => Reply::Failed(failure),
     }
 }
 

@@ -72,7 +72,7 @@ pub fn run(control: OwnedFd) -> i32 {
             // A daemon that comes later finds by it what a killed shim leaves.
             let container = &started.container;
             let _ = container.directory.write(STATE, &container.status);
-            setup::settle();
+            setup::protect();
             Monitor::new(started, control).run();
             0
         }

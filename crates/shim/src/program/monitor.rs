@@ -16,6 +16,9 @@ use super::start::{Container, Started};
 use super::streams::{Part, Streams};
 use crate::protocol::{Event, Message};
 
+/// How long after something big memory is given back. Most containers that are
+/// over quickly are over by then.
+const REST_AFTER: Duration = Duration::from_secs(1);
 /// More connections than any daemon makes.
 const MAX_CONTROLS: usize = 256;
 
@@ -41,6 +44,7 @@ pub(super) struct Monitor {
     pub(super) execs: Execs,
     pub(super) controls: Vec<Control>,
     last_control: u64,
+    rest_at: Option<Instant>,
     listener: UnixListener,
     children: Option<OwnedFd>,
     pub(super) oom: Option<OomWatch>,
@@ -63,6 +67,7 @@ impl Monitor {
             execs: Execs::default(),
             controls: vec![Control::new(daemon, 0, true)],
             last_control: 0,
+            rest_at: Some(Instant::now() + REST_AFTER),
             listener,
         }
     }
@@ -78,6 +83,10 @@ impl Monitor {
             self.streams.forget_done();
             self.controls.retain(|control| !control.broken);
             self.advance();
+            if self.rest_at.is_some_and(|at| Instant::now() >= at) {
+                self.rest_at = None;
+                super::setup::rest();
+            }
         }
     }
 
@@ -148,12 +157,15 @@ impl Monitor {
             }
             Source::Stream(part) => {
                 let mut told = Vec::new();
-                self.streams.serve(part, flags, &mut told);
+                if self.streams.serve(part, flags, &mut told) {
+                    self.rest_later();
+                }
                 self.tell_all(told);
             }
             Source::Exec(at, part) => {
                 let mut told = Vec::new();
-                let answer = self.execs.serve(at, part, flags, &mut told);
+                let container = &self.container;
+                let answer = self.execs.serve(at, part, flags, container, &mut told);
                 self.tell_all(told);
                 if let Some(answer) = answer {
                     self.answer_start(answer);
@@ -164,6 +176,7 @@ impl Monitor {
                     self.controls[at].flush();
                 }
                 if readable {
+                    self.rest_later();
                     self.serve_control(at);
                 }
             }
@@ -202,11 +215,18 @@ impl Monitor {
         }
     }
 
+    /// Something was done that needed memory.
+    pub(super) fn rest_later(&mut self) {
+        self.rest_at
+            .get_or_insert_with(|| Instant::now() + REST_AFTER);
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let all = [
             self.streams.deadline(),
             self.execs.deadline(),
             self.phase.deadline(),
+            self.rest_at,
         ];
         all.into_iter().flatten().min()
     }

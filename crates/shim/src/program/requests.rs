@@ -70,7 +70,6 @@ impl Monitor {
             Ok(()) => control.awaits_start = true,
             Err(reply) => control.say(&Message::Reply(reply)),
         }
-        super::setup::trim();
     }
 
     fn answer(&mut self, request: Request, frame: Frame) -> Reply {

@@ -9,9 +9,18 @@ use rustix::fs::{Mode, OFlags};
 /// Less likely to be killed for want of memory than any container.
 const OOM_SCORE: &str = "-998";
 
-/// Stack below the current frame that is left alone, and that is given back.
-const STACK_KEPT: usize = 16 << 10;
+/// Stack below the current frame's page that is left alone, and that is given back.
+const STACK_KEPT: usize = 4 << 10;
 const STACK_TRIMMED: usize = 512 << 10;
+
+unsafe extern "C" {
+    /// The first byte of the program in memory, by the linker.
+    #[link_name = "__executable_start"]
+    static PROGRAM: u8;
+    /// The first byte after its code; up to here nothing is ever written to.
+    #[link_name = "etext"]
+    static END_OF_CODE: u8;
+}
 
 /// Before the first message: a session of its own, no signals, one heap.
 /// Fails when descriptor 0 is not the daemon's socket.
@@ -44,22 +53,27 @@ pub(super) fn become_monitor() -> io::Result<()> {
 }
 
 /// After the start: the container must not inherit this, so it comes late.
-pub(super) fn settle() {
+pub(super) fn protect() {
     // Refused in a user namespace; then the score is like anybody's.
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
-    trim();
 }
 
-/// Gives unused heap and stack back to the kernel: reading the spec needed both.
-pub(super) fn trim() {
-    // SAFETY: no arguments that could be wrong.
-    unsafe { libc::malloc_trim(0) };
-    let here = 0u8;
+/// Gives back what the work so far has needed and waiting does not: unused heap
+/// and stack, and the mapped pages of code, which stay in the page cache.
+pub(super) fn rest() {
     let page = rustix::param::page_size();
+    let here = 0u8;
     let top = (&raw const here).addr() / page * page - STACK_KEPT;
     let bottom = (top - STACK_TRIMMED) as *mut libc::c_void;
+    let code = (&raw const PROGRAM).addr().next_multiple_of(page);
+    let length = (&raw const END_OF_CODE).addr().saturating_sub(code) / page * page;
+    // SAFETY: no arguments that could be wrong.
+    unsafe { libc::malloc_trim(0) };
     // SAFETY: the range lies below this function's frame with room to spare,
     // where the stack holds nothing, or where it has not grown to (the kernel
     // keeps a megabyte below a stack free of other mappings).
     unsafe { libc::madvise(bottom, STACK_TRIMMED, libc::MADV_DONTNEED) };
+    // SAFETY: read-only pages of the program's file, which are read again when
+    // they are needed.
+    unsafe { libc::madvise(code as *mut libc::c_void, length, libc::MADV_DONTNEED) };
 }

@@ -5,12 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gantry_cgroup::{Cgroup, Resources};
 use gantry_logs::{Timestamp, Writer};
 use gantry_runtime::oci::{LinuxNamespaceType, Process, Spec};
 use gantry_runtime::seccomp::Filter;
-use gantry_runtime::{CgroupJoin, Launch, Launched, Rootfs, StartError, UserRequest};
+use gantry_runtime::{CgroupJoin, Launch, Launched, Rootfs, StartError, Step, UserRequest};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -18,6 +19,9 @@ use super::stdio::{self, Ours, Theirs};
 use super::streams::{Manner, Streams};
 use crate::files::Directory;
 use crate::protocol::{AttachRequest, RuntimeFailure, StartFailure, StartRequest, Status};
+
+/// How long the end of a process that nobody can join any more may take.
+const ENDING_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A container that runs, and all that belongs to it.
 pub(super) struct Started {
@@ -51,10 +55,19 @@ impl Container {
         process.oom_score_adj.get_or_insert(self.oom_score_adj);
     }
 
-    /// Whether its first process has ended, noticed or not.
-    pub(super) fn is_gone(&self) -> bool {
+    /// Whether a process could not be added because the first one ends. While
+    /// that ends nobody can join it, and it is not reported to have ended.
+    pub(super) fn explains(&self, failure: &StartFailure) -> bool {
+        let Some(error) = failure.runtime_error() else {
+            return false;
+        };
+        let joining = matches!(error.step, Step::JoinNamespace | Step::Clone);
+        let patience = Timespec {
+            tv_sec: 0,
+            tv_nsec: ENDING_PATIENCE.as_nanos() as i64,
+        };
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+        joining && poll(&mut fds, Some(&patience)).is_ok_and(|ready| ready > 0)
     }
 }
 

@@ -18,8 +18,10 @@ use super::input::Input;
 use super::stdio::Ours;
 use crate::protocol::{AttachRequest, Event, Refusal};
 
-/// Bytes read from the process at once; on the stack, touched as needed.
-const CHUNK: usize = 16 << 10;
+/// Bytes read from the process at once, on the stack. When it writes more than
+/// that, as many more follow, from the heap: most never do.
+const CHUNK: usize = 4 << 10;
+const MORE: usize = 64 << 10;
 /// How long a terminal that nobody has open is left alone before it is looked
 /// at again: an init may close its console and open it later.
 const TERMINAL_PAUSE: Duration = Duration::from_millis(50);
@@ -128,8 +130,9 @@ impl Streams {
         }
     }
 
-    /// Serves what is ready; what others should know goes to `told`.
-    pub(super) fn serve(&mut self, part: Part, flags: PollFlags, told: &mut Vec<Event>) {
+    /// Serves what is ready; what others should know goes to `told`. True:
+    /// there was so much that memory was needed for it.
+    pub(super) fn serve(&mut self, part: Part, flags: PollFlags, told: &mut Vec<Event>) -> bool {
         let readable = flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
         match part {
             Part::Terminal => {
@@ -137,11 +140,11 @@ impl Streams {
                     self.input.flush(self.terminal.as_ref());
                 }
                 if readable {
-                    self.read_terminal(told);
+                    return self.read_terminal(told);
                 }
             }
-            Part::Stdout => self.read_pipe(Stream::Stdout, told),
-            Part::Stderr => self.read_pipe(Stream::Stderr, told),
+            Part::Stdout => return self.read_pipe(Stream::Stdout, told),
+            Part::Stderr => return self.read_pipe(Stream::Stderr, told),
             Part::Input if flags.contains(PollFlags::ERR) => self.input.discard(),
             Part::Input => self.input.flush(None),
             Part::Client(at) => {
@@ -153,6 +156,7 @@ impl Streams {
                 }
             }
         }
+        false
     }
 
     fn hear(&mut self, at: usize, told: &mut Vec<Event>) {
@@ -179,39 +183,74 @@ impl Streams {
         self.input.flush(self.terminal.as_ref());
     }
 
-    fn read_pipe(&mut self, stream: Stream, told: &mut Vec<Event>) {
+    fn read_pipe(&mut self, stream: Stream, told: &mut Vec<Event>) -> bool {
         let output = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        let Some(fd) = output else { return };
-        let mut space = [MaybeUninit::uninit(); CHUNK];
-        match rustix::io::read(&*fd, &mut space) {
-            Ok(([], _)) => {
-                *output = None;
-                self.end_log(stream);
-            }
-            Ok((bytes, _)) => self.output(stream, bytes, told),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => *output = None,
+        let Some(fd) = output.take() else {
+            return false;
+        };
+        let read = self.read_from(&fd, stream, told);
+        let output = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        match read {
+            Ok(0) | Err(_) => self.end_log(stream),
+            Ok(_) => *output = Some(fd),
         }
+        read.is_ok_and(|count| count > CHUNK)
     }
 
-    fn read_terminal(&mut self, told: &mut Vec<Event>) {
-        let Some(fd) = &self.terminal else { return };
-        let mut space = [MaybeUninit::uninit(); CHUNK];
-        match rustix::io::read(fd, &mut space) {
-            Ok((bytes, _)) if !bytes.is_empty() => self.output(Stream::Stdout, bytes, told),
-            Err(Errno::AGAIN | Errno::INTR) => {}
+    fn read_terminal(&mut self, told: &mut Vec<Event>) -> bool {
+        let Some(fd) = self.terminal.take() else {
+            return false;
+        };
+        match self.read_from(&fd, Stream::Stdout, told) {
+            Ok(count) if count > 0 => {
+                self.terminal = Some(fd);
+                return count > CHUNK;
+            }
             // Nobody has the other side open.
             Ok(_) | Err(_) if self.alive => {
+                self.terminal = Some(fd);
                 self.terminal_rests_until = Some(Instant::now() + TERMINAL_PAUSE);
             }
-            Ok(_) | Err(_) => {
-                self.terminal = None;
-                self.end_log(Stream::Stdout);
-            }
+            Ok(_) | Err(_) => self.end_log(Stream::Stdout),
         }
+        false
+    }
+
+    /// Reads what is there, within reason, and passes it on. 0: the end.
+    fn read_from(
+        &mut self,
+        fd: &OwnedFd,
+        stream: Stream,
+        told: &mut Vec<Event>,
+    ) -> Result<usize, Errno> {
+        let mut space = [MaybeUninit::uninit(); CHUNK];
+        let bytes = match rustix::io::read(fd, &mut space) {
+            Ok((bytes, _)) => bytes,
+            // Something was there, and somebody else has taken it.
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(1),
+            Err(errno) => return Err(errno),
+        };
+        let count = bytes.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        self.output(stream, bytes, told);
+        if count < CHUNK {
+            return Ok(count);
+        }
+        let mut space = Vec::with_capacity(MORE);
+        // An error, or the end, comes again.
+        let more = rustix::io::read(fd, rustix::buffer::spare_capacity(&mut space));
+        if more.is_ok_and(|more| more > 0) {
+            self.output(stream, &space, told);
+        }
+        Ok(count + space.len())
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8], told: &mut Vec<Event>) {
