@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/<driver>/<number>/…     one snapshot; the driver says what is in it
 //! <root>/<driver>/new-<n>/…      one being made
+//! <root>/<driver>/layers/<n>/…   one without a parent being made
 //! <root>/<driver>/trash/<n>/…    one being deleted
 //! ```
 //!
@@ -26,6 +27,8 @@ use crate::tree::{Node, State, Tree};
 
 /// The name of the trash among the numbers.
 const TRASH: &str = "trash";
+/// Where layers begin.
+const LAYERS: &str = "layers";
 
 pub(crate) struct Store {
     directory: PathBuf,
@@ -38,6 +41,9 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) fn open(directory: PathBuf, records: Arc<dyn Records>) -> Result<Self, Error> {
         make_directory(&directory)?;
+        let layers = directory.join(LAYERS);
+        make_directory(&layers)?;
+        spread(&layers);
         let trash = Trash::open(directory.join(TRASH))?;
         let tree = Tree::new(records.load()?);
         Ok(Self {
@@ -45,7 +51,7 @@ impl Store {
             records,
             tree: Mutex::new(tree),
             trash,
-            next: AtomicU64::new(0),
+            next: AtomicU64::new(first_name()),
         })
     }
 
@@ -88,7 +94,7 @@ impl Store {
         parent: Option<&str>,
         fill: impl FnOnce(&Path) -> Result<(), Error>,
     ) -> Result<u64, Error> {
-        let scratch = self.scratch()?;
+        let scratch = self.scratch(parent)?;
         fill(scratch.path())?;
         let mut placed = None;
         let number = self.records.insert(key, parent, &mut |number| {
@@ -107,10 +113,13 @@ impl Store {
         number
     }
 
-    fn scratch(&self) -> Result<Scratch, Error> {
+    fn scratch(&self, parent: Option<&str>) -> Result<Scratch, Error> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let path = self.directory.join(format!("new-{number}"));
+            let path = match parent {
+                Some(_) => self.directory.join(format!("new-{number}")),
+                None => self.directory.join(LAYERS).join(number.to_string()),
+            };
             match rustix::fs::mkdir(&path, rustix::fs::Mode::RWXU) {
                 Ok(()) => return Ok(Scratch::new(path)),
                 // A crash left it.
@@ -242,13 +251,14 @@ impl Store {
                 .map(|(_, node)| self.path(node.number))
                 .collect()
         };
-        let trash = self.directory.join(TRASH);
-        for path in list(&self.directory)? {
-            if path != trash && !numbers.contains(&path) {
-                tracing::info!(path = %path.display(), "removing a directory without a record");
-                if let Err(error) = self.trash.take(&path) {
-                    first_error.get_or_insert(error);
-                }
+        let own = [TRASH, LAYERS].map(|name| self.directory.join(name));
+        let mut found = list(&self.directory)?;
+        found.retain(|path| !own.contains(path) && !numbers.contains(path));
+        found.extend(list(&own[1])?);
+        for path in found {
+            tracing::info!(path = %path.display(), "removing a directory without a record");
+            if let Err(error) = self.trash.take(&path) {
+                first_error.get_or_insert(error);
             }
         }
         first_error.map_or(Ok(removed), Err)
@@ -274,5 +284,28 @@ impl Store {
             .collect();
         dead.sort_unstable_by(|one, other| other.cmp(one));
         dead.into_iter().map(|(_, key)| key).collect()
+    }
+}
+
+/// The first name of what is being made: ext4 chooses a directory's place by its
+/// name, and the same few names would be put where the last ones were.
+fn first_name() -> u64 {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    now.map_or(0, |now| now.as_micros() as u64)
+}
+
+/// Lets ext4 place what is made in `directory` in different parts of the disk.
+/// Layers are unpacked at the same time, thousands of files each: in one place
+/// they would fight for its inodes, and after a removal search long for free
+/// ones. Other file systems need no such hint.
+fn spread(directory: &Path) {
+    let set = || -> Result<(), Errno> {
+        let open = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        let handle = rustix::fs::open(directory, open, rustix::fs::Mode::empty())?;
+        let flags = rustix::fs::ioctl_getflags(&handle)?;
+        rustix::fs::ioctl_setflags(&handle, flags | rustix::fs::IFlags::TOPDIR)
+    };
+    if let Err(error) = set() {
+        tracing::debug!(%error, "layers are not spread over the disk");
     }
 }

@@ -177,8 +177,8 @@ fn a_kill_at_any_moment_leaves_nothing_that_cleanup_does_not_remove() {
         let directory = scratch.path().join("snapshots/overlay");
         assert_eq!(
             directory.read_dir().unwrap().count(),
-            2,
-            "one and the trash"
+            3,
+            "one, the trash, and the place where layers begin"
         );
         let trash = directory.join("trash");
         while trash.read_dir().unwrap().count() > 0 {

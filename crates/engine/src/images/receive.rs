@@ -68,7 +68,8 @@ impl Images {
         Ok(())
     }
 
-    /// Takes the images of an archive that `save` made, or of an OCI layout.
+    /// Takes the images of an archive that `save` made, or of an OCI layout:
+    /// of several platforms the one asked for, else this machine's.
     ///
     /// # Errors
     /// When the archive is wrong.
@@ -76,20 +77,19 @@ impl Images {
         &self,
         archive: impl Read + Send,
         quiet: bool,
+        platform: Option<Platform>,
         progress: Progress<'_>,
     ) -> Result<()> {
         let mut listening = true;
-        let loaded = self.store.load(
-            archive,
-            &LoadOptions { platform: None },
-            &mut |step: Loading| {
-                // What is being loaded is loaded, whether the client still
-                // listens or not.
-                if let Some(line) = line(&step, quiet).filter(|_| listening) {
-                    listening = progress(line);
-                }
-            },
-        )?;
+        let loaded =
+            self.store
+                .load(archive, &LoadOptions { platform }, &mut |step: Loading| {
+                    // What is being loaded is loaded, whether the client still
+                    // listens or not.
+                    if let Some(line) = line(&step, quiet).filter(|_| listening) {
+                        listening = progress(line);
+                    }
+                })?;
         for image in &loaded {
             self.publish("load", image.id, &image.id.to_string());
         }

@@ -2,7 +2,8 @@
 //!
 //! The archive is hostile and comes in any order, so it is first spooled into
 //! a scratch directory ([`spool`]), then understood ([`docker_archive`],
-//! [`oci_layout`]), and then each image is brought in by itself.
+//! [`oci_layout`]), and then each image is brought in by itself. What looks
+//! like a layer is unpacked meanwhile ([`Ahead`]).
 
 mod docker_archive;
 mod oci_layout;
@@ -17,7 +18,7 @@ use gantry_types::{ChainId, DiffId, Digest, ImageId, Platform, Reference};
 use crate::image::platform_of;
 use crate::lease::Lease;
 use crate::record::{NewImage, parse_config};
-use crate::unpack::LayerSource;
+use crate::unpack::{Ahead, LayerFile, LayerSource};
 use crate::{Error, ImageStore, Result};
 pub use progress::Progress;
 use progress::Reporter;
@@ -73,50 +74,46 @@ impl ImageStore {
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>> {
-        let spool = Spool::read(
-            reader,
-            self.inner().scratch_path()?,
-            self.inner().limits.archive_bytes,
-        )?;
-        let found = if spool.contains("manifest.json") {
-            docker_archive::find(&spool)?
-        } else if spool.contains("index.json") {
-            oci_layout::find(&spool, options.platform.as_ref())?
-        } else if spool.contains("repositories") {
-            return Err(Error::Unsupported(
-                "archives of Docker before 1.10 (repositories without manifest.json) are not \
-                 supported"
-                    .to_owned(),
-            ));
-        } else {
-            return Err(Error::archive(
-                "manifest.json",
-                "neither this entry nor index.json is in the archive: not an image archive",
-            ));
-        };
-        let (told, news) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            let (spool, found) = (&spool, &found);
-            let job = scope.spawn(move || {
-                let reporter = Reporter::new(told);
-                self.load_all(spool, found, options, &reporter)
-            });
-            news.into_iter().for_each(progress);
-            job.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        let inner = self.inner();
+        let ahead = Ahead::new(inner);
+        let loaded = std::thread::scope(|scope| {
+            let _end = ahead.start(scope);
+            let spool = Spool::read(
+                reader,
+                inner.scratch_path()?,
+                inner.limits.archive_bytes,
+                &mut |file, head| ahead.offer(file, head),
+            )?;
+            let found = understand(&spool, options)?;
+            let (told, news) = std::sync::mpsc::channel();
+            std::thread::scope(|scope| {
+                let (spool, found, ahead) = (&spool, &found, &ahead);
+                let job = scope.spawn(move || {
+                    let reporter = Reporter::new(told);
+                    self.load_all(spool, found, options, ahead, &reporter)
+                });
+                news.into_iter().for_each(progress);
+                job.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        });
+        if ahead.was_wasteful() {
+            inner.content.collect_files(std::time::Duration::ZERO)?;
+        }
+        loaded
     }
 
-    fn load_all(
-        &self,
+    fn load_all<'s>(
+        &'s self,
         spool: &Spool,
         found: &[Found],
         options: &LoadOptions,
+        ahead: &Ahead<'s>,
         reporter: &Reporter,
     ) -> Result<Vec<Loaded>> {
         let mut loaded = Vec::new();
         for found in found {
-            loaded.push(self.load_one(spool, found, options, reporter)?);
+            loaded.push(self.load_one(spool, found, options, ahead, reporter)?);
         }
         for image in loaded.iter().filter(|image| image.references.is_empty()) {
             reporter.tell(Progress::LoadedId { id: image.id });
@@ -124,11 +121,12 @@ impl ImageStore {
         Ok(loaded)
     }
 
-    fn load_one(
-        &self,
+    fn load_one<'s>(
+        &'s self,
         spool: &Spool,
         found: &Found,
         options: &LoadOptions,
+        ahead: &Ahead<'s>,
         reporter: &Reporter,
     ) -> Result<Loaded> {
         let sources = sources(spool, found, options)?;
@@ -137,7 +135,7 @@ impl ImageStore {
         let lease = Lease::new(&inner.database, "load")?;
         let bring_in = || {
             let told = |diff_id, current, total| reporter.layer(diff_id, current, total);
-            let layers = inner.unpack_layers(&sources, &lease, &told)?;
+            let layers = inner.unpack_layers(&sources, &lease, ahead, &told)?;
             let manifest: Option<Blob> = match &found.manifest {
                 Some(bytes) => Some(inner.content.put(bytes, None)?),
                 None => None,
@@ -167,6 +165,26 @@ impl ImageStore {
             id: recorded.id,
             references: found.references.clone(),
         })
+    }
+}
+
+/// The images of the archive, by the form that it has.
+fn understand(spool: &Spool, options: &LoadOptions) -> Result<Vec<Found>> {
+    if spool.contains("manifest.json") {
+        docker_archive::find(spool)
+    } else if spool.contains("index.json") {
+        oci_layout::find(spool, options.platform.as_ref())
+    } else if spool.contains("repositories") {
+        Err(Error::Unsupported(
+            "archives of Docker before 1.10 (repositories without manifest.json) are not \
+             supported"
+                .to_owned(),
+        ))
+    } else {
+        Err(Error::archive(
+            "manifest.json",
+            "neither this entry nor index.json is in the archive: not an image archive",
+        ))
     }
 }
 
@@ -200,11 +218,13 @@ fn sources(spool: &Spool, found: &Found, options: &LoadOptions) -> Result<Vec<La
         .map(|(layer, diff_id)| {
             let (path, length) = spool.file(&layer.entry)?;
             Ok(LayerSource {
-                entry: layer.entry.clone(),
-                path,
-                length,
+                file: LayerFile {
+                    entry: layer.entry.clone(),
+                    path,
+                    length,
+                    digest: layer.digest,
+                },
                 diff_id: *diff_id,
-                digest: layer.digest,
                 media_type: layer.media_type.clone(),
             })
         })

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gantry_archive::Scratch;
-use gantry_archive::compression::{Decoder, Limits};
-use gantry_archive::tar::{Entry, Kind, Reader};
+use gantry_archive::compression::{Compression, Decoder, Limits};
+use gantry_archive::tar::{Data, Entry, Kind, Reader};
 
+use crate::unpack::LayerFile;
 use crate::{Error, MAX_DOCUMENT, Result};
 
 /// Most entries of an image archive (not of its layers).
@@ -41,7 +42,13 @@ enum Place {
 impl Spool {
     /// Reads a whole archive into the directory `scratch`, which is made, and
     /// removed when the answer is dropped. It may have `most` bytes, decompressed.
-    pub(super) fn read(reader: impl Read, scratch: PathBuf, most: u64) -> Result<Self> {
+    /// `stored` is told of each file, once it is complete, and its first bytes.
+    pub(super) fn read(
+        reader: impl Read,
+        scratch: PathBuf,
+        most: u64,
+        stored: &mut dyn FnMut(LayerFile, &[u8]),
+    ) -> Result<Self> {
         let scratch = Scratch::create(&scratch).map_err(Error::disk("create", scratch))?;
         let mut spool = Self {
             scratch,
@@ -64,7 +71,7 @@ impl Spool {
             }
             let place = match entry.kind {
                 Kind::Directory => continue,
-                Kind::File => spool.store(&entry, &name, archive.data(), count)?,
+                Kind::File => spool.store(&entry, (&name, count), archive.data(), stored)?,
                 Kind::HardLink => Place::Link(resolve("", &entry.link, &name)?),
                 Kind::Symlink => {
                     let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -85,9 +92,9 @@ impl Spool {
     fn store(
         &self,
         entry: &Entry,
-        name: &str,
-        mut data: impl Read,
-        number: usize,
+        (name, number): (&str, usize),
+        mut data: Data<'_, impl BufRead>,
+        stored: &mut dyn FnMut(LayerFile, &[u8]),
     ) -> Result<Place> {
         if entry.extents.is_some() {
             return Err(Error::archive(
@@ -97,12 +104,25 @@ impl Spool {
         }
         let path = self.scratch.path().join(number.to_string());
         let mut file = File::create_new(&path).map_err(Error::disk("create", &path))?;
-        io::copy(&mut data, &mut file).map_err(|error| {
-            match error.downcast::<gantry_archive::Error>() {
-                Ok(own) => Error::Stream(own),
-                Err(source) => Error::disk("write", &path)(source),
+        let mut head = Vec::new();
+        loop {
+            let chunk = data.chunk()?;
+            if chunk.is_empty() {
+                break;
             }
-        })?;
+            let missing = Compression::MAGIC_LENGTH - head.len();
+            head.extend_from_slice(&chunk[..missing.min(chunk.len())]);
+            file.write_all(chunk).map_err(Error::disk("write", &path))?;
+            let count = chunk.len();
+            data.advance(count);
+        }
+        let layer = LayerFile {
+            entry: name.to_owned(),
+            digest: None,
+            length: entry.size,
+            path,
+        };
+        stored(layer, &head);
         Ok(Place::File {
             number,
             length: entry.size,

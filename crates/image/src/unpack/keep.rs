@@ -11,14 +11,16 @@ use gantry_archive::compression::{Compression, Decoder, Encoder, Limits};
 use gantry_content::{Blob, ContentStore, Ingest};
 use gantry_types::{Digest, Hasher, media_type};
 
-use super::LayerSource;
+use super::LayerFile;
 use crate::{Error, Result};
 
 /// Reads a layer's bytes (to be decompressed by the one who reads) and keeps them.
 pub(crate) struct Keep<'c, R: Read> {
     input: Input<R>,
     into: Into<'c>,
-    media_type: String,
+    /// Whether the bytes are kept as they came.
+    as_is: bool,
+    media_type: &'static str,
 }
 
 enum Input<R: Read> {
@@ -46,7 +48,19 @@ enum Into<'c> {
 /// Bytes that were kept.
 pub(crate) struct Kept {
     pub(crate) blob: Blob,
-    pub(crate) media_type: String,
+    as_is: bool,
+    media_type: &'static str,
+}
+
+impl Kept {
+    /// How the packing is called, given what a manifest called the bytes that
+    /// came.
+    pub(crate) fn media_type(&self, named: Option<&str>) -> String {
+        named
+            .filter(|_| self.as_is)
+            .unwrap_or(self.media_type)
+            .to_owned()
+    }
 }
 
 impl<'c, R: Read> Keep<'c, R> {
@@ -60,12 +74,12 @@ impl<'c, R: Read> Keep<'c, R> {
     /// whose bytes `reader` gives.
     pub(crate) fn file(
         reader: R,
-        source: &LayerSource,
+        file: &LayerFile,
         content: &'c ContentStore,
         limits: Limits,
     ) -> Result<Self> {
         let (reader, format) = sniff(reader)?;
-        let as_is = source.digest.is_some() || natural(format).is_some();
+        let as_is = file.digest.is_some() || natural(format).is_some();
         if !as_is {
             return Self::packing(reader, format, content, limits);
         }
@@ -74,11 +88,12 @@ impl<'c, R: Read> Keep<'c, R> {
             input: Input::Plain(reader),
             into: Into::File {
                 content,
-                path: source.path.clone(),
+                path: file.path.clone(),
                 hasher: Hasher::new(),
                 size: 0,
             },
-            media_type: source.media_type.clone().unwrap_or_else(|| own.to_owned()),
+            as_is,
+            media_type: own,
         })
     }
 
@@ -93,7 +108,8 @@ impl<'c, R: Read> Keep<'c, R> {
             return Ok(Self {
                 input: Input::Plain(reader),
                 into: Into::Ingest(ingest),
-                media_type: own.to_owned(),
+                as_is: true,
+                media_type: own,
             });
         }
         let input = match format {
@@ -103,7 +119,8 @@ impl<'c, R: Read> Keep<'c, R> {
         Ok(Self {
             input,
             into: Into::Packed(Box::new(Encoder::new(ingest, Compression::Zstd)?)),
-            media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
+            as_is: false,
+            media_type: media_type::OCI_LAYER_ZSTD,
         })
     }
 
@@ -130,6 +147,7 @@ impl<'c, R: Read> Keep<'c, R> {
         };
         Ok(Kept {
             blob,
+            as_is: self.as_is,
             media_type: self.media_type,
         })
     }

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use gantry_archive::compression::Compression;
 use gantry_image::RemoveOptions;
 use gantry_snapshot::DriverKind;
 
-use crate::archives::{docker_archive, tar};
+use crate::archives::{compress, docker_archive, tar};
 use crate::fixture::{Fixture, open, require_root};
 
 const ROOT: &str = "GANTRY_IMAGE_CRASH_ROOT";
@@ -26,7 +27,12 @@ fn archive(n: u32) -> Vec<u8> {
         tar(&[(&name, &data)]),
         tar(&[("top", n.to_string().as_bytes())]),
     ];
-    docker_archive(&layers, &[&format!("crash:{n}")]).tar()
+    let mut parts = docker_archive(&layers, &[&format!("crash:{n}")]);
+    // The first and the second are unpacked while the rest is read.
+    for (_, layer) in &mut parts.0[..2] {
+        *layer = compress(layer, Compression::Gzip);
+    }
+    parts.tar()
 }
 
 /// Not a test by itself: what the child does.

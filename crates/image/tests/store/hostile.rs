@@ -2,6 +2,7 @@
 
 use gantry_archive::compression::Compression;
 use gantry_archive::tar::{Entry, Kind, Writer};
+use gantry_snapshot::DriverKind;
 use gantry_types::Digest;
 use serde_json::json;
 
@@ -12,9 +13,15 @@ fn layers() -> Vec<Vec<u8>> {
     vec![tar(&[("a", b"1")]), tar(&[("b", b"22")])]
 }
 
-/// Loads each archive into the same store and checks the error's words.
+/// Loads each archive into the same store and checks the error's words; with
+/// the driver that unpacks ahead, and with the one that does not.
 fn refuse(cases: &[(&str, Vec<u8>)]) {
-    let (_root, fixture) = Fixture::new();
+    refuse_with(DriverKind::Overlay, cases);
+    refuse_with(DriverKind::Vfs, cases);
+}
+
+fn refuse_with(kind: DriverKind, cases: &[(&str, Vec<u8>)]) {
+    let (_root, fixture) = Fixture::with(kind);
     for (words, archive) in cases {
         let error = match fixture.load(archive) {
             Ok(loaded) => panic!("loaded {loaded:?}, expected {words:?}"),

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says so by a panic")]
 
+mod ahead;
 mod archives;
 mod crash;
 mod fixture;

@@ -1,6 +1,7 @@
 //! Images that come in: `POST /images/create` (pull and import) and
 //! `POST /images/load`.
 
+use gantry_api::ApiVersion;
 use gantry_engine::ImportQuery;
 use gantry_types::Platform;
 use http::Method;
@@ -54,12 +55,13 @@ async fn create(mut call: Call) -> Result<Answer> {
 /// As Docker's, it fails with a message only: SDKs look for it there.
 async fn load(mut call: Call) -> Result<Answer> {
     let quiet = call.query.flag("quiet");
+    let platform = described_platform(&call)?;
     let engine = call.state.engine().await?;
     let reader = call.reader();
     stream::answer("load", move |progress| {
-        let loaded = engine
-            .images
-            .load(reader, quiet, &mut |message| progress.tell(message));
+        let loaded = engine.images.load(reader, quiet, platform, &mut |message| {
+            progress.tell(message)
+        });
         if let Err(error) = loaded {
             progress.fail(error);
         }
@@ -75,4 +77,59 @@ pub(super) fn platform(call: &Call) -> Result<Option<Platform>> {
         .map(str::parse)
         .transpose()
         .map_err(|error: gantry_types::PlatformError| Failure::invalid(error.to_string()))
+}
+
+/// The `platform` of the query as JSON, since 1.48; older clients have no say.
+fn described_platform(call: &Call) -> Result<Option<Platform>> {
+    if call.version < ApiVersion::new(1, 48) {
+        return Ok(None);
+    }
+    if call.query.all("platform").count() > 1 {
+        let message = "multiple platform parameters are not supported";
+        return Err(Failure::invalid(message));
+    }
+    call.query
+        .filled("platform")
+        .map(parse_described)
+        .transpose()
+        .map_err(Failure::invalid)
+}
+
+fn parse_described(text: &str) -> Result<Platform, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(default)]
+    #[derive(Default)]
+    struct Described {
+        os: String,
+        architecture: String,
+        variant: String,
+        #[serde(rename = "os.version")]
+        os_version: String,
+    }
+    let described: Described = gantry_api::decode(text.as_bytes())
+        .map_err(|error| format!("failed to parse platform: {error}"))?;
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    if described.os.is_empty() || described.architecture.is_empty() {
+        return Err("both OS and Architecture must be provided".to_owned());
+    }
+    Ok(Platform {
+        architecture: described.architecture,
+        os: described.os,
+        os_version: filled(described.os_version),
+        variant: filled(described.variant),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_described_in_json() {
+        let parsed = parse_described(r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#);
+        assert_eq!(parsed.unwrap().to_string(), "linux/arm64/v8");
+        for text in ["", "linux/amd64", "{}", r#"{"os":"linux"}"#] {
+            assert!(parse_described(text).is_err(), "{text}");
+        }
+    }
 }
