@@ -2,6 +2,7 @@
 
 mod config;
 mod create;
+mod exec;
 mod host_config;
 mod inspect;
 mod mount;
@@ -11,6 +12,7 @@ mod wait;
 
 pub use config::{Config, Empty, HealthCheck};
 pub use create::{ContainerCreate, ContainerCreated, ContainersPruned};
+pub use exec::{ExecCreate, ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions};
 pub use host_config::{
     BlkioThrottle, BlkioWeight, Device, DeviceRequest, HostConfig, LogConfig, RestartPolicy, Ulimit,
 };

@@ -26,10 +26,11 @@ pub use body::{StrSlice, decode};
 pub use container::{
     BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated, ContainerInspect,
     ContainerState, ContainerSummary, ContainerTop, ContainersPruned, Device, DeviceRequest,
-    DriverConfig, Empty, GraphDriver, HealthCheck, HealthLog, HealthState, HostConfig, LogConfig,
-    Mount, MountBindOptions, MountImageOptions, MountPoint, MountTmpfsOptions, MountVolumeOptions,
-    Port, RestartPolicy, SummaryHostConfig, SummaryNetworkSettings, Ulimit, WaitCondition,
-    WaitError, WaitResponse,
+    DriverConfig, Empty, ExecCreate, ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions,
+    GraphDriver, HealthCheck, HealthLog, HealthState, HostConfig, LogConfig, Mount,
+    MountBindOptions, MountImageOptions, MountPoint, MountTmpfsOptions, MountVolumeOptions, Port,
+    RestartPolicy, SummaryHostConfig, SummaryNetworkSettings, Ulimit, WaitCondition, WaitError,
+    WaitResponse,
 };
 pub use error_body::ErrorBody;
 pub use event::{Actor, Event};

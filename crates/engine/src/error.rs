@@ -31,6 +31,9 @@ pub enum Error {
     /// Detach keys that cannot be pressed.
     #[error("Invalid detach keys ({0}) provided")]
     InvalidDetachKeys(String),
+    /// The same, when an exec is created.
+    #[error("Invalid escape keys ({0}) provided")]
+    InvalidEscapeKeys(String),
     /// A request that is wrong in itself; the text names what and why.
     #[error("{0}")]
     Invalid(String),
@@ -145,10 +148,12 @@ impl Error {
             Self::Network(error) => error.kind(),
             Self::Shim(error) => error.kind(),
             Self::Logs(error) => error.kind(),
-            // Docker has no better word for the first two.
-            Self::NotPaused(_) | Self::Processes(_) | Self::Io { .. } | Self::Corrupt(_) => {
-                ErrorKind::Internal
-            }
+            // Docker has no better word for the first three.
+            Self::InvalidEscapeKeys(_)
+            | Self::NotPaused(_)
+            | Self::Processes(_)
+            | Self::Io { .. }
+            | Self::Corrupt(_) => ErrorKind::Internal,
         }
     }
 

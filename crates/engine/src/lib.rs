@@ -28,8 +28,8 @@ mod system;
 
 pub use config::{EngineConfig, NetworkConfig, ShimProgram};
 pub use containers::{
-    AttachQuery, AttachStream, Containers, ListQuery, LogStream, LogsQuery, RemoveOptions,
-    WaitHandle,
+    AttachQuery, AttachStream, Containers, ExecStart, ExecStream, ListQuery, LogStream, LogsQuery,
+    RemoveOptions, WaitHandle,
 };
 pub use engine::Engine;
 pub use error::{Error, Result};

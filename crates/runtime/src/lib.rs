@@ -33,6 +33,7 @@ mod program;
 mod validate;
 
 pub use capability::CapabilityMask;
+pub use child::check_user;
 pub use error::{StartError, Step, errno_text};
 pub use exec::{Exec, Starting};
 pub use gantry_oci as oci;

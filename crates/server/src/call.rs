@@ -6,11 +6,11 @@ use gantry_api::ApiVersion;
 use gantry_engine::Engine;
 use gantry_types::ErrorKind;
 use http::HeaderMap;
-use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 
 use crate::body::{self, BodyReader};
 use crate::error::{Failure, Result};
+use crate::hijack::Takeover;
 use crate::query::Query;
 use crate::router::Params;
 use crate::state::State;
@@ -24,8 +24,8 @@ pub(crate) struct Call {
     pub(crate) params: Params,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Upload>,
-    /// The connection itself, where the client asks for it.
-    pub(crate) upgrade: Option<OnUpgrade>,
+    /// The connection itself, for those who go on without HTTP.
+    pub(crate) takeover: Takeover,
 }
 
 impl Call {

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::hijack::{Client, Takeover};
 use crate::listen::Listener;
 use crate::service;
 use crate::state::State;
@@ -118,27 +119,37 @@ async fn serve(
     head_timeout: Option<Duration>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let (successor, mut successors) = Takeover::channel();
     let answer = service_fn(move |request| {
-        let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(service::serve(state, request).await) }
+        let (state, takeover) = (Arc::clone(&state), Takeover::of(successor.clone()));
+        async move { Ok::<_, Infallible>(service::serve(state, request, takeover).await) }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), answer)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut stopping = false;
+    let successor = loop {
+        tokio::select! {
+            biased;
+            Some(successor) = successors.recv() => break successor,
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = stopped(&mut stop), if !stopping => {
+                stopping = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
+    // Nothing of an answer has been written for this request, and the client has
+    // read those before: all that hyper still holds is what it read ahead.
+    let parts = connection.into_parts();
+    successor(Client::new(parts.read_buf, parts.io.into_inner())).await;
 }

@@ -4,7 +4,8 @@ use gantry_api::{ErrorBody, FilterError};
 use gantry_types::ErrorKind;
 use http::{HeaderValue, StatusCode, header};
 
-use crate::body::{Answer, Content};
+use crate::body::{Answer, Content, with_type};
+use crate::hijack::RAW;
 
 /// Why a request got no answer of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,15 @@ impl Failure {
 
     pub(crate) fn page_not_found() -> Self {
         Self::new(ErrorKind::NotFound, "page not found")
+    }
+
+    /// The answer of routes whose clients expect a stream: plain text.
+    pub(crate) fn into_plain_answer(self) -> Answer {
+        let text = format!("{}\r\n", self.message);
+        let mut answer = with_type(self.status, RAW, Content::full(text));
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+        answer
     }
 
     /// The answer that tells the client.

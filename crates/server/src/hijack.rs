@@ -1,70 +1,149 @@
-//! Taking a connection over: after `101 UPGRADED` both sides send plain bytes,
-//! and each ends its direction by itself.
+//! Taking a connection over: from then on both sides send plain bytes, and each
+//! ends its direction by itself. A handler never answers then; the connection
+//! itself is handed to what goes on with it.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use http::{HeaderValue, StatusCode, header};
-use hyper::ext::ReasonPhrase;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_buf};
-use tokio::net::UnixStream;
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::mpsc;
 
-use crate::body::{Answer, Content, with_type};
+use crate::body::Answer;
+use crate::error::Result;
+use crate::state::Busy;
 
-/// How much is carried at a time.
-const PIECE: usize = 64 << 10;
+/// What goes on with a connection.
+pub(crate) type Successor = Box<dyn FnOnce(Client) -> Running + Send>;
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The answer after which the connection is a plain one.
-pub(crate) fn accepted(kind: &'static str) -> Answer {
-    let mut answer = with_type(StatusCode::SWITCHING_PROTOCOLS, kind, Content::empty());
-    let headers = answer.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("tcp"));
-    let reason = ReasonPhrase::from_static(b"UPGRADED");
-    answer.extensions_mut().insert(reason);
-    answer
+/// The right to take the connection over that a request came on.
+pub(crate) struct Takeover {
+    successor: mpsc::Sender<Successor>,
 }
 
-/// The connection, once the client has been told.
-///
-/// # Errors
-/// When the client left before.
-pub(crate) async fn connection(upgrade: OnUpgrade) -> io::Result<TokioIo<Upgraded>> {
-    upgrade.await.map(TokioIo::new).map_err(io::Error::other)
-}
+impl Takeover {
+    /// The right, and where whoever serves the connection learns that it is used.
+    pub(crate) fn channel() -> (mpsc::Sender<Successor>, mpsc::Receiver<Successor>) {
+        mpsc::channel(1)
+    }
 
-/// Carries bytes between a client and a container until the container's side
-/// ends or the client is gone. The client's end of input becomes the
-/// container's.
-pub(crate) async fn relay(client: impl AsyncRead + AsyncWrite + Unpin, container: UnixStream) {
-    let (from_client, mut to_client) = tokio::io::split(client);
-    let (from_container, mut to_container) = container.into_split();
-    let input = async {
-        let mut from_client = tokio::io::BufReader::with_capacity(PIECE, from_client);
-        let copied = copy_buf(&mut from_client, &mut to_container).await;
-        // When the container has closed its end there is nothing to tell it.
-        let _ = to_container.shutdown().await;
-        copied
-    };
-    let output = async {
-        let mut from_container = tokio::io::BufReader::with_capacity(PIECE, from_container);
-        copy_buf(&mut from_container, &mut to_client).await
-    };
+    pub(crate) fn of(successor: mpsc::Sender<Successor>) -> Self {
+        Self { successor }
+    }
+
+    /// Takes the connection over. This never returns: the request is dropped, and
+    /// `successor` goes on.
+    pub(crate) async fn take<F>(
+        self,
+        busy: Busy,
+        successor: impl FnOnce(Client) -> F + Send + 'static,
+    ) -> Result<Answer>
+    where
+        F: Future<Output = ()> + Send + 'static,
     {
-        tokio::pin!(input, output);
-        let mut input_open = true;
-        loop {
-            tokio::select! {
-                _ = &mut output => break,
-                // Its input may end long before the output does; and what cannot
-                // be read any more may still be written.
-                _ = &mut input, if input_open => input_open = false,
-            }
+        let successor: Successor = Box::new(move |client| {
+            Box::pin(async move {
+                let _busy = busy;
+                successor(client).await;
+            })
+        });
+        // When the connection is gone, nobody waits for this either.
+        drop(self.successor.send(successor).await);
+        std::future::pending().await
+    }
+}
+
+/// A connection that was taken over.
+pub(crate) struct Client {
+    /// What the client sent before, and nobody has read.
+    unread: Bytes,
+    stream: Box<dyn Duplex>,
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+impl Client {
+    pub(crate) fn new(
+        unread: Bytes,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        Self {
+            unread,
+            stream: Box::new(stream),
         }
     }
-    // The client may be gone already.
-    let _ = to_client.shutdown().await;
+}
+
+impl AsyncRead for Client {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let len = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread[..len]);
+        self.unread.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Client {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The head of the answer, as Docker writes it: `101` when the client asked for
+/// an upgrade, else `200` and no word on where the body ends.
+pub(crate) fn head(kind: &str, upgraded: bool, more: &HeaderMap) -> String {
+    let mut head = match upgraded {
+        true => format!(
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: {kind}\r\nConnection: Upgrade\r\n\
+             Upgrade: tcp\r\n"
+        ),
+        false => format!("HTTP/1.1 200 OK\r\nContent-Type: {RAW}\r\n"),
+    };
+    for (name, value) in more {
+        let name: Vec<String> = name.as_str().split('-').map(capitalized).collect();
+        let value = value.to_str().unwrap_or_default();
+        head.push_str(&format!("{}: {value}\r\n", name.join("-")));
+    }
+    head.push_str("\r\n");
+    head
+}
+
+fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at(word.len().min(1));
+    format!("{}{rest}", first.to_ascii_uppercase())
+}
+
+/// Bytes as the terminal or the container made them.
+pub(crate) const RAW: &str = "application/vnd.docker.raw-stream";
+/// Frames that say which stream they are of.
+pub(crate) const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
+
+/// Sends the head; whether the client is still there.
+pub(crate) async fn greet(client: &mut Client, head: &str) -> bool {
+    client.write_all(head.as_bytes()).await.is_ok() && client.flush().await.is_ok()
 }
 
 #[cfg(test)]
@@ -72,31 +151,30 @@ mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
 
-    #[tokio::test]
-    async fn each_side_ends_its_own_direction() {
-        let (client, server_end) = UnixStream::pair().unwrap();
-        let (container, shim_end) = UnixStream::pair().unwrap();
-        tokio::spawn(relay(server_end, container));
-        let (mut read, mut write) = client.into_split();
-        let (mut shim_read, mut shim_write) = shim_end.into_split();
-        write.write_all(b"in").await.unwrap();
-        write.shutdown().await.unwrap();
-        let mut text = String::new();
-        shim_read.read_to_string(&mut text).await.unwrap();
-        assert_eq!(text, "in");
-        shim_write.write_all(b"out").await.unwrap();
-        drop((shim_read, shim_write));
-        text.clear();
-        read.read_to_string(&mut text).await.unwrap();
-        assert_eq!(text, "out");
+    #[test]
+    fn heads_are_dockers() {
+        assert_eq!(
+            head(MULTIPLEXED, true, &HeaderMap::new()),
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n\
+             Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+        );
+        let mut more = HeaderMap::new();
+        more.insert("api-version", "1.51".parse().unwrap());
+        assert_eq!(
+            head(MULTIPLEXED, false, &more),
+            "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\
+             Api-Version: 1.51\r\n\r\n"
+        );
     }
 
-    #[test]
-    fn the_answer_is_dockers() {
-        let answer = accepted("application/vnd.docker.raw-stream");
-        assert_eq!(answer.status(), 101);
-        assert_eq!(answer.headers()["upgrade"], "tcp");
-        let reason = answer.extensions().get::<ReasonPhrase>().unwrap();
-        assert_eq!(reason.as_bytes(), b"UPGRADED");
+    #[tokio::test]
+    async fn what_came_early_is_read_first() {
+        let (ours, mut theirs) = tokio::net::UnixStream::pair().unwrap();
+        let mut client = Client::new(Bytes::from_static(b"ab"), ours);
+        theirs.write_all(b"cd").await.unwrap();
+        drop(theirs);
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "abcd");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! listen      unix, tcp, TLS, systemd        → connection (accept, HTTP/1.1)
 //! connection  → service (version, headers)   → router → routes/<noun>.rs
-//! routes      → gantry_engine                → body, stream, hijack
+//! routes      → gantry_engine                → body, stream, hijack, relay, websocket
 //! ```
 //!
 //! Invariants: error.rs alone knows which failure has which status; nothing
@@ -19,12 +19,14 @@ mod hijack;
 mod listen;
 mod negotiate;
 mod query;
+mod relay;
 mod router;
 mod routes;
 mod service;
 mod state;
 mod stream;
 mod upload;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;

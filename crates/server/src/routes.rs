@@ -3,6 +3,7 @@
 mod attach;
 mod containers;
 mod events;
+mod exec;
 mod images;
 mod later;
 mod logs;
@@ -10,6 +11,7 @@ mod old_clients;
 mod swarm;
 mod system;
 mod transfer;
+mod websocket;
 
 use crate::router::Router;
 
@@ -20,6 +22,8 @@ pub(crate) fn all() -> Router {
     events::routes(&mut router);
     containers::routes(&mut router);
     attach::routes(&mut router);
+    websocket::routes(&mut router);
+    exec::routes(&mut router);
     logs::routes(&mut router);
     transfer::routes(&mut router);
     later::before_images(&mut router);

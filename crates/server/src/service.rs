@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 
 use crate::body::{Answer, Content};
 use crate::call::Call;
 use crate::error::{Failure, Result};
+use crate::hijack::Takeover;
 use crate::negotiate;
 use crate::query::{Query, unescape};
 use crate::state::{Busy, State};
@@ -21,11 +21,12 @@ use crate::upload::Upload;
 pub(crate) async fn serve(
     state: Arc<State>,
     request: http::Request<Incoming>,
+    takeover: Takeover,
 ) -> http::Response<Tracked> {
     let busy = state.busy();
     tracing::debug!(method = %request.method(), uri = %request.uri(), "a request");
     let counted = Arc::clone(&state);
-    let mut answer = match counted.answering(dispatch(state, request)).await {
+    let mut answer = match counted.answering(dispatch(state, request, takeover)).await {
         Ok(answer) => answer,
         Err(failure) => failure.into_answer(),
     };
@@ -36,8 +37,12 @@ pub(crate) async fn serve(
     })
 }
 
-async fn dispatch(state: Arc<State>, request: http::Request<Incoming>) -> Result<Answer> {
-    let (mut parts, body) = request.into_parts();
+async fn dispatch(
+    state: Arc<State>,
+    request: http::Request<Incoming>,
+    takeover: Takeover,
+) -> Result<Answer> {
+    let (parts, body) = request.into_parts();
     let body = Upload::of(body);
     let path = unescape(parts.uri.path(), false)?;
     let (version, path) = negotiate::version_of(&path)?;
@@ -52,7 +57,7 @@ async fn dispatch(state: Arc<State>, request: http::Request<Incoming>) -> Result
         params,
         headers: parts.headers,
         body,
-        upgrade: parts.extensions.remove::<OnUpgrade>(),
+        takeover,
     };
     handler(call).await
 }

@@ -59,13 +59,18 @@ impl Pending {
     }
 }
 
+/// A number for an attachment, which no other of this engine has.
+pub(crate) fn next_number() -> u64 {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Containers {
     /// Attaches to a container, running or not.
     ///
     /// # Errors
     /// `NoSuchContainer`; `InvalidDetachKeys`; `Conflict` when it is being removed.
     pub fn attach(&self, idref: &str, query: &AttachQuery) -> Result<AttachStream> {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
         let keys = detach::parse(query.detach_keys.as_deref())?;
         let container = self.inner.find(idref)?;
         if container.state().paused {
@@ -91,7 +96,7 @@ impl Containers {
             })
             .transpose()?;
         let request = AttachRequest {
-            attach: NUMBER.fetch_add(1, Ordering::Relaxed),
+            attach: next_number(),
             stdin: query.stdin && config.open_stdin,
             stdout: query.stdout,
             stderr: query.stderr,

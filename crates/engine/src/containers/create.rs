@@ -242,7 +242,8 @@ fn check_image(image: &UsedImage) -> Vec<String> {
     warnings
 }
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+/// Bytes that nobody can guess.
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::Corrupt(format!("the kernel gives no random numbers: {error}")))?;

@@ -107,8 +107,14 @@ fn settle_all(engine: &Weak<Inner>, events: &Receiver<(ContainerId, Event)>) {
         match event {
             Event::Exit(record) => inner.settle_exit(&container, &record),
             Event::OutOfMemory => inner.publish(&container, "oom", &[]),
-            Event::Detached { .. } => inner.publish(&container, "detach", &[]),
-            Event::ExecExit { .. } => {}
+            Event::Detached { attach } => {
+                if !inner.settle_exec_detached(&container, attach) {
+                    inner.publish(&container, "detach", &[]);
+                }
+            }
+            Event::ExecExit { exec, exit_code } => {
+                inner.settle_exec(&container, &exec, exit_code);
+            }
             Event::Overrun { .. } => {
                 tracing::warn!(%id, "a client read too slowly and was detached");
             }
@@ -142,6 +148,7 @@ impl Inner {
                 state.restart_count += 1;
             }
         });
+        self.end_execs(container);
         container.finish_followers();
         let attributes = [
             ("execDuration", ran.as_secs().to_string()),

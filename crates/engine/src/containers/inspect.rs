@@ -40,6 +40,7 @@ impl Containers {
             restart_count: state.restart_count,
             driver: record.driver.clone(),
             platform: record.os.clone(),
+            exec_ids: inner.exec_ids(&record.id),
             host_config: record.host_config.clone(),
             graph_driver: inner.graph_driver(&container),
             size_rw: sizes.map(|(written, _)| written),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! verbs      create start stop kill restart wait list inspect logs attach
-//!            resize remove prune pause rename top
+//!            resize remove prune pause rename top exec
 //! by itself  exit (a process ended), restarter (by restart_policy), restore
 //!            (the engine opens)
 //! shared     record + state = container, table (all of them), spec (what the
@@ -15,6 +15,7 @@ mod container;
 mod create;
 mod defaults;
 mod detach;
+mod exec;
 mod exit;
 mod files;
 mod filters;
@@ -59,6 +60,7 @@ use gantry_shim::client::ShimPool;
 use gantry_snapshot::SnapshotDriver;
 
 pub use attach::{AttachQuery, AttachStream};
+pub use exec::{ExecStart, ExecStream};
 pub use list::ListQuery;
 pub use logs::{LogStream, LogsQuery};
 pub use remove::RemoveOptions;
@@ -69,6 +71,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
 use container::Container;
+use exec::Execs;
 pub(crate) use exit::{Exits, Queues};
 use record::Record;
 use restarter::Restarts;
@@ -91,6 +94,7 @@ struct Inner {
     events: Events,
     images: Images,
     table: Table,
+    execs: Execs,
     exits: Arc<Exits>,
     restarts: Restarts,
 }
@@ -267,6 +271,7 @@ impl Containers {
             events: parts.events,
             images: parts.images,
             table: Table::default(),
+            execs: Execs::default(),
             exits: parts.exits,
             restarts: Restarts::default(),
         });

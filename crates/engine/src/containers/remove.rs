@@ -110,6 +110,7 @@ impl Inner {
     fn collect(&self, container: &Container) {
         let id = container.id();
         container.take_pending();
+        self.execs.remove_all(id);
         self.network.release(id);
         if let Err(error) = self.snapshots.remove(id.as_str())
             && error.kind() != gantry_types::ErrorKind::NotFound

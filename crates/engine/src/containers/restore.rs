@@ -155,6 +155,7 @@ impl Inner {
         if let Some(attachment) = container.state().attachment {
             live.push((container.id().clone(), attachment));
         }
+        self.adopt_execs(container, &link, &status.execs);
         container.set_link(Some(Arc::new(link)));
         let started_at = exit::nanos(&status.started_at);
         self.settle(container, |state| {

@@ -18,9 +18,9 @@ const INIT: &str = "unable to start container process: error during container in
 /// The container was not even made.
 const NOT_STARTED: i32 = 128;
 /// The program cannot be executed.
-const NOT_EXECUTABLE: i32 = 126;
+pub(crate) const NOT_EXECUTABLE: i32 = 126;
 /// The program, or a path it needs, is not there.
-const NOT_FOUND: i32 = 127;
+pub(crate) const NOT_FOUND: i32 = 127;
 
 /// The error of a shim's report on a container with these bind mounts.
 pub(crate) fn render(failure: &StartFailure, mounts: &[MountPoint]) -> Error {
@@ -36,9 +36,15 @@ pub(crate) fn render(failure: &StartFailure, mounts: &[MountPoint]) -> Error {
 
 fn of_runtime(error: &StartError, mounts: &[MountPoint]) -> Error {
     let (message, exit_code) = match error.step {
-        Step::Lookup | Step::Exec => (program(error), program_exit_code(error)),
+        Step::Lookup | Step::Exec => (
+            format!("{RUNTIME}{INIT}{}", program(error)),
+            program_exit_code(error),
+        ),
         Step::Mount if error.errno == libc::ENOTDIR => (mismatch(error, mounts), NOT_FOUND),
-        Step::User => (user(error), NOT_STARTED),
+        Step::User => (
+            user(error).unwrap_or_else(|| format!("{RUNTIME}{INIT}{error}")),
+            NOT_STARTED,
+        ),
         Step::WorkingDirectory if error.errno == libc::ENOTDIR => {
             let path = &error.path;
             (
@@ -67,18 +73,20 @@ fn of_runtime(error: &StartError, mounts: &[MountPoint]) -> Error {
     }
 }
 
-fn program(error: &StartError) -> String {
+/// Why a program could not be executed.
+pub(crate) fn program(error: &StartError) -> String {
     let name = &error.path;
     if error.errno == libc::EISDIR {
-        return format!("{RUNTIME}{INIT}exec: \"{name}\": is a directory: permission denied");
+        return format!("exec: \"{name}\": is a directory: permission denied");
     }
     if name.is_empty() {
-        return format!("{RUNTIME}{INIT}exec: \"\": executable file not found in $PATH");
+        return "exec: \"\": executable file not found in $PATH".to_owned();
     }
-    format!("{RUNTIME}{INIT}{error}")
+    error.to_string()
 }
 
-fn program_exit_code(error: &StartError) -> i32 {
+/// The exit code that tells of it.
+pub(crate) fn program_exit_code(error: &StartError) -> i32 {
     match error.is_not_found() || error.path.is_empty() {
         true => NOT_FOUND,
         false => NOT_EXECUTABLE,
@@ -99,14 +107,15 @@ fn mismatch(error: &StartError, mounts: &[MountPoint]) -> String {
     )
 }
 
-fn user(error: &StartError) -> String {
+/// Why there is no such user, if that is why.
+pub(crate) fn user(error: &StartError) -> Option<String> {
     let name = &error.path;
-    match error.detail.as_str() {
+    Some(match error.detail.as_str() {
         "passwd" => format!("unable to find user {name}: no matching entries in passwd file"),
         "group" => format!("unable to find group {name}: no matching entries in group file"),
         "range" => "uids and gids must be in range 0-2147483647".to_owned(),
-        _ => format!("{RUNTIME}{INIT}{error}"),
-    }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ mod stdio;
 mod terminal;
 mod user;
 
+pub use user::check_user;
+
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
 

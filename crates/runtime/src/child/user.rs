@@ -63,6 +63,14 @@ fn read(path: &str) -> Result<String, StartError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Looks a user up in the text of a `passwd` and of a `group` file.
+///
+/// # Errors
+/// As [`crate::Launch::spawn`] has for a user that is not there.
+pub fn check_user(request: &UserRequest<'_>, passwd: &str, group: &str) -> Result<(), StartError> {
+    find(request, passwd, group).map(drop)
+}
+
 /// A failure as data: the name, and which file does not have it.
 fn unknown(name: &str, what: &str) -> StartError {
     StartError::other(Step::User, name, what)

@@ -1,14 +1,16 @@
 //! `POST /containers/{id}/attach`: a container's input and output over the
-//! connection itself; without `Upgrade` its output only, as a body.
+//! connection itself. With `Upgrade` the answer is 101, without it 200, as
+//! Docker has it; and a client that sends its input as the body of its request
+//! gets the output as the body of the answer.
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gantry_api::ApiVersion;
-use gantry_engine::{AttachQuery, LogStream};
+use gantry_engine::{AttachQuery, AttachStream, LogStream};
 use gantry_types::ErrorKind;
-use http::{Method, StatusCode, header};
-use hyper::upgrade::OnUpgrade;
+use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -16,13 +18,11 @@ use tokio::sync::mpsc;
 use crate::body::{Answer, Content, with_type};
 use crate::call::Call;
 use crate::error::{Failure, Result};
-use crate::hijack;
+use crate::hijack::{self, Client, MULTIPLEXED, RAW};
+use crate::relay::{Framing, relay};
 use crate::router::Router;
+use crate::upload::Upload;
 
-/// Bytes as the terminal or the container made them.
-const RAW: &str = "application/vnd.docker.raw-stream";
-/// Frames that say which stream they are of.
-const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 /// How much of the output is carried at a time.
 const PIECE: usize = 32 << 10;
 /// How long after the answer's head a replay begins: docker-py reads the head
@@ -43,6 +43,38 @@ pub(super) fn stream_type(tty: bool, version: ApiVersion) -> &'static str {
 }
 
 async fn attach(mut call: Call) -> Result<Answer> {
+    let stream = match open(&call).await {
+        Ok(stream) => stream,
+        // Docker's clients expect a stream here, and print what comes.
+        Err(failure) => return Ok(failure.into_plain_answer()),
+    };
+    let socket = stream.socket.map(container_side).transpose()?;
+    if call.headers.contains_key(header::TRANSFER_ENCODING) {
+        let (sender, content) = Content::pieces();
+        tokio::spawn(talk_by_bodies(
+            sender,
+            stream.replay,
+            socket,
+            call.body.take(),
+        ));
+        return Ok(with_type(StatusCode::OK, RAW, content));
+    }
+    let upgraded = call.headers.contains_key(header::UPGRADE);
+    let head = hijack::head(
+        stream_type(stream.tty, call.version),
+        upgraded,
+        &HeaderMap::new(),
+    );
+    let busy = call.state.busy();
+    let talk = move |client| talk(client, head, stream.replay, socket);
+    call.takeover.take(busy, talk).await
+}
+
+/// Attaches as the query says.
+///
+/// # Errors
+/// Those of the engine.
+pub(super) async fn open(call: &Call) -> Result<AttachStream> {
     let id = call.param("id");
     let query = AttachQuery {
         stdin: call.query.flag("stdin"),
@@ -52,37 +84,27 @@ async fn attach(mut call: Call) -> Result<Answer> {
         logs: call.query.flag("logs"),
         detach_keys: call.query.owned("detachKeys"),
     };
-    let stream = call
-        .run(move |engine| engine.containers.attach(&id, &query))
-        .await?;
-    let socket = stream.socket.map(container_side).transpose()?;
-    let asked = call.headers.contains_key(header::UPGRADE);
-    match call.upgrade.take().filter(|_| asked) {
-        Some(upgrade) => {
-            tokio::spawn(talk(upgrade, stream.replay, socket));
-            Ok(hijack::accepted(stream_type(stream.tty, call.version)))
-        }
-        None => {
-            let (sender, content) = Content::pieces();
-            tokio::spawn(send_output(sender, stream.replay, socket));
-            Ok(with_type(StatusCode::OK, RAW, content))
-        }
-    }
+    call.run(move |engine| engine.containers.attach(&id, &query))
+        .await
 }
 
 /// The engine's end of an attachment, for asynchronous code.
-fn container_side(socket: std::os::unix::net::UnixStream) -> Result<UnixStream> {
+pub(super) fn container_side(socket: std::os::unix::net::UnixStream) -> Result<UnixStream> {
     socket
         .set_nonblocking(true)
         .and_then(|()| UnixStream::from_std(socket))
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("attaching: {error}")))
 }
 
-async fn talk(upgrade: OnUpgrade, replay: Option<LogStream>, socket: Option<UnixStream>) {
-    let mut client = match hijack::connection(upgrade).await {
-        Ok(client) => client,
-        Err(error) => return tracing::debug!(%error, "a client left before it was attached"),
-    };
+async fn talk(
+    mut client: Client,
+    head: String,
+    replay: Option<LogStream>,
+    socket: Option<UnixStream>,
+) {
+    if !hijack::greet(&mut client, &head).await {
+        return;
+    }
     if let Some(mut log) = replay {
         tokio::time::sleep(AFTER_HEAD).await;
         while let Some(Ok(piece)) = log.chunks.recv().await {
@@ -92,37 +114,57 @@ async fn talk(upgrade: OnUpgrade, replay: Option<LogStream>, socket: Option<Unix
         }
     }
     match socket {
-        Some(socket) => hijack::relay(client, socket).await,
+        Some(socket) => relay(client, socket, Framing::Kept, async {}).await,
         // The client may be gone already.
         None => drop(client.shutdown().await),
     }
 }
 
-async fn send_output(
+async fn talk_by_bodies(
     sender: mpsc::Sender<Bytes>,
     replay: Option<LogStream>,
     socket: Option<UnixStream>,
+    body: Option<Upload>,
 ) {
     if let Some(log) = replay {
         send_log(log, &sender).await;
     }
-    let Some(mut socket) = socket else {
+    let Some(socket) = socket else {
         return;
     };
-    let mut buffer = BytesMut::new();
-    loop {
-        buffer.reserve(PIECE);
-        let read = tokio::select! {
-            read = socket.read_buf(&mut buffer) => read,
-            () = sender.closed() => return,
-        };
-        match read {
-            Ok(len) if len > 0 => {}
-            _ => return,
+    let (mut from_container, mut to_container) = socket.into_split();
+    let input = async move {
+        if let Some(mut body) = body {
+            while let Some(Ok(frame)) = body.frame().await {
+                let Ok(data) = frame.into_data() else {
+                    continue;
+                };
+                if to_container.write_all(&data).await.is_err() {
+                    break;
+                }
+            }
         }
-        if sender.send(buffer.split().freeze()).await.is_err() {
-            return;
+        // When the container has closed its end there is nothing to tell it.
+        let _ = to_container.shutdown().await;
+        std::future::pending::<()>().await
+    };
+    let output = async {
+        let mut buffer = bytes::BytesMut::new();
+        loop {
+            buffer.reserve(PIECE);
+            match from_container.read_buf(&mut buffer).await {
+                Ok(len) if len > 0 => {}
+                _ => return,
+            }
+            if sender.send(buffer.split().freeze()).await.is_err() {
+                return;
+            }
         }
+    };
+    tokio::select! {
+        () = output => {}
+        () = input => {}
+        () = sender.closed() => {}
     }
 }
 

@@ -145,16 +145,21 @@ async fn wait(call: Call) -> Result<Answer> {
 
 async fn resize(call: Call) -> Result<Answer> {
     let id = call.param("id");
+    let (height, width) = terminal_size(&call)?;
+    call.run(move |engine| engine.containers.resize(&id, height, width))
+        .await?;
+    Ok(no_content(StatusCode::OK))
+}
+
+/// Height and width, as clients of all resizes give them.
+pub(super) fn terminal_size(call: &Call) -> Result<(u16, u16)> {
     let side = |name: &str, what: &str| {
         let text = call.query.get(name).unwrap_or("");
         text.parse::<u16>().map_err(|_| {
             Failure::invalid(format!("invalid resize {what} {text:?}: invalid syntax"))
         })
     };
-    let (height, width) = (side("h", "height")?, side("w", "width")?);
-    call.run(move |engine| engine.containers.resize(&id, height, width))
-        .await?;
-    Ok(no_content(StatusCode::OK))
+    Ok((side("h", "height")?, side("w", "width")?))
 }
 
 async fn pause(call: Call) -> Result<Answer> {

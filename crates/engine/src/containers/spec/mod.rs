@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use gantry_api::{HostConfig, Ulimit};
 use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
 
+pub(crate) use process::{every_capability, exec_environment, process};
 pub(crate) use seccomp::filter as seccomp_filter;
 pub(crate) use security::{Security, parse as security};
 
@@ -62,7 +63,11 @@ pub(crate) fn of(input: &SpecInput<'_>) -> Result<Spec> {
             path: PathBuf::from("rootfs"),
             readonly: host.readonly_rootfs,
         }),
-        process: Some(process::process(input)?),
+        process: Some(process(
+            record,
+            input.default_ulimits,
+            input.no_new_privileges,
+        )?),
         mounts: mounts::mounts(input)?,
         annotations: host.annotations.clone().unwrap_or_default(),
         linux: Some(linux(input)),

@@ -4,16 +4,25 @@
 use std::path::PathBuf;
 
 use gantry_api::{Config, HostConfig, Ulimit};
+use gantry_runtime::CapabilityMask;
 use gantry_runtime::oci::{ConsoleSize, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process};
 
-use super::{SpecInput, capabilities};
+use super::super::record::Record;
+use super::capabilities;
 use crate::error::{Error, Result};
 
 /// The search path of a container whose image and client name none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub(super) fn process(input: &SpecInput<'_>) -> Result<Process> {
-    let record = input.record;
+/// The first process of a container.
+///
+/// # Errors
+/// `Invalid` for a limit of no known kind.
+pub(crate) fn process(
+    record: &Record,
+    default_ulimits: &[Ulimit],
+    no_new_privileges: bool,
+) -> Result<Process> {
     let (config, host) = (&record.config, &record.host_config);
     let command = std::iter::once(&record.path).chain(&record.args);
     let cwd = match config.working_dir.as_str() {
@@ -31,22 +40,34 @@ pub(super) fn process(input: &SpecInput<'_>) -> Result<Process> {
         env: environment(config),
         cwd: PathBuf::from(cwd),
         capabilities: Some(of_capabilities(host)),
-        rlimits: rlimits(host, input.default_ulimits)?,
-        no_new_privileges: input.no_new_privileges,
+        rlimits: rlimits(host, default_ulimits)?,
+        no_new_privileges,
         oom_score_adj: i32::try_from(host.oom_score_adj).ok(),
         ..Process::default()
     })
 }
 
-/// The engine's variables first, then the container's, which win; a name
-/// without a value takes the engine's own away.
+/// The engine's variables first, then the container's, which win.
 pub(super) fn environment(config: &Config) -> Vec<String> {
+    exec_environment(config, config.tty, None)
+}
+
+/// The variables of a process that is added to a container: those of its first
+/// one, and `more`, which win.
+pub(crate) fn exec_environment(config: &Config, tty: bool, more: Option<&[String]>) -> Vec<String> {
     let mut variables = vec![PATH.to_owned(), format!("HOSTNAME={}", config.hostname)];
-    if config.tty {
+    if tty {
         variables.push("TERM=xterm".to_owned());
     }
+    overlay(&mut variables, config.env.as_deref().unwrap_or_default());
+    overlay(&mut variables, more.unwrap_or_default());
+    variables
+}
+
+/// Sets variables; a name without a value takes one away.
+fn overlay(variables: &mut Vec<String>, more: &[String]) {
     let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
-    for wanted in config.env.iter().flatten() {
+    for wanted in more {
         let same = |have: &String| name(have) == name(wanted);
         match (variables.iter().position(same), wanted.contains('=')) {
             (Some(at), true) => variables[at].clone_from(wanted),
@@ -55,11 +76,19 @@ pub(super) fn environment(config: &Config) -> Vec<String> {
             (None, false) => {}
         }
     }
-    variables
 }
 
 fn of_capabilities(host: &HostConfig) -> LinuxCapabilities {
-    let names = capabilities::of(host).to_oci();
+    named(capabilities::of(host))
+}
+
+/// All that there are.
+pub(crate) fn every_capability() -> LinuxCapabilities {
+    named(gantry_runtime::defaults::all_capabilities())
+}
+
+fn named(mask: CapabilityMask) -> LinuxCapabilities {
+    let names = mask.to_oci();
     LinuxCapabilities {
         bounding: names.clone(),
         effective: names.clone(),
@@ -122,6 +151,11 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(environment(&config), ["PATH=/x", "HOSTNAME=abc", "A=1"]);
+        let more = ["A=2", "PATH", "B="].map(str::to_owned);
+        assert_eq!(
+            exec_environment(&config, false, Some(&more)),
+            ["HOSTNAME=abc", "A=2", "B="]
+        );
     }
 
     #[test]
