@@ -28,6 +28,9 @@ pub const DEFAULT_PARENT: &str = "/gantry";
 /// How long to wait for the dead tasks of a former cgroup of the same name.
 const LEFTOVER_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How deep a cgroup is looked for that may be anywhere.
+const SEARCH_DEPTH: usize = 8;
+
 /// Stack of the thread that gives birth on v1. Its pages exist only when touched.
 const BIRTH_STACK: usize = 1 << 20;
 
@@ -79,6 +82,17 @@ impl Cgroup {
             &missing,
             io::Error::from_raw_os_error(libc::ENOENT),
         ))
+    }
+
+    /// Looks for a cgroup whose last part is `name`, wherever it is.
+    pub fn find(name: &str) -> Result<Option<Self>> {
+        let hierarchy = Hierarchy::current()?;
+        let mut roots = hierarchy.v1.iter().map(|mount| &mount.path);
+        let found = roots
+            .by_ref()
+            .chain(&hierarchy.unified)
+            .find_map(|root| path_of(root, String::new(), name, SEARCH_DEPTH));
+        Ok(found.map(|relative| Self::located(hierarchy, &relative)))
     }
 
     /// The path below each hierarchy's root, with a leading slash, as OCI's `cgroupsPath`.
@@ -335,6 +349,25 @@ fn clear(dir: &Directory) -> Result<()> {
         return Err(Error::Populated(dir.path.clone()));
     }
     kill::remove_tree(&dir.path, Instant::now() + LEFTOVER_PATIENCE)
+}
+
+/// Where below `root` a directory of this name is.
+fn path_of(root: &Path, relative: String, name: &str, depth: usize) -> Option<String> {
+    let entries = fs::read_dir(root.join(&relative)).ok()?;
+    let directories = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let paths: Vec<(bool, String)> = directories
+        .map(|found| (found == name, joined(&relative, &found).unwrap_or(found)))
+        .collect();
+    if let Some((_, path)) = paths.iter().find(|(is_it, _)| *is_it) {
+        return Some(path.clone());
+    }
+    let deeper = depth.checked_sub(1)?;
+    paths
+        .into_iter()
+        .find_map(|(_, path)| path_of(root, path, name, deeper))
 }
 
 fn collect_pids(dir: &Path, pids: &mut Vec<u32>) -> Result<()> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_cgroup::{Cgroup, DEFAULT_PARENT};
+use gantry_cgroup::Cgroup;
 use gantry_logs::Timestamp;
 use gantry_types::ContainerId;
 
@@ -74,7 +74,7 @@ pub(super) fn find(exec_root: &Path, id: &ContainerId, reactor: &Arc<Reactor>) -
 
 /// Subscribes to a shim's events; `None` when there is no shim. One that is
 /// still starting its container answers when that is done.
-fn subscribe(directory: &Directory) -> Result<Option<(UnixStream, Status)>> {
+pub(super) fn subscribe(directory: &Directory) -> Result<Option<(UnixStream, Status)>> {
     let operation = "reconnect";
     let failed = |source| Error::io("connect to", &directory.path, source);
     let socket = match directory.connect() {
@@ -109,10 +109,15 @@ pub(super) fn bury(directory: &Directory, id: &ContainerId) -> ExitRecord {
         return record;
     }
     let status: Option<Status> = directory.read(STATE);
-    let path = status.map_or_else(|| format!("{DEFAULT_PARENT}/{id}"), |status| status.cgroup);
+    // Without its state (a full disk, a shim killed before it could write it)
+    // the id is the name all the same.
+    let cgroup = match status {
+        Some(status) => Cgroup::open(&status.cgroup).ok(),
+        None => Cgroup::find(id.as_str()).ok().flatten(),
+    };
     // What cannot be removed now is seen again as a populated cgroup.
     let mut oom_killed = false;
-    if let Ok(cgroup) = Cgroup::open(&path) {
+    if let Some(cgroup) = cgroup {
         oom_killed = cgroup.oom_kills() > 0;
         let _ = cgroup.kill_all();
         let _ = cgroup.remove();

@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use super::connection::Subscribed;
 use super::error::{Error, Result};
-use super::leftover::bury;
+use super::leftover::{bury, subscribe};
 use crate::files::Directory;
 use crate::protocol::{Event, FrameReader, Message};
 
@@ -122,7 +122,7 @@ impl Reactor {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         let mut space = Vec::with_capacity(64);
         while !self.stopped.load(Ordering::Acquire) {
             let pause = (!self.state().ending.is_empty()).then_some(Timespec {
@@ -147,7 +147,7 @@ impl Reactor {
     }
 
     /// Reads one frame's worth from a shim; what remains wakes the poll again.
-    fn serve(&self, token: u64) {
+    fn serve(self: &Arc<Self>, token: u64) {
         let Some(mut watched) = self.state().watched.remove(&token) else {
             return;
         };
@@ -170,9 +170,10 @@ impl Reactor {
         }
     }
 
-    /// The connection is over: after the exit that is how it should be, before
-    /// it the shim was killed.
-    fn lost(&self, watched: Watched) {
+    /// The connection is over: after the exit that is how it should be. Before
+    /// it the shim was killed, or had more to tell than was listened to (a
+    /// daemon that was stopped for long); then there is a new connection.
+    fn lost(self: &Arc<Self>, watched: Watched) {
         let Watched {
             id,
             directory,
@@ -182,18 +183,30 @@ impl Reactor {
         } = watched;
         // A descriptor leaves the poll set when it is closed.
         drop(subscribed.socket);
-        if let Some(child) = subscribed.child {
-            self.state().ending.push(child);
-        }
         if exited {
+            self.state().ending.extend(subscribed.child);
             return;
         }
-        let on_event = self.on_event.clone();
+        let reactor = self.clone();
+        let child = subscribed.child;
         // Killing may take seconds, in which others' events must not wait. Where
         // no thread can be made the next daemon buries it.
         let _ = thread::Builder::new()
             .name("shim-burial".to_owned())
-            .spawn(move || on_event(&id, Event::Exit(bury(&directory, &id))));
+            .spawn(move || reactor.recover(id, directory, child));
+    }
+
+    fn recover(&self, id: ContainerId, directory: Directory, child: Option<Child>) {
+        if let Ok(Some((socket, _))) = subscribe(&directory) {
+            let subscribed = Subscribed { socket, child };
+            // What cannot be watched is found again by the next daemon.
+            let _ = self.watch(id, directory, subscribed);
+            return self.wake();
+        }
+        if let Some(child) = child {
+            self.reap(child);
+        }
+        (self.on_event)(&id, Event::Exit(bury(&directory, &id)));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -21,6 +21,8 @@ pub(super) const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a client may take nothing of the last output before it is given up.
 pub(super) const CLIENT_PATIENCE: Duration = Duration::from_secs(600);
+/// How often a full disk is tried again.
+const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 /// How often clients that are still taking output are looked at.
 const CLIENT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,8 @@ pub(super) enum Phase {
     /// Everything is recorded.
     Over {
         record: ExitRecord,
+        /// Whether a daemon that comes later can read it.
+        recorded: bool,
         acknowledged: bool,
         deadline: Instant,
     },
@@ -104,10 +108,17 @@ impl Monitor {
             Phase::Over {
                 deadline,
                 acknowledged,
-                ..
+                record,
+                recorded,
             } => {
                 let now = Instant::now();
                 self.streams.give_up_idle(CLIENT_PATIENCE);
+                if !*recorded && !*acknowledged && now >= *deadline {
+                    // The only place where the exit is known is this process.
+                    *recorded = self.container.directory.write(EXIT, record).is_ok();
+                    *deadline = now + RECORD_INTERVAL;
+                    return;
+                }
                 let waited_for = self.streams.has_clients() || self.execs.has_clients();
                 if now >= *deadline && waited_for {
                     *deadline = now + CLIENT_INTERVAL;
@@ -124,11 +135,13 @@ impl Monitor {
         match &self.phase {
             Phase::Over {
                 acknowledged,
+                recorded,
                 deadline,
                 ..
             } => {
                 let clients = self.streams.has_clients() || self.execs.has_clients();
-                !clients && (*acknowledged || Instant::now() >= *deadline)
+                let late = *recorded && Instant::now() >= *deadline;
+                !clients && (*acknowledged || late)
             }
             Phase::Running | Phase::Draining { .. } => false,
         }
@@ -162,11 +175,12 @@ impl Monitor {
             self.answer_start(answer);
         }
         // Who is subscribed hears it even if the file system is full.
-        let _ = self.container.directory.write(EXIT, &record);
+        let recorded = self.container.directory.write(EXIT, &record).is_ok();
         self.oom = None;
         let acknowledged = self.controls.iter().any(|control| control.awaits_end);
         self.phase = Phase::Over {
             record: record.clone(),
+            recorded,
             acknowledged,
             deadline: Instant::now() + LINGER,
         };

@@ -25,10 +25,10 @@ const MAX_CONTROLS: usize = 256;
 /// What became ready. Numbers are places in the lists of this turn.
 #[derive(Debug, Clone, Copy)]
 enum Source {
-    /// The container's first process has ended.
-    Process,
-    /// Some child has.
+    /// Some child has ended.
     Children,
+    /// The container's first process has: the next best to know.
+    Process,
     Listener,
     Oom,
     Stream(Part),
@@ -116,11 +116,12 @@ impl Monitor {
             sources.push(source);
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         };
-        if let Some(children) = &self.children {
-            add(Source::Children, children.as_fd(), PollFlags::IN);
-        }
-        if self.phase.is_running() {
-            add(Source::Process, self.container.pidfd.as_fd(), PollFlags::IN);
+        match &self.children {
+            Some(children) => add(Source::Children, children.as_fd(), PollFlags::IN),
+            None if self.phase.is_running() => {
+                add(Source::Process, self.container.pidfd.as_fd(), PollFlags::IN);
+            }
+            None => {}
         }
         add(Source::Listener, self.listener.as_fd(), PollFlags::IN);
         if let Some(oom) = &self.oom {

@@ -61,8 +61,9 @@ pub(super) fn protect() {
 /// Gives back what the work so far has needed and waiting does not: unused heap
 /// and stack, and the mapped pages of code, which stay in the page cache.
 pub(super) fn rest() {
-    let page = rustix::param::page_size();
     let here = 0u8;
+    // SAFETY: a constant of the system.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
     let top = (&raw const here).addr() / page * page - STACK_KEPT;
     let bottom = (top - STACK_TRIMMED) as *mut libc::c_void;
     let code = (&raw const PROGRAM).addr().next_multiple_of(page);

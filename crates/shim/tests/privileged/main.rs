@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test says so")]
 #![allow(clippy::print_stderr, reason = "skips and measurements are seen")]
 
+mod crashes;
 mod ending;
 mod environment;
 mod exec;
