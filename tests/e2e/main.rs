@@ -20,6 +20,7 @@ mod lifecycle;
 mod logs;
 mod network;
 mod restart;
+mod resources;
 mod run;
 mod security;
 mod transcripts;

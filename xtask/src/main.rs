@@ -9,6 +9,7 @@ mod run;
 mod test;
 mod tidy;
 mod tree;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ usage: cargo xtask TASK
                         answers into tests/e2e/transcripts
   check                 rustfmt, clippy, tidy
   tidy                  the layering and the rules of the house
+  vm-test [FILTER...]   end-to-end tests in a virtual machine with cgroup v2 alone and
+                        Debian's kernel (by default those of resources)
   bench [ROUNDS]        this engine, the real Docker and Podman in turns: medians and ratios
 ";
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["e2e", filter @ ..] => test::end_to_end(filter),
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
+        ["vm-test", filter @ ..] => vm::test(filter),
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(Failure::new(USAGE)),
     };
