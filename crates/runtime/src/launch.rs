@@ -128,11 +128,13 @@ impl Launch<'_> {
         let program = Program::prepare(process)?;
         let compiled = crate::seccomp::for_spec(self.seccomp, self.spec)?;
         let namespaces = Namespaces::of_spec(self.spec, self.network)?;
+        let idmapped = crate::idmap::prepare(self.spec)?;
         let plan = ChildPlan {
             launch: self,
             process,
             program: &program,
             namespaces: &namespaces,
+            idmapped: &idmapped,
             seccomp: self.seccomp.or(compiled.as_ref()),
         };
         let (ours, theirs) = channel::pair()?;

@@ -26,6 +26,7 @@ mod child;
 mod error;
 mod exec;
 mod hooks;
+mod idmap;
 mod launch;
 mod mount_options;
 mod namespaces;

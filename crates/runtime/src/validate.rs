@@ -69,9 +69,6 @@ pub(crate) fn process(process: &Process) -> Result<(), StartError> {
 
 /// Nothing goes into `/proc`, where masks and limits of the kernel live.
 fn mount(mount: &Mount) -> Result<(), StartError> {
-    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-        return Err(refuse("mounts.uidMappings", "is not supported"));
-    }
     let path = clean(&mount.destination);
     let text = path.to_string_lossy();
     let proc_itself = path == Path::new("/proc") && mount.kind.as_deref() == Some("proc");

@@ -16,6 +16,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 use super::cgroup_mount::{self, CgroupView};
 use super::rooted;
 use crate::error::{StartError, Step};
+use crate::idmap::Prepared;
 use crate::mount_options::{Bind, MountOptions};
 use crate::namespaces::Namespaces;
 
@@ -29,15 +30,17 @@ pub(super) fn make_all(
     root: &RootDir,
     spec: &Spec,
     namespaces: &Namespaces<'_>,
+    idmapped: &Prepared,
 ) -> Result<bool, StartError> {
     let mut later = Vec::new();
     let mut setup_dev = true;
-    for mount in &spec.mounts {
+    for (index, mount) in spec.mounts.iter().enumerate() {
         let mut maker = Maker {
             root,
             mount,
             destination: mount.destination.to_string_lossy().into_owned(),
-            options: parse(mount)?,
+            options: MountOptions::parse(&mount.options),
+            idmapped: idmapped.get(&index),
             later: &mut later,
         };
         if maker.is_bind() && mount.destination == Path::new("/dev") {
@@ -55,13 +58,6 @@ pub(super) fn make_all(
             .map_err(|e| StartError::new(Step::Mount, e, destination))?;
     }
     Ok(setup_dev)
-}
-
-fn parse(mount: &Mount) -> Result<MountOptions, StartError> {
-    MountOptions::parse(&mount.options).map_err(|option| {
-        let text = format!("mount option {option} is not supported");
-        StartError::other(Step::Spec, mount.destination.to_string_lossy(), text)
-    })
 }
 
 /// A copy of the mount at `source`, attached nowhere.
@@ -139,6 +135,8 @@ struct Maker<'a> {
     mount: &'a Mount,
     destination: String,
     options: MountOptions,
+    /// The bind itself, if our parent has made it.
+    idmapped: Option<&'a OwnedFd>,
     /// Mounts that become read-only at the end.
     later: &'a mut Vec<(OwnedFd, String)>,
 }
@@ -217,7 +215,10 @@ impl Maker<'_> {
         let source = self.mount.source.as_deref();
         let source = source.ok_or_else(|| self.fail(Errno::INVAL))?;
         let recursive = self.options.bind == Some(Bind::Recursive);
-        let tree = bind(source, recursive).map_err(|e| self.fail(e))?;
+        let tree = match self.idmapped {
+            Some(tree) => tree.try_clone().map_err(|_| self.fail(Errno::MFILE))?,
+            None => bind(source, recursive).map_err(|e| self.fail(e))?,
+        };
         let stat = rustix::fs::fstat(&tree).map_err(|e| self.fail(e))?;
         let target = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             self.directory()?
