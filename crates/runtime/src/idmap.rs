@@ -62,7 +62,7 @@ fn of_mount(spec: &Spec, mount: &Mount) -> Result<Option<OwnedFd>, StartError> {
     let fail = |errno| StartError::new(Step::Mount, errno, destination.as_ref());
     tree(source, bind, options.idmap_recursive, &namespace)
         .map(Some)
-        .map_err(|errno| fail(errno).with_detail(source.to_string_lossy()))
+        .map_err(|errno| fail(errno).with_source(source.to_string_lossy()))
 }
 
 fn tree(

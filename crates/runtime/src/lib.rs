@@ -40,4 +40,4 @@ pub use exec::{Exec, Starting};
 pub use gantry_oci as oci;
 pub use gantry_sys::{ExitStatus, SockFilter};
 pub use hooks::run_hooks;
-pub use launch::{CgroupJoin, Launch, Launched, Rootfs, Stdio, UserRequest};
+pub use launch::{CgroupJoin, Launch, Launched, Rootfs, Scaffold, Stdio, UserRequest};

@@ -144,6 +144,7 @@ impl Inner {
             }),
             bundle: dir,
             rootfs: self.snapshots.mounts(record.id.as_str())?,
+            scaffold: spec::scaffold(),
             cgroup_parent: parent,
             log: log_settings(record, settings)?,
             open_stdin: record.config.open_stdin,
@@ -178,9 +179,7 @@ impl Inner {
         self.shims
             .start(request, filter.as_deref(), &fds)
             .map_err(|error| match error {
-                ShimError::Start(failure) => {
-                    start_error::render(&failure, &container.record.mounts)
-                }
+                ShimError::Start(failure) => start_error::render(&failure),
                 other => Error::Start {
                     kind: other.kind(),
                     message: format!("failed to create task for container: {other}"),

@@ -2,7 +2,6 @@
 //! step, an errno, a path); clients derive their exit code from the text made
 //! of it here, so it must read as Docker's does.
 
-use gantry_api::MountPoint;
 use gantry_runtime::{StartError, Step, errno_text};
 use gantry_shim::protocol::StartFailure;
 use gantry_types::ErrorKind;
@@ -15,6 +14,10 @@ const RUNTIME: &str = "failed to create task for container: failed to create shi
 /// And before what failed inside the container.
 const INIT: &str = "unable to start container process: error during container init: ";
 
+/// What is added where a directory meets a file.
+const MISMATCH: &str = "Are you trying to mount a directory onto a file (or vice-versa)? Check if \
+                        the specified host path exists and is the expected type";
+
 /// The container was not even made.
 const NOT_STARTED: i32 = 128;
 /// The program cannot be executed.
@@ -22,10 +25,10 @@ pub(crate) const NOT_EXECUTABLE: i32 = 126;
 /// The program, or a path it needs, is not there.
 pub(crate) const NOT_FOUND: i32 = 127;
 
-/// The error of a shim's report on a container with these bind mounts.
-pub(crate) fn render(failure: &StartFailure, mounts: &[MountPoint]) -> Error {
+/// The error of a shim's report.
+pub(crate) fn render(failure: &StartFailure) -> Error {
     match failure.runtime_error() {
-        Some(error) => of_runtime(&error, mounts),
+        Some(error) => of_runtime(&error),
         None => Error::Start {
             message: format!("failed to create task for container: {failure}"),
             exit_code: NOT_STARTED,
@@ -34,13 +37,15 @@ pub(crate) fn render(failure: &StartFailure, mounts: &[MountPoint]) -> Error {
     }
 }
 
-fn of_runtime(error: &StartError, mounts: &[MountPoint]) -> Error {
+fn of_runtime(error: &StartError) -> Error {
     let (message, exit_code) = match error.step {
         Step::Lookup | Step::Exec => (
             format!("{RUNTIME}{INIT}{}", program(error)),
             program_exit_code(error),
         ),
-        Step::Mount if error.errno == libc::ENOTDIR => (mismatch(error, mounts), NOT_FOUND),
+        Step::Mount | Step::MountPoint if error.errno == libc::ENOTDIR => {
+            (format!("{RUNTIME}{INIT}{error}: {MISMATCH}"), NOT_FOUND)
+        }
         Step::User => (
             user(error).unwrap_or_else(|| format!("{RUNTIME}{INIT}{error}")),
             NOT_STARTED,
@@ -93,20 +98,6 @@ pub(crate) fn program_exit_code(error: &StartError) -> i32 {
     }
 }
 
-/// A directory onto a file, or the other way round.
-fn mismatch(error: &StartError, mounts: &[MountPoint]) -> String {
-    let target = &error.path;
-    let mut mounts = mounts.iter();
-    let source = mounts
-        .find(|mount| mount.destination == *target)
-        .map_or(error.detail.as_str(), |mount| &mount.source);
-    format!(
-        "{RUNTIME}{INIT}error mounting \"{source}\" to rootfs at \"{target}\": mount \
-         src={source}, dst={target}: not a directory: Are you trying to mount a directory onto \
-         a file (or vice-versa)? Check if the specified host path exists and is the expected type"
-    )
-}
-
 /// Why there is no such user, if that is why.
 pub(crate) fn user(error: &StartError) -> Option<String> {
     let name = &error.path;
@@ -127,26 +118,19 @@ mod tests {
             step,
             errno,
             path: path.to_owned(),
+            source: "/tmp".to_owned(),
             detail: detail.to_owned(),
         };
         let Error::Start {
             message,
             exit_code,
             kind,
-        } = of_runtime(&error, &[mounted()])
+        } = of_runtime(&error)
         else {
             panic!("another error");
         };
         let short = message.strip_prefix(&format!("{RUNTIME}{INIT}"));
         (short.unwrap_or(&message).to_owned(), exit_code, kind)
-    }
-
-    fn mounted() -> MountPoint {
-        MountPoint {
-            source: "/tmp".to_owned(),
-            destination: "/etc/passwd".to_owned(),
-            ..MountPoint::default()
-        }
     }
 
     #[test]
@@ -231,7 +215,7 @@ mod tests {
                 (text.to_owned(), code, kind)
             );
         }
-        let (text, code, _) = rendered(Step::Mount, libc::ENOTDIR, "/etc/passwd", "mkdir");
+        let (text, code, _) = rendered(Step::Mount, libc::ENOTDIR, "/etc/passwd", "");
         assert!(text.starts_with("error mounting \"/tmp\" to rootfs at \"/etc/passwd\": "));
         assert!(text.contains("not a directory: Are you trying to mount a directory onto a file"));
         assert_eq!(code, 127);

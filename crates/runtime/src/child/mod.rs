@@ -19,6 +19,7 @@ mod hidden;
 mod mounts;
 mod overlay;
 mod rootfs;
+mod scaffold;
 mod stdio;
 mod terminal;
 mod user;
@@ -114,6 +115,7 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     attributes::oom_and_label(score, plan.process)?;
 
     let root = rootfs::attach(launch)?;
+    scaffold::build(&root, launch.scaffold)?;
     let setup_dev = mounts::make_all(&root, spec, plan.namespaces, plan.idmapped)?;
     if setup_dev {
         devices::make_all(&root, spec, userns)?;

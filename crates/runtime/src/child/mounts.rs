@@ -14,7 +14,6 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::cgroup_mount::{self, CgroupView};
-use super::rooted;
 use crate::error::{StartError, Step};
 use crate::idmap::Prepared;
 use crate::mount_options::{Bind, MountOptions};
@@ -124,7 +123,9 @@ fn kernel_words(fs: &OwnedFd) -> String {
     let mut last = String::new();
     let mut buffer = [0; 512];
     while let Ok(length @ 1..) = file.read(&mut buffer) {
-        last = String::from_utf8_lossy(&buffer[..length]).trim().to_owned();
+        // A letter for its weight comes first.
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        last = text.trim().trim_start_matches("e ").to_owned();
     }
     last
 }
@@ -153,17 +154,22 @@ impl Maker<'_> {
     fn fail(&self, errno: Errno) -> StartError {
         let source = self.mount.source.as_deref().unwrap_or(Path::new(""));
         StartError::new(Step::Mount, errno, self.destination.as_str())
-            .with_detail(source.to_string_lossy())
+            .with_source(source.to_string_lossy())
     }
 
     fn fail_with(&self, (errno, words): (Errno, String)) -> StartError {
-        let error = self.fail(errno);
-        match words.is_empty() {
-            true => error,
-            false => {
-                let text = format!("{}: {words}", error.detail);
-                error.with_detail(text)
-            }
+        self.fail(errno).with_detail(words)
+    }
+
+    /// The place could not be made; if it is there, it is of the wrong kind.
+    fn fail_place(&self, error: &gantry_sys::Error) -> StartError {
+        let failure = self.fail(error.errno);
+        if error.errno == Errno::NOTDIR && self.root.open_path(&self.destination).is_ok() {
+            return failure;
+        }
+        StartError {
+            step: Step::MountPoint,
+            ..failure
         }
     }
 
@@ -196,7 +202,7 @@ impl Maker<'_> {
     fn directory(&self) -> Result<OwnedFd, StartError> {
         self.root
             .mkdir_all(&self.destination, DIRECTORY)
-            .map_err(rooted(Step::Mount, &self.destination))
+            .map_err(|error| self.fail_place(&error))
     }
 
     /// `/proc` and `/sys` go to ordinary directories: what writes there later
@@ -222,25 +228,31 @@ impl Maker<'_> {
         let stat = rustix::fs::fstat(&tree).map_err(|e| self.fail(e))?;
         let target = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             self.directory()?
+        } else if self.root.open_dir(&self.destination).is_ok() {
+            // To the kernel an invalid argument; people are told as when it is
+            // the other way round.
+            return Err(self.fail(Errno::NOTDIR));
         } else {
             self.root
                 .create_file(&self.destination, FILE)
-                .map_err(rooted(Step::Mount, &self.destination))?
+                .map_err(|error| self.fail_place(&error))?
         };
         self.change(&tree, self.options.set, self.options.clear, false)?;
         self.finish(tree, &target)
     }
 
     fn make_new(&mut self) -> Result<(), StartError> {
-        let target = self.directory()?;
         let kind = self.kind().to_owned();
+        let is_new = kind == "tmpfs" && self.root.open_path(&self.destination).is_err();
+        let target = self.directory()?;
         let mut data = self.options.data.clone();
         let mut attributes = self.options.set;
         let read_only = attributes.with(MountAttr::RDONLY) == attributes;
         if kind == "tmpfs" {
-            // Things are yet to be made inside; and it looks like what it covers.
+            // Things are yet to be made inside; and it looks like what it covers,
+            // or, over nothing, as tmpfs does (1777).
             attributes = attributes.without(MountAttr::RDONLY);
-            if self.options.value("mode").is_none() {
+            if !is_new && self.options.value("mode").is_none() {
                 let stat = rustix::fs::fstat(&target).map_err(|e| self.fail(e))?;
                 data.push(("mode".into(), Some(format!("{:o}", stat.st_mode & 0o7777))));
             }
@@ -299,7 +311,7 @@ impl Maker<'_> {
         let target = self
             .root
             .open_in_root(&self.destination, OFlags::PATH, Mode::empty())
-            .map_err(rooted(Step::Mount, &self.destination))?;
+            .map_err(|error| self.fail_place(&error))?;
         self.change(target, self.options.set, self.options.clear, false)
     }
 }

@@ -284,6 +284,7 @@ fn launch(
         spec: &plan.spec,
         bundle: &plan.bundle,
         rootfs: Rootfs::Path(rootfs),
+        scaffold: &[],
         network: None,
         seccomp: None,
         cgroup: CgroupJoin::Inherit,

@@ -16,6 +16,7 @@ mod tmpfs;
 use std::path::{Path, PathBuf};
 
 use gantry_api::{HostConfig, Ulimit};
+use gantry_runtime::Scaffold;
 use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
 
 pub(crate) use process::{every_capability, exec_environment, process};
@@ -24,6 +25,17 @@ pub(crate) use security::{Security, parse as security};
 
 use super::record::Record;
 use crate::error::Result;
+
+/// Directories that every container has, whatever its image has in their places.
+const DIRECTORIES: [&str; 4] = ["/dev", "/etc", "/proc", "/sys"];
+/// Files that others are mounted over, and the one by which programs know that
+/// they are in a container.
+const FILES: [&str; 4] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/hostname",
+    "/.dockerenv",
+];
 
 /// The version of the OCI runtime specification that the spec follows.
 const OCI_VERSION: &str = "1.2.0";
@@ -80,6 +92,20 @@ pub(crate) fn of(input: &SpecInput<'_>) -> Result<Spec> {
         }
     }
     Ok(spec)
+}
+
+/// What every container's root file system has: Docker puts it between the
+/// image and the container's own layer.
+pub(crate) fn scaffold() -> Vec<Scaffold> {
+    let directories = DIRECTORIES
+        .iter()
+        .map(|path| Scaffold::Directory(PathBuf::from(path)));
+    let files = FILES.iter().map(|path| Scaffold::File(PathBuf::from(path)));
+    let link = Scaffold::Link {
+        path: PathBuf::from("/etc/mtab"),
+        target: PathBuf::from("/proc/mounts"),
+    };
+    directories.chain(files).chain([link]).collect()
 }
 
 fn linux(input: &SpecInput<'_>) -> Linux {
