@@ -20,6 +20,7 @@ mod root;
 mod scm;
 mod seccomp;
 mod signals;
+mod wait;
 
 pub mod netns;
 
@@ -42,3 +43,4 @@ pub use rustix::io::Errno;
 pub use scm::{recv_with_fds, send_with_fds};
 pub use seccomp::{SeccompFlags, SockFilter, install_seccomp};
 pub use signals::{reset_signals, signal_fd};
+pub use wait::{Usage, wait_with_usage};
