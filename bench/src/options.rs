@@ -6,9 +6,11 @@ use std::path::PathBuf;
 const ROUNDS: usize = 20;
 
 const USAGE: &str = "\
-usage: gantry-bench GANTRY-BINARY [FILTER...] [--rounds N] [--json FILE] [--load FILE] [--list]
+usage: gantry-bench GANTRY-BINARY [FILTER...] [--rounds N] [--against NAME]...
+                    [--json FILE] [--load FILE] [--list]
   FILTER        rows whose name contains one of these words (all)
   --rounds N    how often each contender does each kind of work (20)
+  --against X   only with this peer (docker, podman); may be given twice
   --json FILE   write every sample and median there
   --load FILE   the archive for the row `load` (see bench/make-image)
   --list        name the rows
@@ -22,6 +24,8 @@ pub struct Options {
     pub filter: Vec<String>,
     /// How often.
     pub rounds: usize,
+    /// The peers to compare with; empty for all.
+    pub against: Vec<String>,
     /// Where the numbers go.
     pub json: Option<PathBuf>,
     /// The archive to load.
@@ -45,6 +49,7 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
         gantry: String::new(),
         filter: Vec::new(),
         rounds: ROUNDS,
+        against: Vec::new(),
         json: None,
         load: None,
         list: false,
@@ -60,6 +65,7 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
                 let number = text.parse().ok().filter(|&n| n > 0);
                 options.rounds = number.ok_or_else(|| format!("--rounds {text}: not a number"))?;
             }
+            "--against" => options.against.push(value()?.to_owned()),
             "--json" => options.json = Some(value()?.into()),
             "--load" => options.load = Some(value()?.into()),
             "--list" => options.list = true,

@@ -47,8 +47,15 @@ pub fn all(options: &Options) -> Result<Vec<Contender>, String> {
     let mut all = vec![gantry::start(&options.gantry)?];
     match &options.peers {
         Some(peers) => {
-            all.push(docker::start(peers)?);
-            all.push(podman::start(peers)?);
+            let wanted = |name: &str| {
+                options.against.is_empty() || options.against.iter().any(|one| one == name)
+            };
+            if wanted("docker") {
+                all.push(docker::start(peers)?);
+            }
+            if wanted("podman") {
+                all.push(podman::start(peers)?);
+            }
         }
         None => say("SKIPPED: the real Docker and Podman: ../shared/peers is not here"),
     }

@@ -103,7 +103,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
          of engine, containers and client; xN: how many times what gantry needs",
         options.rounds
     ));
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
     let mut reached = true;
     let mut done = |row: Row| {
         reached &= report::print(&row);
@@ -119,10 +119,17 @@ pub fn run(options: &Options) -> Result<bool, String> {
     if !wanted.is_empty() {
         let mut contenders = contender::all(options)?;
         for work in wanted {
-            done((work.run)(&mut contenders, options)?)?;
+            match (work.run)(&mut contenders, options) {
+                Ok(row) => done(row)?,
+                // The other rows are worth having.
+                Err(error) => failed.push(format!("{}: {error}", work.name)),
+            }
         }
     }
-    Ok(reached)
+    for failure in &failed {
+        say(&format!("FAILED: {failure}"));
+    }
+    Ok(reached && failed.is_empty())
 }
 
 /// One piece of work for each contender in turns.

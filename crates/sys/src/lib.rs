@@ -6,6 +6,7 @@
 
 mod bpf;
 mod clone;
+mod code_pages;
 mod credentials;
 mod error;
 mod foreground;
@@ -26,6 +27,7 @@ pub mod netns;
 
 pub use bpf::{BpfInstruction, attach_cgroup_device, detach_cgroup_device, load_cgroup_device};
 pub use clone::{CloneFlags, CloneRequest, Forked, clone3};
+pub use code_pages::release_code_pages;
 pub use credentials::{personality, setgroups_allowed};
 pub use error::{Error, Result};
 pub use foreground::{ignore, send_signal, spawn_foreground};

@@ -300,6 +300,8 @@ fn launch(
         no_pivot: plan.args.has("no-pivot"),
         user: None,
     };
+    // What read the command line and the spec is not needed again.
+    gantry_sys::release_code_pages();
     let spawned = match cgroup {
         None => launch.spawn(),
         Some(group) => {
