@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod packages;
+mod release;
 mod run;
 mod test;
 mod tidy;
@@ -27,7 +28,10 @@ usage: cargo xtask TASK
   tidy                  the layering and the rules of the house
   vm-test [FILTER...]   end-to-end tests in a virtual machine with cgroup v2 alone and
                         Debian's kernel (by default those of resources)
-  bench [ROUNDS]        this engine, the real Docker and Podman in turns: medians and ratios
+  release               build the release binary; refuse one that is too large or not static
+  bench [FILTER...] [--rounds N] [--against NAME] [--json FILE] [--load FILE] [--list]
+                        this engine, the real Docker and Podman in turns: medians and ratios
+                        of wall and processor time, and memory, with the targets of the rows
 ";
 
 fn main() -> ExitCode {
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
         ["vm-test", filter @ ..] => vm::test(filter),
+        ["release"] => release::build(),
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(Failure::new(USAGE)),
     };

@@ -11,7 +11,7 @@ use crate::options::Options;
 const PROGRAM: &str = "sleep";
 const MIB: f64 = (1 << 20) as f64;
 /// How long an engine is left alone before it is looked at.
-const REST: Duration = Duration::from_secs(2);
+const REST: Duration = Duration::from_secs(12);
 /// How often it is looked at.
 const LOOKS: usize = 5;
 

@@ -6,7 +6,6 @@
 
 mod bpf;
 mod clone;
-mod code_pages;
 mod credentials;
 mod error;
 mod foreground;
@@ -15,6 +14,7 @@ mod kernel;
 mod keyring;
 mod memfd;
 mod mount;
+mod own_memory;
 mod pidfd;
 mod process;
 mod root;
@@ -27,7 +27,6 @@ pub mod netns;
 
 pub use bpf::{BpfInstruction, attach_cgroup_device, detach_cgroup_device, load_cgroup_device};
 pub use clone::{CloneFlags, CloneRequest, Forked, clone3};
-pub use code_pages::release_code_pages;
 pub use credentials::{personality, setgroups_allowed};
 pub use error::{Error, Result};
 pub use foreground::{ignore, send_signal, spawn_foreground};
@@ -36,6 +35,7 @@ pub use kernel::kernel_at_least;
 pub use keyring::join_session_keyring;
 pub use memfd::sealed_memfd;
 pub use mount::{MountAttr, SetMountAttr, mount_setattr, umount_tree};
+pub use own_memory::{release_code_pages, release_unused_heap};
 pub use pidfd::{ExitStatus, pidfd_send_signal, setns_pidfd, wait_pidfd};
 pub use process::{
     close_all_but, close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare,

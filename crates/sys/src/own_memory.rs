@@ -1,5 +1,5 @@
-//! Letting go of the program's own code.
-#![allow(unsafe_code, reason = "the linker's symbols and madvise")]
+//! Giving back memory that this process has but does not need.
+#![allow(unsafe_code, reason = "the linker's symbols, madvise, the allocator's knob")]
 
 use std::ptr;
 
@@ -30,12 +30,19 @@ pub fn release_code_pages() {
     let _ = unsafe { libc::madvise(first, end - start, libc::MADV_DONTNEED) };
 }
 
+/// Gives the allocator's free pages back to the kernel, of all threads' heaps.
+pub fn release_unused_heap() {
+    // SAFETY: no argument that could be wrong; it takes the allocator's own locks.
+    unsafe { libc::malloc_trim(0) };
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_program_goes_on() {
         let before = String::from("kept");
         super::release_code_pages();
+        super::release_unused_heap();
         assert_eq!(before, "kept");
     }
 }
