@@ -1,5 +1,8 @@
 //! Giving back memory that this process has but does not need.
-#![allow(unsafe_code, reason = "the linker's symbols, madvise, the allocator's knob")]
+#![allow(
+    unsafe_code,
+    reason = "the linker's symbols, madvise, the allocator's knob"
+)]
 
 use std::ptr;
 
