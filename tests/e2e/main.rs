@@ -19,6 +19,7 @@ mod leaks;
 mod lifecycle;
 mod logs;
 mod network;
+mod outlive;
 mod resources;
 mod restart;
 mod run;
