@@ -121,6 +121,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// A container that cannot be started as it was configured.
+    pub(crate) fn spec(message: String) -> Self {
+        Self::Start {
+            message,
+            exit_code: 128,
+            kind: ErrorKind::Internal,
+        }
+    }
+
     /// The refusal to work with a container that waits for its restart.
     pub(crate) fn restarting(id: &gantry_types::ContainerId) -> Self {
         Self::Conflict(format!(

@@ -94,7 +94,9 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
 
 async fn open_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
     let mut config = settings.engine(ShimProgram::Bytes(embedded::SHIM))?;
-    config.init_program = Some(init_program::place(&settings.exec_root, embedded::INIT)?);
+    if config.init_program.is_none() {
+        config.init_program = Some(init_program::place(&settings.exec_root, embedded::INIT)?);
+    }
     let opened = tokio::task::spawn_blocking(move || Engine::open(config)).await;
     let engine = opened
         .map_err(|error| format!("opening the engine: {error}"))?

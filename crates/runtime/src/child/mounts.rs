@@ -5,13 +5,14 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantry_oci::{Mount, Spec};
 use gantry_sys::{MountAttr, RootDir, SetMountAttr};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::thread::LinkNameSpaceType;
 
 use super::cgroup_mount::{self, CgroupView};
 use crate::error::{StartError, Step};
@@ -66,6 +67,41 @@ pub(super) fn bind(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     rustix::mount::open_tree(CWD, source, flags)
+}
+
+/// A path that leads through another process's root, as that process's mount
+/// namespace and the path in there.
+fn elsewhere(source: &Path) -> Option<(PathBuf, PathBuf)> {
+    let text = source.to_str()?.strip_prefix("/proc/")?;
+    let (pid, rest) = text.split_once('/')?;
+    let path = rest.strip_prefix("root/")?;
+    let digits = pid.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| {
+        let namespace = format!("/proc/{pid}/ns/mnt");
+        (namespace.into(), Path::new("/").join(path))
+    })
+}
+
+/// A copy of a mount in another mount namespace: only in there can it be made.
+fn bind_elsewhere(namespace: &Path, path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    let open = |path: &Path| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+    };
+    let enter = |namespace: &OwnedFd| {
+        let kind = Some(LinkNameSpaceType::Mount);
+        rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
+    };
+    let (own, other) = (open(Path::new("/proc/self/ns/mnt"))?, open(namespace)?);
+    // Entering a namespace changes root and working directory as well.
+    let (root, cwd) = (open(Path::new("/"))?, open(Path::new("."))?);
+    enter(&other)?;
+    let tree = bind(path, recursive);
+    enter(&own)?;
+    rustix::process::fchdir(&root)?;
+    rustix::process::chroot(".")?;
+    rustix::process::fchdir(&cwd)?;
+    tree
 }
 
 /// A copy of what a descriptor refers to, attached nowhere.
@@ -221,10 +257,12 @@ impl Maker<'_> {
         let source = self.mount.source.as_deref();
         let source = source.ok_or_else(|| self.fail(Errno::INVAL))?;
         let recursive = self.options.bind == Some(Bind::Recursive);
-        let tree = match self.idmapped {
-            Some(tree) => tree.try_clone().map_err(|_| self.fail(Errno::MFILE))?,
-            None => bind(source, recursive).map_err(|e| self.fail(e))?,
+        let tree = match (self.idmapped, elsewhere(source)) {
+            (Some(tree), _) => tree.try_clone().map_err(|_| Errno::MFILE),
+            (None, Some((namespace, path))) => bind_elsewhere(&namespace, &path, recursive),
+            (None, None) => bind(source, recursive),
         };
+        let tree = tree.map_err(|e| self.fail(e))?;
         let stat = rustix::fs::fstat(&tree).map_err(|e| self.fail(e))?;
         let target = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             self.directory()?
