@@ -5,12 +5,10 @@
 mod bench;
 mod check;
 mod packages;
-mod release;
 mod run;
 mod test;
 mod tidy;
 mod tree;
-mod vm;
 
 use std::process::ExitCode;
 
@@ -26,12 +24,7 @@ usage: cargo xtask TASK
                         answers into tests/e2e/transcripts
   check                 rustfmt, clippy, tidy
   tidy                  the layering and the rules of the house
-  vm-test [FILTER...]   end-to-end tests in a virtual machine with cgroup v2 alone and
-                        Debian's kernel (by default those of resources)
-  release               build the release binary; refuse one that is too large or not static
-  bench [FILTER...] [--rounds N] [--against NAME] [--json FILE] [--load FILE] [--list]
-                        this engine, the real Docker and Podman in turns: medians and ratios
-                        of wall and processor time, and memory, with the targets of the rows
+  bench [ROUNDS]        this engine, the real Docker and Podman in turns: medians and ratios
 ";
 
 fn main() -> ExitCode {
@@ -49,8 +42,6 @@ fn main() -> ExitCode {
         ["e2e", filter @ ..] => test::end_to_end(filter),
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
-        ["vm-test", filter @ ..] => vm::test(filter),
-        ["release"] => release::build(),
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(Failure::new(USAGE)),
     };

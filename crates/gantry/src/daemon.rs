@@ -19,7 +19,6 @@ mod notify;
 mod options;
 mod preflight;
 mod quantity;
-mod rest;
 mod settings;
 
 use crate::complain;

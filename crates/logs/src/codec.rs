@@ -13,29 +13,45 @@ pub(crate) const MAX_RECORD: usize = 4 << 20;
 
 /// What stands at the start of a buffer.
 #[derive(Debug)]
-pub(crate) enum Found {
-    /// So many bytes are one record; it may make no sense.
-    Record(usize, Option<Entry>),
+pub(crate) enum Found<T> {
+    /// So many bytes are one record.
+    Record(usize, T),
     /// Too little for a record.
     Incomplete,
     /// Nothing that follows can be read.
     Corrupt,
 }
 
-/// Looks at the start of `buffer`.
-pub(crate) fn first(driver: Driver, buffer: &[u8]) -> Found {
+/// Reads the record at the start of `buffer`; it may make no sense.
+pub(crate) fn first(driver: Driver, buffer: &[u8]) -> Found<Option<Entry>> {
+    match extent(driver, buffer) {
+        Found::Record(length, ()) => {
+            let entry = match driver {
+                Driver::JsonFile => json::decode(&buffer[..length - 1]),
+                Driver::Local => local::decode(&buffer[local::LENGTH..length - local::LENGTH]),
+                Driver::None => None,
+            };
+            Found::Record(length, entry)
+        }
+        Found::Incomplete => Found::Incomplete,
+        Found::Corrupt => Found::Corrupt,
+    }
+}
+
+/// How long the record at the start of `buffer` is.
+pub(crate) fn extent(driver: Driver, buffer: &[u8]) -> Found<()> {
     match driver {
         Driver::JsonFile => match buffer.iter().position(|&b| b == b'\n') {
-            Some(end) => Found::Record(end + 1, json::decode(&buffer[..end])),
-            None if buffer.len() > MAX_RECORD => Found::Record(buffer.len(), None),
+            Some(end) => Found::Record(end + 1, ()),
+            None if buffer.len() > MAX_RECORD => Found::Record(buffer.len(), ()),
             None => Found::Incomplete,
         },
-        Driver::Local => first_local(buffer),
+        Driver::Local => local_extent(buffer),
         Driver::None => Found::Incomplete,
     }
 }
 
-fn first_local(buffer: &[u8]) -> Found {
+fn local_extent(buffer: &[u8]) -> Found<()> {
     let Some(length) = local::announced(buffer) else {
         return Found::Incomplete;
     };
@@ -46,8 +62,7 @@ fn first_local(buffer: &[u8]) -> Found {
     match buffer.get(..whole) {
         None => Found::Incomplete,
         Some(record) if local::announced(&record[whole - local::LENGTH..]) == Some(length) => {
-            let body = &record[local::LENGTH..whole - local::LENGTH];
-            Found::Record(whole, local::decode(body))
+            Found::Record(whole, ())
         }
         Some(_) => Found::Corrupt,
     }

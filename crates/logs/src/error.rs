@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use gantry_types::ErrorKind;
 
+use crate::settings::Driver;
+
 /// The result of a log operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -18,29 +20,22 @@ pub enum Error {
     #[error("logger: no log driver named '{0}' is registered")]
     UnknownDriver(String),
     /// An option that Docker has and we have not.
-    #[error("log option {option:?} is not supported")]
+    #[error("log option {option} is not supported")]
     UnsupportedOption {
         /// The option.
         option: String,
     },
     /// An option that this driver never had.
-    #[error("unknown log opt '{option}' for {driver} log driver")]
+    #[error("{}", unknown_option(option, *driver))]
     UnknownOption {
         /// The option.
         option: String,
         /// The driver.
-        driver: &'static str,
+        driver: Driver,
     },
-    /// An option with a value that means nothing.
-    #[error("invalid value {value:?} for log opt '{option}': {reason}")]
-    InvalidOption {
-        /// The option.
-        option: &'static str,
-        /// Its value.
-        value: String,
-        /// What is wrong.
-        reason: &'static str,
-    },
+    /// An option with a value that means nothing; the text is Docker's.
+    #[error("{0}")]
+    InvalidOption(String),
     /// The driver keeps nothing that could be read.
     #[error("configured logging driver does not support reading")]
     NotReadable,
@@ -57,6 +52,14 @@ pub enum Error {
     /// Text that is not a time.
     #[error("invalid time {0:?}")]
     InvalidTime(String),
+}
+
+/// The drivers have different words for it.
+fn unknown_option(option: &str, driver: Driver) -> String {
+    match driver {
+        Driver::Local => format!("unknown log opt '{option}' for log driver local"),
+        other => format!("unknown log opt '{option}' for {} log driver", other.name()),
+    }
 }
 
 impl Error {
@@ -76,7 +79,7 @@ impl Error {
             }
             Self::UnknownDriver(_)
             | Self::UnknownOption { .. }
-            | Self::InvalidOption { .. }
+            | Self::InvalidOption(_)
             | Self::InvalidTime(_) => ErrorKind::InvalidArgument,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorKind::NotFound

@@ -5,6 +5,7 @@
 //! <dir>/<id>-json.log      json-file: one JSON object a line, exactly Docker's
 //! <dir>/<id>-json.log.1    what was rotated away last, .2 before that, …
 //! <dir>/local-logs/container.log   local: binary records, rotated by default
+//! ….1.gz                   the same compressed, if the options say so
 //! ```
 //!
 //! What holds the two together: a writer appends whole records; it rotates by
@@ -17,19 +18,25 @@
 mod codec;
 mod error;
 mod follow;
+mod identity;
 mod json;
 mod local;
+mod opened;
+mod options;
+mod packing;
 mod reader;
 mod rotation;
 mod settings;
 mod size;
 mod splitter;
+mod tag;
 mod tail;
 mod timestamp;
 mod writer;
 
 pub use error::{Error, Result};
 pub use follow::FollowControl;
+pub use options::{Options, Subject, check};
 pub use reader::{Entry, Query, Reader};
 pub use settings::{Driver, Settings};
 pub use size::parse_size;

@@ -2,22 +2,14 @@
 //! begin near the end and may wait for more.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::Stream;
-use crate::codec::{self, Found};
 use crate::error::{Error, Result};
 use crate::follow::{FollowControl, Waiter};
+use crate::opened::{Open, Step, keep_last, open_all, successor};
 use crate::settings::{Driver, Settings};
 use crate::timestamp::Timestamp;
-use crate::{rotation, tail};
-
-const CHUNK: usize = 32 << 10;
-/// More rotated files than any setting allows are not looked for.
-const MAX_FILES: u32 = 1000;
 
 /// One record: a line, or a piece of a long one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,26 +67,6 @@ pub struct Reader {
     /// Files after the current one, oldest first.
     next: VecDeque<Open>,
     done: bool,
-}
-
-/// A file being read. What is read but not used yet is `buffer[used..]`.
-#[derive(Debug)]
-struct Open {
-    file: File,
-    identity: (u64, u64),
-    buffer: Vec<u8>,
-    used: usize,
-    /// Offset of the next byte to be read.
-    offset: u64,
-    corrupt: bool,
-}
-
-/// What is at hand in the current file.
-enum Step {
-    Entry(Entry),
-    /// Bytes were used up or read; look again.
-    Progress,
-    End,
 }
 
 impl Reader {
@@ -168,7 +140,7 @@ impl Reader {
             self.current = self.next.pop_front();
             return Ok(self.current.is_some());
         };
-        match successor(&self.path, open.identity)? {
+        match successor(&self.path, open.identity())? {
             None => Ok(false),
             // Written between our last read and the rotation.
             Some(_) if open.has_more() => Ok(true),
@@ -210,149 +182,4 @@ impl Iterator for Reader {
         }
         None
     }
-}
-
-impl Open {
-    fn step(&mut self, driver: Driver) -> io::Result<Step> {
-        if self.corrupt {
-            return Ok(Step::End);
-        }
-        match codec::first(driver, &self.buffer[self.used..]) {
-            Found::Record(length, entry) => {
-                self.used += length;
-                Ok(entry.map_or(Step::Progress, Step::Entry))
-            }
-            Found::Corrupt => {
-                self.corrupt = true;
-                Ok(Step::End)
-            }
-            Found::Incomplete => self.fill(),
-        }
-    }
-
-    fn fill(&mut self) -> io::Result<Step> {
-        self.buffer.drain(..self.used);
-        self.used = 0;
-        let count = self
-            .file
-            .by_ref()
-            .take(CHUNK as u64)
-            .read_to_end(&mut self.buffer)?;
-        self.offset += count as u64;
-        if count > 0 {
-            return Ok(Step::Progress);
-        }
-        if self.file.metadata()?.len() < self.offset {
-            // Somebody emptied the file by hand.
-            self.offset = self.file.seek(SeekFrom::Start(0))?;
-            self.buffer.clear();
-            return Ok(Step::Progress);
-        }
-        Ok(Step::End)
-    }
-
-    fn has_more(&self) -> bool {
-        let length = self.file.metadata().map_or(0, |metadata| metadata.len());
-        !self.corrupt && length > self.offset
-    }
-
-    fn start_at(&mut self, offset: u64) -> io::Result<()> {
-        self.offset = self.file.seek(SeekFrom::Start(offset))?;
-        Ok(())
-    }
-}
-
-/// Opens the file of an age; `None` when there is none.
-fn open_at(path: &Path, age: u32) -> Result<Option<Open>> {
-    let name = rotation::name(path, age);
-    let opened = File::open(&name).and_then(|file| Ok((file.metadata()?, file)));
-    match opened {
-        Ok((metadata, file)) => Ok(Some(Open {
-            file,
-            identity: (metadata.dev(), metadata.ino()),
-            buffer: Vec::new(),
-            used: 0,
-            offset: 0,
-            corrupt: false,
-        })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::io("open", &name, source)),
-    }
-}
-
-/// Opens all files, and returns them oldest first. They are opened newest
-/// first: a rotation meanwhile moves files towards the ages that come next, so
-/// one may be met twice, but none is missed.
-fn open_all(path: &Path) -> Result<VecDeque<Open>> {
-    let mut files: VecDeque<Open> = VecDeque::new();
-    let mut missing = 0;
-    for age in 0..MAX_FILES {
-        match open_at(path, age)? {
-            Some(open) if files.iter().any(|f| f.identity == open.identity) => {}
-            Some(open) => files.push_front(open),
-            // In the middle of a rotation one name may be empty.
-            None => missing += 1,
-        }
-        if missing > 1 {
-            break;
-        }
-    }
-    Ok(files)
-}
-
-/// Drops all but the last `wanted` records.
-fn keep_last(driver: Driver, files: &mut VecDeque<Open>, wanted: usize) -> io::Result<()> {
-    let mut missing = wanted;
-    let mut first = files.len();
-    for (at, open) in files.iter_mut().enumerate().rev() {
-        let newest = first == at + 1 && missing == wanted;
-        if missing == 0 && !newest {
-            break;
-        }
-        let (offset, found) = tail::last_records(driver, &mut open.file, missing)?;
-        open.start_at(offset)?;
-        missing -= found;
-        first = at;
-    }
-    files.drain(..first);
-    Ok(())
-}
-
-/// The file that was begun after the one of this identity was rotated away;
-/// `None` while it is still the newest.
-fn successor(path: &Path, identity: (u64, u64)) -> Result<Option<Open>> {
-    let is_ours = |age| {
-        let metadata = std::fs::metadata(rotation::name(path, age));
-        metadata.is_ok_and(|m| (m.dev(), m.ino()) == identity)
-    };
-    // Each try may meet a rotation; ten in a row nobody makes.
-    for _ in 0..10 {
-        if is_ours(0) {
-            return Ok(None);
-        }
-        let Some(oldest) = (0..MAX_FILES)
-            .take_while(|&age| age <= 1 || rotation::name(path, age).exists())
-            .last()
-        else {
-            return Ok(None);
-        };
-        match (1..=oldest).find(|&age| is_ours(age)) {
-            Some(age) => {
-                let next = open_at(path, age - 1)?;
-                if is_ours(age) {
-                    return Ok(next);
-                }
-            }
-            // Removed already: go on with the oldest that there is.
-            None => {
-                for age in (0..=oldest).rev() {
-                    if let Some(next) = open_at(path, age)? {
-                        return Ok(Some(next));
-                    }
-                }
-                return Ok(None);
-            }
-        }
-    }
-    Ok(None)
 }

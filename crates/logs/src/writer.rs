@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 
 use crate::error::{Error, Result};
+use crate::packing::Packing;
 use crate::settings::{Driver, Settings};
 use crate::splitter::{Piece, Splitter};
 use crate::timestamp::Timestamp;
@@ -17,6 +18,13 @@ const SCRATCH_FULL: usize = 64 << 10;
 /// More scratch memory than this is given back after use.
 const SCRATCH_KEPT: usize = 4 << 10;
 
+/// So many bytes of a rotated file are compressed for each one written, so that
+/// it is done long before the next one comes.
+const PACKED_PER_BYTE: u64 = 4;
+
+/// And at least so many at a time.
+const PACKED_AT_LEAST: u64 = 32 << 10;
+
 /// Appends one container's output to its log.
 #[derive(Debug)]
 pub struct Writer {
@@ -27,11 +35,16 @@ pub struct Writer {
     stdout: Splitter,
     stderr: Splitter,
     scratch: Vec<u8>,
+    /// The file that was rotated away last, while it is being compressed.
+    packing: Option<Packing>,
 }
 
 impl Writer {
     /// Opens the log, or makes it (mode 0640, its directory 0700); an existing
     /// one is continued.
+    ///
+    /// # Errors
+    /// `Io`.
     pub fn open(settings: Settings) -> Result<Self> {
         let mut writer = Self {
             attributes: json::encode_attributes(&settings.attributes),
@@ -41,15 +54,21 @@ impl Writer {
             stdout: Splitter::default(),
             stderr: Splitter::default(),
             scratch: Vec::new(),
+            packing: None,
         };
         if writer.settings.driver != Driver::None {
             writer.open_file()?;
+            // What the last writer had no time for.
+            writer.begin_packing();
         }
         Ok(writer)
     }
 
     /// Takes what was read from a stream. An error (a full disk) costs these
     /// records; the next call tries again.
+    ///
+    /// # Errors
+    /// `Io`.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
         self.take(stream, |splitter, emit| {
             splitter.feed(bytes, Timestamp::now, emit)
@@ -57,10 +76,19 @@ impl Writer {
     }
 
     /// The stream has ended; a last line without line feed is written too.
+    ///
+    /// # Errors
+    /// `Io`.
     pub fn finish(&mut self, stream: Stream) -> Result<()> {
         self.take(stream, |splitter, emit| {
             splitter.finish(Timestamp::now, emit)
         })
+    }
+
+    /// No more comes: compresses what is still to be compressed. The log is
+    /// complete without it, so nobody needs to wait for this.
+    pub fn close(mut self) {
+        self.end_packing();
     }
 
     fn take(
@@ -135,6 +163,7 @@ impl Writer {
         match file.write_all(records) {
             Ok(()) => {
                 self.size += records.len() as u64;
+                self.go_on_packing(records.len() as u64);
                 Ok(())
             }
             Err(source) => {
@@ -147,11 +176,47 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> Result<()> {
+        self.end_packing();
         self.file = None;
         let path = &self.settings.path;
         rotation::shift(path, self.settings.max_file)
             .map_err(|source| Error::io("rotate", path, source))?;
-        self.open_file()
+        self.open_file()?;
+        self.begin_packing();
+        Ok(())
+    }
+
+    /// A file that cannot be compressed (a full disk) stays as it is; it is
+    /// as readable, and counts as one file like any other.
+    fn begin_packing(&mut self) {
+        if self.settings.compress && self.settings.max_file > 1 {
+            self.packing = Packing::begin(&self.settings.path).unwrap_or_default();
+        }
+    }
+
+    fn go_on_packing(&mut self, written: u64) {
+        let Some(packing) = &mut self.packing else {
+            return;
+        };
+        match packing.go_on((written * PACKED_PER_BYTE).max(PACKED_AT_LEAST)) {
+            Ok(true) => {}
+            Ok(false) => self.end_packing(),
+            Err(_) => self.give_up_packing(),
+        }
+    }
+
+    fn end_packing(&mut self) {
+        if let Some(packing) = self.packing.take()
+            && packing.finish().is_err()
+        {
+            self.give_up_packing();
+        }
+    }
+
+    fn give_up_packing(&mut self) {
+        self.packing = None;
+        // If not even this works, the next file takes its place.
+        let _ = fs::remove_file(rotation::unfinished_name(&self.settings.path));
     }
 
     fn open_file(&mut self) -> Result<()> {

@@ -36,7 +36,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             spec: &spec,
             bundle: &dir,
             rootfs: Rootfs::Mount(&mount),
-            scaffold: &[],
             network: None,
             seccomp: Some(&filter),
             cgroup: CgroupJoin::Inherit,

@@ -23,9 +23,6 @@ pub(crate) struct MountOptions {
     pub remount: bool,
     /// `tmpcopyup`: a tmpfs begins with what it covers.
     pub copy_up: bool,
-    /// `ridmap`: id mappings are of everything below too. (Whether there are any,
-    /// the mount says.)
-    pub idmap_recursive: bool,
     /// Options for the file system: `key` or `key=value`.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -98,27 +95,26 @@ const IGNORED: [&str; 9] = [
 ];
 
 impl MountOptions {
-    /// Reads options. What is no known one is for the file system.
-    pub(crate) fn parse(options: &[String]) -> Self {
+    /// Reads options. The error is the name of one that is not supported.
+    pub(crate) fn parse(options: &[String]) -> Result<Self, String> {
         let mut this = Self::default();
         for option in options {
-            this.add(option);
+            this.add(option)?;
         }
-        this
+        Ok(this)
     }
 
-    fn add(&mut self, option: &str) {
+    fn add(&mut self, option: &str) -> Result<(), String> {
         if let Some(change) = propagation(option) {
             self.propagation.push(change);
-            return;
+            return Ok(());
         }
         match option {
             "bind" => self.bind = self.bind.or(Some(Bind::One)),
             "rbind" => self.bind = Some(Bind::Recursive),
             "remount" => self.remount = true,
             "tmpcopyup" => self.copy_up = true,
-            "idmap" => self.idmap_recursive = false,
-            "ridmap" => self.idmap_recursive = true,
+            "idmap" | "ridmap" => return Err(option.to_owned()),
             "" => {}
             _ if IGNORED.contains(&option) => {}
             _ if self.add_attribute(option) => {}
@@ -127,6 +123,7 @@ impl MountOptions {
                 None => (option.to_owned(), None),
             }),
         }
+        Ok(())
     }
 
     /// Whether the option is an attribute; then it is added.
@@ -166,18 +163,10 @@ impl MountOptions {
 
 /// The names of all options that mean something here, for `features`.
 pub(crate) fn known_names() -> Vec<String> {
-    let mut names: Vec<String> = [
-        "bind",
-        "rbind",
-        "idmap",
-        "ridmap",
-        "remount",
-        "tmpcopyup",
-        "defaults",
-    ]
-    .iter()
-    .map(ToString::to_string)
-    .collect();
+    let mut names: Vec<String> = ["bind", "rbind", "remount", "tmpcopyup", "defaults"]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     for kind in ["shared", "slave", "private", "unbindable"] {
         names.extend([kind.to_owned(), format!("r{kind}")]);
     }
@@ -194,7 +183,7 @@ mod tests {
 
     fn parse(text: &str) -> MountOptions {
         let list: Vec<String> = text.split(',').map(str::to_owned).collect();
-        MountOptions::parse(&list)
+        MountOptions::parse(&list).unwrap()
     }
 
     #[test]
@@ -227,8 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn id_mappings_are_of_one_mount_or_of_all_below() {
-        assert!(!parse("bind,idmap").idmap_recursive);
-        assert!(parse("rbind,ridmap").idmap_recursive);
+    fn unsupported_ones_are_named() {
+        assert_eq!(
+            MountOptions::parse(&["idmap".to_owned()]),
+            Err("idmap".to_owned())
+        );
     }
 }

@@ -11,7 +11,6 @@
 
 mod attach;
 mod binds;
-mod block_io;
 mod container;
 mod create;
 mod defaults;
@@ -21,9 +20,9 @@ mod exit;
 mod files;
 mod filters;
 mod inspect;
-mod joined;
 mod kill;
 mod list;
+mod log_settings;
 mod logs;
 mod merge;
 mod names;
@@ -75,7 +74,6 @@ use crate::images::Images;
 use container::Container;
 use exec::Execs;
 pub(crate) use exit::{Exits, Queues};
-use record::Record;
 use restarter::Restarts;
 use state::State;
 use table::Table;
@@ -116,10 +114,6 @@ pub(crate) struct Settings {
     pub(crate) stop_timeout: i64,
     /// The host's interface of the default network, if there is one.
     pub(crate) bridge: String,
-    /// Whether containers that do not say have an init process.
-    pub(crate) init: bool,
-    /// The init program on this host, if there is one.
-    pub(crate) init_program: Option<PathBuf>,
     pub(crate) host: Host,
 }
 
@@ -129,8 +123,6 @@ pub(crate) struct Host {
     pub(crate) cpus: u32,
     pub(crate) memory_nodes: u32,
     pub(crate) cgroup_v2: bool,
-    /// Whether block devices can be weighted.
-    pub(crate) blkio_weight: bool,
 }
 
 /// A storage driver by the name that Docker's users know.
@@ -242,26 +234,6 @@ pub(crate) struct Parts {
     pub(crate) images: Images,
     pub(crate) exits: Arc<Exits>,
     pub(crate) queues: Queues,
-}
-
-/// Where a container's output goes, checked.
-fn log_settings(record: &Record, settings: &Settings) -> Result<gantry_logs::Settings> {
-    let (config, host) = (&record.config, &record.host_config);
-    let kind = &host.log_config.kind;
-    let driver = gantry_logs::Driver::from_name(kind).map_err(|error| match error {
-        gantry_logs::Error::UnknownDriver(_) => Error::Invalid(format!(
-            "error looking up logging plugin {kind}: plugin \"{kind}\" not found"
-        )),
-        other => other.into(),
-    })?;
-    Ok(gantry_logs::Settings::from_options(
-        driver,
-        host.log_config.config.as_ref().unwrap_or(&BTreeMap::new()),
-        &record.dir(&settings.data_root),
-        record.id.as_str(),
-        config.labels.as_ref().unwrap_or(&BTreeMap::new()),
-        config.env.as_deref().unwrap_or_default(),
-    )?)
 }
 
 impl Containers {

@@ -19,7 +19,6 @@ mod hidden;
 mod mounts;
 mod overlay;
 mod rootfs;
-mod scaffold;
 mod stdio;
 mod terminal;
 mod user;
@@ -39,7 +38,6 @@ use crate::channel::Child;
 use crate::error::{StartError, Step};
 use crate::exec::Exec;
 use crate::hooks::{self, run_hooks};
-use crate::idmap::Prepared;
 use crate::launch::{CgroupJoin, Launch, Stdio};
 use crate::namespaces::Namespaces;
 use crate::program::Program;
@@ -51,7 +49,6 @@ pub(crate) struct ChildPlan<'a> {
     pub process: &'a Process,
     pub program: &'a Program,
     pub namespaces: &'a Namespaces<'a>,
-    pub idmapped: &'a Prepared,
     pub seccomp: Option<&'a Filter>,
 }
 
@@ -115,8 +112,7 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     attributes::oom_and_label(score, plan.process)?;
 
     let root = rootfs::attach(launch)?;
-    scaffold::build(&root, launch.scaffold)?;
-    let setup_dev = mounts::make_all(&root, spec, plan.namespaces, plan.idmapped)?;
+    let setup_dev = mounts::make_all(&root, spec, plan.namespaces)?;
     if setup_dev {
         devices::make_all(&root, spec, userns)?;
     }

@@ -186,10 +186,12 @@ impl Monitor {
         };
         self.tell(&Event::Exit(record));
         // While the daemon records the end. It asks for an acknowledgement before
-        // it starts the container again: no later cgroup of that name is hit.
+        // it starts the container again: no later cgroup of that name is hit, and no
+        // two write to the log.
         let cgroup = &self.container.cgroup;
         let _ = cgroup.kill_all();
         let _ = cgroup.remove();
+        self.streams.close_log();
         for control in self.controls.iter_mut().filter(|c| c.awaits_end) {
             control.say(&Message::Reply(Reply::Done));
         }

@@ -230,7 +230,6 @@ fn launch(
             spec: &request.spec,
             bundle: &request.bundle,
             rootfs: Rootfs::Mount(&request.rootfs),
-            scaffold: &request.scaffold,
             network: network.map(AsFd::as_fd),
             seccomp: filter,
             cgroup: fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),

@@ -288,6 +288,14 @@ impl Streams {
         self.terminal.is_none() && self.stdout.is_none() && self.stderr.is_none()
     }
 
+    /// Closes the log, which is complete: what was rotated away may still have
+    /// to be compressed, and nobody should wait for that but the next start.
+    pub(super) fn close_log(&mut self) {
+        if let Some(log) = self.manner.log.take() {
+            log.close();
+        }
+    }
+
     /// No more output, whoever still has its other end open. Clients get what
     /// they have not got yet.
     pub(super) fn finish(&mut self) {
@@ -297,7 +305,6 @@ impl Streams {
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.end_log(stream);
         }
-        self.manner.log = None;
         for client in &mut self.clients {
             client.close();
             client.flush();
