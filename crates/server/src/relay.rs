@@ -2,6 +2,7 @@
 //! bytes of a terminal, and frames without one; a client may want the other.
 
 use std::io;
+use std::time::Duration;
 
 use gantry_api::{Demultiplexer, StreamKind, frame_header};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_buf};
@@ -9,6 +10,8 @@ use tokio::net::UnixStream;
 
 /// How much is carried at a time.
 const PIECE: usize = 64 << 10;
+/// How long a client may take to close after it was told that all is over.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What becomes of the output on its way to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +46,9 @@ pub(crate) async fn relay(
     before_end: impl Future<Output = ()>,
 ) {
     let (from_client, mut to_client) = tokio::io::split(client);
+    let mut from_client = BufReader::with_capacity(PIECE, from_client);
     let (from_container, mut to_container) = container.into_split();
     let input = async {
-        let mut from_client = BufReader::with_capacity(PIECE, from_client);
         let copied = copy_buf(&mut from_client, &mut to_container).await;
         // When the container has closed its end there is nothing to tell it.
         let _ = to_container.shutdown().await;
@@ -66,7 +69,18 @@ pub(crate) async fn relay(
     }
     before_end.await;
     // The client may be gone already.
-    let _ = to_client.shutdown().await;
+    if to_client.shutdown().await.is_ok() {
+        drain(&mut from_client).await;
+    }
+}
+
+/// Reads on until the client has seen the end, too, and closes: a socket that is
+/// closed with unread input is reset, and its client may lose what was sent last.
+async fn drain(from_client: &mut (impl AsyncRead + Unpin)) {
+    let mut nowhere = tokio::io::sink();
+    let rest = tokio::io::copy(from_client, &mut nowhere);
+    // A client that neither closes nor reads has had its time.
+    let _ = tokio::time::timeout(FAREWELL, rest).await;
 }
 
 /// Carries a container's output to its end.
@@ -138,6 +152,26 @@ mod tests {
         text.clear();
         read.read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "out");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_still_sends_gets_the_last_output() {
+        let (client, server_end) = UnixStream::pair().unwrap();
+        let (container, shim_end) = UnixStream::pair().unwrap();
+        let relay = tokio::spawn(relay(server_end, container, Framing::Kept, async {}));
+        let (mut read, mut write) = client.into_split();
+        let sender =
+            tokio::spawn(async move { while write.write_all(&[0; 4096]).await.is_ok() {} });
+        let (shim_read, mut shim_write) = shim_end.into_split();
+        drop(shim_read);
+        shim_write.write_all(b"last words").await.unwrap();
+        drop(shim_write);
+        let mut text = String::new();
+        read.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "last words");
+        sender.abort();
+        drop(read);
+        relay.await.unwrap();
     }
 
     async fn carried(bytes: &[u8], framing: Framing) -> Vec<u8> {
