@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use gantry_logs::Timestamp;
+use gantry_shim::client::{Error as ShimError, Farewell};
 use gantry_shim::protocol::{Event, ExitRecord};
 use gantry_types::ContainerId;
 
@@ -135,7 +136,7 @@ impl Inner {
         let ran = Duration::from_nanos(u64::try_from(ran).unwrap_or(0));
         let again = self.is_restarted(container, &state, record.exit_code);
         // Before the end is seen: a new start must not meet the old run's things.
-        self.clear_away(container);
+        let farewell = self.clear_away(container);
         // Asked before the end is seen, since a restart holds it only until its start.
         let removed = container.removed_by_exit();
         if let Some(attachment) = &state.attachment {
@@ -149,6 +150,8 @@ impl Inner {
             }
         });
         self.end_execs(container);
+        // Who sees its stream end and asks, finds the container ended.
+        drop(farewell);
         container.finish_followers();
         let attributes = [
             ("execDuration", ran.as_secs().to_string()),
@@ -168,17 +171,18 @@ impl Inner {
         !container.stays_down() && restart_policy::wants_start(policy, exit_code, count, stopped)
     }
 
-    /// Lets go of what belonged to a run that is over.
-    fn clear_away(&self, container: &Container) {
+    /// Lets go of what belonged to a run that is over. Its clients hear of it
+    /// when what is returned is dropped.
+    fn clear_away(&self, container: &Container) -> Option<Farewell> {
         let id = container.id();
         self.network.release(id);
         let link = container.link().ok();
         container.set_link(None);
-        if let Some(link) = link
-            && let Err(error) = link.delete()
-        {
+        let farewell = link?.say_farewell();
+        let warn = |error: &ShimError| {
             tracing::warn!(%id, %error, "cannot remove a container's run directory yet");
-        }
+        };
+        farewell.inspect_err(warn).ok()
     }
 }
 

@@ -36,6 +36,12 @@ pub struct ShimConnection {
     unwatched: Mutex<Option<Subscribed>>,
 }
 
+/// Keeps the clients of a container that is over from seeing that.
+#[derive(Debug)]
+pub struct Farewell {
+    _socket: Option<UnixStream>,
+}
+
 /// A socket on which events arrive, and the process behind it if it is our child.
 #[derive(Debug)]
 pub(super) struct Subscribed {
@@ -197,17 +203,32 @@ impl ShimConnection {
     /// Says that the exit has been recorded: the shim ends, its directory goes.
     /// For a container that is being killed this waits for its end.
     pub fn delete(&self) -> Result<()> {
-        match self.done("acknowledge", &Request::Acknowledge) {
-            Ok(()) | Err(Error::Gone(_) | Error::Refused(Refusal::NotRunning)) => {}
+        self.say_farewell().map(drop)
+    }
+
+    /// As [`Self::delete`], but its clients see the end of their streams only
+    /// when the answer is dropped (or after two seconds): what they ask then
+    /// shall find the container ended.
+    pub fn say_farewell(&self) -> Result<Farewell> {
+        let operation = "acknowledge";
+        let acknowledged = self.connect(PATIENCE).and_then(|socket| {
+            send(&socket, &Request::Acknowledge, &[], &[]).map_err(Error::connection(operation))?;
+            self.expect_done(operation, reply_on(&socket, operation)?)?;
+            Ok(socket)
+        });
+        let socket = match acknowledged {
+            Ok(socket) => Some(socket),
+            Err(Error::Gone(_) | Error::Refused(Refusal::NotRunning)) => None,
             // The shim was quicker, or it was killed.
             Err(Error::Connection {
                 source: FrameError::Closed,
                 ..
-            }) => {}
+            }) => None,
             Err(error) => return Err(error),
-        }
+        };
         let removed = self.directory.remove();
-        removed.map_err(|source| Error::io("remove", &self.directory.path, source))
+        removed.map_err(|source| Error::io("remove", &self.directory.path, source))?;
+        Ok(Farewell { _socket: socket })
     }
 
     /// The container's directory below the exec root.

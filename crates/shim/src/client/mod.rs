@@ -8,7 +8,7 @@ mod pool;
 mod reactor;
 mod warm;
 
-pub use connection::ShimConnection;
+pub use connection::{Farewell, ShimConnection};
 pub use error::{Error, Result};
 pub use leftover::{Found, remove_directory, scan};
 pub use pool::{PoolConfig, ShimPool, StartFds};

@@ -21,6 +21,9 @@ pub(super) struct Control {
     pub(super) subscribed: bool,
     /// Whether an `Acknowledge` is answered when the container is over.
     pub(super) awaits_end: bool,
+    /// Whether it has acknowledged the end, and clients are to see it only when
+    /// this connection goes.
+    pub(super) holds_end: bool,
     /// Whether an `Exec` is answered when its program runs. Nothing more is
     /// read until then, since answers come in the order of requests.
     pub(super) awaits_start: bool,
@@ -37,6 +40,7 @@ impl Control {
             pending: Vec::new(),
             subscribed,
             awaits_end: false,
+            holds_end: false,
             awaits_start: false,
             broken,
         }

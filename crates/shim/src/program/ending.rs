@@ -107,9 +107,9 @@ impl Monitor {
             }
             Phase::Over {
                 deadline,
-                acknowledged,
                 record,
                 recorded,
+                acknowledged,
             } => {
                 let now = Instant::now();
                 self.streams.give_up_idle(CLIENT_PATIENCE);
@@ -119,32 +119,41 @@ impl Monitor {
                     *deadline = now + RECORD_INTERVAL;
                     return;
                 }
-                let waited_for = self.streams.has_clients() || self.execs.has_clients();
-                if now >= *deadline && waited_for {
-                    *deadline = now + CLIENT_INTERVAL;
+                if now >= *deadline {
                     // The daemon has had its time; only clients are waited for.
                     *acknowledged = true;
+                    for control in &mut self.controls {
+                        control.holds_end = false;
+                    }
+                    *deadline = now + CLIENT_INTERVAL;
                 }
+                self.release();
             }
             Phase::Running => {}
         }
     }
 
+    /// Lets clients see the end, unless a daemon has not settled it yet: who
+    /// sees its stream end and asks for the container shall find it ended.
+    fn release(&mut self) {
+        let Phase::Over { acknowledged, .. } = &self.phase else {
+            return;
+        };
+        let heard = self.controls.iter().any(|control| control.subscribed);
+        let held = self.controls.iter().any(|control| control.holds_end);
+        if !held && (*acknowledged || !heard) {
+            self.streams.release();
+        }
+    }
+
     /// Whether this process has nothing left to do.
     pub(super) fn is_finished(&self) -> bool {
-        match &self.phase {
-            Phase::Over {
-                acknowledged,
-                recorded,
-                deadline,
-                ..
-            } => {
-                let clients = self.streams.has_clients() || self.execs.has_clients();
-                let late = *recorded && Instant::now() >= *deadline;
-                !clients && (*acknowledged || late)
-            }
-            Phase::Running | Phase::Draining { .. } => false,
-        }
+        let Phase::Over { acknowledged, .. } = &self.phase else {
+            return false;
+        };
+        let held = self.controls.iter().any(|control| control.holds_end);
+        let waited_for = self.streams.has_clients() || self.execs.has_clients();
+        *acknowledged && !held && !waited_for
     }
 
     /// Records the end, and tells it.
@@ -193,7 +202,9 @@ impl Monitor {
         let _ = cgroup.remove();
         self.streams.close_log();
         for control in self.controls.iter_mut().filter(|c| c.awaits_end) {
+            control.holds_end = true;
             control.say(&Message::Reply(Reply::Done));
         }
+        self.release();
     }
 }

@@ -376,6 +376,7 @@ impl Running {
         let late = Instant::now() >= deadline;
         if self.streams.is_drained() || late {
             self.streams.finish();
+            self.streams.release();
         }
         if late || (self.streams.is_drained() && !self.streams.has_clients()) {
             ended.deadline = None;
@@ -389,6 +390,7 @@ impl Running {
     fn end_now(&mut self) -> Option<i32> {
         self.streams.begin_draining();
         self.streams.finish();
+        self.streams.release();
         let killed = ExitStatus::Signaled(libc::SIGKILL).code();
         let ended = self.ended.get_or_insert(Ended {
             code: killed,

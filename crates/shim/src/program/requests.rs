@@ -45,6 +45,7 @@ impl Monitor {
         match &mut self.phase {
             Phase::Over { acknowledged, .. } => {
                 *acknowledged = true;
+                self.controls[at].holds_end = true;
                 self.controls[at].say(&Message::Reply(Reply::Done));
             }
             Phase::Running | Phase::Draining { .. } => self.controls[at].awaits_end = true,

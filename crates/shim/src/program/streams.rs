@@ -297,7 +297,7 @@ impl Streams {
     }
 
     /// No more output, whoever still has its other end open. Clients get what
-    /// they have not got yet.
+    /// they have not got yet, and see the end after [`Self::release`].
     pub(super) fn finish(&mut self) {
         self.terminal = None;
         self.stdout = None;
@@ -306,8 +306,15 @@ impl Streams {
             self.end_log(stream);
         }
         for client in &mut self.clients {
-            client.close();
             client.flush();
+        }
+    }
+
+    /// Closes the connections of the clients that have got everything, now or
+    /// when they have.
+    pub(super) fn release(&mut self) {
+        for client in &mut self.clients {
+            client.close();
         }
         self.forget_done();
     }
@@ -320,8 +327,9 @@ impl Streams {
     /// Gives up clients that have taken nothing for so long.
     pub(super) fn give_up_idle(&mut self, patience: Duration) {
         let now = Instant::now();
-        self.clients
-            .retain(|client| now.duration_since(client.progress) <= patience);
+        self.clients.retain(|client| {
+            !client.has_pending() || now.duration_since(client.progress) <= patience
+        });
     }
 
     pub(super) fn has_clients(&self) -> bool {

@@ -27,6 +27,27 @@ fn output_is_complete_from_the_first_byte() {
     env.assert_clean();
 }
 
+/// Who sees its stream end and asks for the container shall find it ended.
+#[test]
+fn streams_end_after_the_end_is_settled() {
+    if !possible() {
+        return;
+    }
+    let env = Environment::new();
+    let (connection, mut socket) = env.start_attached(env.request("echo out"));
+    read_until(&mut socket, "out\n");
+    env.exit();
+    let farewell = connection.say_farewell().unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let read = std::io::Read::read(&mut socket, &mut [0]);
+    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    drop(farewell);
+    assert!(read_to_end(&mut socket).is_empty());
+    env.assert_clean();
+}
+
 #[test]
 fn stdin_ends_when_the_client_half_closes() {
     if !possible() {
