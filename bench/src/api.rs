@@ -1,41 +1,107 @@
-//! A container's whole life over the Engine API.
+//! The work over the Engine API.
 
 use std::path::Path;
+
+use serde_json::{Value, json};
 
 use crate::http::{Answer, Connection};
 use crate::rootfs::IMAGE;
 
-/// Creates, starts, waits for and removes one container that runs `true`.
-pub fn cycle(socket: &Path, network: &str) -> Result<(), String> {
+/// A version that Docker, Podman and this engine all speak.
+const VERSION: &str = "/v1.41";
+
+/// A container to be made.
+pub struct Container<'a> {
+    /// Its command.
+    pub command: &'a [&'a str],
+    /// Its network mode.
+    pub network: &'a str,
+    /// Its cgroup parent, so that its processor time is found.
+    pub cgroup: &'a str,
+}
+
+/// Creates, starts, waits for and removes one container.
+pub fn cycle(socket: &Path, container: &Container<'_>) -> Result<(), String> {
     let mut connection = Connection::open(socket)?;
-    let body = serde_json::json!({"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"NetworkMode": network}});
-    let created = expect(
-        connection.send("POST", "/v1.41/containers/create", &body.to_string())?,
-        201,
-    )?;
-    let created: serde_json::Value =
-        serde_json::from_slice(&created.body).map_err(|error| error.to_string())?;
-    let id = created["Id"].as_str().ok_or("create answers no Id")?;
-    expect(
-        connection.send("POST", &format!("/v1.41/containers/{id}/start"), "")?,
-        204,
-    )?;
-    let waited = expect(
-        connection.send("POST", &format!("/v1.41/containers/{id}/wait"), "")?,
-        200,
-    )?;
-    let waited: serde_json::Value =
-        serde_json::from_slice(&waited.body).map_err(|error| error.to_string())?;
+    let id = create(&mut connection, container)?;
+    start(&mut connection, &id)?;
+    let path = format!("{VERSION}/containers/{id}/wait");
+    let waited = expect(connection.send("POST", &path, "")?, 200)?;
+    let waited: Value = serde_json::from_slice(&waited.body).map_err(|error| error.to_string())?;
     if waited["StatusCode"] != 0 {
         return Err(format!("wait answers {waited}"));
     }
-    let removed = connection.send("DELETE", &format!("/v1.41/containers/{id}?force=1"), "")?;
+    remove(&mut connection, &id)
+}
+
+/// Creates and starts one container.
+pub fn launch(socket: &Path, container: &Container<'_>) -> Result<String, String> {
+    let mut connection = Connection::open(socket)?;
+    let id = create(&mut connection, container)?;
+    start(&mut connection, &id)?;
+    Ok(id)
+}
+
+/// Kills and removes one container.
+pub fn discard(socket: &Path, id: &str) -> Result<(), String> {
+    remove(&mut Connection::open(socket)?, id)
+}
+
+/// Runs `true` in a running container, until its output ends and its code is known.
+pub fn exec(socket: &Path, id: &str) -> Result<(), String> {
+    let mut connection = Connection::open(socket)?;
+    let body = json!({"Cmd": ["true"], "AttachStdout": true, "AttachStderr": true}).to_string();
+    let path = format!("{VERSION}/containers/{id}/exec");
+    let made = expect(connection.send("POST", &path, &body)?, 201)?;
+    let exec = id_of(&made)?;
+    let body = json!({"Detach": false, "Tty": false}).to_string();
+    // The answer's body is the output, and ends with the connection.
+    let hijacked = Connection::open(socket)?;
+    hijacked.send_until_closed("POST", &format!("{VERSION}/exec/{exec}/start"), &body)?;
+    let path = format!("{VERSION}/exec/{exec}/json");
+    loop {
+        let told = expect(connection.send("GET", &path, "")?, 200)?;
+        let told: Value = serde_json::from_slice(&told.body).map_err(|error| error.to_string())?;
+        match told["ExitCode"].as_i64() {
+            Some(0) => return Ok(()),
+            // The output may end a moment earlier than the process.
+            _ if told["Running"] == true => {}
+            _ => return Err(format!("exec answers {told}")),
+        }
+    }
+}
+
+fn create(connection: &mut Connection, container: &Container<'_>) -> Result<String, String> {
+    let body = json!({
+        "Image": IMAGE,
+        "Cmd": container.command,
+        "HostConfig": {"NetworkMode": container.network, "CgroupParent": container.cgroup},
+    });
+    let path = format!("{VERSION}/containers/create");
+    let created = expect(connection.send("POST", &path, &body.to_string())?, 201)?;
+    id_of(&created)
+}
+
+fn start(connection: &mut Connection, id: &str) -> Result<(), String> {
+    let path = format!("{VERSION}/containers/{id}/start");
+    expect(connection.send("POST", &path, "")?, 204).map(drop)
+}
+
+fn remove(connection: &mut Connection, id: &str) -> Result<(), String> {
+    let path = format!("{VERSION}/containers/{id}?force=1");
+    let removed = connection.send("DELETE", &path, "")?;
     // Podman answers 200, Docker 204.
     if removed.status / 100 == 2 {
         Ok(())
     } else {
         expect(removed, 204).map(drop)
     }
+}
+
+fn id_of(answer: &Answer) -> Result<String, String> {
+    let body: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+    let id = body["Id"].as_str().ok_or("an answer without Id")?;
+    Ok(id.to_owned())
 }
 
 fn expect(answer: Answer, status: u16) -> Result<Answer, String> {

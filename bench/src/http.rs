@@ -72,6 +72,26 @@ impl Connection {
         Ok(Answer { status, body })
     }
 
+    /// Sends a request as a client that wants to take over the connection, and
+    /// reads until the engine closes it.
+    pub fn send_until_closed(mut self, method: &str, path: &str, body: &str) -> Result<(), String> {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: engine\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let stream = self.0.get_mut();
+        let written = stream.write_all(request.as_bytes());
+        written.map_err(|error| error.to_string())?;
+        let status = self.line()?;
+        if !status.contains(" 101 ") && !status.contains(" 200 ") {
+            return Err(status);
+        }
+        let mut rest = Vec::new();
+        let read = self.0.read_to_end(&mut rest);
+        read.map(drop).map_err(|error| error.to_string())
+    }
+
     fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
         self.0

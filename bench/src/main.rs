@@ -1,90 +1,50 @@
-//! The same work through the same client against this engine, the real Docker
-//! and Podman, in turns; prints medians and ratios.
+//! The same work through the same client on this engine, the real Docker and
+//! Podman, in turns: medians and ratios of wall time and of processor time, and
+//! memory.
+//!
+//! ```text
+//! options.rs    the command line
+//! contender/    the engines, each a private daemon in a cgroup of its own
+//! worker/       a process that runs commands where a contender lives, and times them
+//! cpu.rs        processor time by cgroup: daemon, shims, containers, clients
+//! memory.rs     PSS of an engine's processes
+//! api.rs        the work over the Engine API; http.rs, its client
+//! rows/         one file for each kind of work
+//! measure.rs    samples; report.rs, the table and the JSON file
+//! ```
 //!
 //! Ratios of one run on one machine are the result; milliseconds are context.
 //! A peer that is not installed is left out, visibly.
 
 mod api;
+mod command;
 mod contender;
+mod cpu;
 mod http;
 mod measure;
+mod memory;
+mod options;
+mod report;
 mod rootfs;
-mod runtimes;
-mod shell;
+mod rows;
+mod worker;
 
 use std::process::ExitCode;
 
-use contender::Contender;
-use measure::{Series, Table};
-
-/// Rounds when the command line names none.
-const ROUNDS: usize = 20;
-
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    let absolute = args
-        .next()
-        .and_then(|path| std::fs::canonicalize(path).ok());
-    let Some(gantry) = absolute.map(|path| path.display().to_string()) else {
-        say("usage: gantry-bench GANTRY-BINARY [ROUNDS]   (cargo xtask bench runs it)");
-        return ExitCode::FAILURE;
-    };
-    let rounds = args
-        .next()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(ROUNDS);
-    match run(&gantry, rounds) {
-        Ok(()) => ExitCode::SUCCESS,
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|word| word == worker::ARGUMENT) {
+        return worker::serve();
+    }
+    let done = options::parse(&args).and_then(|options| rows::run(&options));
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(2),
         Err(error) => {
             say(&format!("bench: {error}"));
             ExitCode::FAILURE
         }
     }
-}
-
-fn run(gantry: &str, rounds: usize) -> Result<(), String> {
-    let rootfs = rootfs::Rootfs::make()?;
-    let mut contenders = vec![Contender::gantry(gantry)?];
-    match std::env::var("GANTRY_PEERS") {
-        Ok(peers) => {
-            contenders.push(Contender::docker(&peers)?);
-            contenders.push(Contender::podman(&peers)?);
-        }
-        Err(_) => say("SKIPPED: the real Docker and Podman: ../shared/peers is not here"),
-    }
-    for contender in &contenders {
-        contender.import(&rootfs)?;
-    }
-    say(&format!(
-        "{rounds} rounds, in turns; medians in milliseconds, and how many times faster gantry is"
-    ));
-    for network in ["none", "bridge"] {
-        let mut table = Table::new(&format!(
-            "API: create + start + wait + remove of `true`, --network {network}"
-        ));
-        let mut series: Vec<Series> = contenders.iter().map(|c| Series::new(&c.name)).collect();
-        for _ in 0..rounds {
-            for (contender, times) in contenders.iter().zip(&mut series) {
-                times.time(|| api::cycle(&contender.socket, network))?;
-            }
-        }
-        table.add_all(series);
-        table.print();
-    }
-    let mut table = Table::new("run --rm --network none IMG true, the whole process");
-    let mut series: Vec<(Series, Vec<String>)> = contenders
-        .iter()
-        .flat_map(|c| c.run_commands(gantry))
-        .map(|(name, words)| (Series::new(&name), words))
-        .collect();
-    for _ in 0..rounds {
-        for (times, words) in &mut series {
-            times.time(|| shell::run(words))?;
-        }
-    }
-    table.add_all(series.into_iter().map(|(times, _)| times).collect());
-    table.print();
-    runtimes::compare(gantry, &rootfs, rounds)
 }
 
 /// Prints one line.

@@ -1,71 +1,199 @@
-//! Medians and ratios.
+//! Samples of one kind of work, and what is expected of them.
 
 use std::time::{Duration, Instant};
 
-/// The times of one contender at one kind of work.
+use serde::Serialize;
+
+use crate::cpu::CpuGroup;
+use crate::worker::Done;
+
+/// How long an engine has to tidy up after a piece of work before its processor
+/// time is read: what it does later than its answer counts as well.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantity {
+    /// Wall time, in milliseconds.
+    Wall,
+    /// Processor time, in milliseconds.
+    Cpu,
+    /// Memory, in MiB.
+    Memory,
+}
+
+/// What one contender needed.
+#[derive(Debug, Serialize)]
 pub struct Series {
-    name: String,
-    times: Vec<Duration>,
+    /// Who.
+    pub contender: String,
+    /// Milliseconds.
+    pub wall: Vec<f64>,
+    /// Milliseconds of processor time of the engine, its containers and its client.
+    pub cpu: Vec<f64>,
+    /// MiB.
+    pub memory: Vec<f64>,
 }
 
 impl Series {
-    /// No times yet.
-    pub fn new(name: &str) -> Self {
+    /// No samples yet.
+    pub fn new(contender: &str) -> Self {
         Self {
-            name: name.to_owned(),
-            times: Vec::new(),
+            contender: contender.to_owned(),
+            wall: Vec::new(),
+            cpu: Vec::new(),
+            memory: Vec::new(),
         }
     }
 
-    /// Does `work` once and keeps its wall time.
-    pub fn time(&mut self, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-        let begun = Instant::now();
-        work().map_err(|error| format!("{}: {error}", self.name))?;
-        self.times.push(begun.elapsed());
+    /// Does `work` once and keeps its wall time, and the processor time of `group`
+    /// and of this process until a moment after it.
+    pub fn time(
+        &mut self,
+        group: &CpuGroup,
+        work: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.sample(group, || {
+            let begun = Instant::now();
+            work()?;
+            Ok(begun.elapsed())
+        })
+    }
+
+    /// The same for a command that a worker runs.
+    pub fn client(
+        &mut self,
+        group: &CpuGroup,
+        work: impl FnOnce() -> Result<Done, String>,
+    ) -> Result<(), String> {
+        self.sample(group, || Ok(Duration::from_nanos(work()?.wall)))
+    }
+
+    /// The same for work that measures its own wall time.
+    pub fn sample(
+        &mut self,
+        group: &CpuGroup,
+        work: impl FnOnce() -> Result<Duration, String>,
+    ) -> Result<(), String> {
+        let (before, own) = (group.usage()?, own_cpu());
+        let wall = work().map_err(|error| format!("{}: {error}", self.contender))?;
+        std::thread::sleep(SETTLE);
+        let used = group.usage()?.saturating_sub(before) + own_cpu().saturating_sub(own);
+        self.wall.push(millis(wall));
+        self.cpu.push(millis(used));
         Ok(())
     }
 
-    fn quantile(&self, part: f64) -> f64 {
-        let mut sorted = self.times.clone();
-        sorted.sort();
-        let index = ((sorted.len().saturating_sub(1)) as f64 * part).round() as usize;
-        sorted
-            .get(index)
-            .map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
+    /// The samples of a quantity.
+    pub fn samples(&self, quantity: Quantity) -> &[f64] {
+        match quantity {
+            Quantity::Wall => &self.wall,
+            Quantity::Cpu => &self.cpu,
+            Quantity::Memory => &self.memory,
+        }
+    }
+
+    /// A quantile, for a `part` from 0 to 1; none without samples.
+    pub fn quantile(&self, quantity: Quantity, part: f64) -> Option<f64> {
+        let mut sorted = self.samples(quantity).to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().checked_sub(1)?;
+        let at = part * last as f64;
+        let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+        Some(low + (high - low) * at.fract())
+    }
+
+    /// The median.
+    pub fn median(&self, quantity: Quantity) -> Option<f64> {
+        self.quantile(quantity, 0.5)
+    }
+}
+
+/// What the first contender of a row has to reach.
+#[derive(Debug, Clone, Serialize)]
+pub struct Target {
+    /// What is compared.
+    pub quantity: Quantity,
+    /// How.
+    pub bound: Bound,
+}
+
+/// The kinds of targets.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Another contender needs at least so many times as much.
+    Times {
+        /// Who.
+        contender: String,
+        /// How many times.
+        at_least: f64,
+    },
+    /// At most so much.
+    AtMost(f64),
+}
+
+impl Target {
+    /// `contender` takes at least `at_least` times as long.
+    pub fn times(contender: &str, at_least: f64) -> Self {
+        Self {
+            quantity: Quantity::Wall,
+            bound: Bound::Times {
+                contender: contender.to_owned(),
+                at_least,
+            },
+        }
+    }
+
+    /// At most so many MiB.
+    pub fn memory(at_most: f64) -> Self {
+        Self {
+            quantity: Quantity::Memory,
+            bound: Bound::AtMost(at_most),
+        }
     }
 }
 
 /// One kind of work, and how each contender did.
-pub struct Table {
-    title: String,
-    rows: Vec<Series>,
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// Its short name, for the filter.
+    pub name: String,
+    /// What is done.
+    pub title: String,
+    /// The first one is what the others are compared with.
+    pub series: Vec<Series>,
+    /// What the first one has to reach.
+    pub targets: Vec<Target>,
 }
 
-impl Table {
-    /// A table without rows.
-    pub fn new(title: &str) -> Self {
-        Self {
-            title: title.to_owned(),
-            rows: Vec::new(),
-        }
-    }
+/// Milliseconds.
+pub fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
 
-    /// Adds rows; the first row of all is what the others are compared with.
-    pub fn add_all(&mut self, rows: Vec<Series>) {
-        self.rows.extend(rows);
-    }
+/// Processor time of this process: the client of the work over the API.
+fn own_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
 
-    /// Prints medians, the spread, and the ratio to the first row.
-    pub fn print(&self) {
-        crate::say(&format!("\n{}", self.title));
-        let base = self.rows.first().map_or(f64::NAN, |row| row.quantile(0.5));
-        for row in &self.rows {
-            let (low, middle, high) = (row.quantile(0.1), row.quantile(0.5), row.quantile(0.9));
-            let ratio = middle / base;
-            crate::say(&format!(
-                "  {:<34} {middle:>8.1} ms  (p10 {low:.1}, p90 {high:.1})  x{ratio:.1}",
-                row.name
-            ));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_lie_in_the_middle() {
+        let mut series = Series::new("x");
+        assert_eq!(series.median(Quantity::Wall), None);
+        series.wall = vec![3.0, 1.0, 2.0];
+        assert_eq!(series.median(Quantity::Wall), Some(2.0));
+        series.wall.push(10.0);
+        assert_eq!(series.median(Quantity::Wall), Some(2.5));
+        assert_eq!(series.quantile(Quantity::Wall, 1.0), Some(10.0));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::shell;
+use crate::command::{run, words};
 
 /// The image's name.
 pub const IMAGE: &str = "bench:latest";
@@ -20,14 +20,9 @@ impl Rootfs {
             .tempdir_in("/var/tmp")
             .map_err(|error| error.to_string())?;
         let script = "set -e; cd \"$0\"; mkdir -p rootfs/bin rootfs/etc rootfs/proc rootfs/dev rootfs/sys rootfs/tmp; \
-            cp \"$(command -v busybox)\" rootfs/bin/busybox; for a in sh true sleep cat; do ln -s busybox rootfs/bin/$a; done; \
+            cp \"$(command -v busybox)\" rootfs/bin/busybox; for a in sh true sleep cat seq; do ln -s busybox rootfs/bin/$a; done; \
             echo root:x:0:0:root:/:/bin/sh >rootfs/etc/passwd; tar -C rootfs -cf rootfs.tar .";
-        shell::run(&shell::words(&[
-            "sh",
-            "-c",
-            script,
-            &dir.path().to_string_lossy(),
-        ]))?;
+        run(&words(&["sh", "-c", script, &dir.path().to_string_lossy()]))?;
         Ok(Self { dir })
     }
 

@@ -17,6 +17,7 @@ const PENDING: &[&str] = &[
     "images",
     "inspect",
     "limits",
+    "logging",
     "mounts",
     "namespaces",
     "pause",

@@ -5,10 +5,12 @@
 mod bench;
 mod check;
 mod packages;
+mod release;
 mod run;
 mod test;
 mod tidy;
 mod tree;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -24,7 +26,12 @@ usage: cargo xtask TASK
                         answers into tests/e2e/transcripts
   check                 rustfmt, clippy, tidy
   tidy                  the layering and the rules of the house
-  bench [ROUNDS]        this engine, the real Docker and Podman in turns: medians and ratios
+  vm-test [FILTER...]   end-to-end tests in a virtual machine with cgroup v2 alone and
+                        Debian's kernel (by default those of resources)
+  release               build the release binary; refuse one that is too large or not static
+  bench [FILTER...] [--rounds N] [--against NAME] [--json FILE] [--load FILE] [--list]
+                        this engine, the real Docker and Podman in turns: medians and ratios
+                        of wall and processor time, and memory, with the targets of the rows
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +49,8 @@ fn main() -> ExitCode {
         ["e2e", filter @ ..] => test::end_to_end(filter),
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
+        ["vm-test", filter @ ..] => vm::test(filter),
+        ["release"] => release::build(),
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(Failure::new(USAGE)),
     };

@@ -109,7 +109,7 @@ impl Drop for Peer {
 }
 
 /// Puts the tools that `packages` unpacked behind everything else on the `PATH`.
-fn with_tools(command: &mut Command) -> &mut Command {
+pub fn with_tools(command: &mut Command) -> &mut Command {
     let path = std::env::var("PATH").unwrap_or_default();
     command.env(
         "PATH",

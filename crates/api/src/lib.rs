@@ -10,6 +10,7 @@
 mod body;
 
 mod container;
+mod decode;
 mod error_body;
 mod event;
 mod filters;
@@ -22,7 +23,7 @@ mod system;
 mod time;
 mod version;
 
-pub use body::{StrSlice, decode};
+pub use body::StrSlice;
 pub use container::{
     BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated, ContainerInspect,
     ContainerState, ContainerSummary, ContainerTop, ContainersPruned, Device, DeviceRequest,
@@ -32,6 +33,7 @@ pub use container::{
     RestartPolicy, SummaryHostConfig, SummaryNetworkSettings, Ulimit, WaitCondition, WaitError,
     WaitResponse,
 };
+pub use decode::decode;
 pub use error_body::ErrorBody;
 pub use event::{Actor, Event};
 pub use filters::{FilterError, Filters};

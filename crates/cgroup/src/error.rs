@@ -37,7 +37,7 @@ pub enum Error {
     #[error("cgroup {0} exists and has processes")]
     Populated(PathBuf),
     /// A file or directory operation failed.
-    #[error("{operation} {path}: {source}")]
+    #[error("{operation} {path}: {}", words(source))]
     Io {
         /// What was tried, as a verb.
         operation: &'static str,
@@ -47,7 +47,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Writing a value was refused.
-    #[error("write {value:?} to {path}: {source}")]
+    #[error("failed to write {value:?}: write {path}: {}", words(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -75,6 +75,16 @@ pub enum Error {
         /// The cgroup.
         path: PathBuf,
     },
+}
+
+/// An errno in the words that container engines use: the C library's, but not
+/// capitalised.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }
 
 impl Error {

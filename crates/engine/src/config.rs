@@ -26,6 +26,8 @@ pub struct EngineConfig {
     pub shim_program: ShimProgram,
     /// The file that containers made with `--init` run first, where there is one.
     pub init_program: Option<PathBuf>,
+    /// Whether containers that do not say have an init process.
+    pub init: bool,
     /// The program of the image `gantry/hello`, where there is one.
     pub hello_program: Option<&'static [u8]>,
     /// `overlay2` (or `overlay`) and `vfs`; the former when not given.
@@ -65,6 +67,7 @@ impl EngineConfig {
             exec_root,
             shim_program,
             init_program: None,
+            init: false,
             hello_program: None,
             storage_driver: None,
             cgroup_parent: "/gantry".to_owned(),

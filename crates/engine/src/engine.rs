@@ -112,6 +112,8 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
         no_new_privileges: config.no_new_privileges,
         seccomp_profile: config.seccomp_profile.clone(),
         stop_timeout: config.stop_timeout,
+        init: config.init,
+        init_program: config.init_program.clone(),
         bridge: match &config.network.bridge {
             BridgeChoice::Own(name) | BridgeChoice::Existing(name) => name.clone(),
             BridgeChoice::Disabled => String::new(),
@@ -120,6 +122,7 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
             cpus: system::cpus(),
             memory_nodes: system::memory_nodes(),
             cgroup_v2,
+            blkio_weight: Hierarchy::current().is_ok_and(Hierarchy::has_block_weights),
         },
     }
 }

@@ -61,9 +61,9 @@ pub enum Error {
     /// A container that is to go on was not paused.
     #[error("Container {0} is not paused")]
     NotPaused(String),
-    /// What a client wants to see of processes cannot be shown.
+    /// What Docker tells as a failure of its own, in its words.
     #[error("{0}")]
-    Processes(String),
+    Failed(String),
     /// A verb that failed on a container, for a reason of its own.
     #[error("{verb} {container}: {source}")]
     Verb {
@@ -121,6 +121,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// A container that cannot be started as it was configured.
+    pub(crate) fn spec(message: String) -> Self {
+        Self::Start {
+            message,
+            exit_code: 128,
+            kind: ErrorKind::Internal,
+        }
+    }
+
     /// The refusal to work with a container that waits for its restart.
     pub(crate) fn restarting(id: &gantry_types::ContainerId) -> Self {
         Self::Conflict(format!(
@@ -151,7 +160,7 @@ impl Error {
             // Docker has no better word for the first three.
             Self::InvalidEscapeKeys(_)
             | Self::NotPaused(_)
-            | Self::Processes(_)
+            | Self::Failed(_)
             | Self::Io { .. }
             | Self::Corrupt(_) => ErrorKind::Internal,
         }

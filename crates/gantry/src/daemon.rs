@@ -19,6 +19,7 @@ mod notify;
 mod options;
 mod preflight;
 mod quantity;
+mod rest;
 mod settings;
 
 use crate::complain;

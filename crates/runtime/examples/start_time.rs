@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             spec: &spec,
             bundle: &dir,
             rootfs: Rootfs::Mount(&mount),
+            scaffold: &[],
             network: None,
             seccomp: Some(&filter),
             cgroup: CgroupJoin::Inherit,

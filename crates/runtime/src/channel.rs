@@ -7,7 +7,7 @@
 //!                  [2] Hooks                waits for [go]: runtime hooks ran
 //!                  [3] Terminal  + 1 fd     the master side
 //!                  [4] Holding              waits for `hold`, not for us
-//!                  [5 step errno(4) pathlen(2) path detail] Failed
+//!                  [5 step errno(4) pathlen(2) sourcelen(2) path source detail] Failed
 //!                  end of file              execve succeeded
 //! parent → child   [go]
 //! ```
@@ -27,10 +27,10 @@ const FAILED: u8 = 5;
 
 /// The longest message, and the longest text in it.
 const MAX_MESSAGE: usize = 8192;
-const MAX_TEXT: usize = 4000;
+const MAX_TEXT: usize = 2700;
 
 /// Bytes of a failure before its path.
-const FAILED_HEADER: usize = 8;
+const FAILED_HEADER: usize = 10;
 
 /// A message of the child.
 #[derive(Debug)]
@@ -153,24 +153,28 @@ impl AsFd for Child {
 
 fn encode(error: &StartError) -> Vec<u8> {
     let cut = |text: &str| text.as_bytes()[..text.len().min(MAX_TEXT)].to_vec();
-    let (path, detail) = (cut(&error.path), cut(&error.detail));
+    let (path, source) = (cut(&error.path), cut(&error.source));
     let mut bytes = vec![FAILED, error.step as u8];
     bytes.extend(error.errno.to_le_bytes());
     bytes.extend((path.len() as u16).to_le_bytes());
+    bytes.extend((source.len() as u16).to_le_bytes());
     bytes.extend(path);
-    bytes.extend(detail);
+    bytes.extend(source);
+    bytes.extend(cut(&error.detail));
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Result<StartError, StartError> {
     let bad = || failed(Errno::PROTO);
     let (header, texts) = bytes.split_at_checked(FAILED_HEADER).ok_or_else(bad)?;
-    let path_length = usize::from(u16::from_le_bytes([header[6], header[7]]));
-    let (path, detail) = texts.split_at_checked(path_length).ok_or_else(bad)?;
+    let length = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let (path, texts) = texts.split_at_checked(length(6)).ok_or_else(bad)?;
+    let (source, detail) = texts.split_at_checked(length(8)).ok_or_else(bad)?;
     Ok(StartError {
         step: Step::from_number(header[1]).ok_or_else(bad)?,
         errno: i32::from_le_bytes([header[2], header[3], header[4], header[5]]),
         path: String::from_utf8_lossy(path).into_owned(),
+        source: String::from_utf8_lossy(source).into_owned(),
         detail: String::from_utf8_lossy(detail).into_owned(),
     })
 }
@@ -181,7 +185,9 @@ mod tests {
 
     #[test]
     fn failures_survive_the_way() {
-        let error = StartError::new(Step::Mount, Errno::NOENT, "/ü").with_detail("why");
+        let error = StartError::new(Step::Mount, Errno::NOENT, "/ü")
+            .with_source("/x")
+            .with_detail("why");
         let (parent, child) = pair().unwrap();
         child.failed(&error);
         let long = StartError::other(Step::Hook, "x".repeat(9000), "y".repeat(9000));
@@ -202,8 +208,9 @@ mod tests {
     fn nonsense_is_refused() {
         for bytes in [
             &[FAILED][..],
-            &[FAILED, 99, 0, 0, 0, 0, 0, 0],
-            &[FAILED, 1, 0, 0, 0, 0, 9, 0],
+            &[FAILED, 99, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[FAILED, 1, 0, 0, 0, 0, 9, 0, 0, 0],
+            &[FAILED, 1, 0, 0, 0, 0, 0, 0, 9, 0],
         ] {
             assert!(decode(bytes).is_err());
         }

@@ -68,11 +68,13 @@ pub enum Step {
     Stdio,
     /// Personality, keyring, scheduling and the like.
     Attributes,
+    /// The place of a mount; `path` is its destination.
+    MountPoint,
 }
 
 impl Step {
     /// All steps, in the order of their numbers.
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::Spec,
         Self::Clone,
         Self::Sync,
@@ -102,6 +104,7 @@ impl Step {
         Self::Exec,
         Self::Stdio,
         Self::Attributes,
+        Self::MountPoint,
     ];
 
     /// The step with this number, as sent by another process.
@@ -140,6 +143,7 @@ impl Step {
             Self::Lookup | Self::Exec => "exec",
             Self::Stdio => "set up stdio",
             Self::Attributes => "set process attribute",
+            Self::MountPoint => "create mountpoint",
         }
     }
 }
@@ -153,6 +157,8 @@ pub struct StartError {
     pub errno: i32,
     /// What it was about; may be empty.
     pub path: String,
+    /// Of a mount: what was to be mounted; else empty.
+    pub source: String,
     /// More, for people; may be empty.
     pub detail: String,
 }
@@ -164,6 +170,7 @@ impl StartError {
             step,
             errno: errno.raw_os_error(),
             path: path.into(),
+            source: String::new(),
             detail: String::new(),
         }
     }
@@ -174,6 +181,7 @@ impl StartError {
             step,
             errno: 0,
             path: path.into(),
+            source: String::new(),
             detail: detail.into(),
         }
     }
@@ -182,6 +190,13 @@ impl StartError {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
+        self
+    }
+
+    /// The same with what was to be mounted.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
         self
     }
 
@@ -209,6 +224,16 @@ impl StartError {
         self.errno == errno.raw_os_error()
     }
 
+    /// A mount in the words of runc.
+    fn write_mount(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (source, path) = (&self.source, &self.path);
+        write!(f, "error mounting {source:?} to rootfs at {path:?}: ")?;
+        match self.step {
+            Step::MountPoint => write!(f, "create mountpoint for {path} mount"),
+            _ => write!(f, "mount src={source}, dst={path}"),
+        }
+    }
+
     /// The lookup's and exec's own words, which tools know from Go.
     fn write_exec(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exec: {:?}: ", self.path)?;
@@ -227,7 +252,12 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.step {
             Step::Lookup | Step::Exec => return self.write_exec(f),
-            Step::Mount => write!(f, "error mounting to rootfs at {:?}", self.path)?,
+            Step::Mount | Step::MountPoint => self.write_mount(f)?,
+            Step::Rlimit => write!(
+                f,
+                "error setting rlimits for ready process: error setting rlimit type {}",
+                self.path
+            )?,
             Step::WorkingDirectory => {
                 write!(
                     f,
@@ -271,7 +301,7 @@ mod tests {
             assert_eq!(Step::from_number(step as u8), Some(step));
         }
         assert_eq!(Step::from_number(0), None);
-        assert_eq!(Step::from_number(30), None);
+        assert_eq!(Step::from_number(31), None);
     }
 
     #[test]
@@ -293,10 +323,15 @@ mod tests {
             lookup("/tmp", Errno::ISDIR),
             r#"exec: "/tmp": is a directory"#
         );
-        let mount = StartError::new(Step::Mount, Errno::NOTDIR, "/x").with_detail("source /y");
+        let mount = StartError::new(Step::Mount, Errno::NOTDIR, "/x").with_source("/y");
         assert_eq!(
             mount.to_string(),
-            r#"error mounting to rootfs at "/x": source /y: not a directory"#
+            r#"error mounting "/y" to rootfs at "/x": mount src=/y, dst=/x: not a directory"#
+        );
+        let place = StartError::new(Step::MountPoint, Errno::ROFS, "/x").with_source("/y");
+        assert_eq!(
+            place.to_string(),
+            r#"error mounting "/y" to rootfs at "/x": create mountpoint for /x mount: read-only file system"#
         );
     }
 }

@@ -1,13 +1,14 @@
 //! The parent's side of a start: one `clone3`, then answers to the child.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantry_oci::Spec;
 use gantry_sys::{CloneRequest, Forked};
 use gantry_types::Mount;
 use rustix::io::Errno;
 use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::channel::{self, FromChild, Parent};
 use crate::child::{self, ChildPlan};
@@ -27,6 +28,8 @@ pub struct Launch<'a> {
     pub bundle: &'a Path,
     /// The root file system.
     pub rootfs: Rootfs<'a>,
+    /// What it must have; what stands in the way is taken out of it.
+    pub scaffold: &'a [Scaffold],
     /// A network namespace to join instead of what the spec says.
     pub network: Option<BorrowedFd<'a>>,
     /// The seccomp filter, compiled. Without one `spec.linux.seccomp` is compiled.
@@ -66,6 +69,31 @@ pub enum Rootfs<'a> {
     Path(&'a Path),
     /// A mount to be made inside the container's mount namespace.
     Mount(&'a Mount),
+}
+
+/// Something that a root file system must have. Parents come first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scaffold {
+    /// A directory.
+    Directory(PathBuf),
+    /// A regular file; an empty one is made.
+    File(PathBuf),
+    /// A symbolic link.
+    Link {
+        /// Where.
+        path: PathBuf,
+        /// Its text.
+        target: PathBuf,
+    },
+}
+
+impl Scaffold {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Directory(path) | Self::File(path) | Self::Link { path, .. } => path,
+        }
+    }
 }
 
 /// How a process gets into its cgroup.
@@ -128,11 +156,13 @@ impl Launch<'_> {
         let program = Program::prepare(process)?;
         let compiled = crate::seccomp::for_spec(self.seccomp, self.spec)?;
         let namespaces = Namespaces::of_spec(self.spec, self.network)?;
+        let idmapped = crate::idmap::prepare(self.spec)?;
         let plan = ChildPlan {
             launch: self,
             process,
             program: &program,
             namespaces: &namespaces,
+            idmapped: &idmapped,
             seccomp: self.seccomp.or(compiled.as_ref()),
         };
         let (ours, theirs) = channel::pair()?;

@@ -23,6 +23,9 @@ pub(crate) struct MountOptions {
     pub remount: bool,
     /// `tmpcopyup`: a tmpfs begins with what it covers.
     pub copy_up: bool,
+    /// `ridmap`: id mappings are of everything below too. (Whether there are any,
+    /// the mount says.)
+    pub idmap_recursive: bool,
     /// Options for the file system: `key` or `key=value`.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -95,26 +98,27 @@ const IGNORED: [&str; 9] = [
 ];
 
 impl MountOptions {
-    /// Reads options. The error is the name of one that is not supported.
-    pub(crate) fn parse(options: &[String]) -> Result<Self, String> {
+    /// Reads options. What is no known one is for the file system.
+    pub(crate) fn parse(options: &[String]) -> Self {
         let mut this = Self::default();
         for option in options {
-            this.add(option)?;
+            this.add(option);
         }
-        Ok(this)
+        this
     }
 
-    fn add(&mut self, option: &str) -> Result<(), String> {
+    fn add(&mut self, option: &str) {
         if let Some(change) = propagation(option) {
             self.propagation.push(change);
-            return Ok(());
+            return;
         }
         match option {
             "bind" => self.bind = self.bind.or(Some(Bind::One)),
             "rbind" => self.bind = Some(Bind::Recursive),
             "remount" => self.remount = true,
             "tmpcopyup" => self.copy_up = true,
-            "idmap" | "ridmap" => return Err(option.to_owned()),
+            "idmap" => self.idmap_recursive = false,
+            "ridmap" => self.idmap_recursive = true,
             "" => {}
             _ if IGNORED.contains(&option) => {}
             _ if self.add_attribute(option) => {}
@@ -123,7 +127,6 @@ impl MountOptions {
                 None => (option.to_owned(), None),
             }),
         }
-        Ok(())
     }
 
     /// Whether the option is an attribute; then it is added.
@@ -163,10 +166,18 @@ impl MountOptions {
 
 /// The names of all options that mean something here, for `features`.
 pub(crate) fn known_names() -> Vec<String> {
-    let mut names: Vec<String> = ["bind", "rbind", "remount", "tmpcopyup", "defaults"]
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let mut names: Vec<String> = [
+        "bind",
+        "rbind",
+        "idmap",
+        "ridmap",
+        "remount",
+        "tmpcopyup",
+        "defaults",
+    ]
+    .iter()
+    .map(ToString::to_string)
+    .collect();
     for kind in ["shared", "slave", "private", "unbindable"] {
         names.extend([kind.to_owned(), format!("r{kind}")]);
     }
@@ -183,7 +194,7 @@ mod tests {
 
     fn parse(text: &str) -> MountOptions {
         let list: Vec<String> = text.split(',').map(str::to_owned).collect();
-        MountOptions::parse(&list).unwrap()
+        MountOptions::parse(&list)
     }
 
     #[test]
@@ -216,10 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn unsupported_ones_are_named() {
-        assert_eq!(
-            MountOptions::parse(&["idmap".to_owned()]),
-            Err("idmap".to_owned())
-        );
+    fn id_mappings_are_of_one_mount_or_of_all_below() {
+        assert!(!parse("bind,idmap").idmap_recursive);
+        assert!(parse("rbind,ridmap").idmap_recursive);
     }
 }

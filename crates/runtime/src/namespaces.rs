@@ -210,43 +210,46 @@ pub(crate) fn write_user_maps(spec: &Spec, pid: Pid) -> Result<(), StartError> {
         return Ok(());
     }
     let root = rustix::process::geteuid().is_root();
-    let write = |file: &str, text: String| {
-        let path = format!("/proc/{}/{file}", pid.as_raw_nonzero());
-        std::fs::write(&path, text).map_err(|e| {
-            let errno = Errno::from_io_error(&e).unwrap_or(Errno::IO);
-            StartError::new(Step::UserMaps, errno, path)
-        })
-    };
     if !root {
-        write("setgroups", "deny".to_owned())?;
+        write(pid, "setgroups", "deny")?;
     }
     for (file, maps) in [
         ("uid_map", &linux.uid_mappings),
         ("gid_map", &linux.gid_mappings),
     ] {
-        let text = map_text(maps);
-        if text.is_empty() {
+        if maps.is_empty() {
             return Err(StartError::other(Step::Spec, file, "no mappings given"));
         }
-        write(file, text)?;
+        write_map(pid, file, maps)?;
     }
     // The child itself may not any more.
     match spec.process.as_ref().and_then(|p| p.oom_score_adj) {
-        Some(score) => write("oom_score_adj", score.to_string()),
+        Some(score) => write(pid, "oom_score_adj", &score.to_string()),
         None => Ok(()),
     }
 }
 
-fn map_text(maps: &[LinuxIdMapping]) -> String {
+/// Writes a file of a process in `/proc`.
+fn write(pid: Pid, file: &str, text: &str) -> Result<(), StartError> {
+    let path = format!("/proc/{}/{file}", pid.as_raw_nonzero());
+    std::fs::write(&path, text).map_err(|e| {
+        let errno = Errno::from_io_error(&e).unwrap_or(Errno::IO);
+        StartError::new(Step::UserMaps, errno, path)
+    })
+}
+
+/// Writes `uid_map` or `gid_map` of a process.
+pub(crate) fn write_map(pid: Pid, file: &str, maps: &[LinuxIdMapping]) -> Result<(), StartError> {
     let mut text = String::new();
     for map in maps {
         let (inside, outside, size) = (map.container_id, map.host_id, map.size);
         let _ = writeln!(text, "{inside} {outside} {size}");
     }
-    text
+    write(pid, file, &text)
 }
 
-fn open(path: &Path) -> Result<OwnedFd, StartError> {
+/// Opens a namespace by its path.
+pub(crate) fn open(path: &Path) -> Result<OwnedFd, StartError> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| StartError::new(Step::JoinNamespace, e, path.to_string_lossy()))
 }

@@ -69,9 +69,6 @@ pub(crate) fn process(process: &Process) -> Result<(), StartError> {
 
 /// Nothing goes into `/proc`, where masks and limits of the kernel live.
 fn mount(mount: &Mount) -> Result<(), StartError> {
-    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-        return Err(refuse("mounts.uidMappings", "is not supported"));
-    }
     let path = clean(&mount.destination);
     let text = path.to_string_lossy();
     let proc_itself = path == Path::new("/proc") && mount.kind.as_deref() == Some("proc");
@@ -86,8 +83,15 @@ fn mount(mount: &Mount) -> Result<(), StartError> {
     if path == Path::new("/proc") && from_proc {
         return Ok(());
     }
-    let why = "cannot be mounted because it is inside /proc";
-    Err(StartError::other(Step::Mount, text, why))
+    let why = match path == Path::new("/proc") {
+        true => "is not of type proc",
+        false => "is inside /proc",
+    };
+    let why =
+        format!("check proc-safety of {text} mount: {text:?} cannot be mounted because it {why}");
+    let source = mount.source.as_deref().unwrap_or(Path::new(""));
+    let error = StartError::other(Step::MountPoint, text, why);
+    Err(error.with_source(source.to_string_lossy()))
 }
 
 /// The path without `.` and `..`, from the root.

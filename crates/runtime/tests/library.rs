@@ -96,6 +96,7 @@ fn launch<'a>(container: &'a Box, spec: &'a Spec, stdio: Stdio<'a>) -> Launch<'a
         spec,
         bundle: container.dir.path(),
         rootfs: Rootfs::Mount(&container.mount),
+        scaffold: &[],
         network: None,
         seccomp: None,
         cgroup: CgroupJoin::Inherit,

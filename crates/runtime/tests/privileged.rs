@@ -475,3 +475,34 @@ fn limits_and_working_directory() {
     let (code, _, err) = bundle.run(&["true"]);
     assert!(code == 1 && err.contains("not a directory"), "{err}");
 }
+
+#[test]
+fn binds_can_show_other_owners() {
+    require!();
+    let mut bundle = Bundle::new("idmap");
+    let shared = bundle.dir.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("file"), "x").unwrap();
+    std::os::unix::fs::chown(&shared, Some(5000), Some(6000)).unwrap();
+    std::os::unix::fs::chown(shared.join("file"), Some(5000), Some(6000)).unwrap();
+    let ids = |host: u32| json!([{"containerID": host, "hostID": 0, "size": 10}]);
+    bundle.add_mount(json!({
+        "destination": "/shared", "type": "bind", "source": shared, "options": ["rbind"],
+        "uidMappings": ids(5000), "gidMappings": ids(6000),
+    }));
+    let (_, out, err) = bundle.sh("stat -c %u:%g /shared/file; touch /shared/new");
+    if err.contains("invalid argument") {
+        println!("skipped: the file system here has no id mappings");
+        return;
+    }
+    assert_eq!(out, "0:0\n", "{err}");
+    let new = fs::metadata(shared.join("new")).unwrap();
+    assert_eq!((new.uid(), new.gid()), (5000, 6000));
+    // Only binds have a source whose owners could be shown.
+    let mut bundle = Bundle::new("idmapbad");
+    bundle.add_mount(json!({
+        "destination": "/x", "type": "tmpfs", "uidMappings": ids(0), "gidMappings": ids(0),
+    }));
+    let (code, _, err) = bundle.run(&["true"]);
+    assert!(code == 1 && err.contains("only bind mounts"), "{err}");
+}

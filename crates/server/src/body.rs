@@ -110,6 +110,7 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec(value).map_err(|error| Failure {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         message: format!("writing the answer: {error}"),
+        plain: false,
     })?;
     text.push(b'\n');
     Ok(text)
@@ -133,19 +134,14 @@ pub(crate) async fn read_json<T>(headers: &HeaderMap, body: Upload) -> Result<Op
 where
     T: DeserializeOwned + Default,
 {
-    let declared = headers.get(header::CONTENT_TYPE);
-    if (declared.is_some() || !body.is_end_stream()) && !is_json(declared) {
-        let declared = declared.and_then(|value| value.to_str().ok()).unwrap_or("");
-        return Err(Failure::invalid(format!(
-            "unsupported Content-Type header ({declared}): must be 'application/json'"
-        )));
-    }
+    check_type(headers, !body.is_end_stream())?;
     let bytes = match Limited::new(body, JSON_LIMIT).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             return Err(Failure {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 message: format!("request body too large: more than {JSON_LIMIT} bytes"),
+                plain: false,
             });
         }
         Err(error) => return Err(Failure::invalid(format!("reading the body: {error}"))),
@@ -158,10 +154,39 @@ where
         .map_err(Failure::invalid)
 }
 
-fn is_json(declared: Option<&HeaderValue>) -> bool {
-    let kind = declared.and_then(|value| value.to_str().ok()).unwrap_or("");
-    let kind = kind.split(';').next().unwrap_or("").trim();
-    kind.eq_ignore_ascii_case("application/json")
+/// Checks that a request's body is said to be JSON; without one nothing need be
+/// said.
+///
+/// # Errors
+/// When it is said to be something else, or the header makes no sense.
+pub(crate) fn check_type(headers: &HeaderMap, has_body: bool) -> Result<()> {
+    let Some(declared) = headers.get(header::CONTENT_TYPE) else {
+        return match has_body {
+            true => Err(malformed("", "no media type")),
+            false => Ok(()),
+        };
+    };
+    let declared = declared.to_str().unwrap_or("");
+    let (kind, parameters) = declared.split_once(';').unwrap_or((declared, ""));
+    if kind.trim().is_empty() {
+        return Err(malformed(declared, "no media type"));
+    }
+    let parameters = parameters.split(';').map(str::trim);
+    if !{ parameters }.all(|parameter| parameter.is_empty() || parameter.contains('=')) {
+        return Err(malformed(declared, "invalid media parameter"));
+    }
+    match kind.trim().eq_ignore_ascii_case("application/json") {
+        true => Ok(()),
+        false => Err(Failure::invalid(format!(
+            "unsupported Content-Type header ({declared}): must be 'application/json'"
+        ))),
+    }
+}
+
+fn malformed(declared: &str, why: &str) -> Failure {
+    Failure::invalid(format!(
+        "malformed Content-Type header ({declared}): mime: {why}"
+    ))
 }
 
 /// A request's body for blocking code: bytes as they arrive, an error when the
@@ -221,11 +246,28 @@ mod tests {
 
     #[test]
     fn json_types_are_recognized() {
-        let json = |text: &'static str| is_json(Some(&HeaderValue::from_static(text)));
-        assert!(json("application/json"));
-        assert!(json("Application/JSON; charset=utf-8"));
-        assert!(!json("application/x-www-form-urlencoded"));
-        assert!(!is_json(None));
+        let check = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(text));
+            check_type(&headers, true).map_err(|failure| failure.message)
+        };
+        assert_eq!(check("application/json"), Ok(()));
+        assert_eq!(check("Application/JSON; charset=utf-8"), Ok(()));
+        for (text, message) in [
+            (
+                "text/plain",
+                "unsupported Content-Type header (text/plain): must be 'application/json'",
+            ),
+            (
+                "application/json;x",
+                "malformed Content-Type header (application/json;x): mime: invalid media parameter",
+            ),
+            ("", "malformed Content-Type header (): mime: no media type"),
+        ] {
+            assert_eq!(check(text).unwrap_err(), message);
+        }
+        assert!(check_type(&HeaderMap::new(), false).is_ok());
+        assert!(check_type(&HeaderMap::new(), true).is_err());
     }
 
     #[tokio::test]

@@ -60,7 +60,7 @@ impl Call {
     pub(crate) async fn json<T: DeserializeOwned + Default>(&mut self) -> Result<Option<T>> {
         match self.body.take() {
             Some(body) => body::read_json(&self.headers, body).await,
-            None => Ok(None),
+            None => body::check_type(&self.headers, false).map(|()| None),
         }
     }
 

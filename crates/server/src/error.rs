@@ -12,6 +12,8 @@ use crate::hijack::RAW;
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
+    /// Whether it is told as plain text, by code that comes before the API.
+    pub(crate) plain: bool,
 }
 
 /// The result of a handler.
@@ -22,6 +24,16 @@ impl Failure {
         Self {
             status: status_of(kind),
             message: message.into(),
+            plain: false,
+        }
+    }
+
+    /// One that is told as plain text.
+    pub(crate) fn plain(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            plain: true,
         }
     }
 
@@ -44,7 +56,11 @@ impl Failure {
 
     /// The answer that tells the client.
     pub(crate) fn into_answer(self) -> Answer {
-        let Self { status, message } = self;
+        let Self {
+            status,
+            message,
+            plain,
+        } = self;
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %message, "a request failed");
         } else {
@@ -52,6 +68,9 @@ impl Failure {
         }
         let mut answer = if status == StatusCode::NOT_MODIFIED {
             http::Response::new(Content::empty())
+        } else if plain {
+            let text = Content::full(format!("{message}\n"));
+            with_type(status, "text/plain; charset=utf-8", text)
         } else {
             let mut text = serde_json::to_vec(&ErrorBody::new(message)).unwrap_or_default();
             text.push(b'\n');

@@ -1,7 +1,7 @@
 //! Which version of the API a request speaks, and the headers of every answer.
 
 use gantry_api::ApiVersion;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::error::{Failure, Result};
 
@@ -16,27 +16,43 @@ pub(crate) fn version_of(path: &str) -> Result<(ApiVersion, &str)> {
     let Some((version, rest)) = split(path) else {
         return Ok((ApiVersion::MAX, path));
     };
-    if version < ApiVersion::MIN {
-        return Err(Failure::invalid(format!(
-            "client version {version} is too old. Minimum supported API version is {}, \
-             please upgrade your client to a newer version",
-            ApiVersion::MIN
-        )));
+    let numbers = numbers_of(version);
+    let limit = |version: ApiVersion| vec![version.major.into(), version.minor.into()];
+    if numbers < limit(ApiVersion::MIN) {
+        // So old that errors were no JSON yet.
+        return Err(Failure::plain(
+            StatusCode::BAD_REQUEST,
+            format!(
+                "client version {version} is too old. Minimum supported API version is {}, \
+                 please upgrade your client to a newer version",
+                ApiVersion::MIN
+            ),
+        ));
     }
-    if version > ApiVersion::MAX {
+    if numbers > limit(ApiVersion::MAX) {
         return Err(Failure::invalid(format!(
             "client version {version} is too new. Maximum supported API version is {}",
             ApiVersion::MAX
         )));
     }
-    Ok((version, rest))
+    // Between the two there are no others.
+    let minor = numbers.get(1).and_then(|minor| u16::try_from(*minor).ok());
+    Ok((ApiVersion::new(1, minor.unwrap_or(0)), rest))
 }
 
-fn split(path: &str) -> Option<(ApiVersion, &str)> {
+/// The version of a path, and what follows it.
+fn split(path: &str) -> Option<(&str, &str)> {
     let tail = path.strip_prefix("/v")?;
     let end = tail.find('/').unwrap_or(tail.len());
     let (version, rest) = tail.split_at(end);
-    Some((version.parse().ok()?, rest))
+    let digits = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (digits && !version.is_empty()).then_some((version, rest))
+}
+
+/// The numbers of a version, as many as there are; what is none counts as 0.
+fn numbers_of(version: &str) -> Vec<u64> {
+    let number = |part: &str| part.parse().unwrap_or(0);
+    version.split('.').map(number).collect()
 }
 
 /// Adds what every answer carries.
@@ -79,5 +95,8 @@ mod tests {
             message("/v1.99/info"),
             "client version 1.99 is too new. Maximum supported API version is 1.51"
         );
+        for (path, too) in [("/v1/x", "old"), ("/v1.51.1/x", "new"), ("/v2.0/x", "new")] {
+            assert!(message(path).contains(too), "{path}");
+        }
     }
 }

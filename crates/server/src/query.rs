@@ -1,6 +1,9 @@
 //! Paths and query strings, percent-decoded.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use gantry_api::{Filters, query_bool};
+use gantry_types::ErrorKind;
 
 use crate::error::{Failure, Result};
 
@@ -16,6 +19,9 @@ impl Query {
     /// # Errors
     /// When an escape in it is broken, or it is not UTF-8.
     pub(crate) fn parse(text: &str) -> Result<Self> {
+        if text.contains(';') {
+            return Err(Failure::invalid("invalid semicolon separator in query"));
+        }
         let pairs = text
             .split('&')
             .filter(|pair| !pair.is_empty())
@@ -63,10 +69,16 @@ impl Query {
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>> {
         self.filled(name)
             .map(|text| {
-                text.parse().map_err(|_| {
-                    Failure::invalid(format!(
-                        "invalid value for {name}: {text:?} is not a number"
-                    ))
+                // As Docker has it, in Go's words, and as its own failure.
+                text.parse().map_err(|error: ParseIntError| {
+                    let why = match error.kind() {
+                        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+                            "value out of range"
+                        }
+                        _ => "invalid syntax",
+                    };
+                    let text = format!("strconv.Atoi: parsing {text:?}: {why}");
+                    Failure::new(ErrorKind::Internal, text)
                 })
             })
             .transpose()
@@ -94,7 +106,7 @@ pub(crate) fn unescape(text: &str, plus: bool) -> Result<String> {
                 let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16));
                 let (high, low) = (digit(rest.next()), digit(rest.next()));
                 let (Some(high), Some(low)) = (high, low) else {
-                    return Err(Failure::invalid(format!("invalid URL escape in {text:?}")));
+                    return Err(Failure::invalid(format!("invalid URL escape {text:?}")));
                 };
                 (high * 16 + low) as u8
             }
@@ -122,7 +134,7 @@ mod tests {
 
     #[test]
     fn broken_escapes_are_refused() {
-        for text in ["%", "%2", "%zz", "a=%ff", "%+1=a"] {
+        for text in ["%", "%2", "%zz", "a=%ff", "%+1=a", "a;b"] {
             assert_eq!(Query::parse(text).unwrap_err().status, 400, "{text}");
         }
     }
@@ -132,6 +144,11 @@ mod tests {
         let query = Query::parse("t=-1&n=&x=12a").unwrap();
         assert_eq!(query.number("t").unwrap(), Some(-1));
         assert_eq!(query.number("n").unwrap(), None);
-        assert!(query.number("x").is_err());
+        let failure = query.number("x").unwrap_err();
+        assert_eq!(failure.status, 500);
+        assert_eq!(
+            failure.message,
+            "strconv.Atoi: parsing \"12a\": invalid syntax"
+        );
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::body::{Answer, Content};
+use crate::body::{Answer, Content, no_content};
 use crate::call::Call;
 use crate::error::{Failure, Result};
 use crate::hijack::Takeover;
@@ -44,7 +45,11 @@ async fn dispatch(
 ) -> Result<Answer> {
     let (parts, body) = request.into_parts();
     let body = Upload::of(body);
-    let path = unescape(parts.uri.path(), false)?;
+    let path = unescape(parts.uri.path(), false)
+        .map_err(|_| Failure::plain(StatusCode::BAD_REQUEST, "400 Bad Request"))?;
+    if let Some(clean) = cleaned(&path) {
+        return Ok(moved(&clean, parts.uri.query()));
+    }
     let (version, path) = negotiate::version_of(&path)?;
     let shared = Arc::clone(&state);
     let Some((handler, params)) = shared.router.find(&parts.method, path) else {
@@ -60,6 +65,46 @@ async fn dispatch(
         takeover,
     };
     handler(call).await
+}
+
+/// The path that is meant by one with empty, `.` or `..` segments; `None` when it
+/// is the path itself.
+fn cleaned(path: &str) -> Option<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    let mut clean = format!("/{}", kept.join("/"));
+    if path.ends_with('/') && clean != "/" {
+        clean.push('/');
+    }
+    (clean != path).then_some(clean)
+}
+
+/// Tells the client where to look, as Docker does.
+fn moved(path: &str, query: Option<&str>) -> Answer {
+    let mut answer = no_content(StatusCode::MOVED_PERMANENTLY);
+    let mut location = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => location.push(char::from(byte)),
+            b'/' | b'-' | b'_' | b'.' | b'~' | b':' | b'@' | b'+' | b'=' | b'&' | b'$' | b',' => {
+                location.push(char::from(byte));
+            }
+            other => location.push_str(&format!("%{other:02X}")),
+        }
+    }
+    if let Some(query) = query {
+        location = format!("{location}?{query}");
+    }
+    if let Ok(location) = HeaderValue::try_from(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
 }
 
 /// An answer's body that counts as work until it is sent or given up.
@@ -85,5 +130,33 @@ impl Body for Tracked {
 
     fn size_hint(&self) -> SizeHint {
         self.content.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned() {
+        for (path, clean) in [
+            ("/info", None),
+            ("/networks/", None),
+            ("/", None),
+            ("//v1.51/info", Some("/v1.51/info")),
+            ("/containers//json", Some("/containers/json")),
+            ("/containers/../info", Some("/info")),
+            ("/containers/./json/", Some("/containers/json/")),
+            ("/../..", Some("/")),
+        ] {
+            assert_eq!(cleaned(path).as_deref(), clean, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_query_moves_along() {
+        let answer = moved("/a b", Some("x=%20"));
+        assert_eq!(answer.status(), 301);
+        assert_eq!(answer.headers()["location"], "/a%20b?x=%20");
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::Mutex;
@@ -61,7 +61,10 @@ pub(crate) fn handshake(headers: &HeaderMap) -> Result<String> {
         && text(header::SEC_WEBSOCKET_VERSION) == "13"
         && STANDARD.decode(key).is_ok_and(|key| key.len() == 16);
     if !valid {
-        return Err(Failure::invalid("bad websocket handshake"));
+        return Err(Failure::plain(
+            StatusCode::BAD_REQUEST,
+            "not websocket protocol",
+        ));
     }
     let protocol = text(PROTOCOL).split(',').next().unwrap_or("").trim();
     let protocol = match protocol {

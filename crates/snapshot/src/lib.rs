@@ -22,7 +22,6 @@ mod probe;
 mod records;
 mod select;
 mod store;
-mod stored;
 mod trash;
 mod tree;
 mod vfs;

@@ -14,12 +14,14 @@ mod kernel;
 mod keyring;
 mod memfd;
 mod mount;
+mod own_memory;
 mod pidfd;
 mod process;
 mod root;
 mod scm;
 mod seccomp;
 mod signals;
+mod wait;
 
 pub mod netns;
 
@@ -33,6 +35,7 @@ pub use kernel::kernel_at_least;
 pub use keyring::join_session_keyring;
 pub use memfd::sealed_memfd;
 pub use mount::{MountAttr, SetMountAttr, mount_setattr, umount_tree};
+pub use own_memory::{release_code_pages, release_unused_heap};
 pub use pidfd::{ExitStatus, pidfd_send_signal, setns_pidfd, wait_pidfd};
 pub use process::{
     close_all_but, close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare,
@@ -42,3 +45,4 @@ pub use rustix::io::Errno;
 pub use scm::{recv_with_fds, send_with_fds};
 pub use seccomp::{SeccompFlags, SockFilter, install_seccomp};
 pub use signals::{reset_signals, signal_fd};
+pub use wait::{Usage, wait_with_usage};

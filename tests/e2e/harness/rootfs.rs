@@ -72,3 +72,10 @@ pub fn debian_tar() -> &'static Path {
         path
     })
 }
+
+/// Also how `cargo xtask vm-test` has it made, where there are GNU tools.
+#[test]
+fn busybox_can_be_made() {
+    let tar = std::fs::metadata(busybox_tar()).expect("a file");
+    assert!(tar.len() > 1 << 20, "{tar:?}");
+}

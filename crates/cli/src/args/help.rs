@@ -1,6 +1,6 @@
 //! The help of a command, drawn from its flags.
 
-use super::flag::{Flag, Kind};
+use super::flag::{Flag, Kind, flag};
 
 /// The width help is folded to when standard output is no terminal.
 const WIDTH: usize = 80;
@@ -57,6 +57,8 @@ fn left(flag: &Flag) -> String {
 fn right(flag: &Flag) -> String {
     let shows = !matches!(flag.default, "" | "false" | "0");
     match flag.kind {
+        Kind::Map | Kind::Sysctl => format!("{} (default map[])", flag.help),
+        Kind::Ulimit | Kind::Pairs => format!("{} (default [])", flag.help),
         _ if !shows => flag.help.to_owned(),
         Kind::Text => format!("{} (default {:?})", flag.help, flag.default),
         _ => format!("{} (default {})", flag.help, flag.default),
@@ -72,7 +74,8 @@ pub(crate) fn command_help(
     aliases: &[String],
     flags: &[&Flag],
 ) -> String {
-    let mut out = format!("Usage:  {program} {path} {usage}\n\n{summary}\n");
+    let usage = format!("{program} {path} {usage}");
+    let mut out = format!("Usage:  {}\n\n{summary}\n", usage.trim_end());
     if aliases.len() > 1 {
         out.push_str("\nAliases:\n  ");
         out.push_str(&aliases.join(", "));
@@ -80,7 +83,13 @@ pub(crate) fn command_help(
     }
     if flags.iter().any(|flag| !flag.hidden) {
         out.push_str("\nOptions:\n");
-        out.push_str(&flag_lines(flags));
+        // Where -h means something else, --help is named.
+        let help = flag("help", Kind::Bool, "Print usage");
+        let mut shown = flags.to_vec();
+        if flags.iter().any(|flag| flag.short == Some('h')) {
+            shown.push(&help);
+        }
+        out.push_str(&flag_lines(&shown));
     }
     out
 }

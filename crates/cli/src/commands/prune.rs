@@ -42,18 +42,18 @@ pub(super) fn asked(session: &Session, warning: &str) -> bool {
     answer.trim().eq_ignore_ascii_case("y")
 }
 
-/// What a prune that the user does not want comes to.
-pub(super) fn cancelled(what: &str) -> Error {
+/// What a prune that the user does not want comes to: nothing, in silence.
+pub(super) fn cancelled() -> Error {
     Error::Status {
-        message: format!("{what} prune has been cancelled"),
-        code: 1,
+        message: String::new(),
+        code: 0,
     }
 }
 
-fn confirm(session: &Session, matches: &Matches, what: &str, warning: &str) -> Result<(), Error> {
+fn confirm(session: &Session, matches: &Matches, warning: &str) -> Result<(), Error> {
     match matches.bool("force") || asked(session, warning) {
         true => Ok(()),
-        false => Err(cancelled(what)),
+        false => Err(cancelled()),
     }
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn containers<'a>(
 ) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
         let warning = "WARNING! This will remove all stopped containers.";
-        confirm(session, matches, "container", warning)?;
+        confirm(session, matches, warning)?;
         let removed = remove_containers(session, &wanted(session, matches)).await?;
         session.printer.out(&removed.text());
         report_total(session, removed.bytes);
@@ -201,7 +201,7 @@ pub(crate) fn images<'a>(
             }
             false => "WARNING! This will remove all dangling images.",
         };
-        confirm(session, matches, "image", warning)?;
+        confirm(session, matches, warning)?;
         let removed = remove_images(session, wanted(session, matches), all).await?;
         session.printer.out(&removed.text());
         report_total(session, removed.bytes);
@@ -217,7 +217,7 @@ pub(crate) fn networks<'a>(
     Box::pin(async move {
         let warning =
             "WARNING! This will remove all custom networks not used by at least one container.";
-        confirm(session, matches, "network", warning)?;
+        confirm(session, matches, warning)?;
         let removed = remove_networks(session, &wanted(session, matches)).await?;
         session.printer.out(&removed.text());
         Ok(0)
@@ -247,7 +247,7 @@ pub(crate) fn volumes<'a>(
             true => warning.replace("remove local", "remove all local"),
             false => warning,
         };
-        confirm(session, matches, "volume", &warning)?;
+        confirm(session, matches, &warning)?;
         // Before 1.42 there was no such filter, and all unused volumes went.
         if all && session.client.agreed_version().await? >= ApiVersion::new(1, 42) {
             wanted.add("all", "true");

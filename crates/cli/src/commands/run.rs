@@ -127,7 +127,10 @@ async fn foreground(session: &Session, matches: &Matches, built: Built) -> Outco
         config.attach_stderr,
     ];
     check_tty(config.attach_stdin, tty)?;
-    let id = create::create(session, matches, &built).await?;
+    // Attach and wait each keep a connection, and the start needs another one.
+    let creating = create::create(session, matches, &built);
+    let (id, ()) = tokio::join!(creating, session.client.warm(2));
+    let id = id?;
     let proxy = matches.bool("sig-proxy") && !tty;
     let mut signals = proxy.then(|| SignalQueue::catch(tty));
     let condition = match built.body.host_config.auto_remove {

@@ -19,7 +19,7 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
             ));
         }
         if !matches.bool("force") && !prune::asked(session, &warning(all, volumes, &wanted)) {
-            return Err(prune::cancelled("system"));
+            return Err(prune::cancelled());
         }
         let mut bytes = 0;
         let mut report = |removed: prune::Removed| {

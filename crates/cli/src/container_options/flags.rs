@@ -94,8 +94,7 @@ pub(crate) static CLIENT: &[Flag] = &[
         Kind::Bool,
         "Skip image verification",
     )
-    .default("true")
-    .hidden(),
+    .default("true"),
     flag(
         "pull",
         Kind::Text,
@@ -116,7 +115,7 @@ pub(crate) static UPDATABLE: &[Flag] = &[
     flag(
         "blkio-weight",
         Kind::Uint16,
-        "Weight of block I/O, 10 to 1000, or 0 for none",
+        "Weight of block I/O, 10 to 1000, or 0 for none (default 0)",
     )
     .default("0"),
     flag(
@@ -166,7 +165,8 @@ pub(crate) static RESOURCES: &[Flag] = &[
         "blkio-weight-device",
         Kind::List,
         "Weight of block I/O on one device",
-    ),
+    )
+    .default("[]"),
     flag(
         "cgroup-parent",
         Kind::Text,
@@ -183,22 +183,26 @@ pub(crate) static RESOURCES: &[Flag] = &[
         "device-read-bps",
         Kind::List,
         "Limit bytes read per second from a device",
-    ),
+    )
+    .default("[]"),
     flag(
         "device-read-iops",
         Kind::List,
         "Limit reads per second from a device",
-    ),
+    )
+    .default("[]"),
     flag(
         "device-write-bps",
         Kind::List,
         "Limit bytes written per second to a device",
-    ),
+    )
+    .default("[]"),
     flag(
         "device-write-iops",
         Kind::List,
         "Limit writes per second to a device",
-    ),
+    )
+    .default("[]"),
     flag(
         "io-maxbandwidth",
         Kind::Bytes,

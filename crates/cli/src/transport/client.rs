@@ -3,8 +3,7 @@
 //! No round trip is spent on agreeing about a version: the first request is
 //! sent with this client's own, and when the daemon answers that it is too new,
 //! the request is sent again with the daemon's. Only requests whose body cannot
-//! be sent twice ask `_ping` first. One idle connection is kept for the next
-//! request.
+//! be sent twice ask `_ping` first. Connections are kept for the next requests.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -41,7 +40,8 @@ pub(crate) struct Client {
     version: Cell<ApiVersion>,
     /// The version is pinned by the user or agreed with the daemon.
     settled: Cell<bool>,
-    idle: RefCell<Option<SendRequest<SendBody>>>,
+    /// Open connections on which nothing is going on.
+    idle: RefCell<Vec<SendRequest<SendBody>>>,
     starter: Option<Starter>,
 }
 
@@ -83,7 +83,7 @@ impl Client {
             headers,
             version: Cell::new(settings.api_version.unwrap_or(ApiVersion::MAX)),
             settled: Cell::new(settings.api_version.is_some()),
-            idle: RefCell::new(None),
+            idle: RefCell::default(),
             starter,
         }
     }
@@ -106,6 +106,25 @@ impl Client {
         connection::dial(&self.endpoint).await
     }
 
+    /// Opens connections that will be needed in a moment, while the daemon works
+    /// on what it was asked before.
+    pub(crate) async fn warm(&self, count: usize) {
+        if !matches!(self.endpoint, Endpoint::Unix(_)) {
+            return;
+        }
+        // The request that is under way goes out first.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..count {
+            // Who needs the connection will see why it cannot be had.
+            let Ok(sender) = connection::open(&self.endpoint).await else {
+                return;
+            };
+            self.idle.borrow_mut().insert(0, sender);
+        }
+    }
+
     /// The endpoint as a URL.
     pub(crate) fn host(&self) -> String {
         self.endpoint.url()
@@ -124,7 +143,7 @@ impl Client {
             .get("Api-Version")
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse().ok());
-        *self.idle.borrow_mut() = Some(sender);
+        self.idle.borrow_mut().push(sender);
         if !self.settled.get() {
             let theirs = api_version.unwrap_or(ApiVersion::MIN);
             self.version.set(theirs.min(ApiVersion::MAX));
@@ -203,16 +222,17 @@ impl Client {
             .collect()
             .await
             .map_err(|error| self.broken("reading the answer", &error))?;
-        *self.idle.borrow_mut() = Some(sender);
+        self.idle.borrow_mut().push(sender);
         Ok(collected.to_bytes())
     }
 
     async fn connection(&self) -> Result<SendRequest<SendBody>, Error> {
-        let idle = self.idle.borrow_mut().take();
-        if let Some(mut sender) = idle
-            && sender.ready().await.is_ok()
-        {
-            return Ok(sender);
+        loop {
+            let idle = self.idle.borrow_mut().pop();
+            let Some(mut sender) = idle else { break };
+            if sender.ready().await.is_ok() {
+                return Ok(sender);
+            }
         }
         match connection::open(&self.endpoint).await {
             Err(Error::Unreachable { host }) => self.start_daemon(host).await,

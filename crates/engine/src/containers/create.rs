@@ -41,6 +41,7 @@ impl Containers {
         let name = name.filter(|name| !name.is_empty());
         let name = name.map(names::check).transpose()?;
         let mut warnings = inner.check(&mut request)?;
+        inner.name_joined(&mut request.host_config)?;
         let mounts = binds::mounts(&request.host_config)?;
         let image = inner.images.for_container(&request.config.image)?;
         warnings.extend(check_platform(&request.config.image, &image, platform)?);
@@ -77,6 +78,11 @@ impl Inner {
             return Err(Error::Invalid("no image specified".to_owned()));
         }
         validate::config(&request.config)?;
+        if request.host_config.uts_mode == "host" && !request.config.hostname.is_empty() {
+            return Err(Error::Invalid(
+                "conflicting options: hostname and the UTS mode".to_owned(),
+            ));
+        }
         let warnings = validate::host_config(&mut request.host_config, &self.settings.host)?;
         spec::check(&request.host_config)?;
         options::refuse_unsupported(request)?;

@@ -21,6 +21,8 @@ pub(crate) fn fill(host: &mut HostConfig, settings: &Settings) {
         let mode = if private { "private" } else { "host" };
         mode.clone_into(&mut host.cgroupns_mode);
     }
+    // Gone since API 1.42, and meaningless to kernels of today.
+    host.kernel_memory = 0;
     if host.shm_size == 0 && host.ipc_mode != "host" {
         host.shm_size = i64::try_from(settings.shm_size).unwrap_or(i64::MAX);
     }

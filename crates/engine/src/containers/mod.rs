@@ -11,6 +11,7 @@
 
 mod attach;
 mod binds;
+mod block_io;
 mod container;
 mod create;
 mod defaults;
@@ -20,6 +21,7 @@ mod exit;
 mod files;
 mod filters;
 mod inspect;
+mod joined;
 mod kill;
 mod list;
 mod log_settings;
@@ -114,6 +116,10 @@ pub(crate) struct Settings {
     pub(crate) stop_timeout: i64,
     /// The host's interface of the default network, if there is one.
     pub(crate) bridge: String,
+    /// Whether containers that do not say have an init process.
+    pub(crate) init: bool,
+    /// The init program on this host, if there is one.
+    pub(crate) init_program: Option<PathBuf>,
     pub(crate) host: Host,
 }
 
@@ -123,6 +129,8 @@ pub(crate) struct Host {
     pub(crate) cpus: u32,
     pub(crate) memory_nodes: u32,
     pub(crate) cgroup_v2: bool,
+    /// Whether block devices can be weighted.
+    pub(crate) blkio_weight: bool,
 }
 
 /// A storage driver by the name that Docker's users know.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 type Given = fn(&ContainerCreate) -> bool;
 
 /// The command line's name of an option, and whether a request uses it.
-const UNSUPPORTED: [(&str, Given); 30] = [
+const UNSUPPORTED: [(&str, Given); 14] = [
     ("--publish", |c| {
         let ports = c.host_config.port_bindings.as_ref();
         ports.is_some_and(|ports| !ports.is_empty())
@@ -27,45 +27,10 @@ const UNSUPPORTED: [(&str, Given); 30] = [
             .any(|path| !taken.contains(&super::binds::clean(path)))
     }),
     ("--link", |c| some(&c.host_config.links)),
-    ("--device", |c| some(&c.host_config.devices)),
-    ("--device-cgroup-rule", |c| {
-        some(&c.host_config.device_cgroup_rules)
-    }),
-    ("--gpus", |c| some(&c.host_config.device_requests)),
     ("--health-cmd", |c| {
         let check = c.config.healthcheck.as_ref().and_then(|h| h.test.as_ref());
         check.is_some_and(|test| test.first().is_some_and(|word| word != "NONE"))
     }),
-    ("--init", |c| c.host_config.init == Some(true)),
-    ("--storage-opt", |c| {
-        let opts = c.host_config.storage_opt.as_ref();
-        opts.is_some_and(|opts| !opts.is_empty())
-    }),
-    ("--blkio-weight", |c| c.host_config.blkio_weight != 0),
-    ("--blkio-weight-device", |c| {
-        some(&c.host_config.blkio_weight_device)
-    }),
-    ("--device-read-bps", |c| {
-        some(&c.host_config.blkio_device_read_bps)
-    }),
-    ("--device-write-bps", |c| {
-        some(&c.host_config.blkio_device_write_bps)
-    }),
-    ("--device-read-iops", |c| {
-        some(&c.host_config.blkio_device_read_iops)
-    }),
-    ("--device-write-iops", |c| {
-        some(&c.host_config.blkio_device_write_iops)
-    }),
-    ("--cpu-rt-period", |c| {
-        c.host_config.cpu_realtime_period != 0
-    }),
-    ("--cpu-rt-runtime", |c| {
-        c.host_config.cpu_realtime_runtime != 0
-    }),
-    ("--kernel-memory", |c| c.host_config.kernel_memory != 0),
-    ("--pid container:", |c| joins(&c.host_config.pid_mode)),
-    ("--ipc container:", |c| joins(&c.host_config.ipc_mode)),
     ("--network container:", |c| {
         joins(&c.host_config.network_mode)
     }),
@@ -185,9 +150,6 @@ mod tests {
                 r#"{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}"#,
                 "--publish",
             ),
-            (r#"{"Init":true}"#, "--init"),
-            (r#"{"Devices":[{"PathOnHost":"/dev/kvm"}]}"#, "--device"),
-            (r#"{"IpcMode":"container:x"}"#, "--ipc container:"),
             (
                 r#"{"Mounts":[{"Type":"volume","Target":"/v"}]}"#,
                 "--mount type=volume",

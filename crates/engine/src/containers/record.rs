@@ -47,7 +47,7 @@ impl Record {
     pub(crate) fn cgroup_parent(&self, settings: &Settings) -> String {
         match self.host_config.cgroup_parent.as_str() {
             "" => settings.cgroup_parent.clone(),
-            given => format!("/{}", given.trim_matches('/')),
+            given => super::binds::clean(given),
         }
     }
 }

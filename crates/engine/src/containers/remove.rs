@@ -35,7 +35,9 @@ impl Containers {
     /// else is removing it.
     pub fn remove(&self, idref: &str, options: RemoveOptions) -> Result<()> {
         if options.link {
-            return Err(Error::UnsupportedOption("--link".to_owned()));
+            return Err(Error::Failed(
+                "Conflict, cannot remove the default link name of the container".to_owned(),
+            ));
         }
         let container = self.inner.find(idref)?;
         // It is this call that removes it, not its end.

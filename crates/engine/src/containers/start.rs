@@ -11,6 +11,7 @@
 //! a thread of their own.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use gantry_network::{NetworkMode, Sandbox};
@@ -21,7 +22,7 @@ use super::container::Container;
 use super::spec::SpecInput;
 use super::state::Phase;
 use super::undo::Undo;
-use super::{Containers, Inner, binds, files, log_settings, spec, start_error};
+use super::{Containers, Inner, binds, files, joined, log_settings, spec, start_error};
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
 
@@ -124,15 +125,20 @@ impl Inner {
         let security = spec::security(host)?;
         let dir = record.dir(&settings.data_root);
         let parent = record.cgroup_parent(settings);
+        let wants_init = host.init.unwrap_or(settings.init) && joined::own_pid_namespace(host);
+        let init = wants_init.then(|| self.init_program()).transpose()?;
         let spec = spec::of(&SpecInput {
             record,
             dir: &dir,
             own_network: sandbox.netns.is_some(),
-            cgroup: std::path::Path::new(&parent).join(record.id.as_str()),
+            cgroup: Path::new(&parent).join(record.id.as_str()),
             default_ulimits: &settings.default_ulimits,
             no_new_privileges: security
                 .no_new_privileges
                 .unwrap_or(settings.no_new_privileges),
+            writable_cgroups: security.writable_cgroups,
+            init,
+            joined: self.joined(host)?,
         })?;
         Ok(StartRequest {
             id: record.id.clone(),
@@ -144,12 +150,21 @@ impl Inner {
             }),
             bundle: dir,
             rootfs: self.snapshots.mounts(record.id.as_str())?,
+            scaffold: spec::scaffold(),
             cgroup_parent: parent,
             log: log_settings::for_start(container, settings)?,
             open_stdin: record.config.open_stdin,
             stdin_once: record.config.stdin_once,
             network_fd: sandbox.netns.is_some(),
             attach: Vec::new(),
+        })
+    }
+
+    /// The program that is the first process of containers with `--init`.
+    fn init_program(&self) -> Result<&Path> {
+        let program = self.settings.init_program.as_deref();
+        program.ok_or_else(|| {
+            Error::spec("exec: \"docker-init\": executable file not found in $PATH".to_owned())
         })
     }
 
@@ -178,9 +193,7 @@ impl Inner {
         self.shims
             .start(request, filter.as_deref(), &fds)
             .map_err(|error| match error {
-                ShimError::Start(failure) => {
-                    start_error::render(&failure, &container.record.mounts)
-                }
+                ShimError::Start(failure) => start_error::render(&failure, &container.record),
                 other => Error::Start {
                     kind: other.kind(),
                     message: format!("failed to create task for container: {other}"),

@@ -2,11 +2,13 @@
 //! step, an errno, a path); clients derive their exit code from the text made
 //! of it here, so it must read as Docker's does.
 
-use gantry_api::MountPoint;
+use std::collections::BTreeMap;
+
 use gantry_runtime::{StartError, Step, errno_text};
 use gantry_shim::protocol::StartFailure;
 use gantry_types::ErrorKind;
 
+use super::record::Record;
 use crate::error::Error;
 
 /// What Docker puts before everything its runtime reports.
@@ -15,6 +17,10 @@ const RUNTIME: &str = "failed to create task for container: failed to create shi
 /// And before what failed inside the container.
 const INIT: &str = "unable to start container process: error during container init: ";
 
+/// What is added where a directory meets a file.
+const MISMATCH: &str = "Are you trying to mount a directory onto a file (or vice-versa)? Check if \
+                        the specified host path exists and is the expected type";
+
 /// The container was not even made.
 const NOT_STARTED: i32 = 128;
 /// The program cannot be executed.
@@ -22,11 +28,20 @@ pub(crate) const NOT_EXECUTABLE: i32 = 126;
 /// The program, or a path it needs, is not there.
 pub(crate) const NOT_FOUND: i32 = 127;
 
-/// The error of a shim's report on a container with these bind mounts.
-pub(crate) fn render(failure: &StartFailure, mounts: &[MountPoint]) -> Error {
-    match failure.runtime_error() {
-        Some(error) => of_runtime(&error, mounts),
-        None => Error::Start {
+/// What Docker puts before a limit that the kernel refuses.
+const LIMIT: &str = "error setting cgroup config for procHooks process: ";
+
+/// The error of a shim's report on a container.
+pub(crate) fn render(failure: &StartFailure, record: &Record) -> Error {
+    let sysctls = record.host_config.sysctls.as_ref();
+    match (failure.runtime_error(), failure) {
+        (Some(error), _) => of_runtime(&error, sysctls),
+        (None, StartFailure::Cgroup { message, .. }) => Error::Start {
+            message: format!("{RUNTIME}{INIT}{LIMIT}{message}"),
+            exit_code: NOT_STARTED,
+            kind: failure.kind(),
+        },
+        (None, _) => Error::Start {
             message: format!("failed to create task for container: {failure}"),
             exit_code: NOT_STARTED,
             kind: failure.kind(),
@@ -34,13 +49,17 @@ pub(crate) fn render(failure: &StartFailure, mounts: &[MountPoint]) -> Error {
     }
 }
 
-fn of_runtime(error: &StartError, mounts: &[MountPoint]) -> Error {
+type Sysctls = BTreeMap<String, String>;
+
+fn of_runtime(error: &StartError, sysctls: Option<&Sysctls>) -> Error {
     let (message, exit_code) = match error.step {
         Step::Lookup | Step::Exec => (
             format!("{RUNTIME}{INIT}{}", program(error)),
             program_exit_code(error),
         ),
-        Step::Mount if error.errno == libc::ENOTDIR => (mismatch(error, mounts), NOT_FOUND),
+        Step::Mount | Step::MountPoint if error.errno == libc::ENOTDIR => {
+            (format!("{RUNTIME}{INIT}{error}: {MISMATCH}"), NOT_FOUND)
+        }
         Step::User => (
             user(error).unwrap_or_else(|| format!("{RUNTIME}{INIT}{error}")),
             NOT_STARTED,
@@ -60,7 +79,9 @@ fn of_runtime(error: &StartError, mounts: &[MountPoint]) -> Error {
             (format!("{RUNTIME}{}", error.detail), NOT_STARTED)
         }
         Step::Spec | Step::Cgroup => (format!("{RUNTIME}{error}"), NOT_STARTED),
-        _ => (format!("{RUNTIME}{INIT}{error}"), NOT_STARTED),
+        Step::Rlimit => (format!("{RUNTIME}{INIT}{}", rlimit(error)), NOT_STARTED),
+        Step::Sysctl => with_code(format!("{RUNTIME}{INIT}{}", sysctl(error, sysctls))),
+        _ => with_code(format!("{RUNTIME}{INIT}{error}")),
     };
     let kind = match exit_code {
         NOT_STARTED => ErrorKind::Internal,
@@ -71,6 +92,59 @@ fn of_runtime(error: &StartError, mounts: &[MountPoint]) -> Error {
         exit_code,
         kind,
     }
+}
+
+/// The code that Docker reads out of the text of everything it has no rule for.
+fn with_code(message: String) -> (String, i32) {
+    let code = match message.as_str() {
+        text if text.contains("no such file or directory") => NOT_FOUND,
+        text if text.contains("permission denied") => NOT_EXECUTABLE,
+        _ => NOT_STARTED,
+    };
+    (message, code)
+}
+
+fn rlimit(error: &StartError) -> String {
+    // In the order of the kernel's numbers.
+    let names = [
+        "Cpu",
+        "Fsize",
+        "Data",
+        "Stack",
+        "Core",
+        "Rss",
+        "Nproc",
+        "Nofile",
+        "Memlock",
+        "As",
+        "Locks",
+        "Sigpending",
+        "Msgqueue",
+        "Nice",
+        "Rtprio",
+        "Rttime",
+    ];
+    let number = names.iter().position(|name| *name == error.path);
+    let number = number.map_or_else(|| error.path.clone(), |number| number.to_string());
+    let why = errno_text(error.errno);
+    format!("error setting rlimits for ready process: error setting rlimit type {number}: {why}")
+}
+
+fn sysctl(error: &StartError, given: Option<&Sysctls>) -> String {
+    let (name, why) = (&error.path, errno_text(error.errno));
+    let path = name.replace('.', "/");
+    if error.errno == libc::ENOENT {
+        return format!(
+            "open sysctl {name} file: unsafe procfs detected: openat2 \
+             fsmount:fscontext:proc/./sys/{path}: {why}"
+        );
+    }
+    let value = given.and_then(|given| given.get(name));
+    let value = value.map_or("", String::as_str);
+    format!(
+        "failed to write sysctl {name} = \"{value}\": write \
+         fsmount:fscontext:proc/./sys/{path}: {why}"
+    )
 }
 
 /// Why a program could not be executed.
@@ -93,20 +167,6 @@ pub(crate) fn program_exit_code(error: &StartError) -> i32 {
     }
 }
 
-/// A directory onto a file, or the other way round.
-fn mismatch(error: &StartError, mounts: &[MountPoint]) -> String {
-    let target = &error.path;
-    let mut mounts = mounts.iter();
-    let source = mounts
-        .find(|mount| mount.destination == *target)
-        .map_or(error.detail.as_str(), |mount| &mount.source);
-    format!(
-        "{RUNTIME}{INIT}error mounting \"{source}\" to rootfs at \"{target}\": mount \
-         src={source}, dst={target}: not a directory: Are you trying to mount a directory onto \
-         a file (or vice-versa)? Check if the specified host path exists and is the expected type"
-    )
-}
-
 /// Why there is no such user, if that is why.
 pub(crate) fn user(error: &StartError) -> Option<String> {
     let name = &error.path;
@@ -127,26 +187,20 @@ mod tests {
             step,
             errno,
             path: path.to_owned(),
+            source: "/tmp".to_owned(),
             detail: detail.to_owned(),
         };
+        let sysctls = BTreeMap::from([("kernel.msgmax".to_owned(), "x".to_owned())]);
         let Error::Start {
             message,
             exit_code,
             kind,
-        } = of_runtime(&error, &[mounted()])
+        } = of_runtime(&error, Some(&sysctls))
         else {
             panic!("another error");
         };
         let short = message.strip_prefix(&format!("{RUNTIME}{INIT}"));
         (short.unwrap_or(&message).to_owned(), exit_code, kind)
-    }
-
-    fn mounted() -> MountPoint {
-        MountPoint {
-            source: "/tmp".to_owned(),
-            destination: "/etc/passwd".to_owned(),
-            ..MountPoint::default()
-        }
     }
 
     #[test]
@@ -225,13 +279,40 @@ mod tests {
                 128,
                 Internal,
             ),
+            (
+                Step::Rlimit,
+                libc::EPERM,
+                "Nproc",
+                "",
+                "error setting rlimits for ready process: error setting rlimit type 6: operation not permitted",
+                128,
+                Internal,
+            ),
+            (
+                Step::Sysctl,
+                libc::EINVAL,
+                "kernel.msgmax",
+                "",
+                "failed to write sysctl kernel.msgmax = \"x\": write fsmount:fscontext:proc/./sys/kernel/msgmax: invalid argument",
+                128,
+                Internal,
+            ),
+            (
+                Step::Sysctl,
+                libc::ENOENT,
+                "net.foo",
+                "",
+                "open sysctl net.foo file: unsafe procfs detected: openat2 fsmount:fscontext:proc/./sys/net/foo: no such file or directory",
+                127,
+                InvalidArgument,
+            ),
         ] {
             assert_eq!(
                 rendered(step, errno, path, detail),
                 (text.to_owned(), code, kind)
             );
         }
-        let (text, code, _) = rendered(Step::Mount, libc::ENOTDIR, "/etc/passwd", "mkdir");
+        let (text, code, _) = rendered(Step::Mount, libc::ENOTDIR, "/etc/passwd", "");
         assert!(text.starts_with("error mounting \"/tmp\" to rootfs at \"/etc/passwd\": "));
         assert!(text.contains("not a directory: Are you trying to mount a directory onto a file"));
         assert_eq!(code, 127);

@@ -4,7 +4,7 @@
 use gantry_api::{Config, HostConfig, Ulimit};
 
 use super::binds::clean;
-use super::{Host, restart_policy, signals};
+use super::{Host, block_io, joined, restart_policy, signals};
 use crate::error::{Error, Result};
 
 /// Docker's smallest memory limit: 6 MiB.
@@ -46,7 +46,9 @@ pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<V
     modes(host_config)?;
     memory(host_config, host, &mut warnings)?;
     cpu(host_config, host)?;
+    block_io::check(host_config, host, &mut warnings)?;
     limits(host_config)?;
+    storage(host_config)?;
     restart_policy::check(&host_config.restart_policy, host_config.auto_remove)?;
     for (key, _) in host_config.annotations.iter().flatten() {
         if key.is_empty() {
@@ -73,28 +75,30 @@ pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<V
             return invalid("invalid specification: destination can't be '/'");
         }
     }
-    if host_config
-        .cgroup_parent
-        .split('/')
-        .any(|part| part == "..")
-    {
-        return invalid(format!(
-            "invalid cgroup parent: {}",
-            host_config.cgroup_parent
-        ));
-    }
     Ok(warnings)
+}
+
+/// Checks options of the storage driver: it has none on this file system.
+fn storage(host: &HostConfig) -> Result<()> {
+    let mut options = host.storage_opt.iter().flatten().map(|(option, _)| option);
+    match options.find(|option| !option.eq_ignore_ascii_case("size")) {
+        Some(unknown) => invalid(format!("Unknown option {unknown}")),
+        None if host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()) => invalid(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ),
+        None => Ok(()),
+    }
 }
 
 fn modes(host: &HostConfig) -> Result<()> {
     let known = |mode: &str, words: &[&str]| words.contains(&mode);
-    if !known(&host.pid_mode, &["", "host", "private"]) {
+    let joins = |mode: &str| joined::named(mode).is_some();
+    let joins_pid = joined::named(&host.pid_mode).is_some_and(|name| !name.is_empty());
+    if !joins_pid && !known(&host.pid_mode, &["", "host", "private"]) {
         return invalid(format!("invalid PID mode: {}", host.pid_mode));
     }
-    if !known(
-        &host.ipc_mode,
-        &["", "none", "private", "shareable", "host"],
-    ) {
+    let ipc = ["", "none", "private", "shareable", "host"];
+    if !joins(&host.ipc_mode) && !known(&host.ipc_mode, &ipc) {
         return invalid(format!("invalid IPC mode: {}", host.ipc_mode));
     }
     if !known(&host.uts_mode, &["", "host"]) {
@@ -204,6 +208,9 @@ fn cpu(c: &HostConfig, host: &Host) -> Result<()> {
             "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
         );
     }
+    if c.cpu_realtime_period != 0 && c.cpu_realtime_runtime > c.cpu_realtime_period {
+        return invalid("cpu real-time runtime cannot be higher than cpu real-time period");
+    }
     if c.cpu_quota > 0 && c.cpu_quota < 1000 {
         return invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
     }
@@ -286,6 +293,7 @@ mod tests {
         cpus: 2,
         memory_nodes: 1,
         cgroup_v2: false,
+        blkio_weight: false,
     };
 
     fn refusal(json: &str) -> String {

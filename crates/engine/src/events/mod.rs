@@ -24,7 +24,7 @@ const BUFFERED: usize = 4096;
 /// Which events a client wants.
 #[derive(Debug, Clone, Default)]
 pub struct EventsQuery {
-    /// From when on: past events since then are replayed; none without it.
+    /// From when on: past events since then are replayed; all with `until` alone.
     pub since: Option<String>,
     /// Until when; for ever without it.
     pub until: Option<String>,
@@ -109,7 +109,8 @@ impl Events {
         let replay = log
             .past
             .iter()
-            .filter(|event| since.is_some_and(|since| event.time_nano >= since))
+            .filter(|_| since.is_some() || until.is_some())
+            .filter(|event| since.is_none_or(|since| event.time_nano >= since))
             .filter(|event| until.is_none_or(|until| event.time_nano <= until))
             .cloned()
             .collect();

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::command_line::Values;
 use super::logging::Logging;
 use super::settings::Settings;
-use super::{init_program, lock, notify, preflight};
+use super::{init_program, lock, notify, preflight, rest};
 use crate::embedded;
 
 /// How long requests wait for the engine to open.
@@ -65,6 +65,7 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
         Err(error) => Err(error),
         Ok(engine) => {
             server.ready(Arc::clone(&engine));
+            let resting = tokio::spawn(rest::when_idle(server.clone()));
             notify::ready();
             tracing::info!(data_root = %settings.data_root.display(), "the engine is ready");
             attend(
@@ -77,6 +78,7 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
             )
             .await;
             notify::stopping();
+            resting.abort();
             // Nobody is left to be told that this failed.
             let _ = stop.send(true);
             close_engine(engine, &settings).await;
@@ -92,7 +94,9 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
 
 async fn open_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
     let mut config = settings.engine(ShimProgram::Bytes(embedded::SHIM))?;
-    config.init_program = Some(init_program::place(&settings.exec_root, embedded::INIT)?);
+    if config.init_program.is_none() {
+        config.init_program = Some(init_program::place(&settings.exec_root, embedded::INIT)?);
+    }
     let opened = tokio::task::spawn_blocking(move || Engine::open(config)).await;
     let engine = opened
         .map_err(|error| format!("opening the engine: {error}"))?

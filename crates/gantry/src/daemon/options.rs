@@ -193,6 +193,18 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "End after this time without requests and running containers",
     ),
+    both(
+        "init",
+        Switch,
+        Yes,
+        "Run an init process in containers that do not say",
+    ),
+    both(
+        "init-path",
+        Text,
+        Yes,
+        "The init program (default: gantry's own)",
+    ),
     opt(
         "insecure-tcp",
         "",
@@ -396,8 +408,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     not_yet("", "host-gateway-ip", Any),
     not_yet("http-proxy", "http-proxy", Text),
     not_yet("https-proxy", "https-proxy", Text),
-    both("init", Switch, Only("false"), ""),
-    not_yet("init-path", "init-path", Text),
     not_yet("insecure-registry", "insecure-registries", List),
     both("ip", Text, Only("0.0.0.0"), ""),
     not_yet("ip6tables", "ip6tables", Switch),

@@ -121,6 +121,8 @@ impl Settings {
         config.default_ulimits = self.ulimits()?;
         config.no_new_privileges = switch(values, "no-new-privileges", false);
         config.seccomp_profile = seccomp_profile(values)?;
+        config.init = switch(values, "init", false);
+        config.init_program = text(values, "init-path").map(PathBuf::from);
         config.labels = self.labels()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;

@@ -109,7 +109,7 @@ pub(super) fn limits(process: &Process) -> Result<(), StartError> {
             maximum: value(limit.hard),
         };
         rustix::process::setrlimit(resource(limit.kind), new)
-            .map_err(at(Step::Rlimit, format!("{:?}", limit.kind)))?;
+            .map_err(at(Step::Rlimit, (limit.kind as u8).to_string()))?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod hidden;
 mod mounts;
 mod overlay;
 mod rootfs;
+mod scaffold;
 mod stdio;
 mod terminal;
 mod user;
@@ -38,6 +39,7 @@ use crate::channel::Child;
 use crate::error::{StartError, Step};
 use crate::exec::Exec;
 use crate::hooks::{self, run_hooks};
+use crate::idmap::Prepared;
 use crate::launch::{CgroupJoin, Launch, Stdio};
 use crate::namespaces::Namespaces;
 use crate::program::Program;
@@ -49,6 +51,7 @@ pub(crate) struct ChildPlan<'a> {
     pub process: &'a Process,
     pub program: &'a Program,
     pub namespaces: &'a Namespaces<'a>,
+    pub idmapped: &'a Prepared,
     pub seccomp: Option<&'a Filter>,
 }
 
@@ -112,7 +115,8 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     attributes::oom_and_label(score, plan.process)?;
 
     let root = rootfs::attach(launch)?;
-    let setup_dev = mounts::make_all(&root, spec, plan.namespaces)?;
+    scaffold::build(&root, launch.scaffold)?;
+    let setup_dev = mounts::make_all(&root, spec, plan.namespaces, plan.idmapped)?;
     if setup_dev {
         devices::make_all(&root, spec, userns)?;
     }

@@ -5,17 +5,18 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantry_oci::{Mount, Spec};
 use gantry_sys::{MountAttr, RootDir, SetMountAttr};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::thread::LinkNameSpaceType;
 
 use super::cgroup_mount::{self, CgroupView};
-use super::rooted;
 use crate::error::{StartError, Step};
+use crate::idmap::Prepared;
 use crate::mount_options::{Bind, MountOptions};
 use crate::namespaces::Namespaces;
 
@@ -29,15 +30,17 @@ pub(super) fn make_all(
     root: &RootDir,
     spec: &Spec,
     namespaces: &Namespaces<'_>,
+    idmapped: &Prepared,
 ) -> Result<bool, StartError> {
     let mut later = Vec::new();
     let mut setup_dev = true;
-    for mount in &spec.mounts {
+    for (index, mount) in spec.mounts.iter().enumerate() {
         let mut maker = Maker {
             root,
             mount,
             destination: mount.destination.to_string_lossy().into_owned(),
-            options: parse(mount)?,
+            options: MountOptions::parse(&mount.options),
+            idmapped: idmapped.get(&index),
             later: &mut later,
         };
         if maker.is_bind() && mount.destination == Path::new("/dev") {
@@ -57,13 +60,6 @@ pub(super) fn make_all(
     Ok(setup_dev)
 }
 
-fn parse(mount: &Mount) -> Result<MountOptions, StartError> {
-    MountOptions::parse(&mount.options).map_err(|option| {
-        let text = format!("mount option {option} is not supported");
-        StartError::other(Step::Spec, mount.destination.to_string_lossy(), text)
-    })
-}
-
 /// A copy of the mount at `source`, attached nowhere.
 pub(super) fn bind(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -71,6 +67,41 @@ pub(super) fn bind(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     rustix::mount::open_tree(CWD, source, flags)
+}
+
+/// A path that leads through another process's root, as that process's mount
+/// namespace and the path in there.
+fn elsewhere(source: &Path) -> Option<(PathBuf, PathBuf)> {
+    let text = source.to_str()?.strip_prefix("/proc/")?;
+    let (pid, rest) = text.split_once('/')?;
+    let path = rest.strip_prefix("root/")?;
+    let digits = pid.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| {
+        let namespace = format!("/proc/{pid}/ns/mnt");
+        (namespace.into(), Path::new("/").join(path))
+    })
+}
+
+/// A copy of a mount in another mount namespace: only in there can it be made.
+fn bind_elsewhere(namespace: &Path, path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    let open = |path: &Path| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+    };
+    let enter = |namespace: &OwnedFd| {
+        let kind = Some(LinkNameSpaceType::Mount);
+        rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
+    };
+    let (own, other) = (open(Path::new("/proc/self/ns/mnt"))?, open(namespace)?);
+    // Entering a namespace changes root and working directory as well.
+    let (root, cwd) = (open(Path::new("/"))?, open(Path::new("."))?);
+    enter(&other)?;
+    let tree = bind(path, recursive);
+    enter(&own)?;
+    rustix::process::fchdir(&root)?;
+    rustix::process::chroot(".")?;
+    rustix::process::fchdir(&cwd)?;
+    tree
 }
 
 /// A copy of what a descriptor refers to, attached nowhere.
@@ -128,7 +159,9 @@ fn kernel_words(fs: &OwnedFd) -> String {
     let mut last = String::new();
     let mut buffer = [0; 512];
     while let Ok(length @ 1..) = file.read(&mut buffer) {
-        last = String::from_utf8_lossy(&buffer[..length]).trim().to_owned();
+        // A letter for its weight comes first.
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        last = text.trim().trim_start_matches("e ").to_owned();
     }
     last
 }
@@ -139,6 +172,8 @@ struct Maker<'a> {
     mount: &'a Mount,
     destination: String,
     options: MountOptions,
+    /// The bind itself, if our parent has made it.
+    idmapped: Option<&'a OwnedFd>,
     /// Mounts that become read-only at the end.
     later: &'a mut Vec<(OwnedFd, String)>,
 }
@@ -155,17 +190,22 @@ impl Maker<'_> {
     fn fail(&self, errno: Errno) -> StartError {
         let source = self.mount.source.as_deref().unwrap_or(Path::new(""));
         StartError::new(Step::Mount, errno, self.destination.as_str())
-            .with_detail(source.to_string_lossy())
+            .with_source(source.to_string_lossy())
     }
 
     fn fail_with(&self, (errno, words): (Errno, String)) -> StartError {
-        let error = self.fail(errno);
-        match words.is_empty() {
-            true => error,
-            false => {
-                let text = format!("{}: {words}", error.detail);
-                error.with_detail(text)
-            }
+        self.fail(errno).with_detail(words)
+    }
+
+    /// The place could not be made; if it is there, it is of the wrong kind.
+    fn fail_place(&self, error: &gantry_sys::Error) -> StartError {
+        let failure = self.fail(error.errno);
+        if error.errno == Errno::NOTDIR && self.root.open_path(&self.destination).is_ok() {
+            return failure;
+        }
+        StartError {
+            step: Step::MountPoint,
+            ..failure
         }
     }
 
@@ -198,7 +238,7 @@ impl Maker<'_> {
     fn directory(&self) -> Result<OwnedFd, StartError> {
         self.root
             .mkdir_all(&self.destination, DIRECTORY)
-            .map_err(rooted(Step::Mount, &self.destination))
+            .map_err(|error| self.fail_place(&error))
     }
 
     /// `/proc` and `/sys` go to ordinary directories: what writes there later
@@ -217,29 +257,40 @@ impl Maker<'_> {
         let source = self.mount.source.as_deref();
         let source = source.ok_or_else(|| self.fail(Errno::INVAL))?;
         let recursive = self.options.bind == Some(Bind::Recursive);
-        let tree = bind(source, recursive).map_err(|e| self.fail(e))?;
+        let tree = match (self.idmapped, elsewhere(source)) {
+            (Some(tree), _) => tree.try_clone().map_err(|_| Errno::MFILE),
+            (None, Some((namespace, path))) => bind_elsewhere(&namespace, &path, recursive),
+            (None, None) => bind(source, recursive),
+        };
+        let tree = tree.map_err(|e| self.fail(e))?;
         let stat = rustix::fs::fstat(&tree).map_err(|e| self.fail(e))?;
         let target = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             self.directory()?
+        } else if self.root.open_dir(&self.destination).is_ok() {
+            // To the kernel an invalid argument; people are told as when it is
+            // the other way round.
+            return Err(self.fail(Errno::NOTDIR));
         } else {
             self.root
                 .create_file(&self.destination, FILE)
-                .map_err(rooted(Step::Mount, &self.destination))?
+                .map_err(|error| self.fail_place(&error))?
         };
         self.change(&tree, self.options.set, self.options.clear, false)?;
         self.finish(tree, &target)
     }
 
     fn make_new(&mut self) -> Result<(), StartError> {
-        let target = self.directory()?;
         let kind = self.kind().to_owned();
+        let is_new = kind == "tmpfs" && self.root.open_path(&self.destination).is_err();
+        let target = self.directory()?;
         let mut data = self.options.data.clone();
         let mut attributes = self.options.set;
         let read_only = attributes.with(MountAttr::RDONLY) == attributes;
         if kind == "tmpfs" {
-            // Things are yet to be made inside; and it looks like what it covers.
+            // Things are yet to be made inside; and it looks like what it covers,
+            // or, over nothing, as tmpfs does (1777).
             attributes = attributes.without(MountAttr::RDONLY);
-            if self.options.value("mode").is_none() {
+            if !is_new && self.options.value("mode").is_none() {
                 let stat = rustix::fs::fstat(&target).map_err(|e| self.fail(e))?;
                 data.push(("mode".into(), Some(format!("{:o}", stat.st_mode & 0o7777))));
             }
@@ -298,7 +349,7 @@ impl Maker<'_> {
         let target = self
             .root
             .open_in_root(&self.destination, OFlags::PATH, Mode::empty())
-            .map_err(rooted(Step::Mount, &self.destination))?;
+            .map_err(|error| self.fail_place(&error))?;
         self.change(target, self.options.set, self.options.clear, false)
     }
 }

@@ -284,6 +284,7 @@ fn launch(
         spec: &plan.spec,
         bundle: &plan.bundle,
         rootfs: Rootfs::Path(rootfs),
+        scaffold: &[],
         network: None,
         seccomp: None,
         cgroup: CgroupJoin::Inherit,
@@ -299,6 +300,8 @@ fn launch(
         no_pivot: plan.args.has("no-pivot"),
         user: None,
     };
+    // What read the command line and the spec is not needed again.
+    gantry_sys::release_code_pages();
     let spawned = match cgroup {
         None => launch.spawn(),
         Some(group) => {

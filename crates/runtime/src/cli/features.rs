@@ -78,7 +78,7 @@ pub(super) fn features() -> Result<i32> {
             selinux: on,
             intel_rdt: Switch::default(),
             mount_extensions: MountExtensions {
-                idmap: IdmapFeatures::default(),
+                idmap: IdmapFeatures { enabled: true },
             },
         },
         ..Features::default()

@@ -155,9 +155,14 @@ async fn resize(call: Call) -> Result<Answer> {
 pub(super) fn terminal_size(call: &Call) -> Result<(u16, u16)> {
     let side = |name: &str, what: &str| {
         let text = call.query.get(name).unwrap_or("");
-        text.parse::<u16>().map_err(|_| {
-            Failure::invalid(format!("invalid resize {what} {text:?}: invalid syntax"))
-        })
+        let failed = |why: &str| Failure::invalid(format!("invalid resize {what} {text:?}: {why}"));
+        match text.parse::<i128>() {
+            Ok(number) => u32::try_from(number)
+                // The kernel counts no further.
+                .map(|number| u16::try_from(number).unwrap_or(u16::MAX))
+                .map_err(|_| failed("value out of range")),
+            Err(_) => Err(failed("invalid syntax")),
+        }
     };
     Ok((side("h", "height")?, side("w", "width")?))
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gantry_runtime::seccomp::Filter;
 use gantry_types::ContainerId;
@@ -21,6 +21,9 @@ use crate::protocol::{Event, FrameError, Reply, Request, StartRequest, send};
 
 /// A start includes hooks, which may take their time.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long after the last start refilling begins, while one is left.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a pool needs to know.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ struct Shared {
     program: OwnedFd,
     size: usize,
     warm: Mutex<Vec<Warm>>,
+    /// When one was last asked for.
+    used: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for ShimPool {
@@ -80,6 +85,7 @@ impl ShimPool {
             program: config.program,
             size: config.size,
             warm: Mutex::new(Vec::new()),
+            used: Mutex::new(None),
         });
         let (refill, wanted) = mpsc::sync_channel(1);
         let background = shared.clone();
@@ -183,6 +189,7 @@ impl Drop for ShimPool {
 
 impl Shared {
     fn take(&self) -> Result<Warm> {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         loop {
             let Some(mut warm) = self.warm().pop() else {
                 return Warm::spawn(&self.program);
@@ -195,7 +202,13 @@ impl Shared {
 
     fn keep_full(&self, wanted: &Receiver<()>) {
         while wanted.recv().is_ok() {
-            while self.warm().len() < self.size {
+            while let Some(rest) = self.rest() {
+                if !rest.is_zero() {
+                    match wanted.recv_timeout(rest) {
+                        Err(RecvTimeoutError::Disconnected) => break,
+                        Ok(()) | Err(RecvTimeoutError::Timeout) => continue,
+                    }
+                }
                 match Warm::spawn(&self.program) {
                     Ok(warm) => self.warm().push(warm),
                     // The next start tries again, and reports it.
@@ -207,6 +220,18 @@ impl Shared {
             // It ends by itself when its socket closes.
             let _ = warm.dismiss();
         }
+    }
+
+    /// How long to wait before the next one is made; `None` when none is missing.
+    /// Making one while a container starts would take the processor away from it.
+    fn rest(&self) -> Option<Duration> {
+        let left = self.warm().len();
+        if left >= self.size {
+            return None;
+        }
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = used.map(|at| PAUSE.saturating_sub(at.elapsed()));
+        Some(rest.filter(|_| left > 0).unwrap_or_default())
     }
 
     fn warm(&self) -> MutexGuard<'_, Vec<Warm>> {

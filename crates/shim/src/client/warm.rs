@@ -20,8 +20,8 @@ pub(super) struct Warm {
 
 impl Warm {
     /// Starts one. `program` is a descriptor of the executable (a sealed memfd).
-    /// Nothing runs between fork and exec, so the C library may use its fast
-    /// `posix_spawn`, which copies nothing of this process.
+    /// Nothing runs between fork and exec (the shim itself goes to `/`), so the C
+    /// library may use its fast `posix_spawn`, which copies nothing of this process.
     pub(super) fn spawn(program: &OwnedFd) -> Result<Self> {
         let (ours, theirs) = UnixStream::pair().map_err(Error::Spawn)?;
         let child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
@@ -29,7 +29,6 @@ impl Warm {
             .arg("0")
             .env_clear()
             .env("GLIBC_TUNABLES", TUNABLES)
-            .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -34,6 +34,7 @@ pub(super) fn become_monitor() -> io::Result<()> {
     let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     drop(null);
+    rustix::process::chdir("/")?;
     // Fails only for the leader of a group, which then needs none.
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;

@@ -230,6 +230,7 @@ fn launch(
             spec: &request.spec,
             bundle: &request.bundle,
             rootfs: Rootfs::Mount(&request.rootfs),
+            scaffold: &request.scaffold,
             network: network.map(AsFd::as_fd),
             seccomp: filter,
             cgroup: fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),

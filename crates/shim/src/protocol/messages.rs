@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use gantry_cgroup::{Resources, Stats};
 use gantry_logs::Settings;
 use gantry_runtime::oci::{Process, Spec};
-use gantry_runtime::{StartError, Step};
+use gantry_runtime::{Scaffold, StartError, Step};
 use gantry_types::{ContainerId, ErrorKind, Mount};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,8 @@ pub struct StartRequest {
     pub bundle: PathBuf,
     /// The root file system.
     pub rootfs: Mount,
+    /// What it must have.
+    pub scaffold: Vec<Scaffold>,
     /// Who the process is, by names of the root file system's own `passwd` and
     /// `group`; instead of the spec's numbers.
     pub user: Option<User>,
@@ -344,6 +346,8 @@ pub struct RuntimeFailure {
     pub errno: i32,
     /// What it was about; may be empty.
     pub path: String,
+    /// What was to be mounted; may be empty.
+    pub source: String,
     /// More, for people; may be empty.
     pub detail: String,
 }
@@ -354,6 +358,7 @@ impl From<StartError> for RuntimeFailure {
             step: error.step as u8,
             errno: error.errno,
             path: error.path,
+            source: error.source,
             detail: error.detail,
         }
     }
@@ -369,6 +374,7 @@ impl StartFailure {
             step: Step::from_number(failure.step).unwrap_or(Step::Sync),
             errno: failure.errno,
             path: failure.path.clone(),
+            source: failure.source.clone(),
             detail: failure.detail.clone(),
         })
     }

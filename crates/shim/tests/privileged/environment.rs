@@ -152,6 +152,7 @@ impl Environment {
             exec_root: self.exec_root(),
             spec,
             bundle: self.dir.path().to_owned(),
+            scaffold: Vec::new(),
             rootfs: Mount::Bind {
                 source: self.dir.path().join("rootfs"),
                 read_only: false,

@@ -22,7 +22,7 @@ pub(super) fn asserts_directory(path: &str) -> bool {
 
 /// Whether a path means what is in a directory.
 pub(super) fn means_contents(path: &str) -> bool {
-    path == "." || path.ends_with("/.")
+    matches!(path, "" | ".") || path.ends_with("/.")
 }
 
 /// The lexical form of a path: no empty parts, dots or double dots.

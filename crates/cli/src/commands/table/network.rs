@@ -55,7 +55,7 @@ static CREATE: &[Flag] = &[
     ),
     flag("ipam-driver", Kind::Text, "Driver that gives addresses").default("default"),
     flag("ipam-opt", Kind::Map, "Option of the address driver"),
-    flag("ipv4", Kind::Bool, "Give IPv4 addresses"),
+    flag("ipv4", Kind::Bool, "Give IPv4 addresses").default("true"),
     flag("ipv6", Kind::Bool, "Give IPv6 addresses"),
     flag("label", Kind::List, "Set a label"),
     flag("opt", Kind::Map, "Option of the network driver").short('o'),

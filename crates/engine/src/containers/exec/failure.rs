@@ -148,6 +148,7 @@ mod tests {
                 step,
                 errno,
                 path: path.to_owned(),
+                source: String::new(),
                 detail: detail.to_owned(),
             });
             assert_eq!(error.to_string(), text);

@@ -57,7 +57,7 @@ impl Containers {
         let (exec, container) = self.inner.usable_exec(id)?;
         if !exec.wait_started(PATIENCE) {
             let text = "timeout waiting for exec session ready";
-            return Err(Error::Processes(text.to_owned()));
+            return Err(Error::Failed(text.to_owned()));
         }
         match exec.progress() {
             progress if progress.phase == Phase::Ended && progress.pid == 0 => {

@@ -1,17 +1,24 @@
 //! The limits of a container, as the OCI spec words them.
 
 use gantry_api::HostConfig;
-use gantry_runtime::oci::{LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxPids, LinuxResources};
+use gantry_runtime::oci::{
+    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxPids, LinuxResources,
+};
 
 /// The period against which `--cpus` is measured, in microseconds.
 const PERIOD: u64 = 100_000;
 
-pub(super) fn resources(host: &HostConfig, rules: Vec<LinuxDeviceCgroup>) -> LinuxResources {
+pub(super) fn resources(
+    host: &HostConfig,
+    rules: Vec<LinuxDeviceCgroup>,
+    block_io: Option<LinuxBlockIo>,
+) -> LinuxResources {
     let pids = host.pids_limit.filter(|&limit| limit > 0);
     LinuxResources {
         devices: rules,
         memory: Some(memory(host)),
         cpu: Some(cpu(host)),
+        block_io,
         pids: pids.map(|limit| LinuxPids { limit }),
         ..LinuxResources::default()
     }
@@ -38,6 +45,8 @@ fn cpu(host: &HostConfig) -> LinuxCpu {
         shares: positive(host.cpu_shares),
         period: positive(host.cpu_period),
         quota: Some(host.cpu_quota).filter(|&quota| quota != 0),
+        realtime_period: positive(host.cpu_realtime_period),
+        realtime_runtime: Some(host.cpu_realtime_runtime).filter(|&runtime| runtime != 0),
         cpus: text(&host.cpuset_cpus),
         mems: text(&host.cpuset_mems),
         ..LinuxCpu::default()
@@ -61,7 +70,7 @@ mod tests {
             r#"{"NanoCpus":1500000000,"Memory":104857600,"MemorySwap":-1,"PidsLimit":50}"#,
         )
         .unwrap();
-        let resources = resources(&host, Vec::new());
+        let resources = resources(&host, Vec::new(), None);
         let cpu = resources.cpu.as_ref().unwrap();
         assert_eq!((cpu.period, cpu.quota), (Some(100_000), Some(150_000)));
         let memory = resources.memory.as_ref().unwrap();

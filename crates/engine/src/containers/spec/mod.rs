@@ -11,19 +11,36 @@ mod mounts;
 mod process;
 mod seccomp;
 mod security;
+mod sysctl;
 mod tmpfs;
 
 use std::path::{Path, PathBuf};
 
 use gantry_api::{HostConfig, Ulimit};
-use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Root, Spec};
+use gantry_runtime::Scaffold;
+use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Process, Root, Spec};
 
 pub(crate) use process::{every_capability, exec_environment, process};
 pub(crate) use seccomp::filter as seccomp_filter;
 pub(crate) use security::{Security, parse as security};
 
+use super::block_io;
+use super::joined::Joined;
 use super::record::Record;
 use crate::error::Result;
+
+/// Directories that every container has, whatever its image has in their places.
+const DIRECTORIES: [&str; 4] = ["/dev", "/etc", "/proc", "/sys"];
+/// Files that others are mounted over, and the one by which programs know that
+/// they are in a container.
+const FILES: [&str; 4] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/hostname",
+    "/.dockerenv",
+];
+/// Where a container sees its init program.
+const INIT: &str = "/sbin/docker-init";
 
 /// The version of the OCI runtime specification that the spec follows.
 const OCI_VERSION: &str = "1.2.0";
@@ -38,6 +55,12 @@ pub(crate) struct SpecInput<'a> {
     pub(crate) cgroup: PathBuf,
     pub(crate) default_ulimits: &'a [Ulimit],
     pub(crate) no_new_privileges: bool,
+    /// Whether it may write to its cgroups.
+    pub(crate) writable_cgroups: bool,
+    /// The init program on this host, if its first process is to be that.
+    pub(crate) init: Option<&'a Path>,
+    /// Whose namespaces it shares.
+    pub(crate) joined: Joined,
 }
 
 /// Checks the parts of a request that end up in the spec.
@@ -57,20 +80,17 @@ pub(crate) fn check(host: &HostConfig) -> Result<Security> {
 pub(crate) fn of(input: &SpecInput<'_>) -> Result<Spec> {
     let record = input.record;
     let host = &record.host_config;
+    sysctl::check_namespaces(host, &record.config.domainname, input.own_network)?;
     let mut spec = Spec {
         version: OCI_VERSION.to_owned(),
         root: Some(Root {
             path: PathBuf::from("rootfs"),
             readonly: host.readonly_rootfs,
         }),
-        process: Some(process(
-            record,
-            input.default_ulimits,
-            input.no_new_privileges,
-        )?),
+        process: Some(first_process(input)?),
         mounts: mounts::mounts(input)?,
         annotations: host.annotations.clone().unwrap_or_default(),
-        linux: Some(linux(input)),
+        linux: Some(linux(input)?),
         ..Spec::default()
     };
     if host.uts_mode != "host" {
@@ -82,13 +102,37 @@ pub(crate) fn of(input: &SpecInput<'_>) -> Result<Spec> {
     Ok(spec)
 }
 
-fn linux(input: &SpecInput<'_>) -> Linux {
+fn first_process(input: &SpecInput<'_>) -> Result<Process> {
+    let mut process = process(input.record, input.default_ulimits, input.no_new_privileges)?;
+    if input.init.is_some() {
+        process
+            .args
+            .splice(0..0, [INIT.to_owned(), "--".to_owned()]);
+    }
+    Ok(process)
+}
+
+/// What every container's root file system has: Docker puts it between the
+/// image and the container's own layer.
+pub(crate) fn scaffold() -> Vec<Scaffold> {
+    let directories = DIRECTORIES
+        .iter()
+        .map(|path| Scaffold::Directory(PathBuf::from(path)));
+    let files = FILES.iter().map(|path| Scaffold::File(PathBuf::from(path)));
+    let link = Scaffold::Link {
+        path: PathBuf::from("/etc/mtab"),
+        target: PathBuf::from("/proc/mounts"),
+    };
+    directories.chain(files).chain([link]).collect()
+}
+
+fn linux(input: &SpecInput<'_>) -> Result<Linux> {
     let host = &input.record.host_config;
-    let (nodes, rules) = devices::devices(host);
-    Linux {
+    let (nodes, rules) = devices::devices(host)?;
+    Ok(Linux {
         namespaces: namespaces(input),
         cgroups_path: Some(input.cgroup.clone()),
-        resources: Some(cgroup::resources(host, rules)),
+        resources: Some(cgroup::resources(host, rules, block_io::of(host)?)),
         devices: nodes,
         // Those that Docker sets in every network namespace, the sandbox has already.
         sysctl: host.sysctls.clone().unwrap_or_default(),
@@ -96,23 +140,30 @@ fn linux(input: &SpecInput<'_>) -> Linux {
         readonly_paths: host.readonly_paths.clone().unwrap_or_default(),
         rootfs_propagation: mounts::root_propagation(input.record),
         ..Linux::default()
-    }
+    })
 }
 
 fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
     use LinuxNamespaceType as T;
     let host = &input.record.host_config;
     let wanted = [
-        (T::Mount, true),
-        (T::Pid, host.pid_mode != "host"),
-        (T::Ipc, host.ipc_mode != "host"),
-        (T::Uts, host.uts_mode != "host"),
-        (T::Network, input.own_network),
-        (T::Cgroup, host.cgroupns_mode == "private"),
+        (T::Mount, true, None),
+        (T::Pid, host.pid_mode != "host", input.joined.pid),
+        (T::Ipc, host.ipc_mode != "host", input.joined.ipc),
+        (T::Uts, host.uts_mode != "host", None),
+        (T::Network, input.own_network, None),
+        (T::Cgroup, host.cgroupns_mode == "private", None),
     ];
+    let name = |kind| match kind {
+        T::Pid => "pid",
+        _ => "ipc",
+    };
     wanted
         .into_iter()
-        .filter(|(_, own)| *own)
-        .map(|(kind, _)| LinuxNamespace { kind, path: None })
+        .filter(|(_, own, _)| *own)
+        .map(|(kind, _, donor)| LinuxNamespace {
+            kind,
+            path: donor.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/{}", name(kind)))),
+        })
         .collect()
 }

@@ -8,7 +8,7 @@ use gantry_runtime::oci::Mount;
 
 use super::super::binds::clean;
 use super::super::record::Record;
-use super::{SpecInput, tmpfs};
+use super::{INIT, SpecInput, tmpfs};
 use crate::error::Result;
 
 /// The files in the container's directory, and where it sees them.
@@ -22,7 +22,17 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
     let record = input.record;
     let mut wished = wished(record);
     let taken: Vec<String> = wished.iter().map(destination).collect();
-    let mut mounts = system(&record.host_config, &taken);
+    let mut mounts = system(input, &taken);
+    if let Some(init) = input.init {
+        let source = init.display().to_string();
+        // A host whose `/run` is `noexec` has init programs there all the same.
+        wished.push(defaults::mount(
+            INIT,
+            "bind",
+            &source,
+            &["bind", "ro", "exec"],
+        ));
+    }
     for (file, target) in FILES {
         if !taken.iter().any(|taken| taken == target) {
             let source = input.dir.join(file).display().to_string();
@@ -54,12 +64,16 @@ pub(super) fn root_propagation(record: &Record) -> Option<String> {
 }
 
 /// The kernel's file systems, less those that the client mounts over.
-fn system(host: &HostConfig, taken: &[String]) -> Vec<Mount> {
+fn system(input: &SpecInput<'_>, taken: &[String]) -> Vec<Mount> {
+    let host = &input.record.host_config;
     let mut mounts = defaults::mounts(host.privileged);
     mounts.retain(|mount| !taken.contains(&destination(mount)));
     for mount in &mut mounts {
         if destination(mount) == "/dev/shm" {
-            *mount = shm(host);
+            *mount = shm(host, input.joined.ipc);
+        }
+        if input.writable_cgroups && destination(mount) == "/sys/fs/cgroup" {
+            mount.options.retain(|option| option != "ro");
         }
     }
     if host.ipc_mode == "none" {
@@ -68,7 +82,12 @@ fn system(host: &HostConfig, taken: &[String]) -> Vec<Mount> {
     mounts
 }
 
-fn shm(host: &HostConfig) -> Mount {
+fn shm(host: &HostConfig, donor: Option<i32>) -> Mount {
+    if let Some(pid) = donor {
+        // The runtime takes it from there, out of another mount namespace.
+        let source = format!("/proc/{pid}/root/dev/shm");
+        return defaults::mount("/dev/shm", "bind", &source, &["rbind"]);
+    }
     if host.ipc_mode == "host" {
         let options = ["rbind", "nosuid", "noexec", "nodev"];
         return defaults::mount("/dev/shm", "bind", "/dev/shm", &options);

@@ -25,6 +25,8 @@ pub(crate) enum SeccompChoice {
 pub(crate) struct Security {
     pub(crate) no_new_privileges: Option<bool>,
     pub(crate) seccomp: SeccompChoice,
+    /// Whether it may write to its cgroups.
+    pub(crate) writable_cgroups: bool,
 }
 
 /// Reads the security options.
@@ -49,6 +51,10 @@ pub(crate) fn parse(host: &HostConfig) -> Result<Security> {
             return invalid(1);
         };
         match (key, value) {
+            ("writable-cgroups", text) => match go_bool(text) {
+                Some(writable) => security.writable_cgroups = writable,
+                None => return invalid(2),
+            },
             ("no-new-privileges", "true") => security.no_new_privileges = Some(true),
             ("no-new-privileges", "false") => security.no_new_privileges = Some(false),
             ("seccomp", "unconfined") => security.seccomp = SeccompChoice::Unconfined,
@@ -66,6 +72,15 @@ pub(crate) fn parse(host: &HostConfig) -> Result<Security> {
         }
     }
     Ok(security)
+}
+
+/// Reads a truth value as Go's `strconv.ParseBool` does.
+fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 fn has_apparmor() -> bool {

@@ -52,12 +52,12 @@ const VALUES: [&str; 7] = [
 pub(super) fn check(host: &HostConfig) -> Result<()> {
     for (_, options) in host.tmpfs.iter().flatten() {
         for option in options.split(',').filter(|option| !option.is_empty()) {
-            let known = match option.split_once('=') {
-                Some((key, _)) => VALUES.contains(&key),
-                None => FLAGS.contains(&option),
+            let (key, known) = match option.split_once('=') {
+                Some((key, _)) => (key, VALUES.contains(&key)),
+                None => (option, FLAGS.contains(&option)),
             };
             if !known {
-                return Err(Error::Invalid(format!("invalid tmpfs option \"{option}\"")));
+                return Err(Error::Invalid(format!("invalid tmpfs option \"{key}\"")));
             }
         }
     }

@@ -45,7 +45,7 @@ struct Wish {
 ///
 /// # Errors
 /// `UnsupportedOption` for options that `ps` knows and this does not,
-/// `Processes` in the words of `ps` for others.
+/// `Failed` in the words of `ps` for others.
 pub(super) fn parse(text: &str) -> Result<Layout> {
     check_pid_title(text)?;
     let mut wish = Wish::default();
@@ -244,7 +244,7 @@ fn unsupported(word: &str) -> Error {
 }
 
 fn failed(why: &str) -> Error {
-    Error::Processes(format!("ps: error: {why}"))
+    Error::Failed(format!("ps: error: {why}"))
 }
 
 fn conflict() -> Error {

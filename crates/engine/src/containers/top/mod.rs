@@ -26,7 +26,7 @@ impl Containers {
     ///
     /// # Errors
     /// `NoSuchContainer`; `NotRunning`; `UnsupportedOption` for what `ps` knows
-    /// and this does not; `Processes` for what nobody knows.
+    /// and this does not; `Failed` for what nobody knows.
     pub fn top(&self, idref: &str, arguments: Option<&str>) -> Result<ContainerTop> {
         let given = arguments.filter(|text| !text.is_empty()).unwrap_or(DEFAULT);
         let container = self.inner.find(idref)?;
@@ -74,7 +74,7 @@ fn take_apart(lines: &[String], pids: &BTreeSet<u32>) -> Result<ContainerTop> {
     let titles = lines.first().map(words).unwrap_or_default();
     let Some(at) = titles.iter().position(|title| title == "PID") else {
         let text = "Couldn't find PID field in ps output";
-        return Err(Error::Processes(text.to_owned()));
+        return Err(Error::Failed(text.to_owned()));
     };
     let mut processes = Vec::new();
     for line in lines.iter().skip(1) {
@@ -83,7 +83,7 @@ fn take_apart(lines: &[String], pids: &BTreeSet<u32>) -> Result<ContainerTop> {
         let number: u32 = pid.parse().map_err(|_| {
             let text =
                 format!("Unexpected pid '{pid}': strconv.Atoi: parsing \"{pid}\": invalid syntax");
-            Error::Processes(text)
+            Error::Failed(text)
         })?;
         if pids.contains(&number) {
             let last = titles.len() - 1;

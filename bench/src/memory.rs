@@ -1,0 +1,28 @@
+//! Memory as PSS: each page counted once, shared among those who have it.
+
+use std::fs;
+
+use crate::cpu::CpuGroup;
+
+/// The PSS of an engine's processes in bytes: all of its cgroup but for the
+/// containers' own processes, which run `program`.
+pub fn engine(group: &CpuGroup, program: &str) -> u64 {
+    group
+        .processes()
+        .into_iter()
+        .filter(|pid| comm(*pid).is_some_and(|comm| comm != program))
+        .filter_map(pss)
+        .sum()
+}
+
+fn comm(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(text.trim_end().to_owned())
+}
+
+fn pss(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("Pss:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,129 @@
+//! Binds that show other owners than their source has.
+//!
+//! Only who is privileged outside of the container may make them: the parent
+//! does, before the clone, and the child attaches them where they belong. The
+//! mapping is that of a user namespace which lives for this alone.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use gantry_oci::{LinuxIdMapping, Mount, Spec};
+use gantry_sys::{CloneFlags, CloneRequest, Forked, MountAttr, SetMountAttr};
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
+use rustix::pipe::PipeFlags;
+use rustix::process::Pid;
+
+use crate::error::{StartError, Step};
+use crate::launch::fork;
+use crate::mount_options::{Bind, MountOptions};
+use crate::namespaces::{open, write_map};
+
+/// Detached mounts by their index in the spec.
+pub(crate) type Prepared = BTreeMap<usize, OwnedFd>;
+
+/// Makes the spec's binds with mappings.
+pub(crate) fn prepare(spec: &Spec) -> Result<Prepared, StartError> {
+    let mut prepared = Prepared::new();
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        if let Some(tree) = of_mount(spec, mount)? {
+            prepared.insert(index, tree);
+        }
+    }
+    Ok(prepared)
+}
+
+fn of_mount(spec: &Spec, mount: &Mount) -> Result<Option<OwnedFd>, StartError> {
+    let asked = mount
+        .options
+        .iter()
+        .any(|o| matches!(o.as_str(), "idmap" | "ridmap"));
+    let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    if !asked && !own {
+        return Ok(None);
+    }
+    let destination = mount.destination.to_string_lossy();
+    let refuse = |text: &str| Err(StartError::other(Step::Spec, destination.as_ref(), text));
+    let options = MountOptions::parse(&mount.options);
+    let (Some(bind), Some(source)) = (options.bind, &mount.source) else {
+        return refuse("only bind mounts can have id mappings");
+    };
+    let (uids, gids) = match (own, &spec.linux) {
+        (true, _) => (&mount.uid_mappings, &mount.gid_mappings),
+        (false, Some(linux)) => (&linux.uid_mappings, &linux.gid_mappings),
+        (false, None) => return refuse("no id mappings given"),
+    };
+    if uids.is_empty() || gids.is_empty() {
+        return refuse("id mappings must be given for users and groups");
+    }
+    let namespace = mapped_namespace(uids, gids)?;
+    let fail = |errno| StartError::new(Step::Mount, errno, destination.as_ref());
+    tree(source, bind, options.idmap_recursive, &namespace)
+        .map(Some)
+        .map_err(|errno| fail(errno).with_source(source.to_string_lossy()))
+}
+
+fn tree(
+    source: &Path,
+    bind: Bind,
+    everything: bool,
+    namespace: &OwnedFd,
+) -> rustix::io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if bind == Bind::Recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let tree = rustix::mount::open_tree(CWD, source, flags)?;
+    let map = SetMountAttr {
+        set: MountAttr::IDMAP,
+        userns_fd: Some(namespace.as_raw_fd()),
+        recursive: everything,
+        ..SetMountAttr::default()
+    };
+    gantry_sys::mount_setattr(&tree, Path::new(""), map)?;
+    // The copy is the host's peer until now: what is mounted in the container
+    // must not appear there.
+    let follow = SetMountAttr {
+        propagation: libc::MS_SLAVE,
+        recursive: true,
+        ..SetMountAttr::default()
+    };
+    gantry_sys::mount_setattr(&tree, Path::new(""), follow)?;
+    Ok(tree)
+}
+
+/// A user namespace with these maps, and nobody in it.
+fn mapped_namespace(
+    uids: &[LinuxIdMapping],
+    gids: &[LinuxIdMapping],
+) -> Result<OwnedFd, StartError> {
+    let fail = |errno: Errno| StartError::new(Step::UserMaps, errno, "idmap");
+    let (waits, holds) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
+    let forked = fork(&CloneRequest {
+        flags: CloneFlags::NEWUSER,
+        cgroup: None,
+    })?;
+    let Forked::Parent { pid, pidfd } = forked else {
+        drop(holds);
+        // End of file: our parent is done, or gone.
+        let _ = rustix::io::read(&waits, &mut [0]);
+        gantry_sys::exit_now(0)
+    };
+    let made = maps_and_handle(pid, uids, gids);
+    drop(holds);
+    let _ = gantry_sys::wait_pidfd(pidfd.as_fd(), true);
+    made
+}
+
+fn maps_and_handle(
+    pid: Pid,
+    uids: &[LinuxIdMapping],
+    gids: &[LinuxIdMapping],
+) -> Result<OwnedFd, StartError> {
+    write_map(pid, "uid_map", uids)?;
+    write_map(pid, "gid_map", gids)?;
+    let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
+    open(Path::new(&path))
+}

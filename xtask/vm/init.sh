@@ -1,0 +1,34 @@
+#!/bin/busybox sh
+# The first process of the test machine: cgroup v2 and nothing else, then the tests.
+export PATH=/bin:/sbin:/new/bin HOME=/root
+if [ ! -e /switched ]; then
+    # The first file system cannot be pivoted away from, so it is left for another.
+    mkdir /new
+    mount -t tmpfs -o size=75% new /new
+    for name in bin sbin etc lib lib64 usr root modules tests var; do
+        [ -e /$name ] && mv /$name /new/
+    done
+    # switch_root wants to see one on both sides.
+    cp /init /new/init
+    mkdir -p /new/proc /new/sys /new/dev /new/run /new/tmp
+    /new/bin/busybox touch /new/switched
+    exec /new/bin/busybox switch_root /new /init
+fi
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+mount -t tmpfs run /run
+mount -t tmpfs tmp /tmp
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for module in /modules/*; do
+    # Some are only for other processors.
+    insmod "$module" 2>/dev/null || echo "left out: ${module##*/}"
+done
+ip link set lo up
+# shellcheck disable=SC2046 # words are wanted
+GANTRY_BIN=/bin/gantry /tests/debug/deps/e2e $(cat /tests/arguments)
+echo "VM-TEST EXIT $?"
+poweroff -f
