@@ -27,4 +27,5 @@ mod resources;
 mod restart;
 mod run;
 mod security;
+mod states;
 mod transcripts;

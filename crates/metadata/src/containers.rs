@@ -1,6 +1,7 @@
 //! Table `containers`: one row for each container. `record` is what it was
 //! made with, `state` what has become of it; both are the engine's JSON.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::{Error, Tx, View};
@@ -155,7 +156,16 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ContainerRow> {
         name: row.get(1)?,
         image_id: row.get(2)?,
         created_at: row.get(3)?,
-        record: row.get(4)?,
-        state: row.get(5)?,
+        record: text(row, 4)?,
+        state: text(row, 5)?,
+    })
+}
+
+/// A column as text, whatever it has become: one spoilt row must not keep all
+/// others from being read.
+fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into(),
+        _ => String::new(),
     })
 }

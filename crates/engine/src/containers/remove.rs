@@ -112,6 +112,10 @@ impl Inner {
     fn collect(&self, container: &Container) {
         let id = container.id();
         container.take_pending();
+        // One that could not be understood may be running still.
+        if let Ok(link) = container.link() {
+            super::start::kill_unsettled(&link);
+        }
         self.execs.remove_all(id);
         self.network.release(id);
         if let Err(error) = self.snapshots.remove(id.as_str())

@@ -35,15 +35,15 @@ impl Inner {
         let rows = self.database.read(gantry_metadata::containers::list)?;
         for row in &rows {
             match read(row) {
-                Some((record, state)) => self.adopt(record, state)?,
-                None => tracing::error!(id = row.id, "a container's record cannot be read"),
+                Some((record, state)) => self.adopt(record, state),
+                None => tracing::error!(id = row.id, "a row of no container at all"),
             }
         }
         let claimed: HashSet<String> = rows.into_iter().map(|row| row.id).collect();
         self.sweep_leftovers(&claimed)?;
         let mut live = Vec::new();
         for container in self.table.all() {
-            self.reconnect(&container, &mut live)?;
+            self.reconnect(&container, &mut live);
         }
         // Two that claim one address are told apart there; that is no reason
         // to leave all others alone.
@@ -57,10 +57,11 @@ impl Inner {
     }
 
     /// Takes a record back into the table.
-    fn adopt(&self, record: Record, state: State) -> Result<()> {
-        self.table.claim(&record.name, &record.id)?;
+    fn adopt(&self, record: Record, state: State) {
+        if let Err(error) = self.table.claim(&record.name, &record.id) {
+            return tracing::error!(id = %record.id, %error, "a container is left out");
+        }
         self.table.insert(Container::new(record, state));
-        Ok(())
     }
 
     /// Removes what no record claims: run directories (with what still runs in
@@ -97,12 +98,9 @@ impl Inner {
         }
     }
 
-    /// Finds out what became of a container.
-    fn reconnect(
-        &self,
-        container: &Arc<Container>,
-        live: &mut Vec<(ContainerId, Attachment)>,
-    ) -> Result<()> {
+    /// Finds out what became of a container. What cannot be written down is
+    /// true all the same: it is no reason to leave the others alone.
+    fn reconnect(&self, container: &Arc<Container>, live: &mut Vec<(ContainerId, Attachment)>) {
         let id = container.id();
         let found = match self.shims.reconnect(id) {
             Ok(found) => Some(found),
@@ -115,33 +113,33 @@ impl Inner {
         let phase = container.state().phase;
         match (phase, found) {
             (Phase::Running | Phase::Starting, Some(Found::Running(link, status))) => {
-                self.reattach(container, link, &status, live)
+                self.reattach(container, link, &status, live);
             }
             (Phase::Running | Phase::Starting, Some(Found::Exited(record))) => {
-                self.settle_unwatched(container, phase, Some(&record))
+                self.settle_unwatched(container, phase, Some(&record));
             }
             (Phase::Running | Phase::Starting, None) => {
-                self.settle_unwatched(container, phase, None)
+                self.settle_unwatched(container, phase, None);
+            }
+            // Nobody can tell any more what it is; its removal ends it.
+            (Phase::Dead, Some(Found::Running(link, _))) => {
+                container.set_link(Some(Arc::new(link)));
             }
             // Recorded as ended: the last engine did not get to its directory.
-            (_, Some(Found::Running(..))) => {
-                self.end_unclaimed(id);
-                Ok(())
-            }
+            (_, Some(Found::Running(..))) => self.end_unclaimed(id),
             (_, Some(Found::Exited(_))) => {
                 if let Err(error) = shims::remove_directory(&self.settings.exec_root, id) {
                     tracing::warn!(%id, %error, "cannot remove a run directory");
                 }
-                Ok(())
             }
             // By whom and when it is started again is decided anew.
-            (Phase::Restarting, None) => self.settle(container, |state| {
+            (Phase::Restarting, None) => self.settle_fact(container, |state| {
                 state.phase = Phase::Exited;
             }),
-            (Phase::Removing, None) => self.settle(container, |state| {
+            (Phase::Removing, None) => self.settle_fact(container, |state| {
                 state.phase = state.resting();
             }),
-            (_, None) => Ok(()),
+            (_, None) => {}
         }
     }
 
@@ -151,25 +149,27 @@ impl Inner {
         link: ShimConnection,
         status: &Status,
         live: &mut Vec<(ContainerId, Attachment)>,
-    ) -> Result<()> {
+    ) {
         if let Some(attachment) = container.state().attachment {
             live.push((container.id().clone(), attachment));
         }
         self.adopt_execs(container, &link, &status.execs);
         container.set_link(Some(Arc::new(link)));
         let started_at = exit::nanos(&status.started_at);
-        self.settle(container, |state| {
+        self.settle_fact(container, |state| {
             if state.phase == Phase::Starting {
                 // Nobody was told that it runs, but it does.
                 state.error = String::new();
                 state.exit_code = 0;
+            }
+            if state.phase == Phase::Starting || state.started_at == 0 {
                 state.started_at = started_at.unwrap_or_else(now_nano);
             }
             state.phase = Phase::Running;
             state.again = false;
             state.pid = i32::try_from(status.pid).unwrap_or(0);
             state.paused = status.paused;
-        })
+        });
     }
 
     /// Settles a container that ended while nobody watched. A start that was
@@ -179,8 +179,8 @@ impl Inner {
         container: &Arc<Container>,
         phase: Phase,
         record: Option<&ExitRecord>,
-    ) -> Result<()> {
-        self.settle(container, |state| match (phase, record) {
+    ) {
+        self.settle_fact(container, |state| match (phase, record) {
             (Phase::Starting, None) => {
                 state.phase = state.resting();
                 state.again = false;
@@ -198,14 +198,13 @@ impl Inner {
                 );
             }
             (_, None) => state.end(UNSEEN, false, now_nano()),
-        })?;
+        });
         if record.is_none() {
             self.end_cgroup(container);
         }
         if let Err(error) = shims::remove_directory(&self.settings.exec_root, container.id()) {
             tracing::warn!(id = %container.id(), %error, "cannot remove a run directory");
         }
-        Ok(())
     }
 
     /// Ends what is left of a container that has lost its shim and its run
@@ -251,10 +250,93 @@ fn is_wanted(container: &Container) -> bool {
         && restart_policy::wants_start(policy, state.exit_code, count, stopped)
 }
 
+/// A row as a container; `None` when not even its id is one. Of a spoilt row
+/// there is what its other columns tell, so that it can be seen and removed.
 fn read(row: &ContainerRow) -> Option<(Record, State)> {
-    let mut record: Record = serde_json::from_str(&row.record).ok()?;
+    let id: ContainerId = row.id.parse().ok()?;
+    let record: Result<Record, _> = serde_json::from_str(&row.record);
+    let mut record = match record {
+        Ok(record) if record.id == id => record,
+        outcome => {
+            let why = outcome.map_or_else(|error| error.to_string(), |_| "another id".to_owned());
+            tracing::error!(%id, name = row.name, why, "a container's record cannot be read");
+            return Some(spoilt(id, row, &why));
+        }
+    };
     // It may have been renamed since.
     record.name.clone_from(&row.name);
-    let state: State = serde_json::from_str(&row.state).ok()?;
-    (record.id.as_str() == row.id).then_some((record, state))
+    let state = serde_json::from_str(&row.state).unwrap_or_else(|error| {
+        tracing::error!(%id, name = row.name, %error, "a container's state cannot be read");
+        // Its shim, or that there is none, tells the rest.
+        State {
+            phase: Phase::Running,
+            error: format!("the record of the container's state cannot be read: {error}"),
+            has_files: true,
+            ..State::created()
+        }
+    });
+    Some((record, state))
+}
+
+/// A container of which only the columns of its row are known.
+fn spoilt(id: ContainerId, row: &ContainerRow, why: &str) -> (Record, State) {
+    let record = Record {
+        id,
+        name: row.name.clone(),
+        created: row.created_at,
+        image_id: row.image_id.clone().unwrap_or_default(),
+        os: "linux".to_owned(),
+        driver: String::new(),
+        path: String::new(),
+        args: Vec::new(),
+        config: gantry_api::Config::default(),
+        host_config: gantry_api::HostConfig::default(),
+        network: "none".to_owned(),
+        endpoint: gantry_api::EndpointSettings::default(),
+        mounts: Vec::new(),
+    };
+    let state = State {
+        phase: Phase::Dead,
+        error: format!("the container's record cannot be read, it can only be removed: {why}"),
+        ..State::created()
+    };
+    (record, state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(record: &str, state: &str) -> ContainerRow {
+        ContainerRow {
+            id: "a".repeat(64),
+            name: "web".to_owned(),
+            image_id: None,
+            created_at: 7,
+            record: record.to_owned(),
+            state: state.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_spoilt_record_can_still_be_seen() {
+        let (record, state) = read(&row("{", "{}")).unwrap();
+        assert_eq!((record.name.as_str(), record.created), ("web", 7));
+        assert_eq!(state.phase, Phase::Dead);
+        assert!(state.error.contains("can only be removed"));
+        let nameless = ContainerRow {
+            id: "x".to_owned(),
+            ..row("{", "{}")
+        };
+        assert!(read(&nameless).is_none());
+    }
+
+    #[test]
+    fn a_spoilt_state_is_asked_of_the_shim() {
+        let (record, _) = read(&row("{", "{}")).unwrap();
+        let json = serde_json::to_string(&record).unwrap();
+        let (record, state) = read(&row(&json, "what?")).unwrap();
+        assert_eq!((record.name.as_str(), state.phase), ("web", Phase::Running));
+        assert!(state.error.contains("cannot be read"));
+    }
 }

@@ -264,7 +264,7 @@ impl Inner {
 }
 
 /// Ends a container that runs but could not be recorded.
-fn kill_unsettled(link: &ShimConnection) {
+pub(super) fn kill_unsettled(link: &ShimConnection) {
     let killed = link
         .signal(libc::SIGKILL, true)
         .and_then(|()| link.delete());
