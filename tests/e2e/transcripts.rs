@@ -17,7 +17,6 @@ const PENDING: &[&str] = &[
     "images",
     "inspect",
     "limits",
-    "logging",
     "mounts",
     "namespaces",
     "pause",

@@ -25,7 +25,6 @@ use crate::tar::{Entry, Extent, Kind};
 pub fn copy_tree(source: impl AsFd, target: impl AsFd) -> Result<(), Error> {
     let mut options = ApplyOptions::new(Whiteouts::Literal);
     options.max_entries = u64::MAX;
-    options.any_links = true;
     let mut extractor = Extractor::new(target.as_fd(), &options)?;
     let top = describe(&Found::top(source.as_fd())?)?;
     extractor.apply(&top, |_| Ok(()))?;

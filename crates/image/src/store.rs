@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gantry_content::ContentStore;
 use gantry_metadata::{Database, images, leases};
 use gantry_snapshot::SnapshotDriver;
-use gantry_types::{ImageId, Mount};
+use gantry_types::ImageId;
 
 use crate::{Error, Image, Lease, Result};
 
@@ -129,31 +129,6 @@ impl ImageStore {
             Ok(())
         })?;
         Ok(lease)
-    }
-
-    /// Makes the active snapshot `key` on top of the image.
-    ///
-    /// # Errors
-    /// `Snapshot`.
-    pub fn prepare(&self, image: &Image, key: &str) -> Result<()> {
-        let top = image.top.map(|top| top.to_string());
-        Ok(self.inner.snapshots.create(key, top.as_deref())?)
-    }
-
-    /// The mount of a prepared snapshot.
-    ///
-    /// # Errors
-    /// `Snapshot`.
-    pub fn mounts(&self, key: &str) -> Result<Mount> {
-        Ok(self.inner.snapshots.mounts(key)?)
-    }
-
-    /// Removes a prepared snapshot.
-    ///
-    /// # Errors
-    /// `Snapshot`.
-    pub fn release(&self, key: &str) -> Result<()> {
-        Ok(self.inner.snapshots.remove(key)?)
     }
 }
 

@@ -22,6 +22,7 @@ mod probe;
 mod records;
 mod select;
 mod store;
+mod stored;
 mod trash;
 mod tree;
 mod vfs;

@@ -8,108 +8,53 @@
 //! A layer's directory is in overlayfs' format and does not depend on those
 //! below it. So layers are unpacked in any order, and a commit moves nothing.
 
-use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use gantry_archive::Whiteouts;
 use gantry_types::Mount;
 use rustix::fs::{Mode, XattrFlags};
 use rustix::io::Errno;
 
-use crate::driver::{Capabilities, SnapshotDriver, Status, UnpackTarget, Usage};
 use crate::error::Error;
-use crate::records::Records;
 use crate::store::Store;
+use crate::stored::{CONTENTS, Layout, Stored, contents};
 use crate::tree::State;
 
-const CONTENTS: &str = "fs";
 const WORK: &str = "work";
 const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// The driver.
-pub(crate) struct Overlay {
-    store: Store,
-}
+pub(crate) type Overlay = Stored<Layers>;
 
-impl Overlay {
-    pub(crate) fn open(directory: PathBuf, records: Arc<dyn Records>) -> Result<Self, Error> {
-        Ok(Self {
-            store: Store::open(directory, records)?,
-        })
-    }
+/// Its layout.
+pub(crate) struct Layers;
 
-    fn contents(&self, number: u64) -> PathBuf {
-        self.store.path(number).join(CONTENTS)
-    }
+impl Layout for Layers {
+    const NAME: &'static str = "overlay";
+    const INDEPENDENT_LAYERS: bool = true;
+    const WHITEOUTS: Whiteouts = Whiteouts::Overlay;
 
-    /// The directories that make up the snapshot, its own first, down to the
-    /// first that hides all below it: overlayfs does not look at that mark on
-    /// the top directory of a layer.
-    fn layers(&self, key: &str) -> Result<(State, Vec<u64>), Error> {
-        let chain = self.store.tree().chain(key)?;
-        let state = chain.first().map_or(State::Busy, |(_, node)| node.state);
-        let mut numbers = Vec::with_capacity(chain.len());
-        for (key, node) in chain {
-            numbers.push(node.number);
-            // An active layer may become opaque, a committed one does not change.
-            let opaque = match node.opaque {
-                Some(opaque) => opaque,
-                None => {
-                    let opaque = is_opaque(&self.contents(node.number))?;
-                    if node.state == State::Committed
-                        && let Some(node) = self.store.tree().get_mut(&key)
-                    {
-                        node.opaque = Some(opaque);
-                    }
-                    opaque
-                }
-            };
-            if opaque {
-                break;
-            }
-        }
-        Ok((state, numbers))
-    }
-
-    fn fill(&self, directory: &Path, parent: Option<&str>) -> Result<(), Error> {
-        let contents = directory.join(CONTENTS);
+    fn fill(store: &Store, directory: &Path, parent: Option<&str>) -> Result<(), Error> {
+        let layer = directory.join(CONTENTS);
         let make = |path: &Path, mode| {
             rustix::fs::mkdir(path, Mode::from_raw_mode(mode)).map_err(Error::disk("mkdir", path))
         };
-        make(&contents, 0o755)?;
+        make(&layer, 0o755)?;
         make(&directory.join(WORK), 0o700)?;
         if let Some(parent) = parent {
             // The top directory of the view is that of the top layer.
-            let number = self.store.tree().get(parent)?.number;
-            copy_attributes(&self.contents(number), &contents)?;
+            let number = store.tree().get(parent)?.number;
+            copy_attributes(&contents(store, number), &layer)?;
         }
         Ok(())
     }
-}
 
-impl SnapshotDriver for Overlay {
-    fn name(&self) -> &'static str {
-        "overlay"
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            independent_layers: true,
-        }
-    }
-
-    fn create(&self, key: &str, parent: Option<&str>) -> Result<(), Error> {
-        self.store
-            .create(key, parent, |directory| self.fill(directory, parent))
-    }
-
-    fn mounts(&self, key: &str) -> Result<Mount, Error> {
-        let (state, numbers) = self.layers(key)?;
+    fn mounts(store: &Store, key: &str) -> Result<Mount, Error> {
+        let (state, numbers) = layers(store, key)?;
         let active = state == State::Active;
-        let mut layers = numbers.iter().map(|number| self.contents(*number));
+        let mut layers = numbers.iter().map(|number| contents(store, *number));
         if numbers.len() == 1
             && let Some(source) = layers.next()
         {
@@ -121,7 +66,7 @@ impl SnapshotDriver for Overlay {
         let upper = match numbers.first() {
             Some(number) if active => layers
                 .next()
-                .map(|upper| (upper, self.store.path(*number).join(WORK))),
+                .map(|upper| (upper, store.path(*number).join(WORK))),
             _ => None,
         };
         Ok(Mount::Overlay {
@@ -129,55 +74,35 @@ impl SnapshotDriver for Overlay {
             upper,
         })
     }
+}
 
-    fn unpack_target(&self, key: &str) -> Result<UnpackTarget, Error> {
-        let tree = self.store.tree();
-        let node = tree.get(key)?;
-        if node.state != State::Active {
-            return Err(Error::NotActive {
-                key: key.to_owned(),
-            });
-        }
-        Ok(UnpackTarget {
-            directory: self.contents(node.number),
-            whiteouts: Whiteouts::Overlay,
-        })
-    }
-
-    fn commit(&self, key: &str, name: &str, parent: Option<&str>) -> Result<(), Error> {
-        self.store.commit(key, name, parent, |created| {
-            if created.is_none() || created == parent {
-                return Ok(());
+/// The directories that make up the snapshot, its own first, down to the first
+/// that hides all below it: overlayfs does not look at that mark on the top
+/// directory of a layer.
+fn layers(store: &Store, key: &str) -> Result<(State, Vec<u64>), Error> {
+    let chain = store.tree().chain(key)?;
+    let state = chain.first().map_or(State::Busy, |(_, node)| node.state);
+    let mut numbers = Vec::with_capacity(chain.len());
+    for (key, node) in chain {
+        numbers.push(node.number);
+        // An active layer may become opaque, a committed one does not change.
+        let opaque = match node.opaque {
+            Some(opaque) => opaque,
+            None => {
+                let opaque = is_opaque(&contents(store, node.number))?;
+                if node.state == State::Committed
+                    && let Some(node) = store.tree().get_mut(&key)
+                {
+                    node.opaque = Some(opaque);
+                }
+                opaque
             }
-            Err(Error::OtherParent {
-                key: key.to_owned(),
-            })
-        })
+        };
+        if opaque {
+            break;
+        }
     }
-
-    fn remove(&self, key: &str) -> Result<(), Error> {
-        self.store.remove(key)
-    }
-
-    fn usage(&self, key: &str) -> Result<Usage, Error> {
-        self.store.usage(key, CONTENTS)
-    }
-
-    fn status(&self, key: &str) -> Result<Status, Error> {
-        self.store.status(key)
-    }
-
-    fn list(&self) -> Vec<Status> {
-        self.store.tree().statuses()
-    }
-
-    fn sync(&self) -> Result<(), Error> {
-        self.store.sync()
-    }
-
-    fn cleanup(&self, live: &HashSet<String>) -> Result<Vec<String>, Error> {
-        self.store.cleanup(live)
-    }
+    Ok((state, numbers))
 }
 
 fn is_opaque(directory: &Path) -> Result<bool, Error> {

@@ -43,11 +43,6 @@ pub struct ApplyOptions {
     pub limits: Limits,
     /// Most entries in the archive.
     pub max_entries: u64,
-    /// Whether a symbolic link may point out of the root by `..`: not in
-    /// foreign archives, but a container can make such a link, and its layer
-    /// must stand. Following it leads nowhere but inside either way; dockerd
-    /// 28.5 takes such links from anybody.
-    pub any_links: bool,
 }
 
 impl ApplyOptions {
@@ -57,7 +52,6 @@ impl ApplyOptions {
             whiteouts,
             limits: Limits::default(),
             max_entries: 16 << 20,
-            any_links: false,
         }
     }
 }
@@ -78,14 +72,17 @@ pub struct Applied {
 /// Applies the layer archive in `reader`, compressed or not, to the directory
 /// `target`. Reads `reader` to its very end, also behind the archive.
 ///
+/// A symbolic link may say anything: it is made as it is, and whoever follows it
+/// does so inside the root, like everybody here.
+///
 /// Later entries replace earlier ones of the same name; a directory that meets
 /// a directory is merged with it. A leading `/` is dropped.
 ///
 /// # Errors
 /// Any [`Error`], naming the entry; the tree is then incomplete and to be
 /// removed by the caller, for which there is [`crate::Scratch`]. Refused are
-/// names and link targets that leave the root by `..`, hard links to what is
-/// not in the tree, devices behind symbolic links, and whatever the kernel
+/// names and hard links that leave the root by `..`, hard links to what is not
+/// in the tree, devices behind symbolic links, and whatever the kernel
 /// refuses.
 pub fn apply(
     reader: impl Read,

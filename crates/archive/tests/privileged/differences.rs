@@ -120,19 +120,13 @@ fn copies_are_exact() {
         (top, vec![]),
         (odd, data),
         hard_link("odd2", "odd"),
-        symlink("up", "d/../.."),
+        symlink("up", "../.."),
         device("null"),
         (entry("fifo", Kind::Fifo), vec![]),
     ];
-    let result = original.apply(&archive(&entries), Whiteouts::Literal);
-    assert!(result.is_err(), "an archive must not lead out of the root");
-    let mut entries = entries.to_vec();
-    entries.remove(3);
     original
         .apply(&archive(&entries), Whiteouts::Literal)
         .unwrap();
-    // But a container may have made it.
-    std::os::unix::fs::symlink("../..", original.path("up")).unwrap();
     let sparse = File::create(original.path("sparse")).unwrap();
     sparse.set_len(1 << 30).unwrap();
     let copy = Target::new();

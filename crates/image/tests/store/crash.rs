@@ -134,7 +134,7 @@ fn check(fixture: &Fixture, found: &[bool; 5]) {
                     .committed
             );
         }
-        fixture.images.prepare(&image, "probe").unwrap();
-        fixture.images.release("probe").unwrap();
+        fixture.prepare(&image, "probe").unwrap();
+        fixture.snapshots.remove("probe").unwrap();
     }
 }

@@ -102,6 +102,16 @@ impl Fixture {
         self.images.import(archive, &options).unwrap().id
     }
 
+    /// Makes a container's file system.
+    pub(crate) fn prepare(
+        &self,
+        image: &gantry_image::Image,
+        key: &str,
+    ) -> Result<(), gantry_snapshot::Error> {
+        let top = image.top.map(|top| top.to_string());
+        self.snapshots.create(key, top.as_deref())
+    }
+
     /// Proves that nothing but the named numbers of images, snapshots and
     /// blobs is there, on the disk and in the database.
     pub(crate) fn assert_holds(&self, images: u64, snapshots: usize, blobs: usize) {

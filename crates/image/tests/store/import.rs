@@ -28,11 +28,10 @@ fn one_layer_whatever_the_compression() {
         assert_eq!(fixture.snapshots.list().len(), 1);
         assert_eq!(fixture.images.count().unwrap(), 3);
         fixture
-            .images
             .prepare(&fixture.images.resolve("x").unwrap(), "c")
             .unwrap();
-        fixture.images.mounts("c").unwrap();
-        fixture.images.release("c").unwrap();
+        fixture.snapshots.mounts("c").unwrap();
+        fixture.snapshots.remove("c").unwrap();
     }
 }
 

@@ -113,11 +113,11 @@ fn containers_keep_their_image() {
     assert_eq!(refused(images.remove(&hex, FORCE, &user(true))), running);
     // A container's file system keeps the layers of an image that is gone.
     let image = images.get(id).unwrap();
-    images.prepare(&image, "container").unwrap();
+    fixture.prepare(&image, "container").unwrap();
     let gone = images.remove(&hex, FORCE, &user(false)).unwrap();
     assert_eq!(text(&gone), [format!("Deleted: {id}")]);
     assert_eq!(fixture.snapshots.list().len(), 2);
-    images.release("container").unwrap();
+    fixture.snapshots.remove("container").unwrap();
     assert_eq!(images.collect().unwrap().len(), 1);
     fixture.assert_holds(0, 0, 0);
 }

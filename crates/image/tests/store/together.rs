@@ -37,9 +37,9 @@ fn loads_and_removals_at_the_same_time() {
                         if let Ok(image) = fixture.images.resolve(&format!("t:{n}")) {
                             let key = format!("c{thread}-{round}");
                             // It may have gone meanwhile, but never in part.
-                            if fixture.images.prepare(&image, &key).is_ok() {
-                                fixture.images.mounts(&key).unwrap();
-                                fixture.images.release(&key).unwrap();
+                            if fixture.prepare(&image, &key).is_ok() {
+                                fixture.snapshots.mounts(&key).unwrap();
+                                fixture.snapshots.remove(&key).unwrap();
                             }
                         }
                     }

@@ -1,0 +1,124 @@
+//! A driver is its layout on the disk; all else is the same for all of them.
+
+use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantry_archive::Whiteouts;
+use gantry_types::Mount;
+
+use crate::driver::{Capabilities, SnapshotDriver, Status, UnpackTarget, Usage};
+use crate::error::Error;
+use crate::records::Records;
+use crate::store::Store;
+use crate::tree::State;
+
+/// The part of a snapshot's directory that is its file system.
+pub(crate) const CONTENTS: &str = "fs";
+
+/// What is in a snapshot's directory, and how it is mounted.
+pub(crate) trait Layout: Send + Sync {
+    /// The driver's name.
+    const NAME: &'static str;
+    /// See [`Capabilities::independent_layers`].
+    const INDEPENDENT_LAYERS: bool;
+    /// How a layer's whiteouts are written.
+    const WHITEOUTS: Whiteouts;
+
+    /// Makes the contents of a new snapshot's directory.
+    fn fill(store: &Store, directory: &Path, parent: Option<&str>) -> Result<(), Error>;
+
+    /// The mount that shows the snapshot.
+    fn mounts(store: &Store, key: &str) -> Result<Mount, Error>;
+}
+
+/// A driver.
+pub(crate) struct Stored<L> {
+    store: Store,
+    layout: PhantomData<L>,
+}
+
+impl<L: Layout> Stored<L> {
+    pub(crate) fn open(directory: PathBuf, records: Arc<dyn Records>) -> Result<Self, Error> {
+        Ok(Self {
+            store: Store::open(directory, records)?,
+            layout: PhantomData,
+        })
+    }
+}
+
+/// The file system of the snapshot of this number.
+pub(crate) fn contents(store: &Store, number: u64) -> PathBuf {
+    store.path(number).join(CONTENTS)
+}
+
+impl<L: Layout> SnapshotDriver for Stored<L> {
+    fn name(&self) -> &'static str {
+        L::NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            independent_layers: L::INDEPENDENT_LAYERS,
+        }
+    }
+
+    fn create(&self, key: &str, parent: Option<&str>) -> Result<(), Error> {
+        let store = &self.store;
+        store.create(key, parent, |directory| L::fill(store, directory, parent))
+    }
+
+    fn mounts(&self, key: &str) -> Result<Mount, Error> {
+        L::mounts(&self.store, key)
+    }
+
+    fn unpack_target(&self, key: &str) -> Result<UnpackTarget, Error> {
+        let tree = self.store.tree();
+        let node = tree.get(key)?;
+        if node.state != State::Active {
+            return Err(Error::NotActive {
+                key: key.to_owned(),
+            });
+        }
+        Ok(UnpackTarget {
+            directory: contents(&self.store, node.number),
+            whiteouts: L::WHITEOUTS,
+        })
+    }
+
+    fn commit(&self, key: &str, name: &str, parent: Option<&str>) -> Result<(), Error> {
+        self.store.commit(key, name, parent, |created| {
+            if created == parent || (L::INDEPENDENT_LAYERS && created.is_none()) {
+                return Ok(());
+            }
+            Err(Error::OtherParent {
+                key: key.to_owned(),
+            })
+        })
+    }
+
+    fn remove(&self, key: &str) -> Result<(), Error> {
+        self.store.remove(key)
+    }
+
+    fn usage(&self, key: &str) -> Result<Usage, Error> {
+        self.store.usage(key, CONTENTS)
+    }
+
+    fn status(&self, key: &str) -> Result<Status, Error> {
+        self.store.status(key)
+    }
+
+    fn list(&self) -> Vec<Status> {
+        self.store.tree().statuses()
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.store.sync()
+    }
+
+    fn cleanup(&self, live: &HashSet<String>) -> Result<Vec<String>, Error> {
+        self.store.cleanup(live)
+    }
+}
