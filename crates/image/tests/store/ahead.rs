@@ -70,3 +70,47 @@ fn an_archive_that_breaks_off_leaves_nothing() {
         fixture.assert_holds(0, 0, 0);
     }
 }
+
+#[test]
+fn what_is_damaged_is_named() {
+    require_root!();
+    let (_root, fixture) = Fixture::with(DriverKind::Overlay);
+    for format in [Compression::Gzip, Compression::Zstd] {
+        let parts = packed(&layers(), format);
+        let length = parts.0[1].1.len();
+        for at in (6..length).step_by(1 + length / 17) {
+            let mut damaged = parts.clone();
+            damaged.0[1].1[at] ^= 0x55;
+            let error = fixture.load(&damaged.tar()).map(drop);
+            // A header has bytes that mean nothing.
+            if let Err(error) = error {
+                let text = error.to_string();
+                assert!(text.contains("1/layer.tar"), "byte {at}: {text}");
+                fixture.assert_holds(0, 0, 0);
+            } else {
+                let options = gantry_image::RemoveOptions::default();
+                let nobody = |_: gantry_types::ImageId| Ok(Vec::new());
+                fixture.images.remove("x:1", options, &nobody).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn loads_of_one_image_at_once_agree() {
+    require_root!();
+    let (_root, fixture) = Fixture::with(DriverKind::Overlay);
+    let archive = packed(&layers(), Compression::Gzip).tar();
+    for _ in 0..5 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| fixture.load(&archive).unwrap());
+            }
+        });
+        fixture.assert_holds(1, 2, 2);
+        let options = gantry_image::RemoveOptions::default();
+        let nobody = |_: gantry_types::ImageId| Ok(Vec::new());
+        fixture.images.remove("x:1", options, &nobody).unwrap();
+        fixture.assert_holds(0, 0, 0);
+    }
+}

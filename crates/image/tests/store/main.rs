@@ -7,6 +7,7 @@ mod ahead;
 mod archives;
 mod crash;
 mod fixture;
+mod full_disk;
 mod hostile;
 mod import;
 mod load;
