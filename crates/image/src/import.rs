@@ -50,6 +50,7 @@ impl ImageStore {
         let inner = self.inner();
         let lease = Lease::new(&inner.database, "import")?;
         let layer = inner.unpack_stream(reader, &lease)?;
+        gantry_sys::give_back_heap();
         let document = document(&layer, config, options, &created);
         let recorded = single(inner, &layer, &document, options.reference.as_ref());
         let chain = ChainId(layer.diff_id.0);

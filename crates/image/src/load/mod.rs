@@ -100,6 +100,8 @@ impl ImageStore {
         if ahead.was_wasteful() {
             inner.content.collect_files(std::time::Duration::ZERO)?;
         }
+        // Buffers and tables of the decoders.
+        gantry_sys::give_back_heap();
         loaded
     }
 
