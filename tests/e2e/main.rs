@@ -8,11 +8,13 @@
 
 mod harness;
 
+mod attach;
 mod bootstrap;
 mod cli;
 mod crash;
 mod daemon;
 mod debian;
+mod exec;
 mod exit_codes;
 mod images;
 mod init;
@@ -23,9 +25,12 @@ mod logs_options;
 mod namespaces;
 mod network;
 mod outlive;
+mod pause;
+mod rename;
 mod resources;
 mod restart;
 mod run;
 mod security;
 mod states;
+mod top;
 mod transcripts;

@@ -8,11 +8,10 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::hijack::{Client, Takeover};
+use crate::hijack::{Client, Duplex, Takeover};
 use crate::listen::Listener;
 use crate::service;
 use crate::state::State;
@@ -115,7 +114,7 @@ async fn accept_one(
 
 async fn serve(
     state: Arc<State>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stream: impl Duplex + 'static,
     head_timeout: Option<Duration>,
     mut stop: watch::Receiver<bool>,
 ) {

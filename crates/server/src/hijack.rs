@@ -5,15 +5,25 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
+use tokio_rustls::server::TlsStream;
 
 use crate::body::Answer;
 use crate::error::Result;
 use crate::state::Busy;
+
+/// How long a client may take to read the head of an answer.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How often is looked whether it has.
+const STEP: Duration = Duration::from_millis(1);
+/// How long it may take where nobody can know.
+const UNKNOWN: Duration = Duration::from_millis(10);
 
 /// What goes on with a connection.
 pub(crate) type Successor = Box<dyn FnOnce(Client) -> Running + Send>;
@@ -63,17 +73,45 @@ pub(crate) struct Client {
     stream: Box<dyn Duplex>,
 }
 
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+/// A stream of bytes in both directions.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Whether the other side has read all that was written, where one can know.
+    fn is_read(&self) -> Option<bool> {
+        None
+    }
+}
+
+impl Duplex for TcpStream {}
+impl<S: Duplex> Duplex for TlsStream<S> {}
+
+impl Duplex for UnixStream {
+    fn is_read(&self) -> Option<bool> {
+        gantry_sys::unread_by_peer(self)
+            .ok()
+            .map(|unread| unread == 0)
+    }
+}
 
 impl Client {
-    pub(crate) fn new(
-        unread: Bytes,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    ) -> Self {
+    pub(crate) fn new(unread: Bytes, stream: impl Duplex + 'static) -> Self {
         Self {
             unread,
             stream: Box::new(stream),
+        }
+    }
+
+    /// Waits a little until the client has read the head of the answer. docker-py
+    /// reads it through a buffer and the rest past that, and would lose what came
+    /// together with it.
+    pub(crate) async fn wait_read(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.stream.is_read() {
+                Some(true) => return,
+                Some(false) if Instant::now() < deadline => tokio::time::sleep(STEP).await,
+                Some(false) => return,
+                None => return tokio::time::sleep(UNKNOWN).await,
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ mod root;
 mod scm;
 mod seccomp;
 mod signals;
+mod unread;
 mod wait;
 
 pub mod netns;
@@ -47,4 +48,5 @@ pub use rustix::io::Errno;
 pub use scm::{recv_with_fds, send_with_fds};
 pub use seccomp::{SeccompFlags, SockFilter, install_seccomp};
 pub use signals::{reset_signals, signal_fd};
+pub use unread::unread_by_peer;
 pub use wait::{Usage, wait_with_usage};

@@ -3,8 +3,6 @@
 //! Docker has it; and a client that sends its input as the body of its request
 //! gets the output as the body of the answer.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use gantry_api::ApiVersion;
 use gantry_engine::{AttachQuery, AttachStream, LogStream};
@@ -25,9 +23,6 @@ use crate::upload::Upload;
 
 /// How much of the output is carried at a time.
 const PIECE: usize = 32 << 10;
-/// How long after the answer's head a replay begins: docker-py reads the head
-/// through a buffer and the rest past it, and loses what came together.
-const AFTER_HEAD: Duration = Duration::from_millis(10);
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/containers/{id}/attach", attach);
@@ -106,7 +101,7 @@ async fn talk(
         return;
     }
     if let Some(mut log) = replay {
-        tokio::time::sleep(AFTER_HEAD).await;
+        client.wait_read().await;
         while let Some(Ok(piece)) = log.chunks.recv().await {
             if client.write_all(&piece).await.is_err() {
                 return;

@@ -89,6 +89,7 @@ async fn talk(mut client: Client, state: &State, id: String, options: ExecStart,
         Ok(stream) => carry(client, stream, raw).await,
         Err(message) => {
             tracing::debug!(error = message, "an exec did not start");
+            client.wait_read().await;
             let line = format!("{message}\r\n").into_bytes();
             let line = match raw {
                 true => line,
@@ -106,6 +107,7 @@ async fn carry(mut client: Client, mut stream: ExecStream, raw: bool) {
     let Some(Ok(socket)) = socket else {
         return drop(client.shutdown().await);
     };
+    client.wait_read().await;
     let framing = Framing::between(stream.tty, raw);
     let recorded = async {
         // A process that takes its streams elsewhere lives on without them.

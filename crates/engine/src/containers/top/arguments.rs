@@ -4,6 +4,13 @@
 use super::columns::{self, Column};
 use crate::error::{Error, Result};
 
+/// Columns that `ps` knows and this does not.
+const OTHER_COLUMNS: [&str; 30] = [
+    "blocked", "caught", "cgname", "cgroup", "cgroupns", "cuc", "cuu", "drs", "environ", "eip",
+    "esp", "exe", "ignored", "ipcns", "label", "luid", "lxc", "machine", "mntns", "netns", "numa",
+    "oom", "ouid", "pending", "pidns", "pss", "size", "trs", "userns", "utsns",
+];
+
 /// The columns of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -137,7 +144,12 @@ impl Wish {
                     let rest = (!rest.is_empty()).then_some(rest);
                     return self.own_format(rest.or_else(|| words.next()));
                 }
-                other if other.is_ascii_alphabetic() => return Err(unsupported(word)),
+                'c' | 'g' | 'm' | 'n' | 'p' | 'q' | 's' | 't' | 'u' | 'y' => {
+                    return Err(unsupported(word));
+                }
+                'C' | 'G' | 'H' | 'L' | 'M' | 'N' | 'O' | 'P' | 'T' | 'U' | 'V' | 'Z' => {
+                    return Err(unsupported(word));
+                }
                 _ => return Err(failed("unsupported SysV option")),
             }
         }
@@ -183,6 +195,9 @@ impl Wish {
                 None => (item, None),
             };
             let (known, column) = columns::named(name).ok_or_else(|| {
+                if OTHER_COLUMNS.contains(&name) {
+                    return unsupported(&format!("-o {name}"));
+                }
                 failed(&format!("unknown user-defined format specifier \"{name}\""))
             })?;
             self.own.push((title.unwrap_or(known).to_owned(), column));
@@ -298,6 +313,8 @@ mod tests {
         for (arguments, message) in [
             ("-Z", "option -Z of top is not supported yet"),
             ("--sort pid", "option --sort of top is not supported yet"),
+            ("-bogus", "ps: error: unsupported SysV option"),
+            ("-o size", "option -o size of top is not supported yet"),
             ("--foo", "ps: error: unknown gnu long option"),
             ("-f u", "ps: error: conflicting format options"),
             (
