@@ -135,19 +135,22 @@ impl Inner {
         let ran = finished_at.saturating_sub(state.started_at);
         let ran = Duration::from_nanos(u64::try_from(ran).unwrap_or(0));
         let again = self.is_restarted(container, &state, record.exit_code);
-        // Before the end is seen: a new start must not meet the old run's things.
-        let farewell = self.clear_away(container);
-        // Asked before the end is seen, since a restart holds it only until its start.
-        let removed = container.removed_by_exit();
-        if let Some(attachment) = &state.attachment {
-            self.publish_network(container, "disconnect", attachment);
-        }
-        self.settle_fact(container, |state| {
+        let ended = |state: &mut State| {
             state.end(record.exit_code, record.oom_killed, finished_at);
             if again {
                 state.phase = Phase::Restarting;
                 state.restart_count += 1;
             }
+        };
+        // Asked before the end is seen, since a restart holds it only until its start.
+        let removed = container.removed_by_exit();
+        let farewell = self.settle_fact_and(container, ended, || {
+            // A new start must not meet the old run's things.
+            let farewell = self.clear_away(container);
+            if let Some(attachment) = &state.attachment {
+                self.publish_network(container, "disconnect", attachment);
+            }
+            farewell
         });
         self.end_execs(container);
         // Who sees its stream end and asks, finds the container ended.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use gantry_api::{ContainerSummary, Filters, Port, SummaryHostConfig, SummaryNetworkSettings};
 
+use rustix::fs::FileType;
+
 use super::container::Container;
 use super::filters::ListFilter;
 use super::state::State;
-use super::{Containers, Inner, networks};
+use super::{Containers, Inner, networks, spec};
 use crate::clock::now_nano;
 use crate::error::Result;
 
@@ -97,10 +99,25 @@ impl Inner {
         }
     }
 
+    /// Bytes that the container wrote.
+    pub(super) fn written(&self, container: &Container) -> u64 {
+        let id = container.id().as_str();
+        let usage = self.snapshots.usage(id).map_or(0, |usage| usage.bytes);
+        usage.saturating_sub(self.scaffold(id).unwrap_or(0))
+    }
+
+    /// Bytes of the link that the runtime put there; its files are empty.
+    fn scaffold(&self, id: &str) -> Option<u64> {
+        let layer = self.snapshots.unpack_target(id).ok()?.directory;
+        let root = gantry_sys::RootDir::open(&layer).ok()?;
+        let link = root.symlink_metadata(spec::MTAB).ok()?;
+        let is_link = FileType::from_raw_mode(link.st_mode) == FileType::Symlink;
+        is_link.then(|| u64::try_from(link.st_size).unwrap_or(0))
+    }
+
     /// Bytes that the container wrote, and bytes of all its files.
     pub(super) fn sizes(&self, container: &Container) -> (i64, i64) {
-        let usage = self.snapshots.usage(container.id().as_str());
-        let written = usage.map_or(0, |usage| i64::try_from(usage.bytes).unwrap_or(i64::MAX));
+        let written = i64::try_from(self.written(container)).unwrap_or(i64::MAX);
         let image = self.images.size(&container.record.image_id);
         (written, written.saturating_add(image))
     }

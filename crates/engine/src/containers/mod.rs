@@ -164,13 +164,26 @@ impl Inner {
     /// As [`settle`](Self::settle), for what has happened and is true whether it
     /// can be written or not.
     fn settle_fact(&self, container: &Container, change: impl Fn(&mut State)) {
+        self.settle_fact_and(container, change, || ());
+    }
+
+    /// The same, with work between the writing and the change in memory: for
+    /// what may be thrown away once it is written, and before it is seen.
+    fn settle_fact_and<T>(
+        &self,
+        container: &Container,
+        change: impl Fn(&mut State),
+        work: impl FnOnce() -> T,
+    ) -> T {
         let _order = container.order_writes();
         let mut state = container.state();
         change(&mut state);
         if let Err(error) = self.persist(container, &state) {
             tracing::error!(id = %container.id(), %error, "cannot record a container's state");
         }
+        let result = work();
         container.update(change);
+        result
     }
 
     /// The storage driver's name, as Docker's users know it.

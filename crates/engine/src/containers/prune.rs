@@ -19,10 +19,10 @@ impl Containers {
             if !filter.matches(&container) || container.mark_removing().is_err() {
                 continue;
             }
-            let usage = self.inner.snapshots.usage(container.id().as_str());
+            let written = self.inner.written(&container);
             match self.inner.take_away(&container) {
                 Ok(()) => {
-                    reclaimed += usage.map_or(0, |usage| usage.bytes);
+                    reclaimed += written;
                     deleted.push(container.id().to_string());
                 }
                 Err(error) => {

@@ -153,6 +153,9 @@ pub(crate) fn program(error: &StartError) -> String {
     if error.errno == libc::EISDIR {
         return format!("exec: \"{name}\": is a directory: permission denied");
     }
+    if error.errno == libc::ENOTDIR {
+        return format!("exec: \"{name}\": stat {name}: not a directory: {MISMATCH}");
+    }
     if name.is_empty() {
         return "exec: \"\": executable file not found in $PATH".to_owned();
     }
@@ -161,7 +164,7 @@ pub(crate) fn program(error: &StartError) -> String {
 
 /// The exit code that tells of it.
 pub(crate) fn program_exit_code(error: &StartError) -> i32 {
-    match error.is_not_found() || error.path.is_empty() {
+    match error.is_not_found() || error.path.is_empty() || error.errno == libc::ENOTDIR {
         true => NOT_FOUND,
         false => NOT_EXECUTABLE,
     }

@@ -42,6 +42,9 @@ const FILES: [&str; 4] = [
 /// Where a container sees its init program.
 const INIT: &str = "/sbin/docker-init";
 
+/// The old place of the list of mounts, a link in every container.
+pub(crate) const MTAB: &str = "/etc/mtab";
+
 /// The version of the OCI runtime specification that the spec follows.
 const OCI_VERSION: &str = "1.2.0";
 
@@ -120,7 +123,7 @@ pub(crate) fn scaffold() -> Vec<Scaffold> {
         .map(|path| Scaffold::Directory(PathBuf::from(path)));
     let files = FILES.iter().map(|path| Scaffold::File(PathBuf::from(path)));
     let link = Scaffold::Link {
-        path: PathBuf::from("/etc/mtab"),
+        path: PathBuf::from(MTAB),
         target: PathBuf::from("/proc/mounts"),
     };
     directories.chain(files).chain([link]).collect()
