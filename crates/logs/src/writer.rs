@@ -168,8 +168,11 @@ impl Writer {
             }
             Err(source) => {
                 // Half a record would spoil the ones after it. If even this
-                // fails, readers skip to the next line.
-                let _ = file.set_len(self.size);
+                // fails, readers skip to the next line. Who has made the file
+                // shorter meanwhile shall not find it filled with zeros.
+                if file.metadata().is_ok_and(|now| now.len() > self.size) {
+                    let _ = file.set_len(self.size);
+                }
                 Err(Error::io("write", &self.settings.path, source))
             }
         }

@@ -116,6 +116,9 @@ fn settle_all(engine: &Weak<Inner>, events: &Receiver<(ContainerId, Event)>) {
             Event::ExecExit { exec, exit_code } => {
                 inner.settle_exec(&container, &exec, exit_code);
             }
+            Event::LogFailed { reason } => {
+                tracing::error!(%id, reason, "output of a container is missing in its log");
+            }
             Event::Overrun { .. } => {
                 tracing::warn!(%id, "a client read too slowly and was detached");
             }

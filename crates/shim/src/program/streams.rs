@@ -59,6 +59,8 @@ pub(super) struct Streams {
     has_terminal: bool,
     /// Whether the process is there; if not, nothing waits for anybody.
     alive: bool,
+    /// Whether what came last could not be kept.
+    log_failed: bool,
     terminal_rests_until: Option<Instant>,
 }
 
@@ -83,6 +85,7 @@ impl Streams {
             manner,
             has_terminal,
             alive: true,
+            log_failed: false,
             terminal_rests_until: None,
         }
     }
@@ -256,7 +259,12 @@ impl Streams {
     fn output(&mut self, stream: Stream, bytes: &[u8], told: &mut Vec<Event>) {
         if let Some(log) = &mut self.manner.log {
             // A full disk must not disturb the container.
-            let _ = log.write(stream, bytes);
+            let failed = log.write(stream, bytes).err();
+            if let Some(error) = failed.as_ref().filter(|_| !self.log_failed) {
+                let reason = error.to_string();
+                told.push(Event::LogFailed { reason });
+            }
+            self.log_failed = failed.is_some();
         }
         for client in &mut self.clients {
             if client.output(stream, bytes, &self.manner.spill) {

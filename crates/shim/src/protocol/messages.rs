@@ -198,6 +198,12 @@ pub enum Event {
         /// The client's number.
         attach: u64,
     },
+    /// Output could not be kept in the log, and is lost there; told once until
+    /// it can be again. The container does not notice.
+    LogFailed {
+        /// What happened.
+        reason: String,
+    },
     /// A process that `Exec` had added has ended; its clients have got what it
     /// wrote and their sockets are closed (one that takes nothing is not waited
     /// for). It may come before the answer to `Exec`. Sent once, before `Exit`.

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use gantry_shim::client::{Found, ShimConnection, remove_directory};
-use gantry_shim::protocol::{ExitRecord, StartRequest};
+use gantry_shim::protocol::{Event, ExitRecord, StartRequest};
 
-use super::environment::{Environment, attach_all, eventually, possible, read_to_end};
+use super::environment::{Environment, attach_all, eventually, log_text, possible, read_to_end};
 
 fn kill_shim(connection: &ShimConnection) {
     let pid = connection.status().unwrap().shim_pid;
@@ -102,19 +102,64 @@ fn a_spoilt_exit_record_is_made_anew() {
     env.assert_clean();
 }
 
+/// An environment whose threads and shims see what is mounted for them alone.
+fn in_own_mounts() -> Environment {
+    gantry_sys::unshare(gantry_sys::CloneFlags::NEWNS).unwrap();
+    let slave = rustix::mount::MountPropagationFlags::REC
+        | rustix::mount::MountPropagationFlags::DOWNSTREAM;
+    rustix::mount::mount_change("/", slave).unwrap();
+    Environment::new()
+}
+
+fn mount_small(place: &Path) {
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("test", place, "tmpfs", flags, Some(c"size=64k")).unwrap();
+}
+
+#[test]
+fn a_full_log_does_not_stop_the_container() {
+    if !possible() {
+        return;
+    }
+    let env = in_own_mounts();
+    let line = "x".repeat(80);
+    let script =
+        format!("yes {line} | head -c 999945; : >/tmp/written; read line; echo after; exit 4");
+    let mut request = env.request(&script);
+    request.open_stdin = true;
+    let log = request.log.clone();
+    let place = log.path.parent().unwrap();
+    fs::create_dir(place).unwrap();
+    mount_small(place);
+    let connection = env.start(request);
+    let (_, event) = env.events.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(matches!(event, Event::LogFailed { .. }), "{event:?}");
+    let written = env.dir.path().join("rootfs/tmp/written");
+    eventually("the container goes on", || written.exists());
+    // What was kept is kept in whole lines.
+    let kept = log_text(&log);
+    assert!(kept.len() > 10_000 && kept.lines().all(|kept| kept == line));
+    // With room again, so is the log: once all that was on its way has come.
+    eventually("quiet", || {
+        let file = fs::OpenOptions::new().write(true).open(&log.path).unwrap();
+        file.set_len(0).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        file.metadata().unwrap().len() == 0
+    });
+    connection.close_stdin().unwrap();
+    assert_eq!(env.exit().exit_code, 4);
+    assert_eq!(log_text(&log), "after\n");
+    connection.delete().unwrap();
+    env.assert_clean();
+}
+
 #[test]
 fn a_full_disk_keeps_no_exit_from_being_known() {
     if !possible() {
         return;
     }
-    // The threads and shims of the environment inherit it.
-    gantry_sys::unshare(gantry_sys::CloneFlags::NEWNS).unwrap();
-    let slave = rustix::mount::MountPropagationFlags::REC
-        | rustix::mount::MountPropagationFlags::DOWNSTREAM;
-    rustix::mount::mount_change("/", slave).unwrap();
-    let env = Environment::new();
-    let options = rustix::mount::MountFlags::empty();
-    rustix::mount::mount("test", env.exec_root(), "tmpfs", options, Some(c"size=64k")).unwrap();
+    let env = in_own_mounts();
+    mount_small(&env.exec_root());
     let fill = env.exec_root().join("fill");
 
     let request = env.request("read line; exit 3");
