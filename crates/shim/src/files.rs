@@ -14,16 +14,21 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gantry_types::ContainerId;
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::protocol::{Request, receive, send};
+
 pub(crate) const SOCKET: &str = "shim.sock";
 pub(crate) const STATE: &str = "state.json";
 pub(crate) const EXIT: &str = "exit.json";
 
+/// How long the removal of a cgroup may take.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(5);
 /// Larger files are not ours.
 const MAX_FILE: u64 = 1 << 16;
 
@@ -51,8 +56,10 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return other,
         }
-        if !self.file(EXIT).exists() && self.connect().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
+        match (self.connect(), self.file(EXIT).exists()) {
+            (Ok(_), false) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Ok(ended), true) => see_off(&ended),
+            (Err(_), _) => {}
         }
         for name in [SOCKET, STATE, EXIT] {
             remove_if_there(&self.file(name))?;
@@ -97,6 +104,16 @@ impl Directory {
     fn open(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::open(&self.path, flags, Mode::empty())?)
+    }
+}
+
+/// Tells the shim of an ended run that its end is known. It answers when its
+/// cgroup is gone: it must not mistake the next one of that name for its own.
+fn see_off(shim: &UnixStream) {
+    let limited = shim.set_read_timeout(Some(FAREWELL_PATIENCE));
+    // If it has just gone, all the better.
+    if limited.is_ok() && send(shim, &Request::Acknowledge, &[], &[]).is_ok() {
+        let _ = receive(shim);
     }
 }
 

@@ -18,6 +18,9 @@ const RESERVED: u64 = 1 << 10;
 /// A file that has grown beyond this is given back when it is empty.
 const KEPT: u64 = 1 << 20;
 
+/// The most that is kept in memory because the disk is full.
+const TAIL: usize = 1 << 20;
+
 /// Bytes in the order in which they came. Offsets only grow; the place in the
 /// file is what remains of them.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Spill {
     file: File,
     start: u64,
     end: u64,
+    /// What came after the file could not grow any more.
+    tail: Vec<u8>,
 }
 
 impl Spill {
@@ -46,11 +51,12 @@ impl Spill {
             file: File::from(fd),
             start: 0,
             end: 0,
+            tail: Vec::new(),
         })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.start == self.end && self.tail.is_empty()
     }
 
     /// An empty one that is cheap to keep for the next time; else `None`.
@@ -63,19 +69,28 @@ impl Spill {
 
     /// Whether the process should wait.
     pub(super) fn is_full(&self) -> bool {
-        self.end - self.start >= LIMIT
+        self.end - self.start >= LIMIT || !self.tail.is_empty()
     }
 
-    /// Appends both or, if there is no room for them, nothing. (A write that
-    /// fails leaves nothing that would be read.)
+    /// Appends both or, if there is no room for them, nothing.
     pub(super) fn push(&mut self, first: &[u8], second: &[u8]) -> bool {
-        let length = (first.len() + second.len()) as u64;
-        self.end - self.start + length + RESERVED <= SIZE && self.append(first, second).is_ok()
+        let length = first.len() + second.len();
+        if self.end - self.start + length as u64 + RESERVED > SIZE
+            || self.tail.len() + length > TAIL
+        {
+            return false;
+        }
+        self.push_last(first, second);
+        true
     }
 
-    /// Appends the last word. It is missing when the disk is full.
+    /// Appends the last word, for which there is always room.
     pub(super) fn push_last(&mut self, first: &[u8], second: &[u8]) {
-        let _ = self.append(first, second);
+        // A write that fails leaves nothing that would be read.
+        if !self.tail.is_empty() || self.append(first, second).is_err() {
+            self.tail.extend_from_slice(first);
+            self.tail.extend_from_slice(second);
+        }
     }
 
     fn append(&mut self, first: &[u8], second: &[u8]) -> io::Result<()> {
@@ -86,9 +101,12 @@ impl Spill {
         Ok(())
     }
 
-    /// Moves up to `count` bytes into `buffer`. Once there are no more, the file
-    /// takes no room either.
+    /// Moves up to `count` bytes of the file into `buffer`, or else the rest.
     pub(super) fn pull(&mut self, buffer: &mut Vec<u8>, count: usize) -> io::Result<()> {
+        if self.start == self.end {
+            buffer.append(&mut self.tail);
+            return Ok(());
+        }
         let count = (self.end - self.start).min(count as u64);
         let (at, filled) = (self.start % SIZE, buffer.len());
         buffer.resize(filled + count as usize, 0);
@@ -124,6 +142,24 @@ mod tests {
         assert_eq!(bytes, b"0123456789abcdef");
         spill.pull(&mut bytes, 100).unwrap();
         assert_eq!(bytes.len(), 16);
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_not_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spill = Spill::make(dir.path()).unwrap();
+        assert!(spill.push(b"12", b"34"));
+        let file = std::mem::replace(&mut spill.file, File::open("/dev/null").unwrap());
+        assert!(spill.push(b"56", b"78"));
+        assert!(spill.is_full());
+        spill.file = file;
+        assert!(spill.push(b"9", b""));
+        let mut bytes = Vec::new();
+        while !spill.is_empty() {
+            spill.pull(&mut bytes, 3).unwrap();
+        }
+        assert_eq!(bytes, b"123456789");
+        assert!(!spill.is_full());
     }
 
     #[test]
