@@ -23,7 +23,7 @@ use gantry_types::{ChainId, DiffId, Digest};
 use crate::lease::Lease;
 use crate::store::{Inner, random_name};
 use crate::{Error, Result};
-pub(crate) use ahead::Ahead;
+pub(crate) use ahead::{Ahead, HEAD};
 pub(crate) use keep::{Keep, Kept};
 
 /// A file of the scratch directory that holds a layer.

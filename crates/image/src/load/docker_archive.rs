@@ -88,7 +88,7 @@ fn image(
 fn layer(path: &str) -> FoundLayer {
     FoundLayer {
         entry: path.to_owned(),
-        digest: digest_in(path).filter(|_| path.starts_with(oci_layout::BLOBS)),
+        digest: blob_digest(path),
         media_type: None,
     }
 }
@@ -102,6 +102,11 @@ fn check_name(name: &str, found: Digest) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// The digest that names a file among the blobs.
+pub(super) fn blob_digest(name: &str) -> Option<Digest> {
+    digest_in(name).filter(|_| name.starts_with(oci_layout::BLOBS))
 }
 
 /// The digest in a name such as `blobs/sha256/<hex>` or `<hex>.json`.

@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gantry_archive::Scratch;
-use gantry_archive::compression::{Compression, Decoder, Limits};
+use gantry_archive::compression::{Decoder, Limits};
 use gantry_archive::tar::{Data, Entry, Kind, Reader};
 
-use crate::unpack::LayerFile;
+use super::docker_archive;
+use crate::unpack::{HEAD, LayerFile};
 use crate::{Error, MAX_DOCUMENT, Result};
 
 /// Most entries of an image archive (not of its layers).
@@ -110,7 +111,7 @@ impl Spool {
             if chunk.is_empty() {
                 break;
             }
-            let missing = Compression::MAGIC_LENGTH - head.len();
+            let missing = HEAD - head.len();
             head.extend_from_slice(&chunk[..missing.min(chunk.len())]);
             file.write_all(chunk).map_err(Error::disk("write", &path))?;
             let count = chunk.len();
@@ -118,7 +119,8 @@ impl Spool {
         }
         let layer = LayerFile {
             entry: name.to_owned(),
-            digest: None,
+            // Named by what it is, as in an OCI layout.
+            digest: docker_archive::blob_digest(name),
             length: entry.size,
             path,
         };

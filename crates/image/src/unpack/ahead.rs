@@ -1,8 +1,8 @@
 //! Layers that are unpacked while the rest of their archive still arrives.
 //!
 //! Only the end of an archive says which of its files are layers, of which
-//! image, and what they must unpack to. But a compressed file in it can hardly
-//! be anything else, and unpacking it does not depend on the others. What turns
+//! image, and what they must unpack to. But an archive in it can hardly be
+//! anything else, and unpacking it does not depend on the others. What turns
 //! out not to be wanted is thrown away; what is wanted is checked like any other
 //! layer when it is taken.
 
@@ -26,6 +26,18 @@ use crate::store::Inner;
 const MOST: usize = 128;
 /// How often one who waits tells how far the layer is.
 const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
+
+/// So many first bytes of a file tell what it is.
+pub(crate) const HEAD: usize = 512;
+
+/// Compressed, or a tar archive (POSIX, ustar: the magic in its first header).
+fn looks_like_layer(head: &[u8]) -> bool {
+    match Compression::detect(head) {
+        Compression::Gzip | Compression::Zstd => true,
+        Compression::None => head.get(257..262) == Some(b"ustar"),
+        Compression::Bzip2 | Compression::Xz => false,
+    }
+}
 
 /// The files of one archive that may be layers, and the threads that unpack them.
 pub(crate) struct Ahead<'s> {
@@ -95,12 +107,8 @@ impl<'s> Ahead<'s> {
 
     /// A file of the archive, complete; it begins with `head`.
     pub(crate) fn offer(&self, file: LayerFile, head: &[u8]) {
-        let packed = matches!(
-            Compression::detect(head),
-            Compression::Gzip | Compression::Zstd
-        );
         let independent = self.inner.snapshots.capabilities().independent_layers;
-        if !packed || !independent || self.is_known(&file.entry) {
+        if !independent || !looks_like_layer(head) || self.is_known(&file.entry) {
             return;
         }
         let mut state = self.lock();

@@ -47,6 +47,7 @@ fn what_no_image_wants_leaves_nothing() {
         compress(b"no layer", Compression::Gzip),
         compress(&tar(&[("../junk", b"junk")]), Compression::Zstd),
         b"\x1f\x8b\x08 not even packed".to_vec(),
+        tar(&[("plain", b"junk")]),
     ];
     for (number, junk) in junk.into_iter().enumerate() {
         parts.add(format!("junk{number}"), junk);
