@@ -13,6 +13,15 @@ pub enum Error {
         /// The daemon's message.
         message: String,
     },
+    /// The daemon refused to give a connection over to a stream. Docker's client
+    /// tells the status alone; the message becomes a hint.
+    #[error("unable to upgrade to tcp, received {status}")]
+    Upgrade {
+        /// The HTTP status.
+        status: u16,
+        /// The daemon's message.
+        message: String,
+    },
     /// No daemon could be reached.
     #[error("Cannot connect to the Docker daemon at {host}. Is the docker daemon running?")]
     Unreachable {
@@ -65,7 +74,7 @@ impl Error {
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Daemon { status, .. } => match status {
+            Self::Daemon { status, .. } | Self::Upgrade { status, .. } => match status {
                 304 => ErrorKind::NotModified,
                 400 => ErrorKind::InvalidArgument,
                 401 => ErrorKind::Unauthorized,

@@ -153,7 +153,7 @@ pub(crate) fn near_commands(path: &str) -> Vec<String> {
             };
             (far, format!("{group}{name}"))
         })
-        .filter(|(far, _)| *far <= if word.len() > 3 { 2 } else { 1 })
+        .filter(|(far, _)| *far <= if word.len() > 5 { 2 } else { 1 })
         .collect();
     near.sort();
     near.dedup();

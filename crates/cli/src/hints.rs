@@ -28,6 +28,7 @@ pub(crate) async fn find(session: &Session, error: &Error) -> Option<String> {
                 None => near(session, &text).await,
             }
         }
+        Error::Upgrade { message, .. } => Some(format!("the daemon says: {message}")),
         Error::Transport { .. } | Error::Unsupported(_) => None,
     }
 }

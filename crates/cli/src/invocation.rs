@@ -291,6 +291,7 @@ impl Front {
         let creates = matches!(command.path, "container run" | "container create");
         let code = match (command.path, error) {
             (_, Error::Status { code, .. }) => *code,
+            (_, Error::Upgrade { .. }) => 1,
             ("container run", _) => exit_code::of_run(error),
             ("container create", Error::Daemon { .. }) => 1,
             ("container create", Error::Message(_)) => exit_code::DAEMON,
@@ -302,7 +303,7 @@ impl Front {
         let hint = hint
             .map(|hint| format!("\nHint: {hint}"))
             .unwrap_or_default();
-        let bare = matches!(error, Error::Status { .. })
+        let bare = matches!(error, Error::Status { .. } | Error::Upgrade { .. })
             || (command.path == "container create" && code == 1);
         if creates && !bare {
             self.printer.error_line(&format!(

@@ -76,7 +76,13 @@ impl State<'_> {
                 Node::Action(pipe) => {
                     let value = self.pipe(dot, pipe)?;
                     if pipe.variables.is_empty() {
-                        print(&mut self.out, &value);
+                        match &value {
+                            Val::Json(json) => match self.scope.shown(json) {
+                                Some(text) => self.out.push_str(&text),
+                                None => print(&mut self.out, &value),
+                            },
+                            _ => print(&mut self.out, &value),
+                        }
                     }
                 }
                 Node::If(branch) | Node::With(branch) => {
@@ -306,12 +312,14 @@ impl State<'_> {
             values.push(self.term(dot, term)?);
         }
         values.extend(last);
-        if name == "json"
-            && dot.top
-            && self.scope.escapes_dot()
-            && matches!(terms, [only] if matches!(only.kind, TermKind::Dot))
-        {
-            return Ok(functions::escaped_json(dot.value.clone()));
+        let is_dot = matches!(terms, [only] if matches!(only.kind, TermKind::Dot));
+        if name == "json" && dot.top && is_dot {
+            if self.scope.escapes_dot() {
+                return Ok(functions::escaped_json(dot.value.clone()));
+            }
+            if let Some(value) = self.scope.wire() {
+                values = vec![Val::Json(value.clone())];
+            }
         }
         functions::call(name, values, self.scope).or_else(|failure| {
             let message = match failure {
@@ -394,16 +402,23 @@ impl State<'_> {
     fn fields(&self, mut value: Val, names: &[String], term: &Term) -> Result<Val, Error> {
         for name in names {
             value = match value {
-                Val::Json(Value::Object(mut map)) => match map.remove(name) {
-                    Some(Value::Null) => Val::Nil(self.scope.nil(name)),
-                    Some(found) => Val::Json(found),
-                    None => match self.scope.absent(name) {
-                        Absent::Value(Value::Null) => Val::Nil(self.scope.nil(name)),
-                        Absent::Value(found) => Val::Json(found),
-                        Absent::NoValue => Val::Missing,
-                        Absent::Error(message) => return self.fail(term.position, term, message),
-                    },
-                },
+                Val::Json(Value::Object(mut map)) => {
+                    match map.remove(match self.scope.key(name, &map) {
+                        Ok(key) => key,
+                        Err(message) => return self.fail(term.position, term, message),
+                    }) {
+                        Some(Value::Null) => Val::Nil(self.scope.nil(name)),
+                        Some(found) => Val::Json(found),
+                        None => match self.scope.absent(name) {
+                            Absent::Value(Value::Null) => Val::Nil(self.scope.nil(name)),
+                            Absent::Value(found) => Val::Json(found),
+                            Absent::NoValue => Val::Missing,
+                            Absent::Error(message) => {
+                                return self.fail(term.position, term, message);
+                            }
+                        },
+                    }
+                }
                 Val::Missing | Val::Nil(_) | Val::Json(Value::Null) => {
                     return self.fail(
                         term.position,

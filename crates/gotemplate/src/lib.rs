@@ -24,6 +24,13 @@ pub use scope::{Absent, Header, Lenient, Scope, Strict};
 
 use serde_json::Value;
 
+/// The text of a value, as Go's `fmt` prints it.
+pub fn plain_text(value: &Value) -> String {
+    let mut out = String::new();
+    format::plain(&mut out, value);
+    out
+}
+
 /// A parsed template.
 #[derive(Debug, Clone)]
 pub struct Template {

@@ -1,7 +1,7 @@
 //! What a template cannot know by itself: methods of its data, and what a
 //! field means that is null or not there.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The answer for a field that an object does not have.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,25 @@ pub trait Scope {
     fn nil(&self, field: &str) -> &'static str {
         let _ = field;
         "<no value>"
+    }
+
+    /// The key of `object` that a field means. Fails when the field has no
+    /// such name in Go, whatever the JSON calls it.
+    fn key<'a>(&self, field: &'a str, object: &Map<String, Value>) -> Result<&'a str, String> {
+        let _ = object;
+        Ok(field)
+    }
+
+    /// How a list or an object prints that Go does not print as a plain one.
+    fn shown(&self, value: &Value) -> Option<String> {
+        let _ = value;
+        None
+    }
+
+    /// What `{{json .}}` of the dot at the top encodes, when that has other names
+    /// than the fields.
+    fn wire(&self) -> Option<&Value> {
+        None
     }
 
     /// What a field means that its object does not have.

@@ -111,12 +111,14 @@ impl Engine {
         finish(&mut self.docker_command(args), stdin)
     }
 
+    /// Our own client with these arguments, not yet started.
+    pub fn gantry_command(&self, args: &[&str]) -> Command {
+        self.client(&gantry_binary().to_string_lossy(), args)
+    }
+
     /// Runs our own client.
     pub fn gantry(&self, args: &[&str]) -> Outcome {
-        finish(
-            &mut self.client(&gantry_binary().to_string_lossy(), args),
-            b"",
-        )
+        finish(&mut self.gantry_command(args), b"")
     }
 
     /// Runs `curl` on the socket; standard output ends with the HTTP status in a line of its own.

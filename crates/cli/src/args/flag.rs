@@ -37,6 +37,12 @@ pub(crate) enum Kind {
     Sysctl,
     /// `key=value` or `key`, refused when empty.
     Env,
+    /// The same, for labels.
+    Label,
+    /// `name:ip`, of a host.
+    ExtraHost,
+    /// The address of a host.
+    Address,
 }
 
 /// One flag.
@@ -112,7 +118,12 @@ impl Kind {
             Self::Bytes | Self::SwapBytes => "bytes",
             Self::Decimal => "decimal",
             Self::Duration => "duration",
-            Self::List | Self::Streams | Self::Env => "list",
+            Self::List
+            | Self::Streams
+            | Self::Env
+            | Self::Label
+            | Self::ExtraHost
+            | Self::Address => "list",
             Self::Strings => "strings",
             Self::Map | Self::Sysctl => "map",
             Self::Pairs => "stringToString",
@@ -164,6 +175,15 @@ impl Kind {
             Self::Env => match value.split('=').next() {
                 Some("") | None => Err(format!("invalid environment variable: {value}")),
                 Some(_) => Ok(()),
+            },
+            Self::Label => match value.split('=').next() {
+                Some("") | None => Err(format!("invalid label '{value}': empty name")),
+                Some(_) => Ok(()),
+            },
+            Self::ExtraHost => crate::container_options::extra_host(value).map(drop),
+            Self::Address => match value.parse::<std::net::IpAddr>() {
+                Ok(_) => Ok(()),
+                Err(_) => Err(format!("IP address is not correctly formatted: {value}")),
             },
             Self::Sysctl => crate::container_options::limits::sysctl(value),
             Self::Mount => crate::container_options::mount::parse(value).map(drop),

@@ -37,7 +37,7 @@ pub(crate) async fn create(
         ));
     }
     let image = &built.body.config.image;
-    names::refuse_upper_case(image).map_err(Error::Message)?;
+    names::refuse_invalid(image).map_err(Error::Message)?;
     let mut id_file = IdFile::open(matches.text("cidfile"))?;
     let quiet = matches.bool("quiet");
     match matches.text("pull") {

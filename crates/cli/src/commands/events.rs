@@ -20,14 +20,14 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         let template = match format {
             "" | "json" => None,
             text => Some(Template::parse(text).map_err(|error| Error::Status {
-                message: format!("Error parsing format: template parsing error: {error}"),
+                message: format!("Error parsing format: {error}"),
                 code: 64,
             })?),
         };
         let call = Call::get("/events")
             .query_some("filters", &filters::query(matches))
-            .query_some("since", &typed::moment("since", matches.text("since"))?)
-            .query_some("until", &typed::moment("until", matches.text("until"))?);
+            .query_some("since", &moment(matches.text("since"))?)
+            .query_some("until", &moment(matches.text("until"))?);
         let mut answer = session.client.send(&call).await?;
         let mut pending = Vec::new();
         while let Some(piece) = answer.next().await? {
@@ -52,15 +52,24 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
     })
 }
 
+/// A time of an event; the message of a wrong one does not name its flag.
+fn moment(text: &str) -> Result<String, Error> {
+    typed::moment("", text).map_err(|error| {
+        let text = error.to_string();
+        let (_, reason) = text.split_once(": ").unwrap_or(("", &text));
+        Error::message(reason)
+    })
+}
+
 fn line(value: Value, format: &str, template: Option<&Template>) -> Result<String, Error> {
     if format == "json" {
         return Ok(escape_html(&value.to_string()));
     }
-    let event: Event = serde_json::from_value(value)
+    let event: Event = serde_json::from_value(value.clone())
         .map_err(|error| Error::message(format!("invalid event: {error}")))?;
     match template {
         Some(template) => template
-            .render(&fields(&event), &EventScope)
+            .render(&fields(&event), &EventScope(value))
             .map_err(|error| Error::message(error.to_string())),
         None => Ok(text(&event)),
     }
@@ -76,10 +85,19 @@ fn fields(event: &Event) -> Value {
     })
 }
 
-struct EventScope;
+/// The event as the daemon sent it, for `{{json .}}`.
+struct EventScope(Value);
 
 impl Scope for EventScope {
+    fn wire(&self) -> Option<&Value> {
+        Some(&self.0)
+    }
+
     fn absent(&self, field: &str) -> Absent {
+        // Go's fields begin with a capital letter, attributes do not.
+        if !field.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return Absent::NoValue;
+        }
         Absent::Error(format!(
             "can't evaluate field {field} in type *events.Message"
         ))

@@ -138,10 +138,15 @@ fn labels(image: &ImageSummary, digests: bool) -> Vec<(String, String, String)> 
 
 /// The row of an image under its first name.
 pub(super) fn first_row(image: &ImageSummary, truncate: bool) -> Row {
-    rows(image, false, truncate)
+    let mut row = rows(image, false, truncate)
         .into_iter()
         .next()
-        .unwrap_or_default()
+        .unwrap_or_default();
+    // Only the disk usage counts containers.
+    if image.containers != -1 {
+        row.set("Containers", image.containers.to_string());
+    }
+    row
 }
 
 fn rows(image: &ImageSummary, digests: bool, truncate: bool) -> Vec<Row> {
@@ -182,13 +187,7 @@ fn rows(image: &ImageSummary, digests: bool, truncate: bool) -> Vec<Row> {
                     shared => human::size(image.size - shared, 4),
                 },
             );
-            row.set(
-                "Containers",
-                match image.containers {
-                    -1 => "N/A".to_owned(),
-                    count => count.to_string(),
-                },
-            );
+            row.set("Containers", "N/A");
             row
         })
         .collect()

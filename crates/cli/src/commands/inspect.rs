@@ -202,7 +202,11 @@ pub(super) fn show_all(
 /// First as Go's types see the object, then, when that fails, as plain maps.
 fn rendered(template: &Template, text: &str) -> Result<String, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if let Ok(line) = template.render(&value, &typed::Typed) {
+    let mut typed = value.clone();
+    if value.get("RootFS").is_some() {
+        typed::image_config(&mut typed);
+    }
+    if let Ok(line) = template.render(&typed, &typed::Typed) {
         return Ok(line);
     }
     template

@@ -12,22 +12,37 @@ pub(crate) fn short_id(id: &str) -> &str {
 
 /// Reads an image name; the message of a wrong one names it in full.
 pub(crate) fn normalized(text: &str) -> Result<Reference, String> {
-    text.parse::<Reference>().map_err(|error| {
-        let message = error.to_string();
-        match text.contains('/') {
-            true => message,
-            false => message.replace("repository name (", "repository name (library/"),
-        }
-    })
+    let name = remote_name(text);
+    if name.chars().any(char::is_uppercase) {
+        return Err(format!(
+            "invalid reference format: repository name ({name}) must be lowercase"
+        ));
+    }
+    text.parse::<Reference>().map_err(|error| error.to_string())
 }
 
-/// Refuses a name that is certainly wrong before anything is asked of the
-/// daemon.
-pub(crate) fn refuse_upper_case(image: &str) -> Result<(), String> {
-    match normalized(image) {
-        Err(message) if message.contains("must be lowercase") => Err(message),
-        _ => Ok(()),
+/// The path of an image in its registry, without tag.
+fn remote_name(text: &str) -> String {
+    let is_host = |part: &str| {
+        part.contains(['.', ':']) || part == "localhost" || part.chars().any(char::is_uppercase)
+    };
+    let rest = match text.split_once('/') {
+        Some((host, rest)) if is_host(host) => rest.to_owned(),
+        Some(_) => text.to_owned(),
+        None => format!("library/{text}"),
+    };
+    let end = rest.find(':').unwrap_or(rest.len());
+    rest[..end].to_owned()
+}
+
+/// Refuses what can be neither a name nor an id of an image before anything is
+/// asked of the daemon.
+pub(crate) fn refuse_invalid(image: &str) -> Result<(), String> {
+    let hex = image.strip_prefix("sha256:").unwrap_or(image);
+    if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(());
     }
+    normalized(image).map(drop)
 }
 
 /// Cuts to `width` columns, the last one an ellipsis.
@@ -80,6 +95,16 @@ mod tests {
         let mut names = ["a10", "a9", "a", "b1", "a09x", "B"];
         names.sort_by(|a, b| natural_order(a, b));
         assert_eq!(names, ["B", "a", "a9", "a09x", "a10", "b1"]);
+    }
+
+    #[test]
+    fn wrong_names_are_told() {
+        let upper =
+            "invalid reference format: repository name (library/Bad Name) must be lowercase";
+        assert_eq!(normalized("Bad Name").unwrap_err(), upper);
+        assert_eq!(normalized("").unwrap_err(), "invalid reference format");
+        assert!(normalized("host:5000/a:Tag").is_ok());
+        assert!(refuse_invalid(&"0f".repeat(32)).is_ok());
     }
 
     #[test]

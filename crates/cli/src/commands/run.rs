@@ -51,9 +51,10 @@ async fn detached(session: &Session, matches: &Matches, mut built: Built) -> Out
     config.attach_stderr = false;
     config.stdin_once = false;
     let id = create::create(session, matches, &built).await?;
-    start(session, &id).await?;
+    let started = start(session, &id).await;
+    // The container is there, whether it runs or not.
     session.printer.line(&id);
-    Ok(0)
+    started.map(|()| 0)
 }
 
 async fn start(session: &Session, id: &str) -> Result<(), Error> {

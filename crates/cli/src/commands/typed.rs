@@ -5,8 +5,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gantry_api::Timestamp;
-use gantry_gotemplate::{Absent, Scope};
-use serde_json::Value;
+use gantry_gotemplate::{Absent, Scope, plain_text};
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 
@@ -28,6 +28,12 @@ const OMITTED: &[&str] = &[
     "ImageManifestDescriptor",
     "Descriptor",
     "Manifests",
+    "Env",
+    "Cmd",
+    "Entrypoint",
+    "Labels",
+    "OnBuild",
+    "Volumes",
 ];
 /// Text fields that are left out when they are empty.
 const OMITTED_TEXT: &[&str] = &[
@@ -41,6 +47,8 @@ const OMITTED_TEXT: &[&str] = &[
     "Author",
     "DockerVersion",
     "Driver",
+    "User",
+    "WorkingDir",
 ];
 /// Flags that are left out when they are false.
 const OMITTED_FLAGS: &[&str] = &["NetworkDisabled", "ArgsEscaped"];
@@ -76,10 +84,140 @@ const POINTERS: &[&str] = &[
     "Descriptor",
 ];
 
+/// Fields that Go's types call otherwise than the JSON does. A template that
+/// uses the name of the JSON is rendered over plain maps instead.
+const GO_NAMES: &[(&str, &str)] = &[
+    ("ID", "Id"),
+    ("DNS", "Dns"),
+    ("DNSOptions", "DnsOptions"),
+    ("DNSSearch", "DnsSearch"),
+    ("CPUShares", "CpuShares"),
+    ("NanoCPUs", "NanoCpus"),
+    ("CPUPeriod", "CpuPeriod"),
+    ("CPUQuota", "CpuQuota"),
+    ("CPURealtimePeriod", "CpuRealtimePeriod"),
+    ("CPURealtimeRuntime", "CpuRealtimeRuntime"),
+    ("CPUCount", "CpuCount"),
+    ("CPUPercent", "CpuPercent"),
+    ("HostIP", "HostIp"),
+];
+
+/// Objects that are structs in Go: their fields in order, with what stands for
+/// one that is left out. The first two tell them apart from maps.
+const STRUCTS: &[&[(&str, &str)]] = &[
+    &[
+        ("Status", ""),
+        ("Running", "false"),
+        ("Paused", "false"),
+        ("Restarting", "false"),
+        ("OOMKilled", "false"),
+        ("Dead", "false"),
+        ("Pid", "0"),
+        ("ExitCode", "0"),
+        ("Error", ""),
+        ("StartedAt", ""),
+        ("FinishedAt", ""),
+        ("Health", "<nil>"),
+    ],
+    &[
+        ("Source", ""),
+        ("Destination", ""),
+        ("Type", ""),
+        ("Name", ""),
+        ("Source", ""),
+        ("Destination", ""),
+        ("Driver", ""),
+        ("Mode", ""),
+        ("RW", "false"),
+        ("Propagation", ""),
+    ],
+    &[("HostIp", ""), ("HostPort", "")],
+    &[("Name", ""), ("MaximumRetryCount", "0")],
+    &[("Type", ""), ("Config", "map[]")],
+    &[("Data", "map[]"), ("Name", "")],
+    &[("Type", ""), ("Layers", "[]")],
+    &[("Driver", ""), ("Options", "map[]"), ("Config", "[]")],
+    &[
+        ("Subnet", ""),
+        ("Subnet", ""),
+        ("Subnet", ""),
+        ("IPRange", ""),
+        ("Gateway", ""),
+        ("AuxiliaryAddresses", "map[]"),
+    ],
+];
+
+/// The text of an object that is a struct in Go.
+fn structure(object: &Map<String, Value>) -> Option<String> {
+    let fields = STRUCTS.iter().find(|fields| {
+        let marks = fields
+            .iter()
+            .take(2)
+            .all(|(name, _)| object.contains_key(*name));
+        marks
+            && object
+                .keys()
+                .all(|key| fields.iter().any(|(name, _)| name == key))
+    })?;
+    // Where the marks are not the first fields, they are named once more.
+    let skipped = match fields.iter().skip(2).any(|(name, _)| *name == fields[0].0) {
+        true => 2,
+        false => 0,
+    };
+    let texts = fields
+        .iter()
+        .skip(skipped)
+        .map(|(name, missing)| match object.get(*name) {
+            None | Some(Value::Null) => (*missing).to_owned(),
+            Some(value) => text(value).unwrap_or_else(|| plain_text(value)),
+        });
+    Some(format!("{{{}}}", texts.collect::<Vec<_>>().join(" ")))
+}
+
+/// The text of a value that is or holds structs; `None` for any other.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(object) => structure(object).or_else(|| {
+            object.values().any(|value| text(value).is_some()).then(|| {
+                let mut pairs: Vec<(&String, &Value)> = object.iter().collect();
+                pairs.sort_by_key(|(key, _)| *key);
+                let shown = pairs.into_iter().map(|(key, value)| {
+                    let value = match value {
+                        Value::Null => "[]".to_owned(),
+                        value => text(value).unwrap_or_else(|| plain_text(value)),
+                    };
+                    format!("{key}:{value}")
+                });
+                format!("map[{}]", shown.collect::<Vec<_>>().join(" "))
+            })
+        }),
+        Value::Array(items) => items.iter().any(|item| text(item).is_some()).then(|| {
+            let shown = items.iter();
+            let shown = shown.map(|item| text(item).unwrap_or_else(|| plain_text(item)));
+            format!("[{}]", shown.collect::<Vec<_>>().join(" "))
+        }),
+        _ => None,
+    }
+}
+
 /// Go's types of what `inspect` shows.
 pub(super) struct Typed;
 
 impl Scope for Typed {
+    fn key<'a>(&self, field: &'a str, object: &Map<String, Value>) -> Result<&'a str, String> {
+        if object.contains_key(field) && GO_NAMES.iter().any(|(_, json)| *json == field) {
+            return Err(format!("can't evaluate field {field}"));
+        }
+        let found = GO_NAMES
+            .iter()
+            .find(|(go, json)| *go == field && object.contains_key(*json));
+        Ok(found.map_or(field, |(_, json)| *json))
+    }
+
+    fn shown(&self, value: &Value) -> Option<String> {
+        text(value)
+    }
+
     fn nil(&self, field: &str) -> &'static str {
         if POINTERS.contains(&field) {
             "<nil>"
@@ -138,9 +276,48 @@ pub(super) fn platform(text: &str) -> Result<String, Error> {
     serde_json::to_string(&platform).map_err(|error| Error::message(error.to_string()))
 }
 
+/// Leaves out of an image's config what Go leaves out when it is empty.
+pub(super) fn image_config(image: &mut Value) {
+    if let Some(config) = image.get_mut("Config").and_then(Value::as_object_mut) {
+        config.retain(|_, value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Bool(flag) => *flag,
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            Value::Number(_) => true,
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn structs_print_as_go_prints_them() {
+        let table = [
+            (r#"{"Name":"no","MaximumRetryCount":0}"#, Some("{no 0}")),
+            (
+                r#"{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}],"81/tcp":null}"#,
+                Some("map[80/tcp:[{0.0.0.0 8080}] 81/tcp:[]]"),
+            ),
+            (
+                r#"[{"Type":"bind","Source":"/a","Destination":"/b","Mode":"ro","RW":false,"Propagation":"rprivate"}]"#,
+                Some("[{bind  /a /b  ro false rprivate}]"),
+            ),
+            (
+                r#"[{"Subnet":"10.0.0.0/24","Gateway":"10.0.0.1"}]"#,
+                Some("[{10.0.0.0/24  10.0.0.1 map[]}]"),
+            ),
+            (r#"{"a":"b"}"#, None),
+            (r#"["x"]"#, None),
+        ];
+        for (json, expected) in table {
+            let value: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(text(&value).as_deref(), expected, "{json}");
+        }
+    }
 
     #[test]
     fn moments() {

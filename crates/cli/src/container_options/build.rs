@@ -28,7 +28,7 @@ pub(crate) fn build(matches: &Matches, settings: &ConfigFile, host: &str) -> Res
     let (network_mode, networking_config) = networks::build(matches)?;
     let mut config = config(matches, settings, host)?;
     config.exposed_ports = Some(ports.exposed).filter(|map| !map.is_empty());
-    let (binds, volumes, tmpfs) = host_config::volumes(matches);
+    let (binds, volumes, tmpfs) = host_config::volumes(matches)?;
     config.volumes = Some(volumes);
     let mut host_config = host_config::build(matches)?;
     host_config.binds = Some(binds).filter(|list| !list.is_empty());
@@ -57,9 +57,27 @@ fn platform(matches: &Matches) -> Result<String, Error> {
         text => text.to_owned(),
     };
     if text.contains('/') {
-        text.parse::<gantry_types::Platform>().map_err(|error| {
-            Error::message(format!("error parsing specified platform: {error}"))
-        })?;
+        let invalid = |reason: String| {
+            Error::message(format!(
+                "error parsing specified platform: {reason}: invalid argument"
+            ))
+        };
+        if text.split('/').count() > 3 {
+            return Err(invalid(format!(
+                "{text:?}: cannot parse platform specifier"
+            )));
+        }
+        let wrong = |part: &&str| {
+            part.is_empty()
+                || !part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        };
+        if let Some(part) = text.split('/').find(wrong) {
+            return Err(invalid(format!(
+                "{part:?} is an invalid component of {text:?}: platform specifier component must match \"^[A-Za-z0-9_.-]+$\""
+            )));
+        }
     }
     Ok(text)
 }

@@ -24,10 +24,14 @@ fn lines(path: &str) -> Result<Vec<String>, String> {
         }
         let key = line.split('=').next().unwrap_or("");
         if key.is_empty() {
-            return Err(format!("no variable name on line '{line}'"));
+            return Err(format!(
+                "invalid env file ({path}): no variable name on line '{line}'"
+            ));
         }
         if key.contains(char::is_whitespace) {
-            return Err(format!("variable '{key}' contains whitespaces"));
+            return Err(format!(
+                "invalid env file ({path}): variable '{key}' contains whitespaces"
+            ));
         }
         out.push(line.to_owned());
     }
@@ -78,7 +82,8 @@ pub(super) fn labels(
 ) -> Result<BTreeMap<String, String>, String> {
     let mut all = Vec::new();
     for file in files {
-        all.extend(lines(file)?);
+        // A line without a value is no label, in Docker as here.
+        all.extend(lines(file)?.into_iter().filter(|line| line.contains('=')));
     }
     all.extend_from_slice(flags);
     Ok(pairs(&all))

@@ -60,7 +60,7 @@ pub(crate) static CONFIG: &[Flag] = &[
         "Keep stdin open even if not attached",
     )
     .short('i'),
-    flag("label", Kind::List, "Set a label").short('l'),
+    flag("label", Kind::Label, "Set a label").short('l'),
     flag("label-file", Kind::List, "Set the labels of a file"),
     flag("name", Kind::Text, "Name of the container"),
     flag(
@@ -338,8 +338,8 @@ pub(crate) static HOST: &[Flag] = &[
 
 /// Flags about networks.
 pub(crate) static NETWORK: &[Flag] = &[
-    flag("add-host", Kind::List, "Add a host, as name:ip"),
-    flag("dns", Kind::List, "Use a DNS server"),
+    flag("add-host", Kind::ExtraHost, "Add a host, as name:ip"),
+    flag("dns", Kind::Address, "Use a DNS server"),
     flag("dns-opt", Kind::List, "Set a DNS option").hidden(),
     flag("dns-option", Kind::List, "Set a DNS option"),
     flag("dns-search", Kind::List, "Search a DNS domain"),

@@ -10,11 +10,15 @@ use super::{devices, env, limits, mount};
 use crate::args::Matches;
 use crate::error::Error;
 
+/// Binds, anonymous volumes, tmpfs mounts.
+type Mounted = (Vec<String>, Volumes, BTreeMap<String, String>);
+
 /// `-v` and `--tmpfs`: binds, anonymous volumes, tmpfs mounts.
-pub(super) fn volumes(matches: &Matches) -> (Vec<String>, Volumes, BTreeMap<String, String>) {
+pub(super) fn volumes(matches: &Matches) -> Result<Mounted, Error> {
     let mut binds = Vec::new();
     let mut anonymous = Volumes::new();
     for text in matches.list("volume") {
+        sections(&text).map_err(Error::Message)?;
         match text.split_once(':') {
             None => {
                 anonymous.insert(text, Empty {});
@@ -41,7 +45,24 @@ pub(super) fn volumes(matches: &Matches) -> (Vec<String>, Volumes, BTreeMap<Stri
             (path.to_owned(), options.to_owned())
         })
         .collect();
-    (binds, anonymous, tmpfs)
+    Ok((binds, anonymous, tmpfs))
+}
+
+/// Refuses a `-v` that cannot be cut into source, target and options.
+fn sections(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("invalid empty volume spec".to_owned());
+    }
+    let parts: Vec<&str> = text.split(':').collect();
+    if text.len() > 2 && parts.iter().any(|part| part.is_empty()) {
+        return Err(format!(
+            "invalid spec: {text}: empty section between colons"
+        ));
+    }
+    match parts.len() {
+        0..=3 => Ok(()),
+        _ => Err(format!("invalid spec: {text}: too many colons")),
+    }
 }
 
 fn each<T>(
@@ -120,8 +141,12 @@ fn security(matches: &Matches) -> Result<(Vec<String>, bool), Error> {
             })
         })?;
         let json: serde_json::Value = serde_json::from_str(&profile).map_err(|error| {
+            let reason = match error.is_eof() {
+                true => "unexpected end of JSON input".to_owned(),
+                false => error.to_string(),
+            };
             Error::message(format!(
-                "compacting json for seccomp profile ({value}) failed: {error}"
+                "compacting json for seccomp profile ({value}) failed: {reason}"
             ))
         })?;
         options.push(format!("seccomp={json}"));
@@ -130,7 +155,7 @@ fn security(matches: &Matches) -> Result<(Vec<String>, bool), Error> {
 }
 
 /// Extra hosts as `name:ip`.
-fn extra_host(text: &str) -> Result<String, String> {
+pub(crate) fn extra_host(text: &str) -> Result<String, String> {
     let split = text.split_once('=').or_else(|| text.split_once(':'));
     let Some((name, address)) = split.filter(|(name, _)| !name.is_empty()) else {
         return Err(format!("bad format for add-host: {text:?}"));
@@ -180,7 +205,7 @@ fn modes(matches: &Matches) -> Result<(), Error> {
                 "pid" => "PID",
                 "uts" => "UTS",
                 "userns" => "USER",
-                _ => "cgroup",
+                _ => "CGROUP",
             }
         ))),
     };
@@ -272,6 +297,16 @@ pub(super) fn build(matches: &Matches) -> Result<HostConfig, Error> {
     })
 }
 
+/// One limit of each name, in the order of the names.
+fn ulimits(matches: &Matches) -> Result<Vec<gantry_api::Ulimit>, Error> {
+    let all = each(matches, "ulimit", limits::ulimit)?;
+    let named: BTreeMap<String, gantry_api::Ulimit> = all
+        .into_iter()
+        .map(|limit| (limit.name.clone(), limit))
+        .collect();
+    Ok(named.into_values().collect())
+}
+
 fn resources(matches: &Matches) -> Result<HostConfig, Error> {
     let devices = matches
         .list("device")
@@ -311,7 +346,7 @@ fn resources(matches: &Matches) -> Result<HostConfig, Error> {
         memory_swappiness: Some(matches.int("memory-swappiness")),
         oom_kill_disable: Some(matches.bool("oom-kill-disable")),
         pids_limit: Some(matches.int("pids-limit")),
-        ulimits: Some(each(matches, "ulimit", limits::ulimit)?),
+        ulimits: Some(ulimits(matches)?),
         cpu_count: matches.int("cpu-count"),
         cpu_percent: matches.int("cpu-percent"),
         io_maximum_iops: u64::try_from(matches.int("io-maxiops")).unwrap_or(0),

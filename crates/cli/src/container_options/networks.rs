@@ -106,6 +106,19 @@ pub(super) fn build(matches: &Matches) -> Result<(String, NetworkingConfig), Err
     Ok((mode, config))
 }
 
+/// Six, eight or twenty bytes in hexadecimal, between colons or dashes, or in
+/// groups of two between dots.
+fn is_mac(text: &str) -> bool {
+    let hex = |part: &str, len: usize| {
+        part.len() == len && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let of = |separator: char, len: usize, counts: [usize; 3]| {
+        let parts: Vec<&str> = text.split(separator).collect();
+        counts.contains(&parts.len()) && parts.iter().all(|part| hex(part, len))
+    };
+    of(':', 2, [6, 8, 20]) || of('-', 2, [6, 8, 20]) || of('.', 4, [3, 4, 10])
+}
+
 /// Gives the top-level flags to the first network.
 fn first(matches: &Matches, attachment: &mut Attachment) -> Result<(), Error> {
     let mut aliases = matches.list("network-alias");
@@ -135,6 +148,9 @@ fn first(matches: &Matches, attachment: &mut Attachment) -> Result<(), Error> {
     }
     let mac = matches.text("mac-address");
     if !mac.is_empty() {
+        if !is_mac(mac) {
+            return Err(Error::message(format!("{mac} is not a valid mac address")));
+        }
         mac.clone_into(&mut attachment.endpoint.mac_address);
     }
     Ok(())

@@ -17,6 +17,25 @@ fn range(text: &str) -> Option<(u16, u16)> {
     (first <= last).then_some((first, last))
 }
 
+/// A port or a range, in the words of Go's parser.
+fn exposed(ports: &str) -> Result<(u16, u16), String> {
+    let number = |text: &str| {
+        text.parse::<u16>().map_err(|error| {
+            let reason = match error.kind() {
+                std::num::IntErrorKind::PosOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            format!("strconv.ParseUint: parsing {text:?}: {reason}")
+        })
+    };
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let (first, last) = (number(first)?, number(last)?);
+    match first <= last {
+        true => Ok((first, last)),
+        false => Err(format!("invalid range specified for port: {ports}")),
+    }
+}
+
 fn protocol(text: &str) -> Result<(&str, String), String> {
     let (ports, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_lowercase();
@@ -107,8 +126,8 @@ impl Ports {
     /// Adds `port[-port][/protocol]`.
     pub(super) fn expose(&mut self, text: &str) -> Result<(), String> {
         let (ports, protocol) = protocol(text)?;
-        let (first, last) = range(ports).ok_or_else(|| {
-            format!("invalid range format for --expose: {ports}, error: invalid start port '{ports}': invalid syntax")
+        let (first, last) = exposed(ports).map_err(|reason| {
+            format!("invalid range format for --expose: {ports}, error: {reason}")
         })?;
         for port in first..=last {
             self.exposed

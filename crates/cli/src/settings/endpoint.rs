@@ -56,7 +56,7 @@ impl Endpoint {
                 "connecting to {scheme}:// is not supported yet: use unix:// or tcp://"
             ))),
             _ => Err(Error::message(format!(
-                "unable to parse docker host `{text}`"
+                "invalid bind address format: {text}"
             ))),
         }
     }

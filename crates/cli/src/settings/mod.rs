@@ -133,7 +133,12 @@ impl Settings {
         let is_default =
             host.is_none() && context == DEFAULT_CONTEXT && environment("DOCKER_HOST").is_none();
         let found = match context.as_str() {
-            DEFAULT_CONTEXT => Endpoint::parse(&default_host, tls),
+            DEFAULT_CONTEXT => Endpoint::parse(&default_host, tls).map_err(|error| match error {
+                Error::Message(reason) => Error::message(format!(
+                    "Failed to initialize: unable to resolve docker endpoint: {reason}"
+                )),
+                other => other,
+            }),
             name => contexts.endpoint(name, tls),
         };
         let (endpoint, unresolved) = match found {

@@ -29,11 +29,32 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
+/// A path without `.` and `..`: a name that holds them is no way around.
+fn clean(path: String) -> String {
+    if !path.contains("/.") {
+        return path;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    match parts.first() {
+        Some(&"") => parts.join("/"),
+        _ => format!("/{}", parts.join("/")),
+    }
+}
+
 impl Call {
     fn new(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
-            path: path.into(),
+            path: clean(path.into()),
             query: String::new(),
             json: None,
             headers: Vec::new(),
@@ -103,6 +124,13 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_clean() {
+        assert_eq!(Call::get("/containers/../c/json").path, "/c/json");
+        assert_eq!(Call::get("/images/a.b/./x/json").path, "/images/a.b/x/json");
+        assert_eq!(Call::get("/../../x").path, "/x");
+    }
 
     #[test]
     fn encodes() {

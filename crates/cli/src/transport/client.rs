@@ -202,7 +202,12 @@ impl Client {
             .clone()
             .header("Connection", "Upgrade")
             .header("Upgrade", "tcp");
-        let answer = self.send(&call).await?;
+        let answer = match self.send(&call).await {
+            Err(Error::Daemon { status, message }) => {
+                return Err(Error::Upgrade { status, message });
+            }
+            other => other?,
+        };
         if answer.response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
             return Err(self.broken(&call.path, "the daemon did not upgrade the connection"));
         }

@@ -128,7 +128,7 @@ fn plan(from: &str, follow: bool, target: &Target) -> Result<Plan, Error> {
             std::io::ErrorKind::NotADirectory => "not a directory".to_owned(),
             _ => error.to_string(),
         };
-        Error::message(format!("lstat {}: {reason}", paths::clean(from)))
+        Error::message(format!("lstat {}: {reason}", first_missing(from)))
     };
     let follows = follow || paths::asserts_directory(from);
     let plain = paths::clean(from);
@@ -161,6 +161,16 @@ fn plan(from: &str, follow: bool, target: &Target) -> Result<Plan, Error> {
         folder: folder_and_name.0,
         name: folder_and_name.1,
     })
+}
+
+/// The first part of a path that is not there, or the path.
+fn first_missing(path: &str) -> String {
+    let path = paths::clean(path);
+    let missing = Path::new(&path)
+        .ancestors()
+        .filter(|part| std::fs::symlink_metadata(part).is_err())
+        .last();
+    missing.map_or(path.clone(), |part| part.to_string_lossy().into_owned())
 }
 
 fn pack(plan: &Plan, writer: impl Write) -> std::io::Result<()> {

@@ -32,7 +32,7 @@ pub(super) static RUN: &[Flag] = &[
 pub(super) static EXEC: &[Flag] = &[
     flag("detach", Kind::Bool, "Run the command in the background").short('d'),
     DETACH_KEYS,
-    flag("env", Kind::List, "Set an environment variable")
+    flag("env", Kind::Env, "Set an environment variable")
         .values(Values::Environment)
         .short('e'),
     flag(

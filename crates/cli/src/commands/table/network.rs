@@ -57,7 +57,7 @@ static CREATE: &[Flag] = &[
     flag("ipam-opt", Kind::Map, "Option of the address driver"),
     flag("ipv4", Kind::Bool, "Give IPv4 addresses").default("true"),
     flag("ipv6", Kind::Bool, "Give IPv6 addresses"),
-    flag("label", Kind::List, "Set a label"),
+    flag("label", Kind::Label, "Set a label"),
     flag("opt", Kind::Map, "Option of the network driver").short('o'),
     flag("scope", Kind::Text, "Scope of the network"),
     flag("subnet", Kind::Strings, "Subnet, as address/bits"),

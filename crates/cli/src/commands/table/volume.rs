@@ -9,7 +9,7 @@ static CREATE: &[Flag] = &[
         .values(Values::VolumeDrivers)
         .short('d')
         .default("local"),
-    flag("label", Kind::List, "Set a label"),
+    flag("label", Kind::Label, "Set a label"),
     flag("name", Kind::Text, "Name of the volume").hidden(),
     flag("opt", Kind::Map, "Option of the volume driver").short('o'),
 ];
