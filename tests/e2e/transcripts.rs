@@ -19,7 +19,6 @@ const PENDING: &[&str] = &[
     "limits",
     "mounts",
     "namespaces",
-    "pause",
     "process",
     "refused",
     "restart",

@@ -84,6 +84,20 @@ impl System {
         }
     }
 
+    /// Tells that the daemon has read its configuration again, and what it says
+    /// now.
+    pub fn tell_reloaded(&self, options: &[(&str, String)]) {
+        let (_, _, name) = uname();
+        let mut attributes = BTreeMap::from([("name".to_owned(), name)]);
+        for (option, value) in options {
+            attributes.insert((*option).to_owned(), value.clone());
+        }
+        let inner = &self.inner;
+        inner
+            .events
+            .publish("daemon", "reload", &inner.id, attributes);
+    }
+
     /// What the engine has and does.
     ///
     /// # Errors

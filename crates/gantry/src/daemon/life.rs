@@ -127,7 +127,7 @@ async fn attend(
                     tracing::info!(signal = name, "the daemon ends");
                     return;
                 }
-                Received::Reload => reload(settings, flags, logging),
+                Received::Reload => reload(settings, flags, logging, engine),
             },
         }
     }
@@ -135,7 +135,7 @@ async fn attend(
 
 /// Reads the configuration again and takes over what can change in a running
 /// daemon.
-fn reload(settings: &mut Settings, flags: &Values, logging: &Logging) {
+fn reload(settings: &mut Settings, flags: &Values, logging: &Logging, engine: &Engine) {
     notify::reloading();
     match Settings::load(flags) {
         Ok(new) => {
@@ -146,6 +146,7 @@ fn reload(settings: &mut Settings, flags: &Values, logging: &Logging) {
                 tracing::warn!(options, "these options change only with a restart");
             }
             settings.take_over(new);
+            engine.system.tell_reloaded(&settings.shown());
             tracing::info!("the configuration was read again");
         }
         Err(error) => tracing::error!(error, "the configuration stays as it was"),

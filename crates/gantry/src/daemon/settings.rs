@@ -155,6 +155,19 @@ impl Settings {
         }
     }
 
+    /// What the event of a reload says of them, by Docker's names.
+    pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
+        let debug = self.log_level >= LevelFilter::DEBUG;
+        let labels = strings(&self.values, "label");
+        vec![
+            ("debug", debug.to_string()),
+            ("default-runtime", "gantry".to_owned()),
+            ("labels", format!("{labels:?}")),
+            ("live-restore", self.live_restore.to_string()),
+            ("shutdown-timeout", self.shutdown_timeout.to_string()),
+        ]
+    }
+
     fn network(&self) -> Result<NetworkConfig, String> {
         let values = &self.values;
         let mut network = NetworkConfig::default();
