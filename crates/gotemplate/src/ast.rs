@@ -1,6 +1,7 @@
 //! The nodes of a parsed template, each with its byte position and able to
 //! print itself the way Go shows it in errors.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -15,7 +16,12 @@ pub(crate) enum Node {
     Range(Branch),
     Break,
     Continue,
+    /// `{{template "name" pipe}}`: its position, the name, and the new dot.
+    Template(usize, String, Option<Pipe>),
 }
+
+/// Templates that `define` and `block` name.
+pub(crate) type Definitions = BTreeMap<String, Vec<Node>>;
 
 /// The body shared by `if`, `with` and `range`.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::ast::{Branch, Command, Node, Pipe, Term, TermKind};
+use crate::ast::{Branch, Command, Definitions, Node, Pipe, Term, TermKind};
 use crate::error::Error;
 use crate::format::print;
 use crate::functions;
@@ -10,6 +10,8 @@ use crate::lexer::line_of;
 use crate::scope::{Absent, Scope};
 use crate::value::Val;
 
+/// More templates inside each other than this call each other for ever.
+const MAX_CALLS: usize = 500;
 /// More output than this means a template that runs away.
 const MAX_OUTPUT: usize = 256 << 20;
 
@@ -17,12 +19,15 @@ const MAX_OUTPUT: usize = 256 << 20;
 pub(crate) fn render(
     text: &str,
     nodes: &[Node],
+    definitions: &Definitions,
     data: &Value,
     scope: &dyn Scope,
 ) -> Result<String, Error> {
     let mut state = State {
         text,
         scope,
+        definitions,
+        depth: 0,
         out: String::new(),
         variables: vec![("$".to_owned(), Val::Json(data.clone()))],
     };
@@ -49,6 +54,9 @@ enum Flow {
 struct State<'a> {
     text: &'a str,
     scope: &'a dyn Scope,
+    definitions: &'a Definitions,
+    /// How many templates call each other.
+    depth: usize,
     out: String,
     variables: Vec<(String, Val)>,
 }
@@ -100,12 +108,46 @@ impl State<'_> {
                 }
                 Node::Break => return Ok(Flow::Break),
                 Node::Continue => return Ok(Flow::Continue),
+                Node::Template(position, name, pipe) => {
+                    self.template(dot, *position, name, pipe.as_ref())?;
+                }
             }
             if self.out.len() > MAX_OUTPUT {
                 return self.fail(0, &"", "the output is too large");
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// Renders another template with its own dot and variables.
+    fn template(
+        &mut self,
+        dot: &Dot,
+        position: usize,
+        name: &str,
+        pipe: Option<&Pipe>,
+    ) -> Result<(), Error> {
+        let shown = format!("{{{{template {name:?}}}}}");
+        let Some(nodes) = self.definitions.get(name) else {
+            return self.fail(position, &shown, format!("template {name:?} not defined"));
+        };
+        if self.depth >= MAX_CALLS {
+            return self.fail(position, &shown, "exceeded maximum template depth");
+        }
+        let value = match pipe {
+            Some(pipe) => self.pipe(dot, pipe)?,
+            None => Val::Nil("<nil>"),
+        };
+        let inner = Dot {
+            top: dot.top && value == dot.value,
+            value: value.clone(),
+        };
+        let variables = std::mem::replace(&mut self.variables, vec![("$".to_owned(), value)]);
+        self.depth += 1;
+        self.walk(&inner, nodes)?;
+        self.depth -= 1;
+        self.variables = variables;
+        Ok(())
     }
 
     fn branch(&mut self, dot: &Dot, branch: &Branch, with: bool) -> Result<Flow, Error> {

@@ -67,7 +67,18 @@ pub(crate) fn call(name: &str, arguments: Vec<Val>, scope: &dyn Scope) -> Outcom
             let format = text(&values[0])?;
             Ok(Val::text(sprintf(format, &values[1..])))
         }
-        "html" | "js" | "urlquery" | "call" => fail("this function is not supported"),
+        "html" | "js" | "urlquery" => {
+            let text = match arguments.as_slice() {
+                [Val::Json(Value::String(text))] => text.clone(),
+                _ => printed(&arguments, false),
+            };
+            Ok(Val::text(match name {
+                "html" => crate::escape::html(&text),
+                "js" => crate::escape::javascript(&text),
+                _ => crate::escape::query(&text),
+            }))
+        }
+        "call" => fail("call of a value that is no function"),
         _ => docker(name, arguments),
     }
 }

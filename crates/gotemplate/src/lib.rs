@@ -8,6 +8,7 @@
 
 mod ast;
 mod error;
+mod escape;
 mod eval;
 mod format;
 mod functions;
@@ -36,21 +37,23 @@ pub fn plain_text(value: &Value) -> String {
 pub struct Template {
     text: String,
     nodes: Vec<ast::Node>,
+    definitions: ast::Definitions,
 }
 
 impl Template {
     /// Parses `text`. Fails with Go's words and the line of the fault.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let nodes = parser::parse(text)?;
+        let (nodes, definitions) = parser::parse(text)?;
         Ok(Self {
             text: text.to_owned(),
             nodes,
+            definitions,
         })
     }
 
     /// Renders the template with `data` as the dot. Fails, in Go's words, on
     /// the first action that cannot be evaluated.
     pub fn render(&self, data: &Value, scope: &dyn Scope) -> Result<String, Error> {
-        eval::render(&self.text, &self.nodes, data, scope)
+        eval::render(&self.text, &self.nodes, &self.definitions, data, scope)
     }
 }

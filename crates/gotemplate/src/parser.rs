@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::ast::{Branch, Command, Node, Pipe, Term, TermKind};
+use crate::ast::{Branch, Command, Definitions, Node, Pipe, Term, TermKind};
 use crate::error::Error;
 use crate::functions;
 use crate::lexer::{Token, TokenKind, lex, line_of};
@@ -11,8 +11,8 @@ use crate::value::{parse_number, unquote};
 /// How deep branches and parentheses may nest.
 const MAX_DEPTH: usize = 100;
 
-/// Parses a whole template.
-pub(crate) fn parse(text: &str) -> Result<Vec<Node>, Error> {
+/// Parses a whole template, and those that it defines.
+pub(crate) fn parse(text: &str) -> Result<(Vec<Node>, Definitions), Error> {
     let mut parser = Parser {
         text,
         tokens: lex(text)?,
@@ -20,10 +20,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, Error> {
         variables: vec!["$".to_owned()],
         depth: 0,
         ranges: 0,
+        definitions: Definitions::new(),
     };
     let (nodes, end) = parser.list()?;
     match end {
-        ListEnd::Text => Ok(nodes),
+        ListEnd::Text => Ok((nodes, parser.definitions)),
         ListEnd::End => parser.fail("unexpected {{end}}"),
         ListEnd::Else(_) => parser.fail("unexpected {{else}}"),
     }
@@ -44,6 +45,7 @@ struct Parser<'a> {
     variables: Vec<String>,
     depth: usize,
     ranges: usize,
+    definitions: Definitions,
 }
 
 impl Parser<'_> {
@@ -193,8 +195,67 @@ impl Parser<'_> {
                 let pipe = self.pipe("command", &TokenKind::Close, false)?;
                 Ok(Node::Action(pipe))
             }
-            other => self.fail(format!("{{{{{other}}}}} is not supported")),
+            "define" if self.depth == 1 => {
+                let name = self.name("define clause")?;
+                self.close("define clause")?;
+                self.define(name)?;
+                Ok(Node::Text(String::new()))
+            }
+            "template" => {
+                self.skip_space();
+                let position = self.position();
+                let name = self.name("template clause")?;
+                self.skip_space();
+                if *self.peek() == TokenKind::Close {
+                    self.next += 1;
+                    return Ok(Node::Template(position, name, None));
+                }
+                let pipe = self.pipe("template clause", &TokenKind::Close, false)?;
+                Ok(Node::Template(position, name, Some(pipe)))
+            }
+            "block" => {
+                self.skip_space();
+                let position = self.position();
+                let name = self.name("block clause")?;
+                let pipe = self.pipe("block clause", &TokenKind::Close, false)?;
+                self.define(name.clone())?;
+                Ok(Node::Template(position, name, Some(pipe)))
+            }
+            other => self.fail(format!("unexpected <{other}> in command")),
         }
+    }
+
+    fn position(&self) -> usize {
+        self.tokens.get(self.next).map_or(0, |token| token.position)
+    }
+
+    /// The name of a template, in quotes.
+    fn name(&mut self, context: &str) -> Result<String, Error> {
+        self.skip_space();
+        let token = self.take();
+        let name = match &token.kind {
+            TokenKind::Quoted(text) | TokenKind::Raw(text) => unquote(text),
+            _ => None,
+        };
+        match name {
+            Some(name) => Ok(name),
+            None => self.unexpected(&token, context),
+        }
+    }
+
+    /// Reads the body of a definition, which sees no variables of its
+    /// surroundings.
+    fn define(&mut self, name: String) -> Result<(), Error> {
+        let variables = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
+        let ranges = std::mem::take(&mut self.ranges);
+        let (nodes, end) = self.list()?;
+        if !matches!(end, ListEnd::End) {
+            return self.fail("unexpected EOF");
+        }
+        self.variables = variables;
+        self.ranges = ranges;
+        self.definitions.insert(name, nodes);
+        Ok(())
     }
 
     fn branch(&mut self, context: &str) -> Result<Branch, Error> {

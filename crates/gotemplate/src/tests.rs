@@ -226,3 +226,42 @@ fn nesting_is_bounded() {
     let parens = format!("{{{{{}1{}}}}}", "(".repeat(5000), ")".repeat(5000));
     assert!(render(&parens, &sample(), &Lenient).contains("too deeply"));
 }
+
+#[test]
+fn templates_call_each_other() {
+    let table = [
+        (
+            "{{define \"x\"}}[{{.}}]{{end}}{{template \"x\" .Name}}{{template \"x\" 1}}",
+            "[web][1]",
+        ),
+        ("{{template \"x\"}}{{define \"x\"}}a{{end}}", "a"),
+        ("{{block \"b\" .State}}{{.Pid}}{{end}}", "42"),
+        (
+            "{{$n := 5}}{{define \"x\"}}{{$m := .}}{{$m}}{{$}}{{end}}{{template \"x\" $n}}{{$n}}",
+            "555",
+        ),
+        (
+            "{{template \"y\"}}",
+            "ERR template: :1:11: executing \"\" at <{{template \"y\"}}>: template \"y\" not defined",
+        ),
+        (
+            "{{define x}}",
+            "ERR template: :1: unexpected \"x\" in define clause",
+        ),
+        ("{{define \"x\"}}", "ERR template: :1: unexpected EOF"),
+        (
+            "{{if 1}}{{define \"x\"}}{{end}}{{end}}",
+            "ERR template: :1: unexpected <define> in command",
+        ),
+        ("{{html \"<a>\"}}{{urlquery \"a b\"}}", "&lt;a&gt;a+b"),
+    ];
+    for (template, expected) in table {
+        assert_eq!(
+            render(template, &sample(), &Lenient),
+            expected,
+            "{template}"
+        );
+    }
+    let endless = "{{define \"x\"}}{{template \"x\" .}}{{end}}{{template \"x\" .}}";
+    assert!(render(endless, &sample(), &Lenient).contains("exceeded maximum template depth"));
+}

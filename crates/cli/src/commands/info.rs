@@ -54,9 +54,10 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         }
         let shown = match template {
             None => escape_html(&value.to_string()),
-            Some(template) => template
-                .render(&value, &InfoScope)
-                .map_err(|error| Error::message(format!("template parsing error: {error}")))?,
+            Some(template) => template.render(&value, &InfoScope).map_err(|error| {
+                session.printer.out("\n");
+                Error::message(error.to_string())
+            })?,
         };
         session.printer.line(&shown);
         Ok(0)

@@ -131,6 +131,7 @@ const STRUCTS: &[&[(&str, &str)]] = &[
         ("RW", "false"),
         ("Propagation", ""),
     ],
+    &[("Name", ""), ("Version", ""), ("Details", "map[]")],
     &[("HostIp", ""), ("HostPort", "")],
     &[("Name", ""), ("MaximumRetryCount", "0")],
     &[("Type", ""), ("Config", "map[]")],
@@ -175,7 +176,7 @@ fn structure(object: &Map<String, Value>) -> Option<String> {
 }
 
 /// The text of a value that is or holds structs; `None` for any other.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Object(object) => structure(object).or_else(|| {
             object.values().any(|value| text(value).is_some()).then(|| {

@@ -5,7 +5,7 @@ use gantry_api::{ApiVersion, Version};
 use gantry_gotemplate::{Absent, Scope, Template};
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::{Outcome, typed};
 use crate::args::Matches;
 use crate::error::Error;
 use crate::output::human;
@@ -67,6 +67,10 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
 struct Names;
 
 impl Scope for Names {
+    fn shown(&self, value: &Value) -> Option<String> {
+        typed::text(value)
+    }
+
     fn nil(&self, _: &str) -> &'static str {
         "<nil>"
     }

@@ -87,13 +87,13 @@ impl Progress {
         if message.status.is_empty() {
             return Ok(());
         }
-        let bar = message
+        let figures = message
             .progress_detail
             .as_ref()
             .filter(|detail| detail.total > 0 || detail.current > 0)
-            .map(|detail| bar(detail.current, detail.total));
+            .map(|detail| (detail.current, detail.total));
         if !self.terminal {
-            if bar.is_none() {
+            if figures.is_none() {
                 let id = match message.id.as_str() {
                     "" => String::new(),
                     id => format!("{id}: "),
@@ -116,29 +116,53 @@ impl Progress {
             }
         };
         let up = self.ids.len() - line;
-        let bar = bar.unwrap_or_default();
-        self.put(&format!(
-            "\x1b[{up}A\r\x1b[2K{}: {} {bar}\r\x1b[{up}B",
-            message.id, message.status
-        ));
+        let head = format!("{}: {} ", message.id, message.status);
+        // A line that folds would put every other one in the wrong place.
+        let width = columns(self.to_stderr);
+        let bar = figures.map_or_else(String::new, |(current, total)| {
+            bar(
+                current,
+                total,
+                width.saturating_sub(head.chars().count() + 1),
+            )
+        });
+        let text: String = (head + &bar).chars().take(width).collect();
+        self.put(&format!("\x1b[{up}A\r\x1b[2K{text}\r\x1b[{up}B"));
         Ok(())
     }
 }
 
-/// `[=====>    ]  1.2MB/3.4MB`.
-fn bar(current: i64, total: i64) -> String {
+/// The width of the terminal that is drawn on.
+fn columns(on_stderr: bool) -> usize {
+    let size = match on_stderr {
+        true => rustix::termios::tcgetwinsize(std::io::stderr()),
+        false => rustix::termios::tcgetwinsize(std::io::stdout()),
+    };
+    match size {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => 80,
+    }
+}
+
+/// `[=====>    ]  1.2MB/3.4MB` in at most `width` columns; without the brackets
+/// where they would be too short to tell anything.
+fn bar(current: i64, total: i64, width: usize) -> String {
     let shown = human::size(current.max(0), 4);
     if total <= 0 || current > total {
         return shown;
     }
-    let filled = (current.max(0) as f64 / total as f64 * 50.0) as usize;
-    let head = if filled < 50 { ">" } else { "" };
-    let blank = 50usize.saturating_sub(filled + head.len());
+    let numbers = format!("{shown}/{}", human::size(total, 4));
+    let room = width.saturating_sub(numbers.len() + 4).min(50);
+    if room < 10 {
+        return numbers;
+    }
+    let filled = (current.max(0) as f64 / total as f64 * room as f64) as usize;
+    let head = if filled < room { ">" } else { "" };
+    let blank = room.saturating_sub(filled + head.len());
     format!(
-        "[{}{head}{}]  {shown}/{}",
+        "[{}{head}{}]  {numbers}",
         "=".repeat(filled),
         " ".repeat(blank),
-        human::size(total, 4)
     )
 }
 
@@ -148,12 +172,24 @@ mod tests {
 
     #[test]
     fn bars() {
-        assert_eq!(bar(0, 0), "0B");
+        assert_eq!(bar(0, 0, 100), "0B");
         assert_eq!(
-            bar(50, 100),
+            bar(50, 100, 100),
             format!("[{}>{}]  50B/100B", "=".repeat(25), " ".repeat(24))
         );
-        assert_eq!(bar(100, 100), format!("[{}]  100B/100B", "=".repeat(50)));
+        assert_eq!(
+            bar(100, 100, 100),
+            format!("[{}]  100B/100B", "=".repeat(50))
+        );
+    }
+
+    #[test]
+    fn bars_fit() {
+        assert_eq!(bar(5, 10, 25), "[=======>       ]  5B/10B");
+        assert_eq!(bar(5, 10, 15), "5B/10B");
+        for width in 20..120 {
+            assert!(bar(999_999, 1_000_000_000, width).chars().count() <= width);
+        }
     }
 
     #[test]
