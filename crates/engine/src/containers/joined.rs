@@ -30,6 +30,11 @@ pub(crate) fn own_pid_namespace(host: &HostConfig) -> bool {
     host.pid_mode != "host" && named(&host.pid_mode).is_none()
 }
 
+/// Whether the container cannot start without another one.
+pub(crate) fn joins_any(host: &HostConfig) -> bool {
+    named(&host.pid_mode).is_some() || named(&host.ipc_mode).is_some()
+}
+
 impl Inner {
     /// Puts ids in the place of names, which may be another's tomorrow.
     ///

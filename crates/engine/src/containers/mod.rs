@@ -31,6 +31,7 @@ mod names;
 mod networks;
 mod options;
 mod pause;
+mod propagation;
 mod prune;
 mod record;
 mod remove;

@@ -19,6 +19,7 @@ use gantry_types::ContainerId;
 use super::Inner;
 use super::container::Container;
 use super::exit;
+use super::joined;
 use super::record::Record;
 use super::restart_policy;
 use super::restarter::Cause;
@@ -50,7 +51,10 @@ impl Inner {
         if let Err(error) = self.network.reconcile(&live) {
             tracing::error!(%error, "cannot take over all networks of running containers");
         }
-        for container in self.table.all() {
+        let mut all = self.table.all();
+        // Who joins another's namespaces is started after those who do not.
+        all.sort_by_key(|container| joined::joins_any(&container.record.host_config));
+        for container in all {
             self.resume(&container);
         }
         Ok(())

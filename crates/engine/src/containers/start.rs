@@ -22,7 +22,9 @@ use super::container::Container;
 use super::spec::SpecInput;
 use super::state::Phase;
 use super::undo::Undo;
-use super::{Containers, Inner, binds, files, joined, log_settings, spec, start_error};
+use super::{
+    Containers, Inner, binds, files, joined, log_settings, propagation, spec, start_error,
+};
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
 
@@ -87,6 +89,7 @@ impl Inner {
         let sandbox = self.sandbox(container, &mut undo)?;
         let record = &container.record;
         binds::make_missing_sources(&record.host_config, &record.mounts)?;
+        propagation::check(&record.mounts)?;
         let dir = record.dir(&self.settings.data_root);
         files::write(record, &sandbox, &dir, self.network.host_gateway())?;
         let request = self.request(container, &sandbox)?;
@@ -125,6 +128,7 @@ impl Inner {
         let security = spec::security(host)?;
         let dir = record.dir(&settings.data_root);
         let parent = record.cgroup_parent(settings);
+        spec::check_shares(host, settings.host.cgroup_v2)?;
         let wants_init = host.init.unwrap_or(settings.init) && joined::own_pid_namespace(host);
         let init = wants_init.then(|| self.init_program()).transpose()?;
         let spec = spec::of(&SpecInput {

@@ -5,8 +5,27 @@ use gantry_runtime::oci::{
     LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxPids, LinuxResources,
 };
 
+use crate::error::{Error, Result};
+
 /// The period against which `--cpus` is measured, in microseconds.
 const PERIOD: u64 = 100_000;
+
+/// Checks the processor shares, which the old hierarchy would change silently.
+///
+/// # Errors
+/// `Start`, in Docker's words.
+pub(crate) fn check_shares(host: &HostConfig, cgroup_v2: bool) -> Result<()> {
+    let bound = match host.cpu_shares {
+        1 if !cgroup_v2 => "minimum allowed cpu-shares is 2",
+        262_145.. if !cgroup_v2 => "maximum allowed cpu-shares is 262144",
+        _ => return Ok(()),
+    };
+    Err(Error::spec(format!(
+        "failed to create task for container: failed to create shim task: OCI runtime create \
+         failed: runc create failed: unable to start container process: error during container \
+         init: error setting cgroup config for procHooks process: the {bound}"
+    )))
+}
 
 pub(super) fn resources(
     host: &HostConfig,

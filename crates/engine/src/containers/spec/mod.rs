@@ -20,6 +20,7 @@ use gantry_api::{HostConfig, Ulimit};
 use gantry_runtime::Scaffold;
 use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Process, Root, Spec};
 
+pub(crate) use cgroup::check_shares;
 pub(crate) use process::{every_capability, exec_environment, process};
 pub(crate) use seccomp::filter as seccomp_filter;
 pub(crate) use security::{Security, parse as security};
