@@ -67,6 +67,8 @@ struct Begun {
     clients: Vec<(AttachRequest, UnixStream)>,
     /// The number of the control that waits for the answer.
     control: u64,
+    /// Whether it must be moved into the cgroup, since it was not born there.
+    outside: bool,
     /// How it ended, if that was noticed before its start was.
     ended: Option<ExitStatus>,
 }
@@ -106,8 +108,8 @@ impl Execs {
         container.adjust(&mut request.process);
         let (theirs, ours) =
             make_stdio(&request.process, request.open_stdin).map_err(Reply::Failed)?;
-        let starting = begin(container, &request, filter.as_ref(), &theirs);
-        let starting = starting.map_err(|failure| no_start(container, failure))?;
+        let begun = begin(container, &request, filter.as_ref(), &theirs);
+        let (starting, outside) = begun.map_err(|failure| no_start(container, failure))?;
         stdio::set_nonblocking(starting.as_fd())
             .map_err(|errno| Reply::Failed(super::start::prepare("set up the start")(errno)))?;
         let begun = Begun {
@@ -121,6 +123,7 @@ impl Execs {
             },
             clients,
             control,
+            outside,
             ended: None,
         };
         self.list.push(Exec {
@@ -176,7 +179,16 @@ impl Execs {
             return None;
         };
         let control = begun.control;
-        let launched = match begun.starting.advance(&CgroupJoin::Inherit) {
+        let enter = |pid: Pid| {
+            let pid = pid.as_raw_nonzero().get().unsigned_abs();
+            let entered = container.cgroup.add_pid(pid);
+            entered.map_err(|error| Errno::from_raw_os_error(error.errno().unwrap_or(libc::EIO)))
+        };
+        let join = match begun.outside {
+            true => CgroupJoin::Attach(&enter),
+            false => CgroupJoin::Inherit,
+        };
+        let launched = match begun.starting.advance(&join) {
             Ok(None) => return None,
             Err(error) if error.step == Step::Sync && error.errno == libc::EAGAIN => return None,
             Ok(Some(launched)) => launched,
@@ -436,22 +448,24 @@ fn tell(status: ExecStatus, ended: &mut VecDeque<ExecStatus>, told: &mut Vec<Eve
     }
 }
 
-/// Makes the process in the container's cgroup.
+/// Makes the process in the container's cgroup. Where a limit leaves no room for
+/// a birth it is made outside (true), and moved: who looks into a container that
+/// has run full shall not be locked out.
 fn begin(
     container: &Container,
     request: &ExecRequest,
     filter: Option<&Filter>,
     stdio: &Theirs,
-) -> Result<Starting, StartFailure> {
+) -> Result<(Starting, bool), StartFailure> {
     let target = i32::try_from(container.pid).ok().and_then(Pid::from_raw);
     let target = target.ok_or_else(|| bad("pid"))?;
     let user = request.user.as_ref();
-    let begun = container.cgroup.birth(|fd| {
+    let launch = |cgroup: CgroupJoin<'_>| {
         let launch = Launch {
             target,
             process: &request.process,
             seccomp: filter,
-            cgroup: fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),
+            cgroup,
             stdio: stdio.stdio(),
             preserve_fds: 0,
             user: user.map(|user| UserRequest {
@@ -460,7 +474,17 @@ fn begin(
             }),
         };
         launch.begin()
-    });
-    let runtime = |error: StartError| runtime_failure(error);
-    begun.map_err(cgroup_failure)?.map_err(runtime)
+    };
+    let born = container
+        .cgroup
+        .birth(|fd| launch(fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified)));
+    let no_room = |error: &StartError| error.step == Step::Clone && error.errno == libc::EAGAIN;
+    match born.map_err(cgroup_failure)? {
+        Err(error) if no_room(&error) => {
+            // It waits until `advance` moves it.
+            let moved = launch(CgroupJoin::Attach(&|_| Ok(())));
+            Ok((moved.map_err(runtime_failure)?, true))
+        }
+        other => Ok((other.map_err(runtime_failure)?, false)),
+    }
 }

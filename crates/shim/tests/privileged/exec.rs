@@ -11,7 +11,8 @@ use gantry_shim::protocol::{AttachRequest, Event, ExecRequest, ExecStatus, Refus
 use serde_json::json;
 
 use super::environment::{
-    Environment, attach_all, eventually, log_text, possible, read_to_end, read_until, type_in,
+    Environment, attach_all, can_limit, eventually, log_text, possible, read_to_end, read_until,
+    type_in,
 };
 
 /// An id for an exec: only its difference from others counts.
@@ -389,6 +390,28 @@ fn slow_and_dead_clients_concern_only_their_own() {
     eventually("ticks", || log_text(&log).len() > ticks);
     let frames = read_to_end(&mut slow);
     assert_eq!(frames.len() - 8 * frames_in(&frames), 160 * 65536);
+    env.end(&connection);
+}
+
+/// As in Docker: the first process beyond the limit is allowed, its children
+/// are not.
+#[test]
+fn a_container_that_has_run_full_can_be_looked_into() {
+    if !possible() || !can_limit(&[gantry_cgroup::Controller::Pids]) {
+        return;
+    }
+    let env = Environment::new();
+    let container = env.request_with(&["/bin/sleep", "1000"], |spec| {
+        spec["linux"]["resources"]["pids"] = json!({ "limit": 1 });
+    });
+    let connection = env.start(container);
+    let mut socket = exec_attached(&connection, request(1, "echo in; exec sleep 1000"));
+    read_until(&mut socket, "in\n");
+    assert_eq!(connection.processes().unwrap().len(), 2);
+    let script = "sleep 0; echo not reached";
+    let mut socket = exec_attached(&connection, request(2, script));
+    let text = read_to_end(&mut socket);
+    assert!(!text.ends_with(b"reached\n"), "{text:?}");
     env.end(&connection);
 }
 
