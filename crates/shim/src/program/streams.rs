@@ -200,7 +200,16 @@ impl Streams {
             Stream::Stderr => &mut self.stderr,
         };
         match read {
-            Ok(0) | Err(_) => self.end_log(stream),
+            Ok(0) | Err(_) => {
+                // A last line without its end is told after what came before it:
+                // what the other one holds was written by now.
+                let other = match stream {
+                    Stream::Stdout => Stream::Stderr,
+                    Stream::Stderr => Stream::Stdout,
+                };
+                self.read_pipe(other, told);
+                self.end_log(stream);
+            }
             Ok(_) => *output = Some(fd),
         }
         read.is_ok_and(|count| count > CHUNK)
