@@ -88,10 +88,13 @@ impl ImageStore {
             let (told, news) = std::sync::mpsc::channel();
             std::thread::scope(|scope| {
                 let (spool, found, ahead) = (&spool, &found, &ahead);
-                let job = scope.spawn(move || {
-                    let reporter = Reporter::new(told);
-                    self.load_all(spool, found, options, ahead, &reporter)
-                });
+                let thread = std::thread::Builder::new().name("load".to_owned());
+                let job = thread
+                    .spawn_scoped(scope, move || {
+                        let reporter = Reporter::new(told);
+                        self.load_all(spool, found, options, ahead, &reporter)
+                    })
+                    .map_err(Error::disk("start", "a thread"))?;
                 news.into_iter().for_each(progress);
                 job.join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -52,6 +52,8 @@ struct State<'s> {
     places: HashMap<PathBuf, Place<'s>>,
     /// What nobody works on yet; the next comes first.
     waiting: VecDeque<LayerFile>,
+    /// How many work.
+    threads: usize,
     /// How many files were begun, ever.
     begun: usize,
     /// Whether something was unpacked that nobody has taken.
@@ -90,7 +92,8 @@ impl<'s> Ahead<'s> {
         }
     }
 
-    /// Starts the threads. They end with the answer.
+    /// Starts the threads. They end with the answer. Where none can be started
+    /// nothing is done ahead.
     pub(crate) fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -99,7 +102,11 @@ impl<'s> Ahead<'s> {
         if self.inner.snapshots.capabilities().independent_layers {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
             for _ in 0..threads {
-                scope.spawn(|| self.work());
+                let thread = std::thread::Builder::new().name("unpack".to_owned());
+                match thread.spawn_scoped(scope, || self.work()) {
+                    Ok(_) => self.lock().threads += 1,
+                    Err(error) => tracing::warn!(%error, "cannot start a thread for layers"),
+                }
             }
         }
         guard
@@ -107,8 +114,7 @@ impl<'s> Ahead<'s> {
 
     /// A file of the archive, complete; it begins with `head`.
     pub(crate) fn offer(&self, file: LayerFile, head: &[u8]) {
-        let independent = self.inner.snapshots.capabilities().independent_layers;
-        if !independent || !looks_like_layer(head) || self.is_known(&file.entry) {
+        if self.lock().threads == 0 || !looks_like_layer(head) || self.is_known(&file.entry) {
             return;
         }
         let mut state = self.lock();

@@ -113,7 +113,11 @@ impl<'j> Job<'j, '_> {
         };
         std::thread::scope(|scope| {
             for _ in 1..threads.min(self.sources.len()) {
-                scope.spawn(work);
+                // Fewer are only slower.
+                let thread = std::thread::Builder::new().name("layers".to_owned());
+                if thread.spawn_scoped(scope, work).is_err() {
+                    break;
+                }
             }
             work();
         });
