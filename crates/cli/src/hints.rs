@@ -2,6 +2,7 @@
 //! the texts that tools match stay as they are.
 
 use gantry_api::{ContainerSummary, ImageSummary};
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::help::distance;
@@ -80,6 +81,14 @@ async fn near(session: &Session, text: &str) -> Option<String> {
         let mut names = containers(session).await?;
         names.extend(images(session).await.unwrap_or_default());
         (wanted, names)
+    } else if let Some((_, rest)) = text.split_once("get ")
+        && let Some((wanted, _)) = rest.split_once(": no such volume")
+    {
+        (wanted, named(session, "/volumes", "Volumes").await?)
+    } else if let Some((rest, _)) = text.split_once(" not found")
+        && let Some((_, wanted)) = rest.rsplit_once("network ")
+    {
+        (wanted, named(session, "/networks", "").await?)
     } else {
         return None;
     };
@@ -101,6 +110,21 @@ async fn images(session: &Session) -> Option<Vec<String>> {
     let all: Vec<ImageSummary> = session.client.json(&Call::get("/images/json")).await.ok()?;
     let names = all.into_iter().flat_map(|image| image.repo_tags);
     Some(names.filter(|name| !name.starts_with("<none>")).collect())
+}
+
+/// The names of a list, which may stand in a field of the answer.
+async fn named(session: &Session, path: &str, field: &str) -> Option<Vec<String>> {
+    let answer: Value = session.client.json(&Call::get(path)).await.ok()?;
+    let list = match field {
+        "" => &answer,
+        field => &answer[field],
+    };
+    let names = list.as_array()?.iter();
+    Some(
+        names
+            .filter_map(|item| item["Name"].as_str().map(str::to_owned))
+            .collect(),
+    )
 }
 
 /// The nearest name, when it is near: one typing error in three letters.
