@@ -52,8 +52,9 @@ impl Program {
         })
     }
 
-    /// Finds the program as the process' user sees it. A bare name is searched
-    /// in `PATH`; the errno tells missing from not executable.
+    /// Finds the program as the process' user sees it. A bare name is searched in
+    /// `PATH`, where files that cannot be executed are passed over, as in Docker;
+    /// of a path the errno tells missing from not executable.
     pub(crate) fn find(&self) -> Result<CString, StartError> {
         let fail = |errno| StartError::new(Step::Lookup, errno, self.name.as_str());
         if self.name.is_empty() {
@@ -63,20 +64,16 @@ impl Program {
             let path = self.args[0].clone();
             return executable(&path).map(|()| path).map_err(fail);
         }
-        let mut answer = Errno::NOENT;
         for dir in self.path.split(':') {
             let dir = if dir.is_empty() { "." } else { dir };
             let Ok(path) = CString::new(format!("{dir}/{}", self.name)) else {
                 continue;
             };
-            match executable(&path) {
-                Ok(()) => return Ok(path),
-                // Something of that name is there, but cannot be run.
-                Err(Errno::ACCESS) => answer = Errno::ACCESS,
-                Err(_) => {}
+            if executable(&path).is_ok() {
+                return Ok(path);
             }
         }
-        Err(fail(answer))
+        Err(fail(Errno::NOENT))
     }
 
     /// The environment, with `HOME` if the spec gives none.
@@ -93,8 +90,6 @@ impl Program {
     /// Replaces this process; returns only if that fails.
     pub(crate) fn exec(&self, path: &CStr, env: &[CString]) -> StartError {
         let errno = exec(path, &self.args, env);
-        // A script whose interpreter is missing exists: the program cannot be run
-        // for that reason, and callers see the kernel's errno.
         StartError::new(Step::Exec, errno, path.to_string_lossy())
     }
 }

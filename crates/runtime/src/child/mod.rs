@@ -36,6 +36,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::channel::Child;
+use crate::error::errno_text;
 use crate::error::{StartError, Step};
 use crate::exec::Exec;
 use crate::hooks::{self, run_hooks};
@@ -76,9 +77,20 @@ pub(crate) fn run_exec(plan: &ExecPlan<'_>, channel: Child) -> ! {
 fn end(result: Result<Infallible, StartError>, channel: &Child) -> ! {
     match result {
         Ok(never) => match never {},
+        Err(error) if error.step == Step::Exec => refused(&error),
         Err(error) => channel.failed(&error),
     }
     gantry_sys::exit_now(1)
+}
+
+/// Ends as runc's processes do whose program was found and is then refused by
+/// the kernel (no interpreter, no known format, too many arguments): for all
+/// others the start has succeeded.
+fn refused(error: &StartError) -> ! {
+    let why = format!("exec {}: {}\n", error.path, errno_text(error.errno));
+    // A process without standard error says it to nobody.
+    let _ = rustix::io::write(rustix::stdio::stderr(), why.as_bytes());
+    gantry_sys::exit_now(255)
 }
 
 /// Turns an errno into an error of `step` about `path`.
