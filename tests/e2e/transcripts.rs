@@ -6,51 +6,22 @@
 //! `cargo xtask e2e --against docker transcripts` runs the two ways on the real
 //! Docker, and with `--record` writes the answers anew.
 
-use crate::harness::remark;
 use crate::harness::transcript::{Client, names, play, reasons};
-
-/// Transcripts that this engine does not follow yet. `GANTRY_E2E_PENDING=1` plays them too.
-const PENDING: &[&str] = &[
-    "codes",
-    "events",
-    "exec",
-    "images",
-    "inspect",
-    "limits",
-    "mounts",
-    "namespaces",
-    "process",
-    "refused",
-    "restart",
-    "security",
-    "state",
-    "stopping",
-    "terminal",
-];
-
-fn play_unless_pending(name: &str, client: Client) {
-    let all = ["GANTRY_E2E_PENDING", "GANTRY_E2E_DOCKER"];
-    if PENDING.contains(&name) && all.iter().all(|all| std::env::var_os(all).is_none()) {
-        remark(&format!("SKIPPED: transcripts/{name}.txt is pending"));
-        return;
-    }
-    play(name, client);
-}
 
 macro_rules! transcripts {
     ($($name:ident)*) => {
         $(
             mod $name {
-                use super::{Client, play_unless_pending};
+                use super::{Client, play};
 
                 #[test]
                 fn docker_client() {
-                    play_unless_pending(stringify!($name), Client::Stock);
+                    play(stringify!($name), Client::Stock);
                 }
 
                 #[test]
                 fn gantry_client() {
-                    play_unless_pending(stringify!($name), Client::Ours);
+                    play(stringify!($name), Client::Ours);
                 }
             }
         )*

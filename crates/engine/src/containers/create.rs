@@ -48,6 +48,9 @@ impl Containers {
         warnings.extend(check_image(&image));
         merge::with_image(&mut request.config, image.config.as_ref())?;
         validate::config(&request.config)?;
+        if !request.config.working_dir.is_empty() {
+            request.config.working_dir = binds::clean(&request.config.working_dir);
+        }
         defaults::fill(&mut request.host_config, &inner.settings);
 
         let id = ContainerId::from_random(random()?);

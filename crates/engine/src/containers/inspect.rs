@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use gantry_api::{ContainerInspect, ContainerState, GraphDriver, ZERO_TIME, rfc3339_nano};
+use gantry_api::{
+    ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, ZERO_TIME, rfc3339_nano,
+};
 use gantry_types::Mount;
 
 use super::container::Container;
 use super::state::{Phase, State};
-use super::{Containers, Inner, networks};
+use super::{Containers, Inner, binds, networks};
 use crate::error::Result;
 
 impl Containers {
@@ -45,12 +47,29 @@ impl Containers {
             graph_driver: inner.graph_driver(&container),
             size_rw: sizes.map(|(written, _)| written),
             size_root_fs: sizes.map(|(_, all)| all),
-            mounts: record.mounts.clone(),
+            mounts: record
+                .mounts
+                .iter()
+                .cloned()
+                .chain(tmpfs(&record.host_config))
+                .collect(),
             config: record.config.clone(),
             network_settings: networks::settings(record, &state, &inner.bridge_name()),
             ..ContainerInspect::default()
         })
     }
+}
+
+/// The mounts of `--mount type=tmpfs`; those of `--tmpfs` are not shown.
+fn tmpfs(host: &HostConfig) -> impl Iterator<Item = MountPoint> {
+    let mounts = host.mounts.iter().flatten();
+    let mounts = mounts.filter(|mount| mount.kind == "tmpfs");
+    mounts.map(|mount| MountPoint {
+        kind: mount.kind.clone(),
+        destination: binds::clean(&mount.target),
+        rw: !mount.read_only,
+        ..MountPoint::default()
+    })
 }
 
 impl Inner {

@@ -77,9 +77,11 @@ impl Inner {
             }
         });
         let first = |donor: Arc<Container>| donor.state().pid;
+        // Docker looks at this one first.
+        let ipc = ipc.transpose()?.map(first);
         Ok(Joined {
             pid: pid.transpose()?.map(first),
-            ipc: ipc.transpose()?.map(first),
+            ipc,
         })
     }
 

@@ -69,10 +69,14 @@ pub(crate) fn refuse_unsupported(request: &ContainerCreate) -> Result<()> {
 fn refuse_mounts(host: &HostConfig) -> Result<()> {
     for mount in host.mounts.iter().flatten() {
         if !matches!(mount.kind.as_str(), "bind" | "tmpfs") {
-            let kind = if mount.kind.is_empty() {
-                "volume"
-            } else {
-                &mount.kind
+            let kind = match mount.kind.as_str() {
+                "" => "volume",
+                kind @ ("volume" | "image" | "npipe" | "cluster") => kind,
+                kind => {
+                    return Err(Error::Invalid(format!(
+                        "invalid mount config for type \"{kind}\": mount type unknown"
+                    )));
+                }
             };
             return Err(Error::UnsupportedOption(format!("--mount type={kind}")));
         }
