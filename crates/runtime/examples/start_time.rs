@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             bundle: &dir,
             rootfs: Rootfs::Mount(&mount),
             scaffold: &[],
+            empty_mounts: None,
             network: None,
             seccomp: Some(&filter),
             cgroup: CgroupJoin::Inherit,

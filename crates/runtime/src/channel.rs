@@ -7,6 +7,7 @@
 //!                  [2] Hooks                waits for [go]: runtime hooks ran
 //!                  [3] Terminal  + 1 fd     the master side
 //!                  [4] Holding              waits for `hold`, not for us
+//!                  [6] Mounts    + 1 fd     its mount namespace
 //!                  [5 step errno(4) pathlen(2) sourcelen(2) path source detail] Failed
 //!                  end of file              execve succeeded
 //! parent → child   [go]
@@ -24,6 +25,7 @@ const HOOKS: u8 = 2;
 const TERMINAL: u8 = 3;
 const HOLDING: u8 = 4;
 const FAILED: u8 = 5;
+const MOUNTS: u8 = 6;
 
 /// The longest message, and the longest text in it.
 const MAX_MESSAGE: usize = 8192;
@@ -39,6 +41,7 @@ pub(crate) enum FromChild {
     Hooks,
     Terminal(OwnedFd),
     Holding,
+    Mounts(OwnedFd),
     Failed(StartError),
     /// End of file.
     Executed,
@@ -81,6 +84,7 @@ impl Parent {
             (Some(&HOOKS), _) => Ok(FromChild::Hooks),
             (Some(&TERMINAL), Some(fd)) => Ok(FromChild::Terminal(fd)),
             (Some(&HOLDING), _) => Ok(FromChild::Holding),
+            (Some(&MOUNTS), Some(fd)) => Ok(FromChild::Mounts(fd)),
             (Some(&FAILED), _) => decode(&buffer[..length]).map(FromChild::Failed),
             _ => Err(failed(Errno::PROTO)),
         }
@@ -116,6 +120,11 @@ impl Child {
     /// Hands the terminal's master side over.
     pub(crate) fn terminal(&self, master: BorrowedFd<'_>) -> Result<(), StartError> {
         self.send(&[TERMINAL], &[master])
+    }
+
+    /// Hands its mount namespace over.
+    pub(crate) fn mounts(&self, own: BorrowedFd<'_>) -> Result<(), StartError> {
+        self.send(&[MOUNTS], &[own])
     }
 
     /// Says that only the program's start is left.

@@ -129,6 +129,8 @@ impl Starting {
             }
             FromChild::Hooks => self.channel.go()?,
             FromChild::Terminal(fd) => self.terminal = Some(fd),
+            // It has none of its own.
+            FromChild::Mounts(_) => {}
             FromChild::Failed(error) => return Err(error),
             FromChild::Holding | FromChild::Executed => {
                 let (pid, pidfd) = self

@@ -32,6 +32,10 @@ pub struct Launch<'a> {
     pub scaffold: &'a [Scaffold],
     /// A network namespace to join instead of what the spec says.
     pub network: Option<BorrowedFd<'a>>,
+    /// An empty mount namespace (`gantry_sys::mountns::empty`): the container's is
+    /// made from it where that is possible. Without one the container's begins as
+    /// a copy of the caller's, and getting rid of the host's mounts takes longer.
+    pub empty_mounts: Option<BorrowedFd<'a>>,
     /// The seccomp filter, compiled. Without one `spec.linux.seccomp` is compiled.
     pub seccomp: Option<&'a Filter>,
     /// How the process gets into its cgroup.
@@ -155,7 +159,8 @@ impl Launch<'_> {
         crate::validate::process(process)?;
         let program = Program::prepare(process)?;
         let compiled = crate::seccomp::for_spec(self.seccomp, self.spec)?;
-        let namespaces = Namespaces::of_spec(self.spec, self.network)?;
+        let mut namespaces = Namespaces::of_spec(self.spec, self.network)?;
+        namespaces.begin_empty(self.spec, self.empty_mounts.filter(|_| !self.no_pivot));
         let idmapped = crate::idmap::prepare(self.spec)?;
         let plan = ChildPlan {
             launch: self,
@@ -184,12 +189,17 @@ impl Launch<'_> {
         };
         // Now: a short program may be over when the child has answered.
         let mounts = namespaces.own_mounts(pid);
-        let answer = restored.and_then(|()| self.attend(&ours, pid));
-        finish(answer, pid, pidfd).map(|launched| Launched { mounts, ..launched })
+        let answer = restored.and_then(|()| self.attend(&ours, pid, mounts));
+        finish(answer, pid, pidfd)
     }
 
     /// Answers the child until it runs the program or waits for `hold`.
-    fn attend(&self, channel: &Parent, pid: Pid) -> Result<Option<OwnedFd>, StartError> {
+    fn attend(
+        &self,
+        channel: &Parent,
+        pid: Pid,
+        mut mounts: Option<OwnedFd>,
+    ) -> Result<Handles, StartError> {
         let mut terminal = None;
         loop {
             match channel.receive()? {
@@ -207,25 +217,29 @@ impl Launch<'_> {
                     channel.go()?;
                 }
                 FromChild::Terminal(fd) => terminal = Some(fd),
-                FromChild::Holding | FromChild::Executed => return Ok(terminal),
+                FromChild::Mounts(fd) => mounts = Some(fd),
+                FromChild::Holding | FromChild::Executed => return Ok((terminal, mounts)),
                 FromChild::Failed(error) => return Err(error),
             }
         }
     }
 }
 
+/// Terminal and mount namespace.
+type Handles = (Option<OwnedFd>, Option<OwnedFd>);
+
 /// The process, or on failure its end.
 fn finish(
-    answer: Result<Option<OwnedFd>, StartError>,
+    answer: Result<Handles, StartError>,
     pid: Pid,
     pidfd: OwnedFd,
 ) -> Result<Launched, StartError> {
     match answer {
-        Ok(terminal) => Ok(Launched {
+        Ok((terminal, mounts)) => Ok(Launched {
             pid,
             pidfd,
             terminal,
-            mounts: None,
+            mounts,
         }),
         Err(error) => {
             end(pidfd);

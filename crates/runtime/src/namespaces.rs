@@ -28,6 +28,9 @@ pub(crate) struct Namespaces<'a> {
     pub joined: Vec<(CloneFlags, OwnedFd)>,
     /// A network namespace given as a descriptor.
     pub network: Option<BorrowedFd<'a>>,
+    /// An empty mount namespace from which the child makes its own; without it
+    /// `clone3` makes a copy of ours.
+    pub empty: Option<BorrowedFd<'a>>,
     /// Joined by the parent, for its children.
     pid: Option<OwnedFd>,
 }
@@ -45,6 +48,7 @@ impl<'a> Namespaces<'a> {
             new_ipc: false,
             joined: Vec::new(),
             network,
+            empty: None,
             pid: None,
         };
         let mut seen = CloneFlags::default();
@@ -104,6 +108,18 @@ impl<'a> Namespaces<'a> {
         Ok(())
     }
 
+    /// Has the child begin with an empty mount namespace, if it can: its owner
+    /// must be ours, and a hook may want to see the host's files.
+    pub(crate) fn begin_empty(&mut self, spec: &Spec, empty: Option<BorrowedFd<'a>>) {
+        // An overlay on an older kernel is attached where it is made.
+        let able = gantry_sys::kernel_at_least(6, 5);
+        if empty.is_none() || !able || self.has_user() || spec.hooks.is_some() {
+            return;
+        }
+        self.new = CloneFlags(self.new.0 & !CloneFlags::NEWNS.0);
+        self.empty = empty;
+    }
+
     /// Whether the child is in a user namespace of its own.
     pub(crate) fn has_user(&self) -> bool {
         self.new.contains(CloneFlags::NEWUSER)
@@ -111,6 +127,10 @@ impl<'a> Namespaces<'a> {
 
     /// The mount namespace of the new child; `None` when it is gone already.
     pub(crate) fn own_mounts(&self, pid: Pid) -> Option<OwnedFd> {
+        if self.empty.is_some() {
+            // It is not there yet; the child hands it over.
+            return None;
+        }
         let path = format!("/proc/{}/ns/mnt", pid.as_raw_nonzero());
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty()).ok()

@@ -97,6 +97,7 @@ fn launch<'a>(container: &'a Box, spec: &'a Spec, stdio: Stdio<'a>) -> Launch<'a
         bundle: container.dir.path(),
         rootfs: Rootfs::Mount(&container.mount),
         scaffold: &[],
+        empty_mounts: None,
         network: None,
         seccomp: None,
         cgroup: CgroupJoin::Inherit,

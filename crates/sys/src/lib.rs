@@ -25,6 +25,7 @@ mod signals;
 mod unread;
 mod wait;
 
+pub mod mountns;
 pub mod netns;
 
 pub use bpf::{BpfInstruction, attach_cgroup_device, detach_cgroup_device, load_cgroup_device};

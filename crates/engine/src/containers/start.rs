@@ -160,6 +160,7 @@ impl Inner {
             open_stdin: record.config.open_stdin,
             stdin_once: record.config.stdin_once,
             network_fd: sandbox.netns.is_some(),
+            empty_mounts_fd: false,
             attach: Vec::new(),
         })
     }

@@ -4,6 +4,7 @@
 //! one directory for each hierarchy of the host, in which only the container's
 //! own cgroup is seen, and links for controllers mounted together.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -38,32 +39,48 @@ struct Hierarchy {
 
 type Failure = (Errno, String);
 
-/// Makes the view at `target`.
-pub(super) fn make(target: &OwnedFd, view: &CgroupView) -> Result<(), Failure> {
-    let plain = |errno| (errno, String::new());
+/// The view, made but for its place.
+pub(super) struct View {
+    tree: OwnedFd,
+    /// Mounts in directories of `tree`, by name.
+    below: Vec<(OsString, OwnedFd)>,
+}
+
+/// Makes the view from what the host has.
+pub(super) fn take(view: &CgroupView) -> Result<View, Failure> {
     let mountinfo = read("/proc/self/mountinfo")?;
     let hierarchies = old_hierarchies(&mountinfo);
+    let mut below = Vec::new();
     if hierarchies.is_empty() || view.unified_only {
         let source = Some(Path::new("cgroup"));
         let tree = new_filesystem("cgroup2", source, &[], view.attributes)?;
-        return attach(tree, target).map_err(plain);
+        return Ok(View { tree, below });
     }
     let own = read("/proc/self/cgroup")?;
     let attributes = view.attributes.without(MountAttr::RDONLY);
     let mode = [("mode".to_owned(), Some("755".to_owned()))];
-    let tmpfs = new_filesystem("tmpfs", Some(Path::new("tmpfs")), &mode, attributes)?;
-    attach(&tmpfs, target).map_err(plain)?;
+    let tree = new_filesystem("tmpfs", Some(Path::new("tmpfs")), &mode, attributes)?;
     for hierarchy in &hierarchies {
         let about = |errno| (errno, hierarchy.options.clone());
         let Some(name) = hierarchy.mountpoint.file_name() else {
             continue;
         };
-        rustix::fs::mkdirat(&tmpfs, name, Mode::from_raw_mode(0o755)).map_err(about)?;
+        rustix::fs::mkdirat(&tree, name, Mode::from_raw_mode(0o755)).map_err(about)?;
+        link_controllers(&tree, &name.to_string_lossy()).map_err(about)?;
+        below.push((name.to_owned(), hierarchy_tree(hierarchy, &own, view)?));
+    }
+    Ok(View { tree, below })
+}
+
+/// Puts the view where it belongs.
+pub(super) fn put(view: &View, target: &OwnedFd) -> Result<(), Failure> {
+    attach(&view.tree, target).map_err(|errno| (errno, String::new()))?;
+    for (name, tree) in &view.below {
+        let about = |errno| (errno, name.to_string_lossy().into_owned());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let place = rustix::fs::openat(&tmpfs, name, flags, Mode::empty()).map_err(about)?;
-        let tree = hierarchy_tree(hierarchy, &own, view)?;
+        let name = Path::new(name);
+        let place = rustix::fs::openat(&view.tree, name, flags, Mode::empty()).map_err(about)?;
         attach(tree, place).map_err(about)?;
-        link_controllers(&tmpfs, &name.to_string_lossy()).map_err(about)?;
     }
     Ok(())
 }
@@ -87,6 +104,8 @@ fn hierarchy_tree(hierarchy: &Hierarchy, own: &str, view: &CgroupView) -> Result
     let tree = bind(&own_directory(hierarchy, own), false).map_err(about)?;
     let change = SetMountAttr {
         set: view.attributes,
+        // Not the host's peer.
+        propagation: libc::MS_SLAVE,
         ..SetMountAttr::default()
     };
     gantry_sys::mount_setattr(&tree, Path::new(""), change).map_err(about)?;

@@ -20,6 +20,7 @@ mod mounts;
 mod overlay;
 mod rootfs;
 mod scaffold;
+mod sources;
 mod stdio;
 mod terminal;
 mod user;
@@ -126,9 +127,19 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     let score = plan.process.oom_score_adj.filter(|_| !userns);
     attributes::oom_and_label(score, plan.process)?;
 
-    let root = rootfs::attach(launch)?;
+    let empty = plan.namespaces.empty;
+    if empty.is_none() {
+        rootfs::isolate(launch)?;
+    }
+    // The root first: mounts are listed in the order in which they are made.
+    let tree = rootfs::detached(launch.rootfs)?;
+    let mut sources = sources::take(spec, plan.namespaces, plan.idmapped, empty.is_some())?;
+    if let Some(empty) = empty {
+        rootfs::leave_host(&tree, empty, channel)?;
+    }
+    let root = rootfs::attach(tree)?;
     scaffold::build(&root, launch.scaffold)?;
-    let setup_dev = mounts::make_all(&root, spec, plan.namespaces, plan.idmapped)?;
+    let setup_dev = mounts::make_all(&root, spec, &mut sources)?;
     if setup_dev {
         devices::make_all(&root, spec, userns)?;
     }
@@ -139,7 +150,7 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     }
     make_working_directory(&root, plan.process);
     hidden::apply(&root, spec)?;
-    rootfs::finish(launch, root)?;
+    rootfs::finish(launch, root, empty.is_some())?;
 
     attributes::limits(plan.process)?;
     let user = user::resolve(launch.user.as_ref(), plan.process)?;

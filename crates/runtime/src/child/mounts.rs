@@ -5,20 +5,18 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gantry_oci::{Mount, Spec};
 use gantry_sys::{MountAttr, RootDir, SetMountAttr};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
-use rustix::thread::LinkNameSpaceType;
 
-use super::cgroup_mount::{self, CgroupView};
+use super::cgroup_mount;
+use super::sources::{Source, Sources};
 use crate::error::{StartError, Step};
-use crate::idmap::Prepared;
-use crate::mount_options::{Bind, MountOptions};
-use crate::namespaces::Namespaces;
+use crate::mount_options::MountOptions;
 
 /// Modes of what is made to be mounted over.
 const DIRECTORY: Mode = Mode::from_raw_mode(0o755);
@@ -29,8 +27,7 @@ const FILE: Mode = Mode::from_raw_mode(0o755);
 pub(super) fn make_all(
     root: &RootDir,
     spec: &Spec,
-    namespaces: &Namespaces<'_>,
-    idmapped: &Prepared,
+    sources: &mut Sources,
 ) -> Result<bool, StartError> {
     let mut later = Vec::new();
     let mut setup_dev = true;
@@ -40,13 +37,13 @@ pub(super) fn make_all(
             mount,
             destination: mount.destination.to_string_lossy().into_owned(),
             options: MountOptions::parse(&mount.options),
-            idmapped: idmapped.get(&index),
+            made: sources.remove(&index),
             later: &mut later,
         };
         if maker.is_bind() && mount.destination == Path::new("/dev") {
             setup_dev = false;
         }
-        maker.make(namespaces)?;
+        maker.make()?;
     }
     // Read-only at last: until now things had to be made inside.
     for (tree, destination) in later {
@@ -67,41 +64,6 @@ pub(super) fn bind(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     rustix::mount::open_tree(CWD, source, flags)
-}
-
-/// A path that leads through another process's root, as that process's mount
-/// namespace and the path in there.
-fn elsewhere(source: &Path) -> Option<(PathBuf, PathBuf)> {
-    let text = source.to_str()?.strip_prefix("/proc/")?;
-    let (pid, rest) = text.split_once('/')?;
-    let path = rest.strip_prefix("root/")?;
-    let digits = pid.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| {
-        let namespace = format!("/proc/{pid}/ns/mnt");
-        (namespace.into(), Path::new("/").join(path))
-    })
-}
-
-/// A copy of a mount in another mount namespace: only in there can it be made.
-fn bind_elsewhere(namespace: &Path, path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
-    let open = |path: &Path| {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        rustix::fs::open(path, flags, Mode::empty())
-    };
-    let enter = |namespace: &OwnedFd| {
-        let kind = Some(LinkNameSpaceType::Mount);
-        rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
-    };
-    let (own, other) = (open(Path::new("/proc/self/ns/mnt"))?, open(namespace)?);
-    // Entering a namespace changes root and working directory as well.
-    let (root, cwd) = (open(Path::new("/"))?, open(Path::new("."))?);
-    enter(&other)?;
-    let tree = bind(path, recursive);
-    enter(&own)?;
-    rustix::process::fchdir(&root)?;
-    rustix::process::chroot(".")?;
-    rustix::process::fchdir(&cwd)?;
-    tree
 }
 
 /// A copy of what a descriptor refers to, attached nowhere.
@@ -172,8 +134,8 @@ struct Maker<'a> {
     mount: &'a Mount,
     destination: String,
     options: MountOptions,
-    /// The bind itself, if our parent has made it.
-    idmapped: Option<&'a OwnedFd>,
+    /// What was made of it while the host was in view.
+    made: Option<Source>,
     /// Mounts that become read-only at the end.
     later: &'a mut Vec<(OwnedFd, String)>,
 }
@@ -209,23 +171,19 @@ impl Maker<'_> {
         }
     }
 
-    fn make(&mut self, namespaces: &Namespaces<'_>) -> Result<(), StartError> {
+    fn make(&mut self) -> Result<(), StartError> {
+        match self.made.take() {
+            Some(Source::Bind(tree)) => return self.make_bind(tree),
+            Some(Source::Cgroup(view)) => {
+                let target = self.directory()?;
+                return cgroup_mount::put(&view, &target).map_err(|e| self.fail_with(e));
+            }
+            None => {}
+        }
         if self.options.remount {
             return self.remount();
         }
-        if self.is_bind() {
-            return self.make_bind();
-        }
         match self.kind() {
-            "cgroup" | "cgroup2" => {
-                let target = self.directory()?;
-                let view = CgroupView {
-                    attributes: self.options.set,
-                    private: namespaces.new_cgroup,
-                    unified_only: self.kind() == "cgroup2",
-                };
-                cgroup_mount::make(&target, &view).map_err(|e| self.fail_with(e))
-            }
             "proc" | "sysfs" => {
                 self.refuse_link()?;
                 self.make_new()
@@ -253,16 +211,7 @@ impl Maker<'_> {
         }
     }
 
-    fn make_bind(&mut self) -> Result<(), StartError> {
-        let source = self.mount.source.as_deref();
-        let source = source.ok_or_else(|| self.fail(Errno::INVAL))?;
-        let recursive = self.options.bind == Some(Bind::Recursive);
-        let tree = match (self.idmapped, elsewhere(source)) {
-            (Some(tree), _) => tree.try_clone().map_err(|_| Errno::MFILE),
-            (None, Some((namespace, path))) => bind_elsewhere(&namespace, &path, recursive),
-            (None, None) => bind(source, recursive),
-        };
-        let tree = tree.map_err(|e| self.fail(e))?;
+    fn make_bind(&mut self, tree: OwnedFd) -> Result<(), StartError> {
         let stat = rustix::fs::fstat(&tree).map_err(|e| self.fail(e))?;
         let target = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             self.directory()?

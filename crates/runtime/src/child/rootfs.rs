@@ -1,22 +1,23 @@
 //! The root file system: attached, and at the end made the root.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use gantry_sys::{MountAttr, RootDir, SetMountAttr};
+use gantry_sys::{CloneFlags, MountAttr, RootDir, SetMountAttr};
 use gantry_types::Mount;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
+use rustix::thread::LinkNameSpaceType;
 
-use super::{at, mounts, overlay};
+use super::{at, mounts, overlay, sources};
+use crate::channel::Child;
 use crate::error::{StartError, Step};
 use crate::launch::{Launch, Rootfs};
 use crate::mount_options::{Propagation, propagation};
 
-/// Attaches the root file system and returns its handle. From here on its
-/// mounts are ours alone; `/` is still the host's.
-pub(super) fn attach(launch: &Launch<'_>) -> Result<RootDir, StartError> {
+/// Cuts our copy of the host's mounts off from the host's.
+pub(super) fn isolate(launch: &Launch<'_>) -> Result<(), StartError> {
     let wanted = wanted_propagation(launch)?;
     let shared = wanted.is_some_and(|p| p.kind == libc::MS_SHARED);
     let first = wanted.unwrap_or(Propagation {
@@ -31,11 +32,37 @@ pub(super) fn attach(launch: &Launch<'_>) -> Result<RootDir, StartError> {
             recursive: false,
         })?;
     }
-    let tree = detached(launch.rootfs)?;
+    Ok(())
+}
+
+/// Attaches the root file system and returns its handle; `/` stays what it was.
+pub(super) fn attach(tree: OwnedFd) -> Result<RootDir, StartError> {
     // Over `/`: no other directory is needed, and pivot_root takes it from there.
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(&tree, "", CWD, "/", flags).map_err(at(Step::Rootfs, "/"))?;
     Ok(RootDir::from(tree))
+}
+
+/// Goes over to a copy of an empty mount namespace, as soon as everything of the
+/// host's is at hand: there is nothing to be got rid of later.
+pub(super) fn leave_host(
+    tree: &OwnedFd,
+    empty: BorrowedFd<'_>,
+    channel: &Child,
+) -> Result<(), StartError> {
+    // It may be a bind, which must not be the host's peer.
+    sources::follow(tree).map_err(at(Step::Propagation, "/"))?;
+    let handles = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handles = rustix::fs::open("/proc/self/ns", handles, Mode::empty())
+        .map_err(at(Step::Clone, "mount"))?;
+    let kind = Some(LinkNameSpaceType::Mount);
+    rustix::thread::move_into_link_name_space(empty, kind)
+        .map_err(at(Step::JoinNamespace, "mount"))?;
+    gantry_sys::unshare(CloneFlags::NEWNS).map_err(at(Step::Clone, "mount"))?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let own = rustix::fs::openat(handles, "mnt", flags, Mode::empty())
+        .map_err(at(Step::Clone, "mount"))?;
+    channel.mounts(own.as_fd())
 }
 
 fn wanted_propagation(launch: &Launch<'_>) -> Result<Option<Propagation>, StartError> {
@@ -59,7 +86,8 @@ fn change_propagation(change: Propagation) -> Result<(), StartError> {
     rustix::mount::mount_change("/", flags).map_err(at(Step::Propagation, "/"))
 }
 
-fn detached(rootfs: Rootfs<'_>) -> Result<OwnedFd, StartError> {
+/// The root file system, attached nowhere.
+pub(super) fn detached(rootfs: Rootfs<'_>) -> Result<OwnedFd, StartError> {
     let path = |path: &Path| path.to_string_lossy().into_owned();
     match rootfs {
         Rootfs::Path(source) => mounts::bind(source, true).map_err(at(Step::Rootfs, path(source))),
@@ -87,13 +115,14 @@ fn make_read_only(tree: impl AsFd) -> Result<(), StartError> {
 }
 
 /// Makes it the root and lets the host's go.
-pub(super) fn finish(launch: &Launch<'_>, root: RootDir) -> Result<(), StartError> {
+pub(super) fn finish(launch: &Launch<'_>, root: RootDir, alone: bool) -> Result<(), StartError> {
     if launch.spec.root.as_ref().is_some_and(|root| root.readonly) {
         make_read_only(&root)?;
     }
     rustix::process::fchdir(&root).map_err(at(Step::Pivot, "/"))?;
     drop(root);
-    if launch.no_pivot {
+    // With nothing but an empty file system below, that one may stay.
+    if launch.no_pivot || alone {
         rustix::process::chroot(".").map_err(at(Step::Pivot, "/"))?;
     } else {
         pivot()?;

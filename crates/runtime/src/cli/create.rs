@@ -286,6 +286,7 @@ fn launch(
         rootfs: Rootfs::Path(rootfs),
         scaffold: &[],
         network: None,
+        empty_mounts: None,
         seccomp: None,
         cgroup: CgroupJoin::Inherit,
         stdio: match plan.terminal() {

@@ -1,7 +1,7 @@
 //! Warm shims, and starting containers with them.
 
 use std::fmt;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,8 @@ pub struct ShimPool {
 struct Shared {
     exec_root: PathBuf,
     program: OwnedFd,
+    /// What containers' mount namespaces begin with, where that is possible.
+    empty_mounts: Option<OwnedFd>,
     size: usize,
     warm: Mutex<Vec<Warm>>,
     /// When one was last asked for.
@@ -83,6 +85,7 @@ impl ShimPool {
         let shared = Arc::new(Shared {
             exec_root: config.exec_root,
             program: config.program,
+            empty_mounts: gantry_sys::mountns::empty().ok(),
             size: config.size,
             warm: Mutex::new(Vec::new()),
             used: Mutex::new(None),
@@ -111,13 +114,16 @@ impl ShimPool {
     /// of it is left. Events wait until [`ShimConnection::watch`].
     pub fn start(
         &self,
-        request: StartRequest,
+        mut request: StartRequest,
         seccomp: Option<&Filter>,
         fds: &StartFds<'_>,
     ) -> Result<ShimConnection> {
         let id = request.id.clone();
         let filter = seccomp.map(Filter::to_bytes).unwrap_or_default();
-        let all: Vec<_> = fds.network.iter().chain(&fds.attach).copied().collect();
+        let empty = self.shared.empty_mounts.as_ref().map(AsFd::as_fd);
+        request.empty_mounts_fd = empty.is_some();
+        let namespaces = fds.network.into_iter().chain(empty);
+        let all: Vec<_> = namespaces.chain(fds.attach.iter().copied()).collect();
         let message = Request::Start(Box::new(request));
         let result = self.start_in_shim(&message, &filter, &all);
         self.ask_for_refill();

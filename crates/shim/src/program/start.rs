@@ -76,7 +76,11 @@ pub(super) fn start(
     filter: &[u8],
     fds: Vec<OwnedFd>,
 ) -> Result<Started, StartFailure> {
-    let (network, attach) = sort(&request, fds)?;
+    let Luggage {
+        network,
+        empty_mounts,
+        attach,
+    } = sort(&request, fds)?;
     let filter = self::filter(filter)?;
     let directory = Directory::of(&request.exec_root, &request.id);
     let listener = make_directory(&directory)?;
@@ -91,7 +95,7 @@ pub(super) fn start(
     let (theirs, mut ours) = make_stdio(process, request.open_stdin)?;
     let launched = launch(
         &request,
-        network.as_ref(),
+        (network.as_ref(), empty_mounts.as_ref()),
         filter.as_ref(),
         &cgroup,
         &theirs,
@@ -136,17 +140,25 @@ pub(super) fn start(
 
 type Clients = Vec<(AttachRequest, UnixStream)>;
 
+/// The descriptors of a start.
+struct Luggage {
+    network: Option<OwnedFd>,
+    empty_mounts: Option<OwnedFd>,
+    attach: Clients,
+}
+
 /// Gives each descriptor its meaning.
-fn sort(
-    request: &StartRequest,
-    fds: Vec<OwnedFd>,
-) -> Result<(Option<OwnedFd>, Clients), StartFailure> {
+fn sort(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Luggage, StartFailure> {
     let mut fds = fds.into_iter();
-    let network = match request.network_fd {
-        true => Some(fds.next().ok_or_else(|| bad("network namespace missing"))?),
-        false => None,
+    let mut next = |expected: bool| match expected {
+        true => fds.next().map(Some).ok_or_else(|| bad("namespace missing")),
+        false => Ok(None),
     };
-    Ok((network, clients(&request.attach, fds)?))
+    Ok(Luggage {
+        network: next(request.network_fd)?,
+        empty_mounts: next(request.empty_mounts_fd)?,
+        attach: clients(&request.attach, fds)?,
+    })
 }
 
 /// Each client with its socket.
@@ -218,7 +230,7 @@ pub(super) fn make_stdio(
 /// Makes the process, inside its cgroup from its first moment.
 fn launch(
     request: &StartRequest,
-    network: Option<&OwnedFd>,
+    (network, empty_mounts): (Option<&OwnedFd>, Option<&OwnedFd>),
     filter: Option<&Filter>,
     cgroup: &Cgroup,
     stdio: &Theirs,
@@ -232,6 +244,7 @@ fn launch(
             rootfs: Rootfs::Mount(&request.rootfs),
             scaffold: &request.scaffold,
             network: network.map(AsFd::as_fd),
+            empty_mounts: empty_mounts.map(AsFd::as_fd),
             seccomp: filter,
             cgroup: fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),
             stdio: stdio.stdio(),

@@ -107,6 +107,9 @@ pub struct StartRequest {
     pub stdin_once: bool,
     /// Whether the first descriptor is the network namespace to join.
     pub network_fd: bool,
+    /// Whether the next descriptor is an empty mount namespace to begin with. Set
+    /// by the pool.
+    pub empty_mounts_fd: bool,
     /// Clients that are to see the output from its first byte on.
     pub attach: Vec<AttachRequest>,
 }

@@ -163,6 +163,7 @@ impl Environment {
             open_stdin: false,
             stdin_once: false,
             network_fd: false,
+            empty_mounts_fd: false,
             attach: Vec::new(),
             id,
         }

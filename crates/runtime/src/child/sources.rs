@@ -1,0 +1,137 @@
+//! What a spec's mounts are made of that only the host's view has: the sources
+//! of binds, and the cgroup's directories. Taken before that view is left.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use gantry_oci::{Mount, Spec};
+use gantry_sys::SetMountAttr;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::thread::LinkNameSpaceType;
+
+use super::cgroup_mount::{self, CgroupView};
+use super::mounts;
+use crate::error::{StartError, Step};
+use crate::idmap::Prepared;
+use crate::mount_options::{Bind, MountOptions};
+use crate::namespaces::Namespaces;
+
+/// A mount that is made, but for its place.
+pub(super) enum Source {
+    Bind(OwnedFd),
+    Cgroup(cgroup_mount::View),
+}
+
+/// By the mount's index in the spec.
+pub(super) type Sources = BTreeMap<usize, Source>;
+
+/// Takes them all. `foreign`: from a mount namespace that stays another's, whose
+/// mounts may see ours, but not the other way round.
+pub(super) fn take(
+    spec: &Spec,
+    namespaces: &Namespaces<'_>,
+    idmapped: &Prepared,
+    foreign: bool,
+) -> Result<Sources, StartError> {
+    let mut sources = Sources::new();
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let options = MountOptions::parse(&mount.options);
+        let kind = mount.kind.as_deref().unwrap_or_default();
+        let source = if options.remount {
+            continue;
+        } else if options.bind.is_some() || kind == "bind" {
+            let made = idmapped.get(&index);
+            Source::Bind(bind(mount, &options, made, foreign)?)
+        } else if kind == "cgroup" || kind == "cgroup2" {
+            let view = CgroupView {
+                attributes: options.set,
+                private: namespaces.new_cgroup,
+                unified_only: kind == "cgroup2",
+            };
+            let taken = cgroup_mount::take(&view);
+            Source::Cgroup(taken.map_err(|(errno, words)| fail(mount, errno).with_detail(words))?)
+        } else {
+            continue;
+        };
+        sources.insert(index, source);
+    }
+    Ok(sources)
+}
+
+fn bind(
+    mount: &Mount,
+    options: &MountOptions,
+    idmapped: Option<&OwnedFd>,
+    foreign: bool,
+) -> Result<OwnedFd, StartError> {
+    if let Some(tree) = idmapped {
+        return tree.try_clone().map_err(|_| fail(mount, Errno::MFILE));
+    }
+    let source = mount.source.as_deref();
+    let source = source.ok_or_else(|| fail(mount, Errno::INVAL))?;
+    let recursive = options.bind == Some(Bind::Recursive);
+    let tree = match elsewhere(source) {
+        Some((namespace, path)) => bind_elsewhere(&namespace, &path, recursive),
+        None => mounts::bind(source, recursive),
+    };
+    let tree = tree.map_err(|e| fail(mount, e))?;
+    // Shared: it is to stay the original's peer.
+    let mut wanted = options.propagation.iter();
+    if foreign && !wanted.any(|p| p.recursive || p.kind == libc::MS_SHARED) {
+        follow(&tree).map_err(|e| fail(mount, e))?;
+    }
+    Ok(tree)
+}
+
+/// A path that leads through another process's root, as that process's mount
+/// namespace and the path in there.
+fn elsewhere(source: &Path) -> Option<(PathBuf, PathBuf)> {
+    let text = source.to_str()?.strip_prefix("/proc/")?;
+    let (pid, rest) = text.split_once('/')?;
+    let path = rest.strip_prefix("root/")?;
+    let digits = pid.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| {
+        let namespace = format!("/proc/{pid}/ns/mnt");
+        (namespace.into(), Path::new("/").join(path))
+    })
+}
+
+/// A copy of a mount in another mount namespace: only in there can it be made.
+fn bind_elsewhere(namespace: &Path, path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    let open = |path: &Path| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+    };
+    let enter = |namespace: &OwnedFd| {
+        let kind = Some(LinkNameSpaceType::Mount);
+        rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
+    };
+    let (own, other) = (open(Path::new("/proc/self/ns/mnt"))?, open(namespace)?);
+    // Entering a namespace changes root and working directory as well.
+    let (root, cwd) = (open(Path::new("/"))?, open(Path::new("."))?);
+    enter(&other)?;
+    let tree = mounts::bind(path, recursive);
+    enter(&own)?;
+    rustix::process::fchdir(&root)?;
+    rustix::process::chroot(".")?;
+    rustix::process::fchdir(&cwd)?;
+    tree
+}
+
+/// Lets a copy see what happens to its original, but not the other way round.
+pub(super) fn follow(tree: &OwnedFd) -> rustix::io::Result<()> {
+    let change = SetMountAttr {
+        propagation: libc::MS_SLAVE,
+        recursive: true,
+        ..SetMountAttr::default()
+    };
+    gantry_sys::mount_setattr(tree, Path::new(""), change)
+}
+
+fn fail(mount: &Mount, errno: Errno) -> StartError {
+    let source = mount.source.as_deref().unwrap_or(Path::new(""));
+    StartError::new(Step::Mount, errno, mount.destination.to_string_lossy())
+        .with_source(source.to_string_lossy())
+}
