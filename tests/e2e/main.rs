@@ -18,6 +18,7 @@ mod client_help;
 mod crash;
 mod daemon;
 mod debian;
+mod errors;
 mod events;
 mod exec;
 mod exit_codes;

@@ -119,12 +119,7 @@ fn names_of_the_host_cannot_be_changed() {
         "is not in a separate kernel namespace",
     );
     refused(&engine, &["--cgroupns", "foo"], 125, "cgroup");
-    refused(
-        &engine,
-        &["--userns", "foo"],
-        125,
-        "invalid user namespace mode",
-    );
+    refused(&engine, &["--userns", "foo"], 125, "user");
 }
 
 #[test]
