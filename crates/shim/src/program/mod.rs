@@ -35,10 +35,17 @@ mod streams;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::files::STATE;
 use crate::protocol::{Message, Reply, Request, StartFailure, receive, send};
 use monitor::Monitor;
 
+/// After this time a shim that waits for a container rests.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 2,
+    tv_nsec: 0,
+};
 /// Exit code when the arguments or the environment are not what a daemon gives.
 const MISUSED: i32 = 2;
 const FAILED: i32 = 1;
@@ -52,6 +59,7 @@ pub fn run(control: OwnedFd) -> i32 {
     let control = UnixStream::from(control);
     // Looked up now, while there is time. Without cgroups the start says so.
     let _ = gantry_cgroup::Hierarchy::current();
+    rest_until_wanted(&control);
     let frame = match receive(&control) {
         Ok(frame) => frame,
         // The daemon went away, or did not need this shim.
@@ -80,6 +88,17 @@ pub fn run(control: OwnedFd) -> i32 {
             let _ = send(&control, &Message::Reply(Reply::Failed(failure)), &[], &[]);
             FAILED
         }
+    }
+}
+
+/// Waits for a message. Whoever waits for long needs little memory meanwhile.
+fn rest_until_wanted(control: &UnixStream) {
+    let mut fds = [PollFd::new(control, PollFlags::IN)];
+    // An error shows itself again when the message is read.
+    if poll(&mut fds, Some(&PATIENCE)) == Ok(0) {
+        setup::rest();
+        // Before anything else is touched that would have to be there again.
+        let _ = poll(&mut fds, None);
     }
 }
 

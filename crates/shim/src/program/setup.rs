@@ -13,15 +13,6 @@ const OOM_SCORE: &str = "-998";
 const STACK_KEPT: usize = 4 << 10;
 const STACK_TRIMMED: usize = 512 << 10;
 
-unsafe extern "C" {
-    /// The first byte of the program in memory, by the linker.
-    #[link_name = "__executable_start"]
-    static PROGRAM: u8;
-    /// The first byte after its code; up to here nothing is ever written to.
-    #[link_name = "etext"]
-    static END_OF_CODE: u8;
-}
-
 /// Before the first message: a session of its own, no signals, one heap.
 /// Fails when descriptor 0 is not the daemon's socket.
 pub(super) fn become_monitor() -> io::Result<()> {
@@ -62,20 +53,19 @@ pub(super) fn protect() {
 /// Gives back what the work so far has needed and waiting does not: unused heap
 /// and stack, and the mapped pages of code, which stay in the page cache.
 pub(super) fn rest() {
+    gantry_sys::release_unused_heap();
+    release_stack();
+    gantry_sys::release_code_pages();
+}
+
+fn release_stack() {
     let here = 0u8;
     // SAFETY: a constant of the system.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
     let top = (&raw const here).addr() / page * page - STACK_KEPT;
     let bottom = (top - STACK_TRIMMED) as *mut libc::c_void;
-    let code = (&raw const PROGRAM).addr().next_multiple_of(page);
-    let length = (&raw const END_OF_CODE).addr().saturating_sub(code) / page * page;
-    // SAFETY: no arguments that could be wrong.
-    unsafe { libc::malloc_trim(0) };
     // SAFETY: the range lies below this function's frame with room to spare,
     // where the stack holds nothing, or where it has not grown to (the kernel
     // keeps a megabyte below a stack free of other mappings).
     unsafe { libc::madvise(bottom, STACK_TRIMMED, libc::MADV_DONTNEED) };
-    // SAFETY: read-only pages of the program's file, which are read again when
-    // they are needed.
-    unsafe { libc::madvise(code as *mut libc::c_void, length, libc::MADV_DONTNEED) };
 }

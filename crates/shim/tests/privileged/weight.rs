@@ -50,6 +50,18 @@ fn a_resting_shim_is_small_and_sleeps() {
     env.assert_clean();
 }
 
+/// The shims of this process that wait for a container.
+fn waiting() -> Vec<u64> {
+    let me = format!("PPid:\t{}\n", std::process::id());
+    let ours = |pid: &u64| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        status.is_ok_and(|status| status.contains(&me) && status.contains("gantry-shim"))
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(ours).collect()
+}
+
 /// Prints the memory of a shim whose container runs; `--nocapture` shows it.
 #[test]
 fn memory() {
@@ -57,6 +69,10 @@ fn memory() {
         return;
     }
     let env = Environment::new();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    for pid in waiting() {
+        eprintln!("waiting, KiB: Pss {}", field(&rollup(pid), "Pss:"));
+    }
     for count in [1, 10, 100] {
         let connections: Vec<_> = (0..count)
             .map(|_| env.start(env.request("echo hello; sleep 100")))
