@@ -226,12 +226,10 @@ fn options_of_later_stages_are_refused_by_name() {
         (&["-p", "8080:80"][..], "publish"),
         (&["-v", "named:/data"], "volume"),
         (&["--network", "container:x"], "network"),
-        (&["--device", "/dev/kmsg"], "device"),
-        (&["--init"], "init"),
         (&["--health-cmd", "true"], "health"),
         (&["--link", "a:b"], "link"),
         (&["--log-driver", "syslog"], "syslog"),
-        (&["--gpus", "all"], "gpus"),
+        (&["--gpus", "all"], "device driver"),
         (&["--volumes-from", "x"], "volumes-from"),
     ] {
         let outcome = engine
