@@ -229,7 +229,6 @@ fn options_of_later_stages_are_refused_by_name() {
         (&["--health-cmd", "true"], "health"),
         (&["--link", "a:b"], "link"),
         (&["--log-driver", "syslog"], "syslog"),
-        (&["--gpus", "all"], "device driver"),
         (&["--volumes-from", "x"], "volumes-from"),
     ] {
         let outcome = engine
