@@ -294,7 +294,8 @@ pub(super) fn resume(context: &Context, args: Vec<String>) -> Result<i32> {
     Ok(0)
 }
 
-fn own_cgroup(record: &Record) -> Result<Cgroup> {
+/// The cgroup of a container, which must have one.
+pub(super) fn own_cgroup(record: &Record) -> Result<Cgroup> {
     cgroup(record).ok_or_else(|| Error::State("container has no cgroup".to_owned()))
 }
 

@@ -6,6 +6,7 @@
 //! store.rs   <root>/<id>/: state.json, config.json, exec.fifo, lock
 //! create.rs  create, run, start                         exec.rs     exec
 //! manage.rs  state, list, kill, delete, pause, resume, ps
+//! events.rs  events                                    update.rs   update
 //! console.rs the other side of terminals                foreground.rs  wait, forward signals
 //! ```
 //!
@@ -16,6 +17,7 @@ mod clock;
 mod console;
 mod create;
 mod error;
+mod events;
 mod exec;
 mod features;
 mod foreground;
@@ -23,6 +25,7 @@ mod manage;
 mod output;
 mod process;
 mod store;
+mod update;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -111,13 +114,15 @@ fn run(args: Vec<OsString>, log: &mut Log) -> Result<i32> {
         "resume" => manage::resume(&context, rest),
         "ps" => manage::ps(&context, rest),
         "exec" => exec::exec(&context, rest).map_err(|error| error.in_exec()),
+        "events" => events::events(&context, rest),
+        "update" => update::update(&context, rest),
         "features" => features::features(),
         "spec" => features::spec(rest),
         "help" | "h" => {
             output::print(&usage());
             Ok(0)
         }
-        "events" | "update" | "checkpoint" | "restore" => Err(Error::Usage(format!(
+        "checkpoint" | "restore" => Err(Error::Usage(format!(
             "{command} is not supported by {NAME}"
         ))),
         other => Err(Error::Usage(format!("unknown command {other:?}"))),
@@ -154,6 +159,8 @@ usage: {NAME} [--root DIR] [--log FILE] [--log-format text|json] [--debug] COMMA
   ps     [-f table|json] ID
   pause  ID
   resume ID
+  events [--stats] [--interval TIME] ID
+  update [-r FILE|-] [--memory BYTES] [--cpu-quota N] [--pids-limit N] ... ID
   spec   [-b BUNDLE] [--rootless]
   features
 "
