@@ -28,6 +28,12 @@ pub(crate) fn mounts(host: &HostConfig) -> Result<Vec<MountPoint>> {
             points.push(from_long(mount)?);
         } else {
             check_target("tmpfs", &mount.target)?;
+            if !mount.source.is_empty() {
+                return Err(Error::Invalid(
+                    "invalid mount config for type \"tmpfs\": field Source must not be specified"
+                        .to_owned(),
+                ));
+            }
         }
     }
     let tmpfs = host.tmpfs.iter().flatten();

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use gantry_api::{
-    ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, ZERO_TIME, rfc3339_nano,
+    ContainerInspect, ContainerState, GraphDriver, MountPoint, ZERO_TIME, rfc3339_nano,
 };
 use gantry_types::Mount;
 
 use super::container::Container;
+use super::record::Record;
 use super::state::{Phase, State};
 use super::{Containers, Inner, binds, networks};
 use crate::error::Result;
@@ -47,12 +48,7 @@ impl Containers {
             graph_driver: inner.graph_driver(&container),
             size_rw: sizes.map(|(written, _)| written),
             size_root_fs: sizes.map(|(_, all)| all),
-            mounts: record
-                .mounts
-                .iter()
-                .cloned()
-                .chain(tmpfs(&record.host_config))
-                .collect(),
+            mounts: mounts(record),
             config: record.config.clone(),
             network_settings: networks::settings(record, &state, &inner.bridge_name()),
             ..ContainerInspect::default()
@@ -60,16 +56,18 @@ impl Containers {
     }
 }
 
-/// The mounts of `--mount type=tmpfs`; those of `--tmpfs` are not shown.
-fn tmpfs(host: &HostConfig) -> impl Iterator<Item = MountPoint> {
-    let mounts = host.mounts.iter().flatten();
-    let mounts = mounts.filter(|mount| mount.kind == "tmpfs");
-    mounts.map(|mount| MountPoint {
+/// The mounts that users see: the binds, and those of `--mount type=tmpfs`, but
+/// not those of `--tmpfs`.
+pub(super) fn mounts(record: &Record) -> Vec<MountPoint> {
+    let long = record.host_config.mounts.iter().flatten();
+    let long = long.filter(|mount| mount.kind == "tmpfs");
+    let tmpfs = long.map(|mount| MountPoint {
         kind: mount.kind.clone(),
         destination: binds::clean(&mount.target),
         rw: !mount.read_only,
         ..MountPoint::default()
-    })
+    });
+    record.mounts.iter().cloned().chain(tmpfs).collect()
 }
 
 impl Inner {

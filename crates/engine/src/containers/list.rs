@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use super::container::Container;
 use super::filters::ListFilter;
 use super::state::State;
-use super::{Containers, Inner, networks, spec};
+use super::{Containers, Inner, inspect, networks, spec};
 use crate::clock::now_nano;
 use crate::error::Result;
 
@@ -95,7 +95,7 @@ impl Inner {
             network_settings: SummaryNetworkSettings {
                 networks: networks::by_name(record, state),
             },
-            mounts: record.mounts.clone(),
+            mounts: inspect::mounts(record),
         }
     }
 
