@@ -84,7 +84,7 @@ fn stop_asks_first_and_kills_later() {
 #[test]
 fn the_stop_signal_is_respected() {
     let engine = Engine::with_busybox();
-    let script = "trap 'exit 9' USR1; while :; do sleep 0.05; done";
+    let script = "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done";
     engine
         .docker(&[
             "run",
@@ -99,6 +99,8 @@ fn the_stop_signal_is_respected() {
             script,
         ])
         .ok();
+    // A first process that does not catch it yet would never know of it.
+    wait_for(|| engine.docker(&["logs", "usr1"]).stdout == "ready\n");
     engine.docker(&["stop", "usr1"]).ok();
     assert_eq!(engine.inspect("usr1", "{{.State.ExitCode}}"), "9");
 }
