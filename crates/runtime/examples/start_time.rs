@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             rootfs: Rootfs::Mount(&mount),
             scaffold: &[],
             empty_mounts: None,
+            scaffold_layer: None,
             network: None,
             seccomp: Some(&filter),
             cgroup: CgroupJoin::Inherit,

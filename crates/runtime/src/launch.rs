@@ -30,6 +30,10 @@ pub struct Launch<'a> {
     pub rootfs: Rootfs<'a>,
     /// What it must have; what stands in the way is taken out of it.
     pub scaffold: &'a [Scaffold],
+    /// Where what it must have is kept as a layer between an overlay's lower ones
+    /// and its upper one, made by the first container: a directory that need not
+    /// exist, whose parent does and lives as long as the layers.
+    pub scaffold_layer: Option<&'a Path>,
     /// A network namespace to join instead of what the spec says.
     pub network: Option<BorrowedFd<'a>>,
     /// An empty mount namespace (`gantry_sys::mountns::empty`): the container's is

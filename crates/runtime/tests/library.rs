@@ -98,6 +98,7 @@ fn launch<'a>(container: &'a Box, spec: &'a Spec, stdio: Stdio<'a>) -> Launch<'a
         rootfs: Rootfs::Mount(&container.mount),
         scaffold: &[],
         empty_mounts: None,
+        scaffold_layer: None,
         network: None,
         seccomp: None,
         cgroup: CgroupJoin::Inherit,

@@ -144,6 +144,7 @@ impl Inner {
             init,
             joined: self.joined(host)?,
         })?;
+        let rootfs = self.snapshots.mounts(record.id.as_str())?;
         Ok(StartRequest {
             id: record.id.clone(),
             exec_root: settings.exec_root.clone(),
@@ -153,8 +154,9 @@ impl Inner {
                 groups: host.group_add.clone().unwrap_or_default(),
             }),
             bundle: dir,
-            rootfs: self.snapshots.mounts(record.id.as_str())?,
             scaffold: spec::scaffold(),
+            scaffold_layer: spec::scaffold_layer(&rootfs),
+            rootfs,
             cgroup_parent: parent,
             log: log_settings::for_start(container, settings)?,
             open_stdin: record.config.open_stdin,

@@ -132,13 +132,15 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
         rootfs::isolate(launch)?;
     }
     // The root first: mounts are listed in the order in which they are made.
-    let tree = rootfs::detached(launch.rootfs)?;
+    let (tree, scaffolded) = rootfs::detached(launch)?;
     let mut sources = sources::take(spec, plan.namespaces, plan.idmapped, empty.is_some())?;
     if let Some(empty) = empty {
         rootfs::leave_host(&tree, empty, channel)?;
     }
     let root = rootfs::attach(tree)?;
-    scaffold::build(&root, launch.scaffold)?;
+    if !scaffolded {
+        scaffold::build(&root, launch.scaffold)?;
+    }
     let setup_dev = mounts::make_all(&root, spec, &mut sources)?;
     if setup_dev {
         devices::make_all(&root, spec, userns)?;

@@ -1,7 +1,7 @@
 //! The root file system: attached, and at the end made the root.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantry_sys::{CloneFlags, MountAttr, RootDir, SetMountAttr};
 use gantry_types::Mount;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use rustix::thread::LinkNameSpaceType;
 
-use super::{at, mounts, overlay, sources};
+use super::{at, mounts, overlay, scaffold, sources};
 use crate::channel::Child;
 use crate::error::{StartError, Step};
 use crate::launch::{Launch, Rootfs};
@@ -86,8 +86,27 @@ fn change_propagation(change: Propagation) -> Result<(), StartError> {
     rustix::mount::mount_change("/", flags).map_err(at(Step::Propagation, "/"))
 }
 
-/// The root file system, attached nowhere.
-pub(super) fn detached(rootfs: Rootfs<'_>) -> Result<OwnedFd, StartError> {
+/// The root file system, attached nowhere, and whether it has its scaffold already.
+pub(super) fn detached(launch: &Launch<'_>) -> Result<(OwnedFd, bool), StartError> {
+    if let Rootfs::Mount(Mount::Overlay { lower, upper }) = launch.rootfs
+        && let Some(layer) = launch.scaffold_layer
+        && let Some(layer) = scaffold::layer(layer, launch.id, lower, launch.scaffold)
+    {
+        let lower: Vec<PathBuf> = std::iter::once(layer)
+            .chain(lower.iter().cloned())
+            .collect();
+        return Ok((overlaid(&lower, upper.as_ref())?, true));
+    }
+    Ok((bare(launch.rootfs)?, false))
+}
+
+fn overlaid(lower: &[PathBuf], upper: Option<&(PathBuf, PathBuf)>) -> Result<OwnedFd, StartError> {
+    let about = upper.map(|(upper, _)| upper).or(lower.first());
+    let about = about.map(|path| path.to_string_lossy().into_owned());
+    overlay::detached(lower, upper).map_err(at(Step::Rootfs, about.unwrap_or_default()))
+}
+
+fn bare(rootfs: Rootfs<'_>) -> Result<OwnedFd, StartError> {
     let path = |path: &Path| path.to_string_lossy().into_owned();
     match rootfs {
         Rootfs::Path(source) => mounts::bind(source, true).map_err(at(Step::Rootfs, path(source))),
@@ -98,11 +117,7 @@ pub(super) fn detached(rootfs: Rootfs<'_>) -> Result<OwnedFd, StartError> {
             }
             Ok(tree)
         }
-        Rootfs::Mount(Mount::Overlay { lower, upper }) => {
-            let about = upper.as_ref().map(|(upper, _)| upper).or(lower.first());
-            let about = about.map(|p| path(p)).unwrap_or_default();
-            overlay::detached(lower, upper.as_ref()).map_err(at(Step::Rootfs, about))
-        }
+        Rootfs::Mount(Mount::Overlay { lower, upper }) => overlaid(lower, upper.as_ref()),
     }
 }
 

@@ -1,7 +1,12 @@
 //! What a root file system must have, whatever its image has instead.
+//!
+//! For an overlay it is made once and kept as one more lower layer, as Docker does
+//! with its `-init` layer for each container: the next containers need not make it,
+//! and it is not part of what they have changed.
 
+use std::fs;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantry_sys::RootDir;
 use rustix::fs::{AtFlags, FileType, Mode};
@@ -9,6 +14,11 @@ use rustix::io::Errno;
 
 use crate::error::{StartError, Step};
 use crate::launch::Scaffold;
+
+use super::overlay;
+
+/// The layer's files, inside its directory.
+const CONTENTS: &str = "fs";
 
 /// Of directories and of the files that others are mounted over.
 const MODE: Mode = Mode::from_raw_mode(0o755);
@@ -25,6 +35,41 @@ pub(super) fn build(root: &RootDir, scaffold: &[Scaffold]) -> Result<(), StartEr
         }
     }
     Ok(())
+}
+
+/// The directory `layer` with all of it, as it is over the layers `lower`; made now
+/// if this is the first container. `None` when that cannot be: then each container
+/// gets its own.
+pub(super) fn layer(
+    layer: &Path,
+    id: &str,
+    lower: &[PathBuf],
+    scaffold: &[Scaffold],
+) -> Option<PathBuf> {
+    let contents = layer.join(CONTENTS);
+    if scaffold.is_empty() || lower.is_empty() {
+        return None;
+    }
+    if contents.is_dir() {
+        return Some(contents);
+    }
+    // Under a name of our own until it is whole; the first one wins.
+    let scratch = layer.with_extension(id);
+    let made =
+        make_layer(&scratch, lower, scaffold).and_then(|()| fs::rename(&scratch, layer).ok());
+    if made.is_none() {
+        let _ = fs::remove_dir_all(&scratch);
+    }
+    contents.is_dir().then_some(contents)
+}
+
+fn make_layer(scratch: &Path, lower: &[PathBuf], scaffold: &[Scaffold]) -> Option<()> {
+    let upper = (scratch.join(CONTENTS), scratch.join("work"));
+    fs::create_dir(scratch).ok()?;
+    fs::create_dir(&upper.0).ok()?;
+    fs::create_dir(&upper.1).ok()?;
+    let tree = overlay::detached(lower, Some(&upper)).ok()?;
+    build(&RootDir::from(tree), scaffold).ok()
 }
 
 fn make(root: &RootDir, item: &Scaffold) -> rustix::io::Result<()> {
@@ -98,5 +143,36 @@ mod tests {
         assert!(at("etc/hosts").is_file());
         assert_eq!(fs::read_to_string(at("kept")).unwrap(), "as it is");
         assert_eq!(fs::read_link(at("etc/mtab")).unwrap(), path("/proc/mounts"));
+    }
+
+    #[test]
+    fn a_layer_is_made_once() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        // On a disk: overlays do not lie on each other everywhere.
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let lower = [dir.path().join("lower")];
+        fs::create_dir_all(lower[0].join("etc")).unwrap();
+        fs::write(lower[0].join("etc/hosts"), "the image's").unwrap();
+        symlink("/tmp", lower[0].join("proc")).unwrap();
+        let scaffold = [
+            Scaffold::Directory(PathBuf::from("/proc")),
+            Scaffold::File(PathBuf::from("/etc/hosts")),
+            Scaffold::File(PathBuf::from("/.marker")),
+        ];
+        let place = dir.path().join("scaffold");
+        let made = layer(&place, "one", &lower, &scaffold).unwrap();
+        assert!(made.join(".marker").is_file());
+        assert!(made.join("proc").symlink_metadata().unwrap().is_dir());
+        assert!(!made.join("etc").exists(), "the image has it");
+        fs::write(made.join("kept"), "").unwrap();
+        let again = layer(&place, "two", &lower, &scaffold).unwrap();
+        assert!(again.join("kept").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "no scratch");
+        assert_eq!(layer(&place, "three", &[], &scaffold), None);
+        let nowhere = dir.path().join("missing/scaffold");
+        assert_eq!(layer(&nowhere, "four", &lower, &scaffold), None);
     }
 }

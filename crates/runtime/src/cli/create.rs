@@ -285,6 +285,7 @@ fn launch(
         bundle: &plan.bundle,
         rootfs: Rootfs::Path(rootfs),
         scaffold: &[],
+        scaffold_layer: None,
         network: None,
         empty_mounts: None,
         seccomp: None,

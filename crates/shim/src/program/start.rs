@@ -243,6 +243,7 @@ fn launch(
             bundle: &request.bundle,
             rootfs: Rootfs::Mount(&request.rootfs),
             scaffold: &request.scaffold,
+            scaffold_layer: request.scaffold_layer.as_deref(),
             network: network.map(AsFd::as_fd),
             empty_mounts: empty_mounts.map(AsFd::as_fd),
             seccomp: filter,

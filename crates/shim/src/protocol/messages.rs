@@ -93,6 +93,8 @@ pub struct StartRequest {
     pub rootfs: Mount,
     /// What it must have.
     pub scaffold: Vec<Scaffold>,
+    /// Where that is kept for all containers of an image.
+    pub scaffold_layer: Option<PathBuf>,
     /// Who the process is, by names of the root file system's own `passwd` and
     /// `group`; instead of the spec's numbers.
     pub user: Option<User>,

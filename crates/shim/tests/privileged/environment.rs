@@ -153,6 +153,7 @@ impl Environment {
             spec,
             bundle: self.dir.path().to_owned(),
             scaffold: Vec::new(),
+            scaffold_layer: None,
             rootfs: Mount::Bind {
                 source: self.dir.path().join("rootfs"),
                 read_only: false,

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use gantry_api::{HostConfig, Ulimit};
 use gantry_runtime::Scaffold;
 use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Process, Root, Spec};
+use gantry_types::Mount;
 
 pub(crate) use cgroup::check_shares;
 pub(crate) use process::{every_capability, exec_environment, process};
@@ -128,6 +129,15 @@ pub(crate) fn scaffold() -> Vec<Scaffold> {
         target: PathBuf::from("/proc/mounts"),
     };
     directories.chain(files).chain([link]).collect()
+}
+
+/// Where all containers of an image find it: beside the image's topmost layer, so
+/// that it goes when that goes.
+pub(crate) fn scaffold_layer(rootfs: &Mount) -> Option<PathBuf> {
+    match rootfs {
+        Mount::Overlay { lower, .. } => Some(lower.first()?.parent()?.join("scaffold")),
+        Mount::Bind { .. } => None,
+    }
 }
 
 fn linux(input: &SpecInput<'_>) -> Result<Linux> {
