@@ -3,6 +3,7 @@
 //! ```text
 //! <number>/fs      the layer; the upper directory while active
 //! <number>/work    overlayfs' own, only used while active
+//! <number>/scaffold  not ours: what the containers on this layer have in common
 //! ```
 //!
 //! A layer's directory is in overlayfs' format and does not depend on those
