@@ -66,7 +66,9 @@ fn folders(pid: &str) -> Vec<(String, PathBuf)> {
         .filter_map(|line| {
             let (_, rest) = line.split_once(':')?;
             let (names, path) = rest.split_once(':')?;
-            Some((names.to_owned(), path.trim_start_matches('/').to_owned()))
+            // A hierarchy that nobody mounted has the process at its root.
+            let path = path.trim_start_matches('/');
+            (!path.is_empty()).then(|| (names.to_owned(), path.to_owned()))
         })
         .flat_map(|(names, path)| {
             let names: Vec<String> = names.split(',').map(str::to_owned).collect();
