@@ -12,22 +12,37 @@ const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
 const CLONE_CHILDREN: &str = "cgroup.clone_children";
 
 /// Copies the parent's sets into a new v1 directory (an empty set takes no
-/// task), and lets the kernel do so for those below it.
+/// task), and lets the kernel do so for those below it. That comes last: where it
+/// is said, the sets are there. A parent that another start has just made gets
+/// its own sets first.
 pub(crate) fn inherit(child: &Directory, parent: &Directory) -> Result<()> {
-    if parent.number(CLONE_CHILDREN) == Some(1) {
+    if child.number(CLONE_CHILDREN) == Some(1) {
         return Ok(());
     }
-    child.write(CLONE_CHILDREN, "1")?;
     for file in FILES {
         if child.read(file)?.trim().is_empty() {
-            let inherited = parent.read(file)?;
-            let inherited = inherited.trim();
+            let inherited = sets_of(parent, file)?;
             if !inherited.is_empty() {
-                child.write(file, inherited)?;
+                child.write(file, &inherited)?;
             }
         }
     }
-    Ok(())
+    child.write(CLONE_CHILDREN, "1")
+}
+
+fn sets_of(parent: &Directory, file: &str) -> Result<String> {
+    let set = parent.read(file)?.trim().to_owned();
+    let above = parent
+        .path
+        .parent()
+        .map(|path| Directory::new(path.to_owned()));
+    match above.filter(|above| above.number(CLONE_CHILDREN).is_some()) {
+        Some(above) if set.is_empty() => {
+            inherit(parent, &above)?;
+            Ok(parent.read(file)?.trim().to_owned())
+        }
+        _ => Ok(set),
+    }
 }
 
 pub(crate) fn apply(group: &Cgroup, cpu: &Cpu) -> Result<()> {

@@ -259,3 +259,26 @@ fn nested_groups_go_with_their_parent() {
     outer.remove().unwrap();
     assert!(inner.is_gone() && start.elapsed() < Duration::from_secs(2));
 }
+
+#[test]
+fn the_first_groups_of_a_parent_may_come_at_once() {
+    if !possible() {
+        return;
+    }
+    for round in 0..20 {
+        let parent = Parent::new(&format!("crowd-{round}"));
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let parent = &parent;
+                scope.spawn(move || {
+                    let name = format!("x{number}");
+                    let group = parent.create(&name, &Resources::default()).unwrap();
+                    let mut child = sleeper(&group);
+                    group.kill_all().unwrap();
+                    child.wait().unwrap();
+                    group.remove().unwrap();
+                });
+            }
+        });
+    }
+}
