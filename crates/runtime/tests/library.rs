@@ -26,8 +26,12 @@ fn main() {
         println!("skipped: needs root and a static /bin/busybox");
         return;
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         ("overlays_are_mounted_inside", overlays_are_mounted_inside),
+        (
+            "an_empty_mount_namespace_will_do",
+            an_empty_mount_namespace_will_do,
+        ),
         ("errors_are_data", errors_are_data),
         ("users_by_name", users_by_name),
         (
@@ -154,6 +158,25 @@ fn overlays_are_mounted_inside() {
         fs::read_to_string(container.upper().join("made")).unwrap(),
         "new\n"
     );
+    assert_eq!(before, fs::read_to_string("/proc/self/mountinfo").unwrap());
+}
+
+fn an_empty_mount_namespace_will_do() {
+    let empty = gantry_sys::mountns::empty().unwrap();
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let script = "cd /..; test -f /host/proc/self/stat && test ! -e /sys/firmware/x && \
+        echo new > /made && test \"$(cat /etc/passwd | head -n 1)\" != '' && exit 4";
+    let (container, mut spec) = (Box::new(), spec(&["busybox", "sh", "-c", script]));
+    // Of everything on the host, files of namespaces too.
+    let host = defaults::mount("/host", "bind", "/", &["rbind", "rslave"]);
+    spec.mounts.push(host);
+    let mut launch = launch(&container, &spec, Stdio::Inherit);
+    launch.empty_mounts = Some(empty.as_fd());
+    let launched = launch.spawn().unwrap();
+    assert!(launched.mounts.is_some());
+    assert_eq!(end(&launched), ExitStatus::Exited(4));
+    assert!(container.upper().join("made").exists());
+    drop(launched);
     assert_eq!(before, fs::read_to_string("/proc/self/mountinfo").unwrap());
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use gantry_oci::{Mount, Spec};
-use gantry_sys::SetMountAttr;
+use gantry_sys::{CloneFlags, SetMountAttr};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::LinkNameSpaceType;
@@ -35,6 +35,10 @@ pub(super) fn take(
     idmapped: &Prepared,
     foreign: bool,
 ) -> Result<Sources, StartError> {
+    if foreign && needs_copy(spec) {
+        gantry_sys::unshare(CloneFlags::NEWNS)
+            .map_err(|errno| StartError::new(Step::Clone, errno, "mount"))?;
+    }
     let mut sources = Sources::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
         let options = MountOptions::parse(&mount.options);
@@ -58,6 +62,39 @@ pub(super) fn take(
         sources.insert(index, source);
     }
     Ok(sources)
+}
+
+/// Whether a bind would take along the file of a mount namespace: the kernel
+/// lets no namespace hold an older one. In a copy of our namespace those are
+/// left out, and the container sees what is below them, as it does elsewhere.
+fn needs_copy(spec: &Spec) -> bool {
+    let mut held: Option<Vec<PathBuf>> = None;
+    spec.mounts.iter().any(|mount| {
+        let recursive = mount.options.iter().any(|option| option == "rbind");
+        let source = mount.source.as_deref().filter(|_| recursive);
+        let Some(source) = source.filter(|source| source.is_dir()) else {
+            return false;
+        };
+        let held = held.get_or_insert_with(|| {
+            let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+            namespace_files(&text)
+        });
+        !held.is_empty()
+            && source
+                .canonicalize()
+                .is_ok_and(|source| held.iter().any(|file| file.starts_with(&source)))
+    })
+}
+
+/// Where files of mount namespaces are mounted.
+fn namespace_files(mountinfo: &str) -> Vec<PathBuf> {
+    let file = |line: &str| {
+        let mut fields = line.split(' ').skip(3);
+        let (root, place) = (fields.next()?, fields.next()?);
+        let place = place.replace("\\040", " ");
+        root.starts_with("mnt:[").then(|| PathBuf::from(place))
+    };
+    mountinfo.lines().filter_map(file).collect()
 }
 
 fn bind(
@@ -134,4 +171,17 @@ fn fail(mount: &Mount, errno: Errno) -> StartError {
     let source = mount.source.as_deref().unwrap_or(Path::new(""));
     StartError::new(Step::Mount, errno, mount.destination.to_string_lossy())
         .with_source(source.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_mount_namespaces_are_found() {
+        let text = "62 61 254:0 / / rw - ext4 /dev/vda rw\n\
+            70 62 0:4 mnt:[4026532] /run/my\\040ns/x rw shared:9 - nsfs nsfs rw\n\
+            71 62 0:4 net:[4026533] /run/netns/y rw - nsfs nsfs rw\n";
+        assert_eq!(namespace_files(text), [Path::new("/run/my ns/x")]);
+    }
 }
