@@ -14,56 +14,34 @@ const COUNT: usize = 100;
 /// How many at the same time.
 const AT_A_TIME: usize = 8;
 
-/// Creating and starting them.
-pub fn start(contenders: &mut [Contender], options: &Options) -> Result<Row, String> {
+/// Creating and starting them, and removing them while they run: two rows.
+pub fn both(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>, String> {
+    let mut removals: Vec<Series> = contenders.iter().map(|c| Series::new(c.name)).collect();
+    let targets = vec![Target::times("docker", 10.0)];
     let title =
         format!("API create + start of {COUNT} containers, {AT_A_TIME} at a time, network none");
-    both(
-        "many-start",
-        title,
-        contenders,
-        options,
-        |contender, started, removed| {
-            let ids = launch(contender, started)?;
-            discard(contender, &ids, removed)
-        },
-    )
-}
-
-/// Removing them while they run.
-pub fn remove(contenders: &mut [Contender], options: &Options) -> Result<Row, String> {
-    let title =
-        format!("API removal by force of {COUNT} running containers, {AT_A_TIME} at a time");
-    both(
-        "many-remove",
-        title,
-        contenders,
-        options,
-        |contender, removed, started| {
-            let ids = launch(contender, started)?;
-            discard(contender, &ids, removed)
-        },
-    )
-}
-
-fn both(
-    name: &str,
-    title: String,
-    contenders: &mut [Contender],
-    options: &Options,
-    mut work: impl FnMut(&Contender, &mut Series, &mut Series) -> Result<(), String>,
-) -> Result<Row, String> {
-    let targets = vec![Target::times("docker", 10.0)];
-    in_turns(
-        (name, title),
+    let started = in_turns(
+        ("many-start", title),
         contenders,
         options.rounds,
-        targets,
+        targets.clone(),
         |contender, series| {
-            let mut other = Series::new(contender.name);
-            work(contender, series, &mut other)
+            let ids = launch(contender, series)?;
+            let removal = removals.iter_mut().find(|s| s.contender == contender.name);
+            discard(
+                contender,
+                &ids,
+                removal.ok_or("a contender without a series")?,
+            )
         },
-    )
+    )?;
+    let removed = Row {
+        name: "many-remove".to_owned(),
+        title: format!("API removal by force of {COUNT} running containers, {AT_A_TIME} at a time"),
+        series: removals,
+        targets,
+    };
+    Ok(vec![started, removed])
 }
 
 fn launch(contender: &Contender, series: &mut Series) -> Result<Vec<String>, String> {

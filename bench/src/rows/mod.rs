@@ -17,73 +17,77 @@ use crate::{report, say};
 
 /// A kind of work that needs running engines.
 struct Work {
-    name: &'static str,
-    run: fn(&mut [Contender], &Options) -> Result<Row, String>,
+    /// Names of the rows that it gives.
+    names: &'static [&'static str],
+    run: fn(&mut [Contender], &Options) -> Result<Vec<Row>, String>,
 }
 
 /// In the order of the table.
 const WORK: &[Work] = &[
     Work {
-        name: "api-none",
-        run: cycle::none,
+        names: &["api-none"],
+        run: |c, o| cycle::none(c, o).map(one),
     },
     Work {
-        name: "api-bridge",
-        run: cycle::bridge,
+        names: &["api-bridge"],
+        run: |c, o| cycle::bridge(c, o).map(one),
     },
     Work {
-        name: "run",
-        run: run::own,
+        names: &["run"],
+        run: |c, o| run::own(c, o).map(one),
     },
     Work {
-        name: "run-stock",
-        run: run::stock,
+        names: &["run-stock"],
+        run: |c, o| run::stock(c, o).map(one),
     },
     Work {
-        name: "exec-api",
-        run: exec::api,
+        names: &["exec-api"],
+        run: |c, o| exec::api(c, o).map(one),
     },
     Work {
-        name: "exec-client",
-        run: exec::client,
+        names: &["exec-client"],
+        run: |c, o| exec::client(c, o).map(one),
     },
     Work {
-        name: "many-start",
-        run: many::start,
+        names: &["many-start", "many-remove"],
+        run: many::both,
     },
     Work {
-        name: "many-remove",
-        run: many::remove,
+        names: &["memory-idle"],
+        run: |c, o| memory::idle(c, o).map(one),
     },
     Work {
-        name: "memory-idle",
-        run: memory::idle,
+        names: &["memory-1"],
+        run: |c, o| memory::with_1(c, o).map(one),
     },
     Work {
-        name: "memory-1",
-        run: memory::with_1,
+        names: &["memory-10"],
+        run: |c, o| memory::with_10(c, o).map(one),
     },
     Work {
-        name: "memory-10",
-        run: memory::with_10,
+        names: &["memory-50"],
+        run: |c, o| memory::with_50(c, o).map(one),
     },
     Work {
-        name: "memory-50",
-        run: memory::with_50,
+        names: &["logs"],
+        run: |c, o| logs::read(c, o).map(one),
     },
     Work {
-        name: "logs",
-        run: logs::read,
-    },
-    Work {
-        name: "load",
-        run: load::load,
+        names: &["load"],
+        run: |c, o| load::load(c, o).map(one),
     },
 ];
 
+fn one(row: Row) -> Vec<Row> {
+    vec![row]
+}
+
 /// Measures what is wanted; whether every target was reached.
 pub fn run(options: &Options) -> Result<bool, String> {
-    let wanted: Vec<&Work> = WORK.iter().filter(|w| options.wants(w.name)).collect();
+    let wanted: Vec<&Work> = WORK
+        .iter()
+        .filter(|work| work.names.iter().any(|name| options.wants(name)))
+        .collect();
     let runtimes: Vec<_> = runtime::SETTINGS
         .iter()
         .filter(|setting| options.wants(setting.name))
@@ -91,8 +95,8 @@ pub fn run(options: &Options) -> Result<bool, String> {
     if options.list {
         for name in wanted
             .iter()
-            .map(|w| w.name)
-            .chain(runtimes.iter().map(|s| s.name))
+            .flat_map(|work| work.names)
+            .chain(runtimes.iter().map(|setting| &setting.name))
         {
             say(name);
         }
@@ -120,9 +124,9 @@ pub fn run(options: &Options) -> Result<bool, String> {
         let mut contenders = contender::all(options)?;
         for work in wanted {
             match (work.run)(&mut contenders, options) {
-                Ok(row) => done(row)?,
+                Ok(all) => all.into_iter().try_for_each(&mut done)?,
                 // The other rows are worth having.
-                Err(error) => failed.push(format!("{}: {error}", work.name)),
+                Err(error) => failed.push(format!("{}: {error}", work.names.join(", "))),
             }
         }
     }
