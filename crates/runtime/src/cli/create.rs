@@ -139,6 +139,8 @@ impl<'a> Plan<'a> {
         let bundle = Path::new(args.value("bundle").unwrap_or("."));
         let bundle = bundle.canonicalize().map_err(Error::file("open", bundle))?;
         let (mut spec, spec_text) = store::read_spec(&bundle.join("config.json"))?;
+        // What read it is not needed again.
+        gantry_sys::release_code_pages();
         let terminal = spec.process.as_ref().is_some_and(|p| p.terminal);
         let socket = args.value("console-socket");
         if let Some(text) = terminal_problem(terminal, socket.is_some(), detached) {
@@ -302,7 +304,7 @@ fn launch(
         no_pivot: plan.args.has("no-pivot"),
         user: None,
     };
-    // What read the command line and the spec is not needed again.
+    // Nor what made the cgroup.
     gantry_sys::release_code_pages();
     let spawned = match cgroup {
         None => launch.spawn(),
