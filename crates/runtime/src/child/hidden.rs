@@ -1,4 +1,9 @@
 //! Paths that are hidden, and paths that cannot be written.
+//!
+//! What lies below `/proc` and `/sys` is looked up below the mount that was made
+//! there, not below the root: a container that shares the root file system could
+//! put another directory in that place meanwhile (CVE-2025-31133, -52881), and the
+//! real one would stay open to be written.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -10,36 +15,43 @@ use rustix::io::Errno;
 
 use super::mounts::{attach, bind, bind_fd, new_filesystem};
 use super::rooted;
+use super::system_mounts::SystemMounts;
 use crate::error::{StartError, Step};
 
 /// Applies the spec's `readonlyPaths` and `maskedPaths`; what is missing is
 /// passed over.
-pub(super) fn apply(root: &RootDir, spec: &Spec) -> Result<(), StartError> {
+pub(super) fn apply(root: &RootDir, system: &SystemMounts, spec: &Spec) -> Result<(), StartError> {
     let Some(linux) = &spec.linux else {
         return Ok(());
     };
     for path in &linux.readonly_paths {
-        read_only(root, path)?;
+        read_only(root, system, path)?;
     }
     let mut covers = Covers::default();
     for path in &linux.masked_paths {
-        mask(root, path, &mut covers)?;
+        mask(root, system, path, &mut covers)?;
     }
     Ok(())
 }
 
 /// The target, unless there is none.
-fn target(root: &RootDir, step: Step, path: &str) -> Result<Option<OwnedFd>, StartError> {
-    match root.open_path(path) {
+fn target(
+    root: &RootDir,
+    system: &SystemMounts,
+    step: Step,
+    path: &str,
+) -> Result<Option<OwnedFd>, StartError> {
+    let (base, rest) = system.holder(path).unwrap_or((root, Path::new(path)));
+    match base.open_path(rest) {
         Ok(fd) => Ok(Some(fd)),
         Err(error) if matches!(error.errno, Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(error) => Err(rooted(step, path)(error)),
     }
 }
 
-fn read_only(root: &RootDir, path: &str) -> Result<(), StartError> {
+fn read_only(root: &RootDir, system: &SystemMounts, path: &str) -> Result<(), StartError> {
     let step = Step::ReadonlyPath;
-    let Some(target) = target(root, step, path)? else {
+    let Some(target) = target(root, system, step, path)? else {
         return Ok(());
     };
     let change = SetMountAttr {
@@ -62,9 +74,14 @@ struct Covers {
     empty: Option<OwnedFd>,
 }
 
-fn mask(root: &RootDir, path: &str, covers: &mut Covers) -> Result<(), StartError> {
+fn mask(
+    root: &RootDir,
+    system: &SystemMounts,
+    path: &str,
+    covers: &mut Covers,
+) -> Result<(), StartError> {
     let step = Step::MaskedPath;
-    let Some(target) = target(root, step, path)? else {
+    let Some(target) = target(root, system, step, path)? else {
         return Ok(());
     };
     let fail = |errno| StartError::new(step, errno, path);

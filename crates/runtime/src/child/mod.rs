@@ -22,6 +22,7 @@ mod rootfs;
 mod scaffold;
 mod sources;
 mod stdio;
+mod system_mounts;
 mod terminal;
 mod user;
 
@@ -141,17 +142,18 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     if !scaffolded {
         scaffold::build(&root, launch.scaffold)?;
     }
-    let setup_dev = mounts::make_all(&root, spec, &mut sources)?;
-    if setup_dev {
+    let made = mounts::make_all(&root, spec, &mut sources)?;
+    if made.setup_dev {
         devices::make_all(&root, spec, userns)?;
     }
     run_create_hooks(plan, channel)?;
     if let Stdio::Terminal { size } = launch.stdio {
-        let console = setup_dev.then_some(&root);
+        let console = made.setup_dev.then_some(&root);
         terminal::of_root(&root, console, size, channel)?;
     }
     make_working_directory(&root, plan.process);
-    hidden::apply(&root, spec)?;
+    hidden::apply(&root, &made.system, spec)?;
+    drop(made);
     rootfs::finish(launch, root, empty.is_some())?;
 
     attributes::limits(plan.process)?;

@@ -15,6 +15,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 
 use super::cgroup_mount;
 use super::sources::{Source, Sources};
+use super::system_mounts::SystemMounts;
 use crate::error::{StartError, Step};
 use crate::mount_options::MountOptions;
 
@@ -22,15 +23,25 @@ use crate::mount_options::MountOptions;
 const DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 const FILE: Mode = Mode::from_raw_mode(0o755);
 
-/// Makes all mounts. Returns whether `/dev` is to be filled: it is not if the
-/// spec binds something there.
+/// What has been mounted.
+pub(super) struct Made {
+    /// Whether `/dev` is to be filled: it is not if the spec binds something there.
+    pub setup_dev: bool,
+    /// What is at `/proc` and `/sys`.
+    pub system: SystemMounts,
+}
+
+/// Makes all mounts.
 pub(super) fn make_all(
     root: &RootDir,
     spec: &Spec,
     sources: &mut Sources,
-) -> Result<bool, StartError> {
+) -> Result<Made, StartError> {
     let mut later = Vec::new();
-    let mut setup_dev = true;
+    let mut made = Made {
+        setup_dev: true,
+        system: SystemMounts::default(),
+    };
     for (index, mount) in spec.mounts.iter().enumerate() {
         let mut maker = Maker {
             root,
@@ -39,9 +50,10 @@ pub(super) fn make_all(
             options: MountOptions::parse(&mount.options),
             made: sources.remove(&index),
             later: &mut later,
+            system: &mut made.system,
         };
         if maker.is_bind() && mount.destination == Path::new("/dev") {
-            setup_dev = false;
+            made.setup_dev = false;
         }
         maker.make()?;
     }
@@ -54,7 +66,7 @@ pub(super) fn make_all(
         gantry_sys::mount_setattr(&tree, Path::new(""), change)
             .map_err(|e| StartError::new(Step::Mount, e, destination))?;
     }
-    Ok(setup_dev)
+    Ok(made)
 }
 
 /// A copy of the mount at `source`, attached nowhere.
@@ -138,6 +150,7 @@ struct Maker<'a> {
     made: Option<Source>,
     /// Mounts that become read-only at the end.
     later: &'a mut Vec<(OwnedFd, String)>,
+    system: &'a mut SystemMounts,
 }
 
 impl Maker<'_> {
@@ -183,13 +196,7 @@ impl Maker<'_> {
         if self.options.remount {
             return self.remount();
         }
-        match self.kind() {
-            "proc" | "sysfs" => {
-                self.refuse_link()?;
-                self.make_new()
-            }
-            _ => self.make_new(),
-        }
+        self.make_new()
     }
 
     /// The target as a directory, made if it is missing.
@@ -200,14 +207,29 @@ impl Maker<'_> {
     }
 
     /// `/proc` and `/sys` go to ordinary directories: what writes there later
-    /// must not be led elsewhere by the image.
-    fn refuse_link(&self) -> Result<(), StartError> {
-        match self.root.symlink_metadata(&self.destination) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => Err(self
+    /// must not be led elsewhere by the image, nor by whoever swaps things in it
+    /// while we look.
+    fn ordinary_directory(&self) -> Result<OwnedFd, StartError> {
+        let refuse = |errno: Errno| match errno {
+            Errno::LOOP | Errno::NOTDIR => self
                 .fail(Errno::NOTDIR)
-                .with_detail("must be an ordinary directory")),
-            // Not there yet, or no last name to look at: both come out below.
-            _ => Ok(()),
+                .with_detail("must be an ordinary directory"),
+            errno => self.fail(errno),
+        };
+        let open = || {
+            let (parent, name) = self
+                .root
+                .open_parent(&self.destination)
+                .map_err(|error| error.errno)?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(parent, name, flags, Mode::empty())
+        };
+        match open() {
+            Err(Errno::NOENT) => {
+                self.directory()?;
+                open().map_err(refuse)
+            }
+            other => other.map_err(refuse),
         }
     }
 
@@ -231,7 +253,10 @@ impl Maker<'_> {
     fn make_new(&mut self) -> Result<(), StartError> {
         let kind = self.kind().to_owned();
         let is_new = kind == "tmpfs" && self.root.open_path(&self.destination).is_err();
-        let target = self.directory()?;
+        let target = match kind.as_str() {
+            "proc" | "sysfs" => self.ordinary_directory()?,
+            _ => self.directory()?,
+        };
         let mut data = self.options.data.clone();
         let mut attributes = self.options.set;
         let read_only = attributes.with(MountAttr::RDONLY) == attributes;
@@ -260,7 +285,7 @@ impl Maker<'_> {
     }
 
     /// Recursive attributes, propagation, and the move to the target.
-    fn finish(&self, tree: OwnedFd, target: &OwnedFd) -> Result<(), StartError> {
+    fn finish(&mut self, tree: OwnedFd, target: &OwnedFd) -> Result<(), StartError> {
         let options = &self.options;
         self.change(&tree, options.set_recursive, options.clear_recursive, true)?;
         for propagation in &options.propagation {
@@ -271,7 +296,11 @@ impl Maker<'_> {
             };
             gantry_sys::mount_setattr(&tree, Path::new(""), change).map_err(|e| self.fail(e))?;
         }
-        attach(&tree, target).map_err(|e| self.fail(e))
+        attach(&tree, target).map_err(|e| self.fail(e))?;
+        if SystemMounts::wants(&self.mount.destination) {
+            self.system.keep(&self.mount.destination, tree);
+        }
+        Ok(())
     }
 
     fn change(
