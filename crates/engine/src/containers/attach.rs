@@ -83,7 +83,7 @@ impl Containers {
                 "container {idref} is restarting, wait until the container is running"
             )));
         }
-        let config = &container.record.config;
+        let config = &container.record().config;
         let replay = query
             .logs
             .then(|| {

@@ -22,7 +22,9 @@ use crate::error::{Error, Result};
 
 /// A container.
 pub(crate) struct Container {
-    pub(crate) record: Record,
+    id: ContainerId,
+    /// What it was created with, and how it was updated since.
+    record: Mutex<Arc<Record>>,
     /// What it is called now.
     name: Mutex<String>,
     state: Mutex<State>,
@@ -79,8 +81,9 @@ impl Container {
             ..Life::default()
         };
         Arc::new(Self {
+            id: record.id.clone(),
             name: Mutex::new(record.name.clone()),
-            record,
+            record: Mutex::new(Arc::new(record)),
             state: Mutex::new(state),
             writes: Mutex::default(),
             settled: Condvar::new(),
@@ -96,7 +99,12 @@ impl Container {
     }
 
     pub(crate) fn id(&self) -> &ContainerId {
-        &self.record.id
+        &self.id
+    }
+
+    /// What it was created with, as it is now: an update replaces it as a whole.
+    pub(crate) fn record(&self) -> Arc<Record> {
+        Arc::clone(&lock(&self.record))
     }
 
     /// What it is called now, without a slash.
@@ -297,7 +305,7 @@ impl Container {
 
     /// Whether the container's end is to be followed by its removal.
     pub(crate) fn removed_by_exit(&self) -> bool {
-        self.record.host_config.auto_remove && self.keepers.load(Ordering::Acquire) == 0
+        self.record().host_config.auto_remove && self.keepers.load(Ordering::Acquire) == 0
     }
 
     /// Tells the waiters that the container is gone, or why it is not.

@@ -172,7 +172,7 @@ impl Inner {
     }
 
     fn is_restarted(&self, container: &Container, state: &State, exit_code: i32) -> bool {
-        let policy = &container.record.host_config.restart_policy;
+        let policy = &container.record().host_config.restart_policy;
         let (count, stopped) = (state.restart_count, state.manually_stopped);
         !container.stays_down() && restart_policy::wants_start(policy, exit_code, count, stopped)
     }

@@ -73,7 +73,7 @@ impl<'a> ListFilter<'a> {
             let Some(idref) = filters.get(key).first() else {
                 return Ok(None);
             };
-            Ok(Some(table.find(idref)?.record.created))
+            Ok(Some(table.find(idref)?.record().created))
         };
         let is_task = match filters.contains("is-task") {
             true => Some(filters.boolean("is-task", false).map_err(invalid)?),
@@ -99,7 +99,7 @@ impl<'a> ListFilter<'a> {
     }
 
     pub(crate) fn matches(&self, container: &Container, state: &State) -> bool {
-        let record = &container.record;
+        let record = &container.record();
         let filters = self.filters;
         let name = container.name();
         let created = record.created;
@@ -130,7 +130,7 @@ impl<'a> ListFilter<'a> {
     }
 
     fn network(&self, container: &Container, state: &State, wanted: &str) -> bool {
-        container.record.network == wanted
+        container.record().network == wanted
             || state
                 .attachment
                 .as_ref()
@@ -170,7 +170,7 @@ impl<'a> PruneFilter<'a> {
     }
 
     pub(crate) fn matches(&self, container: &Container) -> bool {
-        let record = &container.record;
+        let record = &container.record();
         self.until.is_none_or(|until| record.created < until)
             && self
                 .filters
@@ -214,7 +214,8 @@ fn exposes(container: &Container, wanted: &str) -> bool {
     let (range, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     let bounds = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
-    let ports = container.record.config.exposed_ports.iter().flatten();
+    let record = container.record();
+    let ports = record.config.exposed_ports.iter().flatten();
     bounds.is_some_and(|(first, last)| {
         ports.map(|(port, _)| port).any(|port| {
             let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
@@ -225,12 +226,14 @@ fn exposes(container: &Container, wanted: &str) -> bool {
 }
 
 fn mounted(container: &Container, wanted: &str) -> bool {
-    let mut mounts = container.record.mounts.iter();
+    let record = container.record();
+    let mut mounts = record.mounts.iter();
     mounts.any(|mount| mount.source == wanted || mount.destination == wanted)
 }
 
 fn lacks_labels(filters: &Filters, container: &Container) -> bool {
-    let labels = container.record.config.labels.as_ref();
+    let record = container.record();
+    let labels = record.config.labels.as_ref();
     filters.get("label!").iter().all(|unwanted| {
         let mut one = Filters::new();
         one.add("label", unwanted.clone());

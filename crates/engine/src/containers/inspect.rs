@@ -21,7 +21,7 @@ impl Containers {
     pub fn inspect(&self, idref: &str, size: bool) -> Result<ContainerInspect> {
         let inner = &self.inner;
         let container = inner.find(idref)?;
-        let (record, state) = (&container.record, container.state());
+        let (record, state) = (&container.record(), container.state());
         let dir = record.dir(&inner.settings.data_root);
         let file = |name: &str| match state.has_files {
             true => dir.join(name).display().to_string(),
@@ -72,11 +72,11 @@ pub(super) fn mounts(record: &Record) -> Vec<MountPoint> {
 
 impl Inner {
     fn log_path(&self, container: &Container, state: &State) -> String {
-        let json = container.record.host_config.log_config.kind == "json-file";
+        let json = container.record().host_config.log_config.kind == "json-file";
         if !json || !state.has_files {
             return String::new();
         }
-        let dir = container.record.dir(&self.settings.data_root);
+        let dir = container.record().dir(&self.settings.data_root);
         let name = format!("{}-json.log", container.id());
         dir.join(name).display().to_string()
     }
@@ -103,7 +103,7 @@ impl Inner {
         }
         GraphDriver {
             data: Some(data),
-            name: container.record.driver.clone(),
+            name: container.record().driver.clone(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Inner {
         let pid = named(&host.pid_mode).map(|id| self.joinable("PID", id));
         let ipc = named(&host.ipc_mode).map(|id| {
             let donor = self.joinable("IPC", id)?;
-            match donor.record.host_config.ipc_mode.as_str() {
+            match donor.record().host_config.ipc_mode.as_str() {
                 "private" | "none" => Err(refusal(
                     "IPC",
                     format_args!(

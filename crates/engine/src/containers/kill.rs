@@ -55,7 +55,7 @@ impl Inner {
     pub(super) fn signal(&self, container: &Container, signal: i32) -> Result<()> {
         let link = container.link()?;
         let stops = signal == libc::SIGKILL
-            || is_meant_to_end(&container.record.config.stop_signal, signal);
+            || is_meant_to_end(&container.record().config.stop_signal, signal);
         if stops {
             self.mark_stopped(container)?;
         }
@@ -71,7 +71,8 @@ impl Inner {
     /// does not start it after its next end, nor, if it says so, later.
     fn mark_stopped(&self, container: &Container) -> Result<()> {
         container.stay_down();
-        let policy = container.record.host_config.restart_policy.name.as_str();
+        let record = container.record();
+        let policy = record.host_config.restart_policy.name.as_str();
         let matters = !matches!(policy, "" | "no") && !self.restarts.is_closed();
         match matters && !container.state().manually_stopped {
             true => self.settle(container, |state| state.manually_stopped = true),

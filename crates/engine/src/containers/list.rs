@@ -49,7 +49,7 @@ impl Containers {
                 (all || state.active()) && filter.matches(container, state)
             })
             .collect();
-        containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.record.created));
+        containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.record().created));
         containers.truncate(limit.unwrap_or(usize::MAX));
         let now = now_nano();
         Ok(containers
@@ -67,7 +67,7 @@ impl Inner {
         size: bool,
         now: i64,
     ) -> ContainerSummary {
-        let record = &container.record;
+        let record = &container.record();
         let (size_rw, size_root_fs) = match size {
             true => self.sizes(container),
             false => (0, 0),
@@ -118,7 +118,7 @@ impl Inner {
     /// Bytes that the container wrote, and bytes of all its files.
     pub(super) fn sizes(&self, container: &Container) -> (i64, i64) {
         let written = i64::try_from(self.written(container)).unwrap_or(i64::MAX);
-        let image = self.images.size(&container.record.image_id);
+        let image = self.images.size(&container.record().image_id);
         (written, written.saturating_add(image))
     }
 }
@@ -137,7 +137,8 @@ fn command(path: &str, args: &[String]) -> String {
 }
 
 fn ports(container: &Container) -> Vec<Port> {
-    let exposed = container.record.config.exposed_ports.iter().flatten();
+    let record = container.record();
+    let exposed = record.config.exposed_ports.iter().flatten();
     exposed
         .filter_map(|(port, _)| {
             let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));

@@ -21,7 +21,7 @@ pub(super) fn for_start(
     container: &Container,
     settings: &Settings,
 ) -> Result<gantry_logs::Settings> {
-    of(&container.record, settings).map_err(|error| Error::Start {
+    of(&container.record(), settings).map_err(|error| Error::Start {
         message: format!(
             "failed to create task for container: failed to initialize logging driver: {error}"
         ),

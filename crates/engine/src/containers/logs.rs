@@ -79,8 +79,8 @@ impl Containers {
 
 impl Inner {
     pub(super) fn log_stream(&self, container: &Container, query: &LogsQuery) -> Result<LogStream> {
-        let settings = log_settings::for_reading(&container.record, &self.settings)?;
-        let tty = container.record.config.tty;
+        let settings = log_settings::for_reading(&container.record(), &self.settings)?;
+        let tty = container.record().config.tty;
         let follow = query.follow.then(FollowControl::new).transpose()?;
         if let Some(control) = &follow {
             container.add_follower(control.clone());

@@ -233,7 +233,7 @@ impl Inner {
     /// Tells that `action` happened to a container, with more attributes than
     /// its labels, image and name.
     fn publish(&self, container: &Container, action: &str, more: &[(&str, String)]) {
-        let record = &container.record;
+        let record = &container.record();
         let mut attributes = record.config.labels.clone().unwrap_or_default();
         attributes.insert("image".to_owned(), record.config.image.clone());
         attributes.insert("name".to_owned(), container.name());

@@ -1,5 +1,5 @@
-//! The durable half of a container that never changes: what it was created
-//! with, every default filled in.
+//! The durable half of a container that hardly ever changes: what it was created
+//! with, every default filled in. Only an update replaces it, as a whole.
 
 use std::path::{Path, PathBuf};
 

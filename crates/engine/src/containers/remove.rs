@@ -124,12 +124,12 @@ impl Inner {
             tracing::warn!(%id, %error, "cannot remove a container's file system yet");
         }
         for dir in [
-            container.record.dir(&self.settings.data_root),
+            container.record().dir(&self.settings.data_root),
             self.settings.exec_root.join(id.as_str()),
         ] {
             remove_dir(&dir);
         }
-        self.images.left_by_container(&container.record.image_id);
+        self.images.left_by_container(&container.record().image_id);
     }
 }
 

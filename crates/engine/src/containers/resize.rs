@@ -15,7 +15,7 @@ impl Containers {
         if container.state().phase != Phase::Running {
             return Err(Error::NotRunning(container.id().to_string()));
         }
-        if container.record.config.tty {
+        if container.record().config.tty {
             container.link()?.resize(height, width)?;
         }
         let size = [("height", height.to_string()), ("width", width.to_string())];

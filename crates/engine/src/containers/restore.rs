@@ -53,7 +53,7 @@ impl Inner {
         }
         let mut all = self.table.all();
         // Who joins another's namespaces is started after those who do not.
-        all.sort_by_key(|container| joined::joins_any(&container.record.host_config));
+        all.sort_by_key(|container| joined::joins_any(&container.record().host_config));
         for container in all {
             self.resume(&container);
         }
@@ -214,7 +214,7 @@ impl Inner {
     /// Ends what is left of a container that has lost its shim and its run
     /// directory, but not by the end of the machine.
     fn end_cgroup(&self, container: &Container) {
-        let parent = container.record.cgroup_parent(&self.settings);
+        let parent = container.record().cgroup_parent(&self.settings);
         let path = format!("{parent}/{}", container.id());
         let Ok(cgroup) = Cgroup::open(&path) else {
             return;
@@ -248,7 +248,7 @@ impl Inner {
 /// Whether a restart policy wants an ended container to run.
 fn is_wanted(container: &Container) -> bool {
     let state = container.state();
-    let policy = &container.record.host_config.restart_policy;
+    let policy = &container.record().host_config.restart_policy;
     let (count, stopped) = (state.restart_count, state.manually_stopped);
     state.phase == Phase::Exited
         && restart_policy::wants_start(policy, state.exit_code, count, stopped)

@@ -87,7 +87,7 @@ impl Inner {
     fn launch(&self, container: &Arc<Container>) -> Result<()> {
         let mut undo = Undo::new();
         let sandbox = self.sandbox(container, &mut undo)?;
-        let record = &container.record;
+        let record = &container.record();
         binds::make_missing_sources(&record.host_config, &record.mounts)?;
         propagation::check(&record.mounts)?;
         let dir = record.dir(&self.settings.data_root);
@@ -111,7 +111,7 @@ impl Inner {
             message: format!("failed to set up container networking: {error}"),
             exit_code: 128,
         };
-        let mode = NetworkMode::parse(&container.record.network).map_err(networking)?;
+        let mode = NetworkMode::parse(&container.record().network).map_err(networking)?;
         let sandbox = self
             .network
             .attach(container.id(), mode)
@@ -123,7 +123,7 @@ impl Inner {
 
     /// The message to the shim.
     fn request(&self, container: &Container, sandbox: &Sandbox) -> Result<StartRequest> {
-        let record = &container.record;
+        let record = &container.record();
         let (host, settings) = (&record.host_config, &self.settings);
         let security = spec::security(host)?;
         let dir = record.dir(&settings.data_root);
@@ -182,7 +182,7 @@ impl Inner {
         mut request: StartRequest,
         sandbox: &Sandbox,
     ) -> Result<ShimConnection> {
-        let host = &container.record.host_config;
+        let host = &container.record().host_config;
         let security = spec::security(host)?;
         let configured = self.settings.seccomp_profile.as_deref();
         let filter = spec::seccomp_filter(host, &security, configured)?;
@@ -200,7 +200,7 @@ impl Inner {
         self.shims
             .start(request, filter.as_deref(), &fds)
             .map_err(|error| match error {
-                ShimError::Start(failure) => start_error::render(&failure, &container.record),
+                ShimError::Start(failure) => start_error::render(&failure, &container.record()),
                 other => Error::Start {
                     kind: other.kind(),
                     message: format!("failed to create task for container: {other}"),

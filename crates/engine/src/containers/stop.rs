@@ -43,7 +43,7 @@ impl Inner {
                 _ => return Err(Error::NotModified(container.id().to_string())),
             }
         }
-        let config = &container.record.config;
+        let config = &container.record().config;
         let named = signal.filter(|signal| !signal.is_empty());
         let own = Some(config.stop_signal.as_str()).filter(|signal| !signal.is_empty());
         let signal = match named.or(own) {

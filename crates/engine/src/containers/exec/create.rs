@@ -36,7 +36,7 @@ impl Containers {
             "" => Vec::new(),
             keys => detach::parse(Some(keys)).map_err(|_| Error::InvalidEscapeKeys(keys.into()))?,
         };
-        let config = &container.record.config;
+        let config = &container.record().config;
         let or_else = |given: String, own: &str| match given.is_empty() {
             true => own.to_owned(),
             false => given,
@@ -101,7 +101,8 @@ fn check_user(container: &Container, user: &str) -> Result<()> {
         let bytes = root.read(path, MAX_FILE).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let groups = container.record.host_config.group_add.as_deref();
+    let record = container.record();
+    let groups = record.host_config.group_add.as_deref();
     let request = UserRequest {
         user,
         groups: groups.unwrap_or_default(),

@@ -18,7 +18,7 @@ impl Inner {
         console_size: Option<[u16; 2]>,
         attached: bool,
     ) -> Result<ExecRequest> {
-        let (record, plan) = (&container.record, &exec.plan);
+        let (record, plan) = (&container.record(), &exec.plan);
         let attach = AttachRequest {
             attach: exec.attach,
             stdin: plan.stdin,
@@ -48,7 +48,7 @@ impl Inner {
         exec: &Exec,
         console_size: Option<[u16; 2]>,
     ) -> Result<Process> {
-        let (record, plan) = (&container.record, &exec.plan);
+        let (record, plan) = (&container.record(), &exec.plan);
         let security = spec::security(&record.host_config)?;
         let no_new_privileges = security
             .no_new_privileges

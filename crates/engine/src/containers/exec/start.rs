@@ -81,7 +81,7 @@ impl Inner {
         let plan = &exec.plan;
         let attached = !options.detach && (plan.stdin || plan.stdout || plan.stderr);
         let request = self.exec_request(container, exec, options.console_size, attached)?;
-        let host = &container.record.host_config;
+        let host = &container.record().host_config;
         let security = spec::security(host)?;
         let configured = self.settings.seccomp_profile.as_deref();
         let filter = spec::seccomp_filter(host, &security, configured)?;
