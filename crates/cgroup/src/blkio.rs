@@ -125,7 +125,7 @@ fn entries_v1(text: &str) -> Vec<BlockIoEntry> {
         Some(BlockIoEntry {
             major: major.parse().ok()?,
             minor: minor.parse().ok()?,
-            operation: fields.next()?.to_ascii_lowercase(),
+            operation: fields.next()?.to_owned(),
             value: fields.next()?.parse().ok()?,
         })
     };
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(entries.len(), 2);
         assert_eq!(
             (entries[0].operation.as_str(), entries[0].value),
-            ("read", 4096)
+            ("Read", 4096)
         );
 
         let mut stats = Stats::default();

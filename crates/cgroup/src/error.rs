@@ -56,6 +56,16 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// A new limit of memory is below what the processes hold.
+    #[error("unable to set memory limit to {limit} (current usage: {usage}, peak usage: {peak})")]
+    MemoryInUse {
+        /// The limit that was asked for, in bytes.
+        limit: i64,
+        /// What is used now.
+        usage: u64,
+        /// The most that was ever used.
+        peak: u64,
+    },
     /// The bpf(2) system call failed.
     #[error("device filter: {operation}: {source}")]
     DeviceFilter {
@@ -101,7 +111,7 @@ impl Error {
         match self {
             Self::NotMounted | Self::MissingController { .. } => ErrorKind::Unsupported,
             Self::InvalidSetting { .. } | Self::InvalidPath(_) => ErrorKind::InvalidArgument,
-            Self::Populated(_) => ErrorKind::Conflict,
+            Self::Populated(_) | Self::MemoryInUse { .. } => ErrorKind::Conflict,
             Self::Write { source, .. } if source.raw_os_error() == Some(libc::EINVAL) => {
                 ErrorKind::InvalidArgument
             }
@@ -128,6 +138,7 @@ impl Error {
             | Self::InvalidSetting { .. }
             | Self::InvalidPath(_)
             | Self::Populated(_)
+            | Self::MemoryInUse { .. }
             | Self::TimedOut { .. } => None,
         }
     }

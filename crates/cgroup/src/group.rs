@@ -113,14 +113,24 @@ impl Cgroup {
         all
     }
 
-    /// Changes limits; what is `None` stays as it is.
+    /// Sets limits; what is `None` stays as it is.
     pub fn apply(&self, resources: &Resources) -> Result<()> {
+        self.update(resources)?;
+        devices::apply(self, &resources.devices)
+    }
+
+    /// Changes the limits of a cgroup with processes; what is `None` stays as it
+    /// is. Device rules are not looked at: they are given once.
+    ///
+    /// # Errors
+    /// `MemoryInUse` for a limit below what is used; `Write` with what the kernel
+    /// said, and then what came before in this order is changed already.
+    pub fn update(&self, resources: &Resources) -> Result<()> {
         memory::apply(self, &resources.memory)?;
         cpu::apply(self, &resources.cpu)?;
         cpuset::apply(self, &resources.cpu)?;
         pids::apply(self, resources.pids)?;
         blkio::apply(self, &resources.block_io)?;
-        devices::apply(self, &resources.devices)?;
         hugetlb::apply(self, &resources.hugepages)?;
         for (file, value) in &resources.unified {
             self.write_unified(file, value)?;

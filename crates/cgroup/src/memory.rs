@@ -57,25 +57,30 @@ fn apply_v1(dir: &Directory, memory: &Memory) -> Result<()> {
     Ok(())
 }
 
-/// The kernel wants limit ≤ limit with swap after every write, so when both
-/// rise the larger one goes first.
+/// The kernel wants limit ≤ limit with swap after every write, so the one that
+/// makes room for the other goes first.
 fn set_limits_v1(dir: &Directory, memory: &Memory) -> Result<()> {
-    let as_ceiling = |n: i64| u64::try_from(n).unwrap_or(u64::MAX);
     let swap_file = dir.has(V1_SWAP);
-    match (memory.limit, memory.swap) {
+    // No limit of memory has none of memory and swap either.
+    let swap = match (memory.limit, memory.swap) {
+        (Some(-1), None) if swap_file => Some(-1),
+        (_, swap) => swap,
+    };
+    match (memory.limit, swap) {
         (Some(limit), Some(swap)) if swap_file => {
-            let now = dir.number(V1_SWAP).unwrap_or(u64::MAX);
-            if as_ceiling(limit) > now {
+            let now = dir.number(V1_LIMIT).unwrap_or(u64::MAX);
+            let rises = u64::try_from(swap).map_or(true, |swap| now < swap);
+            if rises {
                 dir.write_number(V1_SWAP, swap)?;
-                dir.write_number(V1_LIMIT, limit)
+                set_limit_v1(dir, limit)
             } else {
-                dir.write_number(V1_LIMIT, limit)?;
+                set_limit_v1(dir, limit)?;
                 dir.write_number(V1_SWAP, swap)
             }
         }
         (limit, swap) => {
             if let Some(limit) = limit {
-                dir.write_number(V1_LIMIT, limit)?;
+                set_limit_v1(dir, limit)?;
             }
             match swap {
                 Some(swap) if swap_file => dir.write_number(V1_SWAP, swap),
@@ -90,6 +95,20 @@ fn set_limits_v1(dir: &Directory, memory: &Memory) -> Result<()> {
     }
 }
 
+/// A limit below what cannot be given back is refused, with the numbers.
+fn set_limit_v1(dir: &Directory, limit: i64) -> Result<()> {
+    dir.write_number(V1_LIMIT, limit).map_err(|error| {
+        if error.errno() != Some(libc::EBUSY) {
+            return error;
+        }
+        Error::MemoryInUse {
+            limit,
+            usage: dir.number("memory.usage_in_bytes").unwrap_or_default(),
+            peak: dir.number("memory.max_usage_in_bytes").unwrap_or_default(),
+        }
+    })
+}
+
 fn apply_v2(dir: &Directory, memory: &Memory) -> Result<()> {
     let text = |n: i64| {
         if n < 0 {
@@ -98,11 +117,10 @@ fn apply_v2(dir: &Directory, memory: &Memory) -> Result<()> {
             n.to_string()
         }
     };
-    if let Some(limit) = memory.limit {
-        dir.write("memory.max", &text(limit))?;
-    }
-    if let Some(swap) = memory.swap {
-        let alone = swap_alone(memory.limit, swap)?;
+    // No limit of memory has none of swap either.
+    let swap = memory.swap.or(memory.limit.filter(|&limit| limit == -1));
+    if let Some(swap) = swap {
+        let alone = swap_alone(memory.limit.or_else(|| limit_v2(dir)), swap)?;
         if dir.has("memory.swap.max") {
             dir.write("memory.swap.max", &text(alone))?;
         } else if alone > 0 {
@@ -112,10 +130,19 @@ fn apply_v2(dir: &Directory, memory: &Memory) -> Result<()> {
             });
         }
     }
+    if let Some(limit) = memory.limit {
+        dir.write("memory.max", &text(limit))?;
+    }
     if let Some(reservation) = memory.reservation {
         dir.write("memory.low", &text(reservation))?;
     }
     Ok(())
+}
+
+/// The limit that holds, for a change of the other one alone.
+fn limit_v2(dir: &Directory) -> Option<i64> {
+    let limit = dir.number("memory.max")?;
+    Some(i64::try_from(limit).unwrap_or(-1))
 }
 
 /// OCI counts memory and swap together, v2 counts swap alone.
@@ -126,9 +153,9 @@ fn swap_alone(limit: Option<i64>, swap: i64) -> Result<i64> {
     };
     match limit {
         _ if swap < 0 => Ok(-1),
-        None => Err(invalid("a swap limit needs a memory limit")),
-        Some(limit) if limit < 0 => Err(invalid("swap is limited but memory is not")),
-        Some(limit) if swap < limit => Err(invalid("less than the memory limit")),
+        None => Err(invalid("unable to set swap limit without memory limit")),
+        Some(limit) if limit < 0 => Err(invalid("unable to set swap limit with unlimited memory")),
+        Some(limit) if swap < limit => Err(invalid("memory+swap limit should be >= memory limit")),
         Some(limit) => Ok(swap - limit),
     }
 }
@@ -167,6 +194,7 @@ pub(crate) fn measure(group: &Cgroup, stats: &mut MemoryStats) {
         .number("memory.failcnt")
         .or_else(|| dir.keyed("memory.events", "max"))
         .unwrap_or_default();
+    stats.out_of_memory = dir.keyed("memory.events", "oom").unwrap_or_default();
     stats.oom_kills = oom_kills(group);
     let detail = dir.read("memory.stat").unwrap_or_default();
     stats.detail = keyed_lines(&detail)

@@ -30,6 +30,9 @@ pub struct MemoryStats {
     pub limit: u64,
     /// How often the limit was hit.
     pub fail_count: u64,
+    /// How often memory ran out; on v2 only.
+    #[serde(default)]
+    pub out_of_memory: u64,
     /// How many tasks the kernel killed for want of memory.
     pub oom_kills: u64,
     /// Every line of `memory.stat`.
@@ -71,7 +74,7 @@ pub struct BlockIoEntry {
     pub major: u64,
     /// Minor number.
     pub minor: u64,
-    /// `read`, `write`, …, in lower case.
+    /// As the kernel writes it: `Read`, `Write`, … on v1, and `read` and `write` on v2.
     pub operation: String,
     /// The counter.
     pub value: u64,

@@ -160,13 +160,24 @@ fn limits_are_set_and_measured() {
             ..Memory::default()
         };
         group
-            .apply(&Resources {
+            .update(&Resources {
                 memory,
                 ..Resources::default()
             })
             .unwrap();
         assert_eq!(group.stats().memory.limit, limit as u64);
     }
+    // No limit of memory is none of swap either.
+    let memory = Memory {
+        limit: Some(-1),
+        ..Memory::default()
+    };
+    let unlimited = Resources {
+        memory,
+        ..Resources::default()
+    };
+    group.update(&unlimited).unwrap();
+    assert_eq!(group.stats().memory.limit, u64::MAX);
     group.remove().unwrap();
 }
 

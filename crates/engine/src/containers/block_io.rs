@@ -40,7 +40,7 @@ pub(crate) fn check(c: &mut HostConfig, host: &Host, warnings: &mut Vec<String>)
 ///
 /// # Errors
 /// `Start` for devices that are not there.
-pub(super) fn of(host: &HostConfig) -> Result<Option<LinuxBlockIo>> {
+pub(crate) fn of(host: &HostConfig) -> Result<Option<LinuxBlockIo>> {
     let weights = host.blkio_weight_device.iter().flatten().map(|device| {
         let (major, minor) = numbers(&device.path)?;
         Ok(LinuxWeightDevice {

@@ -23,6 +23,7 @@ mod filters;
 mod inspect;
 mod joined;
 mod kill;
+mod limits;
 mod list;
 mod log_settings;
 mod logs;

@@ -46,7 +46,7 @@ pub(super) fn update(context: &Context, args: Vec<String>) -> Result<i32> {
         None => from_options(&args)?,
     };
     let resources = Resources::from_oci(&wanted)?;
-    own_cgroup(&record)?.apply(&resources)?;
+    own_cgroup(&record)?.update(&resources)?;
     Ok(0)
 }
 

@@ -111,7 +111,7 @@ impl Monitor {
                 .map_err(|e| cgroup_refusal(&e)),
             Request::Resume => self.container.cgroup.thaw().map_err(|e| cgroup_refusal(&e)),
             Request::Update(resources) => {
-                let applied = self.container.cgroup.apply(&resources);
+                let applied = self.container.cgroup.update(&resources);
                 applied.map_err(|error| cgroup_refusal(&error))
             }
         };

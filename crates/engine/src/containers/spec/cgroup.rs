@@ -5,6 +5,7 @@ use gantry_runtime::oci::{
     LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxPids, LinuxResources,
 };
 
+use super::super::block_io;
 use crate::error::{Error, Result};
 
 /// The period against which `--cpus` is measured, in microseconds.
@@ -15,10 +16,8 @@ const PERIOD: u64 = 100_000;
 /// # Errors
 /// `Start`, in Docker's words.
 pub(crate) fn check_shares(host: &HostConfig, cgroup_v2: bool) -> Result<()> {
-    let bound = match host.cpu_shares {
-        1 if !cgroup_v2 => "minimum allowed cpu-shares is 2",
-        262_145.. if !cgroup_v2 => "maximum allowed cpu-shares is 262144",
-        _ => return Ok(()),
+    let Some(bound) = too_few_or_many_shares(host, cgroup_v2) else {
+        return Ok(());
     };
     Err(Error::spec(format!(
         "failed to create task for container: failed to create shim task: OCI runtime create \
@@ -27,20 +26,55 @@ pub(crate) fn check_shares(host: &HostConfig, cgroup_v2: bool) -> Result<()> {
     )))
 }
 
+/// What is wrong with the processor shares, in runc's words.
+pub(crate) fn too_few_or_many_shares(host: &HostConfig, cgroup_v2: bool) -> Option<&'static str> {
+    match host.cpu_shares {
+        1 if !cgroup_v2 => Some("minimum allowed cpu-shares is 2"),
+        262_145.. if !cgroup_v2 => Some("maximum allowed cpu-shares is 262144"),
+        _ => None,
+    }
+}
+
 pub(super) fn resources(
     host: &HostConfig,
     rules: Vec<LinuxDeviceCgroup>,
-    block_io: Option<LinuxBlockIo>,
+    devices: Option<LinuxBlockIo>,
 ) -> LinuxResources {
     let pids = host.pids_limit.filter(|&limit| limit > 0);
     LinuxResources {
         devices: rules,
         memory: Some(memory(host)),
         cpu: Some(cpu(host)),
-        block_io,
+        block_io: devices,
         pids: pids.map(|limit| LinuxPids { limit }),
         ..LinuxResources::default()
     }
+}
+
+/// What an update changes: what it names in `given`. Limits that only mean
+/// something together are taken from `whole`, the configuration after it.
+pub(crate) fn changes(given: &HostConfig, whole: &HostConfig) -> Result<LinuxResources> {
+    let mut changed = resources(given, Vec::new(), block_io::of(given)?);
+    // Zero and less take the limit away.
+    changed.pids = given.pids_limit.map(|limit| LinuxPids {
+        limit: if limit > 0 { limit } else { -1 },
+    });
+    if (given.memory, given.memory_swap) != (0, 0) {
+        changed.memory = Some(LinuxMemory {
+            limit: Some(whole.memory).filter(|&limit| limit != 0),
+            swap: Some(whole.memory_swap).filter(|&limit| limit != 0),
+            ..memory(given)
+        });
+    }
+    if (given.cpu_quota, given.cpu_period, given.nano_cpus) != (0, 0, 0) {
+        let all = cpu(whole);
+        changed.cpu = Some(LinuxCpu {
+            quota: all.quota,
+            period: all.period,
+            ..cpu(given)
+        });
+    }
+    Ok(changed)
 }
 
 fn memory(host: &HostConfig) -> LinuxMemory {
@@ -82,6 +116,23 @@ fn cpu(host: &HostConfig) -> LinuxCpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_an_update_names_is_changed() {
+        let given: HostConfig =
+            serde_json::from_str(r#"{"MemorySwap":300000000,"PidsLimit":0}"#).unwrap();
+        let whole: HostConfig = serde_json::from_str(
+            r#"{"Memory":104857600,"MemorySwap":300000000,"CpuShares":5,"MemoryReservation":7}"#,
+        )
+        .unwrap();
+        let changed = changes(&given, &whole).unwrap();
+        let memory = changed.memory.unwrap();
+        assert_eq!(memory.limit, Some(104_857_600));
+        assert_eq!(memory.swap, Some(300_000_000));
+        assert_eq!(memory.reservation, None);
+        assert_eq!(changed.cpu, Some(LinuxCpu::default()));
+        assert_eq!(changed.pids.unwrap().limit, -1);
+    }
 
     #[test]
     fn processors_become_a_quota() {
