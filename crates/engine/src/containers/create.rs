@@ -9,11 +9,12 @@ use gantry_network::NetworkMode;
 use gantry_types::{ContainerId, Platform};
 
 use super::container::Container;
+use super::mounts::MountPoint;
 use super::record::Record;
 use super::state::State;
 use super::undo::Undo;
 use super::{
-    Containers, Inner, binds, defaults, files, log_settings, merge, names, options, spec, validate,
+    Containers, Inner, defaults, files, log_settings, merge, mounts, names, options, spec, validate,
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
@@ -42,14 +43,15 @@ impl Containers {
         let name = name.map(names::check).transpose()?;
         let mut warnings = inner.check(&mut request)?;
         inner.name_joined(&mut request.host_config)?;
-        let mounts = binds::mounts(&request.host_config)?;
+        let mounts = mounts::of_request(&request.host_config)?;
+        options::refuse_volumes(&mounts, &request.config)?;
         let image = inner.images.for_container(&request.config.image)?;
         warnings.extend(check_platform(&request.config.image, &image, platform)?);
         warnings.extend(check_image(&image));
         merge::with_image(&mut request.config, image.config.as_ref())?;
         validate::config(&request.config)?;
         if !request.config.working_dir.is_empty() {
-            request.config.working_dir = binds::clean(&request.config.working_dir);
+            request.config.working_dir = mounts::clean(&request.config.working_dir);
         }
         defaults::fill(&mut request.host_config, &inner.settings);
 
@@ -113,7 +115,7 @@ impl Inner {
         id: ContainerId,
         name: String,
         request: ContainerCreate,
-        mounts: Vec<gantry_api::MountPoint>,
+        mounts: Vec<MountPoint>,
         image: &UsedImage,
     ) -> Record {
         let (mut config, host_config) = (request.config, request.host_config);
@@ -150,6 +152,7 @@ impl Inner {
             host_config,
             network,
             mounts,
+            old_mounts: None,
         }
     }
 

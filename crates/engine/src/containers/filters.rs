@@ -228,7 +228,10 @@ fn exposes(container: &Container, wanted: &str) -> bool {
 fn mounted(container: &Container, wanted: &str) -> bool {
     let record = container.record();
     let mut mounts = record.mounts.iter();
-    mounts.any(|mount| mount.source == wanted || mount.destination == wanted)
+    mounts.any(|mount| {
+        let name = mount.volume().map(|volume| volume.name.as_str());
+        mount.source() == wanted || mount.target == wanted || name == Some(wanted)
+    })
 }
 
 fn lacks_labels(filters: &Filters, container: &Container) -> bool {

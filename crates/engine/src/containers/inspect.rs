@@ -10,7 +10,7 @@ use gantry_types::Mount;
 use super::container::Container;
 use super::record::Record;
 use super::state::{Phase, State};
-use super::{Containers, Inner, binds, networks};
+use super::{Containers, Inner, networks};
 use crate::error::Result;
 
 impl Containers {
@@ -56,18 +56,10 @@ impl Containers {
     }
 }
 
-/// The mounts that users see: the binds, and those of `--mount type=tmpfs`, but
-/// not those of `--tmpfs`.
+/// The mounts that users see: not those of `--tmpfs`.
 pub(super) fn mounts(record: &Record) -> Vec<MountPoint> {
-    let long = record.host_config.mounts.iter().flatten();
-    let long = long.filter(|mount| mount.kind == "tmpfs");
-    let tmpfs = long.map(|mount| MountPoint {
-        kind: mount.kind.clone(),
-        destination: binds::clean(&mount.target),
-        rw: !mount.read_only,
-        ..MountPoint::default()
-    });
-    record.mounts.iter().cloned().chain(tmpfs).collect()
+    let shown = record.mounts.iter().filter(|point| point.is_shown());
+    shown.map(super::mounts::MountPoint::shown).collect()
 }
 
 impl Inner {

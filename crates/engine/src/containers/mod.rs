@@ -10,7 +10,6 @@
 //! ```
 
 mod attach;
-mod binds;
 mod block_io;
 mod container;
 mod create;
@@ -28,6 +27,7 @@ mod list;
 mod log_settings;
 mod logs;
 mod merge;
+mod mounts;
 mod names;
 mod networks;
 mod options;

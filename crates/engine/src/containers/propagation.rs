@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gantry_api::MountPoint;
-
+use super::mounts::MountPoint;
 use crate::error::{Error, Result};
 
 /// Checks the bind mounts of a container.
@@ -12,7 +11,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// `Start`, in Docker's words.
 pub(super) fn check(mounts: &[MountPoint]) -> Result<()> {
-    let kind = |mount: &MountPoint| mount.propagation.trim_start_matches('r').to_owned();
+    let kind = |mount: &MountPoint| mount.propagation().trim_start_matches('r').to_owned();
     let mut passing = mounts
         .iter()
         .filter(|mount| matches!(kind(mount).as_str(), "shared" | "slave"))
@@ -22,7 +21,7 @@ pub(super) fn check(mounts: &[MountPoint]) -> Result<()> {
     }
     let path = "/proc/self/mountinfo";
     let table = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
-    passing.try_for_each(|mount| check_one(&mount.source, &kind(mount), &table))
+    passing.try_for_each(|mount| check_one(mount.source(), &kind(mount), &table))
 }
 
 fn check_one(source: &str, kind: &str, table: &str) -> Result<()> {
@@ -83,6 +82,7 @@ fn unescape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mounts::{Bind, Mounted};
     use super::*;
 
     const TABLE: &str = "27 1 8:1 / / rw,relatime - ext4 /dev/vda rw\n\
@@ -114,9 +114,14 @@ mod tests {
     #[test]
     fn private_ones_are_not_looked_at() {
         let private = MountPoint {
-            source: "/nonexistent".to_owned(),
-            propagation: "rprivate".to_owned(),
-            ..MountPoint::default()
+            target: "/x".to_owned(),
+            read_only: false,
+            mode: String::new(),
+            what: Mounted::Bind(Bind {
+                source: "/nonexistent".to_owned(),
+                propagation: "rprivate".to_owned(),
+                ..Bind::default()
+            }),
         };
         check(&[private]).unwrap();
     }

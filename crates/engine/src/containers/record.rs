@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use gantry_api::{Config, EndpointSettings, HostConfig, MountPoint};
+use gantry_api::{Config, EndpointSettings, HostConfig};
 use gantry_types::ContainerId;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
+use super::mounts::{self, MountPoint};
 
 /// What a container was created with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,11 +34,28 @@ pub(crate) struct Record {
     /// The network of the container, and what the client wished of it.
     pub(crate) network: String,
     pub(crate) endpoint: EndpointSettings,
-    /// Bind mounts.
+    /// What is mounted in it.
+    #[serde(rename = "mount_points", default)]
     pub(crate) mounts: Vec<MountPoint>,
+    /// In records of gantry 0.1: its bind mounts alone, in other words.
+    #[serde(rename = "mounts", default, skip_serializing)]
+    pub(crate) old_mounts: Option<serde::de::IgnoredAny>,
 }
 
 impl Record {
+    /// Reads a record, also of a version that kept less of the mounts: those it
+    /// had are read from the request once more.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn read(text: &str) -> serde_json::Result<Self> {
+        let mut record: Self = serde_json::from_str(text)?;
+        if record.old_mounts.take().is_some() {
+            record.mounts = mounts::of_old_request(&record.host_config);
+        }
+        Ok(record)
+    }
+
     /// The container's directory below a data root.
     pub(crate) fn dir(&self, data_root: &Path) -> PathBuf {
         data_root.join("containers").join(self.id.as_str())
@@ -47,7 +65,33 @@ impl Record {
     pub(crate) fn cgroup_parent(&self, settings: &Settings) -> String {
         match self.host_config.cgroup_parent.as_str() {
             "" => settings.cgroup_parent.clone(),
-            given => super::binds::clean(given),
+            given => mounts::clean(given),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mounts_of_an_old_record_are_read_from_its_request() {
+        let host = r#"{"Binds":["/a:/b:ro"],"Tmpfs":{"/t":""},"Mounts":[{"Type":"bind","Source":"/no/where","Target":"/c"}]}"#;
+        let old = format!(
+            r#"{{"id":"{}","name":"n","created":1,"image_id":"","os":"linux","driver":"vfs","path":"sh",
+            "args":[],"config":{{}},"host_config":{host},"network":"none","endpoint":{{}},
+            "mounts":[{{"Type":"bind","Source":"/a","Destination":"/b","Mode":"ro","RW":false,"Propagation":"rprivate"}}]}}"#,
+            "a".repeat(64)
+        );
+        let record = Record::read(&old).unwrap();
+        let seen: Vec<_> = record
+            .mounts
+            .iter()
+            .map(|p| (p.kind(), p.target.as_str()))
+            .collect();
+        assert_eq!(seen, [("tmpfs", "/t"), ("bind", "/b"), ("bind", "/c")]);
+        assert!(record.mounts[1].read_only);
+        let again = Record::read(&serde_json::to_string(&record).unwrap()).unwrap();
+        assert_eq!(again, record);
     }
 }

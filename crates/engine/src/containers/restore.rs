@@ -258,7 +258,7 @@ fn is_wanted(container: &Container) -> bool {
 /// there is what its other columns tell, so that it can be seen and removed.
 fn read(row: &ContainerRow) -> Option<(Record, State)> {
     let id: ContainerId = row.id.parse().ok()?;
-    let record: Result<Record, _> = serde_json::from_str(&row.record);
+    let record = Record::read(&row.record);
     let mut record = match record {
         Ok(record) if record.id == id => record,
         outcome => {
@@ -298,6 +298,7 @@ fn spoilt(id: ContainerId, row: &ContainerRow, why: &str) -> (Record, State) {
         network: "none".to_owned(),
         endpoint: gantry_api::EndpointSettings::default(),
         mounts: Vec::new(),
+        old_mounts: None,
     };
     let state = State {
         phase: Phase::Dead,

@@ -19,12 +19,11 @@ use gantry_shim::client::{Error as ShimError, ShimConnection, StartFds};
 use gantry_shim::protocol::{StartRequest, User};
 
 use super::container::Container;
+use super::mounts::MountPoint;
 use super::spec::SpecInput;
 use super::state::Phase;
 use super::undo::Undo;
-use super::{
-    Containers, Inner, binds, files, joined, log_settings, propagation, spec, start_error,
-};
+use super::{Containers, Inner, files, joined, log_settings, propagation, spec, start_error};
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
 
@@ -88,7 +87,10 @@ impl Inner {
         let mut undo = Undo::new();
         let sandbox = self.sandbox(container, &mut undo)?;
         let record = &container.record();
-        binds::make_missing_sources(&record.host_config, &record.mounts)?;
+        record
+            .mounts
+            .iter()
+            .try_for_each(MountPoint::make_missing_source)?;
         propagation::check(&record.mounts)?;
         let dir = record.dir(&self.settings.data_root);
         files::write(record, &sandbox, &dir, self.network.host_gateway())?;

@@ -137,6 +137,7 @@ mod tests {
             network: "none".to_owned(),
             endpoint: gantry_api::EndpointSettings::default(),
             mounts: Vec::new(),
+            old_mounts: None,
         };
         Container::new(record, State::created())
     }

@@ -3,7 +3,7 @@
 
 use gantry_api::{Config, HostConfig, Ulimit};
 
-use super::binds::clean;
+use super::mounts::clean;
 use super::{Host, block_io, joined, restart_policy, signals};
 use crate::error::{Error, Result};
 

@@ -8,7 +8,7 @@ use gantry_api::{Device, HostConfig};
 use gantry_runtime::oci::{LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType};
 use gantry_runtime::{defaults, errno_text};
 
-use super::super::binds::clean;
+use super::super::mounts::clean;
 use crate::error::{Error, Result};
 
 /// What is never handed on from the host's `/dev`: the container has its own.

@@ -25,6 +25,7 @@ pub(crate) use cgroup::{changes, check_shares, too_few_or_many_shares};
 pub(crate) use process::{every_capability, exec_environment, process};
 pub(crate) use seccomp::filter as seccomp_filter;
 pub(crate) use security::{Security, parse as security};
+pub(crate) use tmpfs::options as tmpfs_options;
 
 use super::block_io;
 use super::joined::Joined;

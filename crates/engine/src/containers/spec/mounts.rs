@@ -2,13 +2,13 @@
 //! client wants, and the three network files, in an order in which none hides
 //! another.
 
-use gantry_api::{HostConfig, MountPoint};
+use gantry_api::HostConfig;
 use gantry_runtime::defaults;
 use gantry_runtime::oci::Mount;
 
-use super::super::binds::clean;
+use super::super::mounts::{Below, Bind, MountPoint, Mounted};
 use super::super::record::Record;
-use super::{INIT, SpecInput, tmpfs};
+use super::{INIT, SpecInput};
 use crate::error::Result;
 
 /// The files in the container's directory, and where it sees them.
@@ -20,7 +20,7 @@ const FILES: [(&str, &str); 3] = [
 
 pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
     let record = input.record;
-    let mut wished = wished(record);
+    let mut wished: Vec<Mount> = record.mounts.iter().filter_map(wished).collect();
     let taken: Vec<String> = wished.iter().map(destination).collect();
     let mut mounts = system(input, &taken);
     if let Some(init) = input.init {
@@ -54,7 +54,7 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
 pub(super) fn root_propagation(record: &Record) -> Option<String> {
     let any = |kind: &str| {
         let mut mounts = record.mounts.iter();
-        mounts.any(|mount| mount.propagation.trim_start_matches('r') == kind)
+        mounts.any(|mount| mount.propagation().trim_start_matches('r') == kind)
     };
     match (any("shared"), any("slave")) {
         (true, _) => Some("shared".to_owned()),
@@ -97,52 +97,34 @@ fn shm(host: &HostConfig, donor: Option<i32>) -> Mount {
     defaults::mount("/dev/shm", "tmpfs", "shm", &options)
 }
 
-/// What the client wants mounted.
-fn wished(record: &Record) -> Vec<Mount> {
-    let host = &record.host_config;
-    let mut mounts: Vec<Mount> = record.mounts.iter().map(bind).collect();
-    for (target, options) in host.tmpfs.iter().flatten() {
-        mounts.push(tmpfs_mount(&clean(target), &tmpfs::options(options)));
-    }
-    for mount in host.mounts.iter().flatten() {
-        if mount.kind == "tmpfs" {
-            let wanted = mount.tmpfs_options.clone().unwrap_or_default();
-            let mut options = tmpfs::options("");
-            if wanted.size_bytes > 0 {
-                options.push(format!("size={}", wanted.size_bytes));
-            }
-            if wanted.mode != 0 {
-                options.push(format!("mode={:o}", wanted.mode));
-            }
-            if mount.read_only {
-                options.push("ro".to_owned());
-            }
-            for option in wanted.options.iter().flatten() {
-                options.push(option.join("="));
-            }
-            mounts.push(tmpfs_mount(&clean(&mount.target), &options));
+/// One thing that the client wants mounted.
+fn wished(point: &MountPoint) -> Option<Mount> {
+    let target = point.target.as_str();
+    match &point.what {
+        Mounted::Bind(bind) => Some(bound(point, bind)),
+        Mounted::Tmpfs(tmpfs) => {
+            let options: Vec<&str> = tmpfs.options.iter().map(String::as_str).collect();
+            Some(defaults::mount(target, "tmpfs", "tmpfs", &options))
         }
+        // Refused when the container is created.
+        Mounted::Volume(_) | Mounted::Image(_) => None,
     }
-    mounts
 }
 
-fn tmpfs_mount(target: &str, options: &[String]) -> Mount {
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    defaults::mount(target, "tmpfs", "tmpfs", &options)
-}
-
-fn bind(point: &MountPoint) -> Mount {
-    let recursion = match point.mode.split(',').any(|word| word == "bind") {
+fn bound(point: &MountPoint, bind: &Bind) -> Mount {
+    let mut options = vec![match bind.non_recursive {
         true => "bind",
         false => "rbind",
-    };
-    let mut options = vec![recursion];
-    if !point.rw {
-        // With the mounts below it, as Docker does.
-        options.extend(["ro", "rro"]);
+    }];
+    if point.read_only {
+        options.push("ro");
+        if bind.below != Below::Writable {
+            // With the mounts below it, as Docker does.
+            options.push("rro");
+        }
     }
-    options.push(&point.propagation);
-    defaults::mount(&point.destination, "bind", &point.source, &options)
+    options.push(&bind.propagation);
+    defaults::mount(&point.target, "bind", &bind.source, &options)
 }
 
 fn destination(mount: &Mount) -> String {

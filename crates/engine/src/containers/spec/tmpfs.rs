@@ -65,7 +65,7 @@ pub(super) fn check(host: &HostConfig) -> Result<()> {
 }
 
 /// The default options, less those that the given ones contradict, and the given.
-pub(super) fn options(given: &str) -> Vec<String> {
+pub(crate) fn options(given: &str) -> Vec<String> {
     let given: Vec<&str> = given
         .split(',')
         .filter(|option| !option.is_empty())
