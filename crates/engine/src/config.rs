@@ -51,6 +51,9 @@ pub struct EngineConfig {
     pub seccomp_profile: Option<String>,
     /// Seconds that `stop` waits before it kills.
     pub stop_timeout: i64,
+    /// How many files a container's processes may have open (the soft limit)
+    /// where neither it nor `default_ulimits` say; the daemon's own when `None`.
+    pub open_files: Option<u64>,
     /// The daemon's labels (`key=value`), shown by `info`.
     pub labels: Vec<String>,
     /// Whether `info` says that the daemon debugs.
@@ -79,6 +82,7 @@ impl EngineConfig {
             no_new_privileges: false,
             seccomp_profile: None,
             stop_timeout: 10,
+            open_files: None,
             labels: Vec::new(),
             debug: false,
             warm_shims: 4,

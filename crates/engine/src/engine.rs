@@ -149,6 +149,7 @@ fn open_shims(config: &EngineConfig, exits: &Arc<Exits>) -> Result<ShimPool> {
         exec_root: config.exec_root.clone(),
         program: shim_program(&config.shim_program)?,
         size: config.warm_shims,
+        open_files: config.open_files,
     };
     let exits = Arc::clone(exits);
     Ok(ShimPool::new(pool, move |id, event| exits.tell(id, event))?)

@@ -10,6 +10,7 @@
 
 mod command_line;
 mod config_file;
+mod descriptors;
 mod help;
 mod init_program;
 mod life;

@@ -8,11 +8,13 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::hijack::{Client, Duplex, Takeover};
 use crate::listen::Listener;
+use crate::peers::{MOST, Peer, Place};
 use crate::service;
 use crate::state::State;
 
@@ -24,6 +26,8 @@ const MAX_HEADERS: usize = 200;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take to agree on TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client that is turned away may take to hear it.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long requests may still get their answers after the end was asked for.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long answers may take to be sent then; streams are cut off.
@@ -89,21 +93,34 @@ async fn accept_one(
     Ok(match listener {
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            Box::pin(serve(state, stream, None, stop))
+            let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+            let peer = Peer::Process(pid.unwrap_or(0));
+            match state.peers.admit(peer) {
+                Some(place) => Box::pin(serve(state, place, stream, None, stop)),
+                None => Box::pin(turn_away(peer, stream)),
+            }
         }
         Listener::Tcp(listener) => {
-            let (stream, _) = listener.accept().await?;
+            let (stream, peer) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            Box::pin(serve(state, stream, Some(HEAD_TIMEOUT), stop))
+            let peer = Peer::Address(peer.ip());
+            match state.peers.admit(peer) {
+                Some(place) => Box::pin(serve(state, place, stream, Some(HEAD_TIMEOUT), stop)),
+                None => Box::pin(turn_away(peer, stream)),
+            }
         }
         Listener::Tls(listener, acceptor) => {
             let (stream, peer) = listener.accept().await?;
             stream.set_nodelay(true)?;
             let acceptor = acceptor.clone();
+            let Some(place) = state.peers.admit(Peer::Address(peer.ip())) else {
+                tracing::warn!(%peer, "too many connections");
+                return Ok(Box::pin(async {}));
+            };
             Box::pin(async move {
                 let handshake = acceptor.accept(stream);
                 match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-                    Ok(Ok(stream)) => serve(state, stream, Some(HEAD_TIMEOUT), stop).await,
+                    Ok(Ok(stream)) => serve(state, place, stream, Some(HEAD_TIMEOUT), stop).await,
                     Ok(Err(error)) => tracing::warn!(%peer, %error, "TLS handshake failed"),
                     Err(_) => tracing::warn!(%peer, "TLS handshake took too long"),
                 }
@@ -112,8 +129,27 @@ async fn accept_one(
     })
 }
 
+/// Says that its peer has too many connections already.
+async fn turn_away(peer: Peer, mut stream: impl Duplex + 'static) {
+    tracing::warn!(%peer, "too many connections");
+    let text =
+        format!("{{\"message\":\"too many connections: {peer} has {MOST} open already\"}}\n");
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
+        text.len()
+    );
+    let told = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    // A client that does not listen has had its chance.
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
+}
+
 async fn serve(
     state: Arc<State>,
+    _place: Place,
     stream: impl Duplex + 'static,
     head_timeout: Option<Duration>,
     mut stop: watch::Receiver<bool>,

@@ -18,6 +18,7 @@ mod fetch;
 mod hijack;
 mod listen;
 mod negotiate;
+mod peers;
 mod query;
 mod relay;
 mod router;

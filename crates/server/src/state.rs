@@ -10,12 +10,14 @@ use gantry_types::ErrorKind;
 use tokio::sync::watch;
 
 use crate::error::{Failure, Result};
+use crate::peers::Peers;
 use crate::router::Router;
 use crate::routes;
 
 /// Shared by all connections.
 pub(crate) struct State {
     pub(crate) router: Router,
+    pub(crate) peers: Arc<Peers>,
     engine: watch::Sender<Option<Arc<Engine>>>,
     /// How long a request waits for the engine.
     patience: Duration,
@@ -31,6 +33,7 @@ impl State {
     pub(crate) fn new(patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             router: routes::all(),
+            peers: Arc::default(),
             engine: watch::Sender::new(None),
             patience,
             in_flight: AtomicUsize::new(0),

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::command_line::Values;
 use super::logging::Logging;
 use super::settings::Settings;
-use super::{init_program, lock, notify, preflight, rest};
+use super::{descriptors, init_program, lock, notify, preflight, rest};
 use crate::embedded;
 
 /// How long requests wait for the engine to open.
@@ -94,6 +94,7 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
 
 async fn open_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
     let mut config = settings.engine(ShimProgram::Bytes(embedded::SHIM))?;
+    config.open_files = descriptors::raise();
     if config.init_program.is_none() {
         config.init_program = Some(init_program::place(&settings.exec_root, embedded::INIT)?);
     }

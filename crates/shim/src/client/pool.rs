@@ -34,6 +34,9 @@ pub struct PoolConfig {
     pub program: OwnedFd,
     /// How many shims wait.
     pub size: usize,
+    /// How many files a shim and its container may have open (the soft limit);
+    /// as many as this process when `None`.
+    pub open_files: Option<u64>,
 }
 
 /// Descriptors that go with a start.
@@ -59,6 +62,7 @@ struct Shared {
     /// What containers' mount namespaces begin with, where that is possible.
     empty_mounts: Option<OwnedFd>,
     size: usize,
+    open_files: Option<u64>,
     warm: Mutex<Vec<Warm>>,
     /// When one was last asked for.
     used: Mutex<Option<Instant>>,
@@ -87,6 +91,7 @@ impl ShimPool {
             program: config.program,
             empty_mounts: gantry_sys::mountns::empty().ok(),
             size: config.size,
+            open_files: config.open_files,
             warm: Mutex::new(Vec::new()),
             used: Mutex::new(None),
         });
@@ -164,7 +169,7 @@ impl ShimPool {
             Err(FrameError::Closed) => {
                 // It ended while it waited; it has not seen the message.
                 self.reactor.reap(warm.child);
-                warm = Warm::spawn(&self.shared.program)?;
+                warm = self.shared.spawn()?;
                 send(&warm.socket, message, filter, fds).map_err(Error::connection(operation))?;
             }
             other => other.map_err(Error::connection(operation))?,
@@ -198,12 +203,20 @@ impl Shared {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         loop {
             let Some(mut warm) = self.warm().pop() else {
-                return Warm::spawn(&self.program);
+                return self.spawn();
             };
             if warm.is_alive() {
                 return Ok(warm);
             }
         }
+    }
+
+    fn spawn(&self) -> Result<Warm> {
+        let warm = Warm::spawn(&self.program)?;
+        if let Some(files) = self.open_files {
+            warm.limit_files(files);
+        }
+        Ok(warm)
     }
 
     fn keep_full(&self, wanted: &Receiver<()>) {
@@ -215,7 +228,7 @@ impl Shared {
                         Ok(()) | Err(RecvTimeoutError::Timeout) => continue,
                     }
                 }
-                match Warm::spawn(&self.program) {
+                match self.spawn() {
                     Ok(warm) => self.warm().push(warm),
                     // The next start tries again, and reports it.
                     Err(_) => break,

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Resource, getrlimit, prlimit};
+
 use super::error::{Error, Result};
 
 /// For its C library: no memory is kept for threads and small objects to come.
@@ -38,6 +40,15 @@ impl Warm {
             socket: ours,
             child,
         })
+    }
+
+    /// Sets how many files it may have open, before it starts anything. A limit
+    /// that cannot be set stays what it is.
+    pub(super) fn limit_files(&self, files: u64) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = Some(files);
+        let _ = prlimit(pid, Resource::Nofile, limit);
     }
 
     /// Whether it has not ended while it waited.

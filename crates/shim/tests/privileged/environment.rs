@@ -69,6 +69,7 @@ pub(crate) fn pool(exec_root: &Path, size: usize) -> (ShimPool, Receiver<(Contai
         exec_root: exec_root.to_owned(),
         program: program(),
         size,
+        open_files: None,
     };
     let pool = ShimPool::new(config, move |id, event| {
         let _ = sender.send((id.clone(), event));
