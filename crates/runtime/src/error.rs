@@ -48,7 +48,7 @@ pub enum Step {
     OomScore,
     /// AppArmor or SELinux label.
     Label,
-    /// A hook; `path` is the program.
+    /// A hook; `path` says which.
     Hook,
     /// User, groups.
     User,
@@ -134,7 +134,7 @@ impl Step {
             Self::Rlimit => "set rlimit",
             Self::OomScore => "set oom_score_adj",
             Self::Label => "apply label",
-            Self::Hook => "run hook",
+            Self::Hook => "error running",
             Self::User => "set user",
             Self::Capabilities => "apply capabilities",
             Self::NoNewPrivileges => "set no_new_privs",
@@ -265,6 +265,7 @@ impl fmt::Display for StartError {
                     self.path
                 )?;
             }
+            Step::Hook => write!(f, "error running {}", self.path)?,
             step => {
                 f.write_str(step.words())?;
                 if !self.path.is_empty() {

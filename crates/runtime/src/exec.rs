@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use gantry_oci::Process;
+use gantry_oci::{LinuxPersonality, Process};
 use gantry_sys::{CloneFlags, CloneRequest, Forked};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -29,6 +29,9 @@ pub struct Exec<'a> {
     pub stdio: Stdio<'a>,
     /// How many descriptors after 2 the program keeps.
     pub preserve_fds: u32,
+    /// As which kind of Linux the kernel behaves: as for the container's first
+    /// process (`linux.personality`).
+    pub personality: Option<&'a LinuxPersonality>,
     /// A user by name: takes the place of `process.user` (but for its umask).
     pub user: Option<UserRequest<'a>>,
 }

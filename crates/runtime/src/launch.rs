@@ -128,6 +128,9 @@ pub enum Stdio<'a> {
     Terminal {
         /// Rows and columns.
         size: Option<(u16, u16)>,
+        /// Whether lines end as the program writes them: without a carriage
+        /// return, which the terminal at the other end adds itself.
+        plain_lines: bool,
     },
 }
 

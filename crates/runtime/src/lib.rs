@@ -39,5 +39,5 @@ pub use error::{StartError, Step, errno_text};
 pub use exec::{Exec, Starting};
 pub use gantry_oci as oci;
 pub use gantry_sys::{ExitStatus, SockFilter};
-pub use hooks::run_hooks;
+pub use hooks::{HookPoint, run_all_hooks, run_hooks};
 pub use launch::{CgroupJoin, Launch, Launched, Rootfs, Scaffold, Stdio, UserRequest};

@@ -1,6 +1,8 @@
 //! The program to run: arguments and environment for `execve`, and how it is
 //! found. Prepared before the fork, so that a bad spec makes no process.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::{CStr, CString};
 
 use gantry_oci::Process;
@@ -38,14 +40,17 @@ impl Program {
         let nul = |_| spec("process", "an argument or variable holds a NUL byte");
         let convert = |text: &String| CString::new(text.as_str()).map_err(nul);
         let args = texts.iter().map(convert).collect::<Result<_, _>>()?;
-        let variables = &process.env;
+        let variables = once_each(&process.env);
         let find = |key: &str| {
-            let value = |entry: &String| entry.strip_prefix(key).map(str::to_owned);
-            variables.iter().rev().find_map(value)
+            let value = |entry: &&String| entry.strip_prefix(key).map(str::to_owned);
+            variables.iter().find_map(value)
         };
         Ok(Self {
             args,
-            env: variables.iter().map(convert).collect::<Result<_, _>>()?,
+            env: variables
+                .iter()
+                .map(|variable| convert(variable))
+                .collect::<Result<_, _>>()?,
             name,
             path: find("PATH=").unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             has_home: find("HOME=").is_some_and(|home| !home.is_empty()),
@@ -94,6 +99,23 @@ impl Program {
     }
 }
 
+/// Each variable once: the last one counts.
+fn once_each(variables: &[String]) -> Vec<&String> {
+    let name = |variable: &'_ String| variable.find('=').unwrap_or(variable.len());
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(variables.len());
+    let mut kept: Vec<&String> = Vec::with_capacity(variables.len());
+    for variable in variables {
+        match places.entry(&variable[..name(variable)]) {
+            Entry::Occupied(place) => kept[*place.get()] = variable,
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push(variable);
+            }
+        }
+    }
+    kept
+}
+
 /// Whether `execve` would take this file as far as can be said beforehand.
 fn executable(path: &CStr) -> Result<(), Errno> {
     let stat = rustix::fs::stat(path)?;
@@ -137,4 +159,15 @@ fn exec(path: &CStr, args: &[CString], env: &[CString]) -> Errno {
     // the call returns, which it does only on failure.
     unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_given_twice_is_there_once() {
+        let given = ["A=1", "B=2", "A=3", "C", "AB=4"].map(str::to_owned);
+        assert_eq!(once_each(&given), ["A=3", "B=2", "C", "AB=4"]);
+    }
 }

@@ -251,6 +251,7 @@ fn terminals_are_the_containers_own() {
     let (container, spec) = (Box::new(), spec(&["sh", "-c", line]));
     let stdio = Stdio::Terminal {
         size: Some((33, 77)),
+        plain_lines: false,
     };
     let launched = launch(&container, &spec, stdio).spawn().unwrap();
     let mut text = Vec::new();
@@ -288,6 +289,7 @@ fn exec_joins() {
         cgroup: CgroupJoin::Inherit,
         stdio: Stdio::Fds([null.as_fd(), write.as_fd(), write.as_fd()]),
         preserve_fds: 0,
+        personality: None,
         user: Some(UserRequest {
             user: "1000:100",
             groups: &[],

@@ -19,6 +19,7 @@ mod own_memory;
 mod pidfd;
 mod process;
 mod root;
+mod scheduling;
 mod scm;
 mod seccomp;
 mod signals;
@@ -46,6 +47,7 @@ pub use process::{
 };
 pub use root::RootDir;
 pub use rustix::io::Errno;
+pub use scheduling::{SchedulerAttributes, set_io_priority, set_scheduler};
 pub use scm::{recv_with_fds, send_with_fds};
 pub use seccomp::{SeccompFlags, SockFilter, install_seccomp};
 pub use signals::{reset_signals, signal_fd};

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use gantry_oci::{LinuxNamespaceType, LinuxPersonalityDomain, PosixRlimitType, Process, Spec};
+use gantry_oci::{
+    LinuxNamespaceType, LinuxPersonality, LinuxPersonalityDomain, PosixRlimitType, Process, Spec,
+};
 use gantry_sys::CloneFlags;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -17,13 +19,19 @@ use crate::namespaces::Namespaces;
 const PER_LINUX32: u64 = 8;
 
 /// The namespaces that are made once the process sits in its cgroup.
-pub(super) fn unshare_late(namespaces: &Namespaces<'_>, spec: &Spec) -> Result<(), StartError> {
+pub(super) fn unshare_late(namespaces: &Namespaces<'_>) -> Result<(), StartError> {
     if namespaces.new_cgroup {
         gantry_sys::unshare(CloneFlags::NEWCGROUP).map_err(at(Step::Clone, "cgroup"))?;
     }
     if namespaces.new_ipc {
         gantry_sys::unshare(CloneFlags::NEWIPC).map_err(at(Step::Clone, "ipc"))?;
     }
+    Ok(())
+}
+
+/// A time namespace. Before the change to the root of a new user namespace: the
+/// files of this process are not that one's.
+pub(super) fn unshare_time(namespaces: &Namespaces<'_>, spec: &Spec) -> Result<(), StartError> {
     if !namespaces.new_time {
         return Ok(());
     }
@@ -67,14 +75,19 @@ pub(super) fn before_mounts(launch: &Launch<'_>) -> Result<(), StartError> {
     for (key, value) in spec.linux.iter().flat_map(|linux| &linux.sysctl) {
         sysctl(key, value, &own)?;
     }
-    if let Some(personality) = spec.linux.as_ref().and_then(|l| l.personality.as_ref()) {
-        let domain = match personality.domain {
-            LinuxPersonalityDomain::Linux => 0,
-            LinuxPersonalityDomain::Linux32 => PER_LINUX32,
-        };
-        gantry_sys::personality(domain).map_err(at(Step::Attributes, "personality"))?;
-    }
-    Ok(())
+    personality(spec.linux.as_ref().and_then(|l| l.personality.as_ref()))
+}
+
+/// As which kind of Linux the kernel behaves.
+pub(super) fn personality(wanted: Option<&LinuxPersonality>) -> Result<(), StartError> {
+    let Some(wanted) = wanted else {
+        return Ok(());
+    };
+    let domain = match wanted.domain {
+        LinuxPersonalityDomain::Linux => 0,
+        LinuxPersonalityDomain::Linux32 => PER_LINUX32,
+    };
+    gantry_sys::personality(domain).map_err(at(Step::Attributes, "personality"))
 }
 
 /// What `/proc/self` sets and the program keeps.
@@ -168,12 +181,9 @@ impl Own {
     }
 }
 
-/// Writes one kernel parameter; dots in the key separate, as with sysctl(8).
+/// Writes one kernel parameter.
 fn sysctl(key: &str, value: &str, own: &Own) -> Result<(), StartError> {
-    let path = match key.contains('/') {
-        true => key.to_owned(),
-        false => key.replace('.', "/"),
-    };
+    let path = crate::validate::sysctl_path(key);
     if !own.allows(&path) {
         let text = "is not in a separate kernel namespace";
         return Err(StartError::other(Step::Spec, format!("sysctl {key}"), text));

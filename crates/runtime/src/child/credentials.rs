@@ -38,6 +38,14 @@ pub(super) struct Found {
     env: Vec<CString>,
 }
 
+impl Found {
+    /// The environment as text, for hooks that have none of their own.
+    pub(super) fn environment(&self) -> Vec<String> {
+        let text = |variable: &CString| variable.to_string_lossy().into_owned();
+        self.env.iter().map(text).collect()
+    }
+}
+
 /// The four sets that exec cares about, and the ambient one.
 #[derive(Default)]
 struct Wanted {

@@ -20,12 +20,14 @@ mod mounts;
 mod overlay;
 mod rootfs;
 mod scaffold;
+mod scheduling;
 mod sources;
 mod stdio;
 mod system_mounts;
 mod terminal;
 mod user;
 
+pub(crate) use scheduling::is_list as is_processor_list;
 pub use user::check_user;
 
 use std::convert::Infallible;
@@ -33,6 +35,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use gantry_oci::{Process, State};
 use gantry_sys::CloneFlags;
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -41,7 +44,7 @@ use crate::channel::Child;
 use crate::error::errno_text;
 use crate::error::{StartError, Step};
 use crate::exec::Exec;
-use crate::hooks::{self, run_hooks};
+use crate::hooks::{self, HookPoint, run_hooks, run_with};
 use crate::idmap::Prepared;
 use crate::launch::{CgroupJoin, Launch, Stdio};
 use crate::namespaces::Namespaces;
@@ -116,13 +119,14 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     if userns || matches!(launch.cgroup, CgroupJoin::Attach(_)) {
         channel.born()?;
     }
+    attributes::unshare_time(plan.namespaces, spec)?;
     if userns {
         credentials::become_root()?;
     }
     // Fails only for a group leader, which a forked child is not.
     let _ = rustix::process::setsid();
     plan.namespaces.join()?;
-    attributes::unshare_late(plan.namespaces, spec)?;
+    attributes::unshare_late(plan.namespaces)?;
     attributes::before_mounts(launch)?;
     // In a user namespace our parent has set the score.
     let score = plan.process.oom_score_adj.filter(|_| !userns);
@@ -147,9 +151,9 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
         devices::make_all(&root, spec, userns)?;
     }
     run_create_hooks(plan, channel)?;
-    if let Stdio::Terminal { size } = launch.stdio {
+    if let Stdio::Terminal { size, plain_lines } = launch.stdio {
         let console = made.setup_dev.then_some(&root);
-        terminal::of_root(&root, console, size, channel)?;
+        terminal::of_root(&root, console, size, plain_lines, channel)?;
     }
     make_working_directory(&root, plan.process);
     hidden::apply(&root, &made.system, spec)?;
@@ -157,6 +161,8 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     rootfs::finish(launch, root, empty.is_some())?;
 
     attributes::limits(plan.process)?;
+    scheduling::all_processors();
+    scheduling::apply(plan.process)?;
     let user = user::resolve(launch.user.as_ref(), plan.process)?;
     let ready = credentials::Ready {
         process: plan.process,
@@ -172,7 +178,13 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
         wait_for_start(hold)?;
     }
     if let Some(hooks) = &spec.hooks {
-        run_hooks(&hooks.start_container, &hook_state(launch, "created"))?;
+        let state = hook_state(launch, "created");
+        run_with(
+            HookPoint::StartContainer,
+            hooks,
+            &state,
+            Some(&found.environment()),
+        )?;
     }
     ready.execute(&found)
 }
@@ -189,6 +201,8 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
         channel.born()?;
     }
     let _ = rustix::process::setsid();
+    let affinity = exec.process.exec_cpu_affinity.as_ref();
+    scheduling::before_join(affinity)?;
     attributes::oom_and_label(exec.process.oom_score_adj, exec.process)?;
     // Its pid namespace was joined by our parent: we were born in it.
     let kinds = CloneFlags(plan.kinds.0 & !CloneFlags::NEWPID.0);
@@ -197,8 +211,11 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
         credentials::become_root()?;
     }
     attributes::limits(exec.process)?;
-    if let Stdio::Terminal { size } = exec.stdio {
-        terminal::of_container(size, channel)?;
+    attributes::personality(exec.personality)?;
+    scheduling::after_join(affinity)?;
+    scheduling::apply(exec.process)?;
+    if let Stdio::Terminal { size, plain_lines } = exec.stdio {
+        terminal::of_container(size, plain_lines, channel)?;
     }
     let user = user::resolve(exec.user.as_ref(), exec.process)?;
     let ready = credentials::Ready {
@@ -219,7 +236,7 @@ fn run_create_hooks(plan: &ChildPlan<'_>, channel: &Child) -> Result<(), StartEr
     };
     channel.hooks()?;
     let state = hook_state(plan.launch, "creating");
-    run_hooks(&hooks.create_container, &state)
+    run_hooks(HookPoint::CreateContainer, hooks, &state)
 }
 
 fn hook_state(launch: &Launch<'_>, status: &str) -> State {
@@ -242,15 +259,42 @@ fn let_go(preserve: u32, hold: BorrowedFd<'_>, channel: &Child) -> Result<(), St
         .map_err(at(Step::Stdio, "close_range"))
 }
 
-/// Waits for the byte that OCI's `start` writes.
+/// Signals that end a process which has no say in it. The first one of a pid
+/// namespace would not see them.
+const ENDING: [i32; 6] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
+
+/// Waits for the byte that OCI's `start` writes; ends when it is told to.
 fn wait_for_start(hold: BorrowedFd<'_>) -> Result<(), StartError> {
+    let fail = |errno| StartError::new(Step::Sync, errno, "hold");
+    let signals = gantry_sys::signal_fd(&ENDING).map_err(fail)?;
     let mut byte = [0];
     loop {
+        let mut fds = [
+            PollFd::from_borrowed_fd(hold, PollFlags::IN),
+            PollFd::new(&signals, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut fds, None) {
+            Err(Errno::INTR) => continue,
+            other => other.map_err(fail)?,
+        };
+        if !fds[1].revents().is_empty() {
+            gantry_sys::exit_now(2);
+        }
         match rustix::io::read(hold, &mut byte) {
-            Ok(1) => return Ok(()),
-            Ok(_) => return Err(StartError::new(Step::Sync, Errno::PIPE, "hold")),
+            Ok(1) => break,
+            Ok(_) => return Err(fail(Errno::PIPE)),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(StartError::new(Step::Sync, errno, "hold")),
+            Err(errno) => return Err(fail(errno)),
         }
     }
+    drop(signals);
+    gantry_sys::reset_signals();
+    Ok(())
 }

@@ -6,7 +6,7 @@ use gantry_sys::RootDir;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{OptionalActions, OutputModes, Winsize};
 
 use super::{at, mounts, rooted};
 use crate::channel::Child;
@@ -24,13 +24,14 @@ pub(super) fn of_root(
     root: &RootDir,
     console: Option<&RootDir>,
     size: Option<(u16, u16)>,
+    plain_lines: bool,
     channel: &Child,
 ) -> Result<(), StartError> {
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let master = root
         .open_in_root(MULTIPLEXER, flags, Mode::empty())
         .map_err(rooted(Step::Terminal, MULTIPLEXER))?;
-    let slave = connect(master, size, channel)?;
+    let slave = connect(master, size, plain_lines, channel)?;
     if let Some(root) = console {
         let fail = |errno| StartError::new(Step::Terminal, errno, "/dev/console");
         let target = root
@@ -43,17 +44,22 @@ pub(super) fn of_root(
 }
 
 /// A terminal of a running container, whose root is ours already.
-pub(super) fn of_container(size: Option<(u16, u16)>, channel: &Child) -> Result<(), StartError> {
+pub(super) fn of_container(
+    size: Option<(u16, u16)>,
+    plain_lines: bool,
+    channel: &Child,
+) -> Result<(), StartError> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let path = format!("/{MULTIPLEXER}");
     let master = rustix::fs::open(&path, flags, Mode::empty()).map_err(at(Step::Terminal, path))?;
-    connect(master, size, channel).map(drop)
+    connect(master, size, plain_lines, channel).map(drop)
 }
 
 /// Sends the master side away and makes the other our controlling terminal.
 fn connect(
     master: OwnedFd,
     size: Option<(u16, u16)>,
+    plain_lines: bool,
     channel: &Child,
 ) -> Result<OwnedFd, StartError> {
     let fail = |errno| StartError::new(Step::Terminal, errno, "");
@@ -79,6 +85,11 @@ fn connect(
             ws_ypixel: 0,
         };
         rustix::termios::tcsetwinsize(&master, size).map_err(fail)?;
+    }
+    if plain_lines {
+        let mut modes = rustix::termios::tcgetattr(&master).map_err(fail)?;
+        modes.output_modes.remove(OutputModes::ONLCR);
+        rustix::termios::tcsetattr(&master, OptionalActions::Now, &modes).map_err(fail)?;
     }
     rustix::process::ioctl_tiocsctty(&slave).map_err(fail)?;
     for number in 0..3 {

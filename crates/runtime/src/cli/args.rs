@@ -8,27 +8,39 @@ use super::error::{Error, Result};
 /// An option that a command knows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Option {
-    name: &'static str,
-    short: std::option::Option<char>,
-    takes_value: bool,
+    pub name: &'static str,
+    pub short: std::option::Option<char>,
+    pub takes_value: bool,
+    /// What it does; without one it is not shown.
+    pub about: &'static str,
 }
 
 impl Option {
     /// An option that stands alone.
-    pub(super) const fn switch(name: &'static str, short: std::option::Option<char>) -> Self {
+    pub(super) const fn switch(
+        name: &'static str,
+        short: std::option::Option<char>,
+        about: &'static str,
+    ) -> Self {
         Self {
             name,
             short,
             takes_value: false,
+            about,
         }
     }
 
     /// An option with a value.
-    pub(super) const fn value(name: &'static str, short: std::option::Option<char>) -> Self {
+    pub(super) const fn value(
+        name: &'static str,
+        short: std::option::Option<char>,
+        about: &'static str,
+    ) -> Self {
         Self {
             name,
             short,
             takes_value: true,
+            about,
         }
     }
 
@@ -57,10 +69,12 @@ impl Arguments {
                 word.into_string().map_err(refuse)
             })
             .collect::<Result<Vec<_>>>()?;
-        Self::parse_words(texts, known)
+        Self::parse(texts, known, false)
     }
 
-    fn parse_words(words: Vec<String>, known: &[Option]) -> Result<Self> {
+    /// Reads a command's options. `mixed`: they may stand behind other words too;
+    /// else those and all that follows them are left as they are.
+    pub(super) fn parse(words: Vec<String>, known: &[Option], mixed: bool) -> Result<Self> {
         let mut this = Self::default();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -69,6 +83,9 @@ impl Arguments {
             }
             let Some(bare) = word.strip_prefix('-').filter(|bare| !bare.is_empty()) else {
                 this.rest.push(word);
+                if mixed {
+                    continue;
+                }
                 break;
             };
             let bare = bare.strip_prefix('-').unwrap_or(bare);
@@ -94,29 +111,14 @@ impl Arguments {
         Ok(this)
     }
 
-    /// Reads a command's options; at least `least` and at most `most` words must follow.
-    pub(super) fn parse(
-        args: Vec<String>,
-        known: &[Option],
-        least: usize,
-        most: usize,
-    ) -> Result<Self> {
-        let this = Self::parse_words(args, known)?;
-        let count = this.rest.len();
-        if count < least {
-            let text = format!("requires at least {least} argument(s), {count} given");
-            return Err(Error::Usage(text));
-        }
-        if count > most {
-            let text = format!("requires at most {most} argument(s), {count} given");
-            return Err(Error::Usage(text));
-        }
-        Ok(this)
-    }
-
     /// Whether a switch is on.
     pub(super) fn has(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value != "false")
+    }
+
+    /// Whether an option is given, whatever its value.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.value(name).is_some()
     }
 
     /// The last value of an option.
@@ -159,13 +161,13 @@ mod tests {
     use super::*;
 
     const KNOWN: &[Option] = &[
-        Option::value("bundle", Some('b')),
-        Option::value("env", Some('e')),
-        Option::switch("tty", Some('t')),
+        Option::value("bundle", Some('b'), "where"),
+        Option::value("env", Some('e'), "what"),
+        Option::switch("tty", Some('t'), "whether"),
     ];
 
     fn parse(line: &str) -> Result<Arguments> {
-        Arguments::parse(line.split(' ').map(str::to_owned).collect(), KNOWN, 1, 9)
+        Arguments::parse(line.split(' ').map(str::to_owned).collect(), KNOWN, false)
     }
 
     #[test]
@@ -177,6 +179,10 @@ mod tests {
         assert_eq!(a.rest(), ["id", "-t", "--bundle", "z"]);
         assert!(!parse("--tty=false id").unwrap().has("tty"));
         assert_eq!(parse("-- -t").unwrap().rest(), ["-t"]);
+        let words = ["id", "-t", "x"].map(str::to_owned).to_vec();
+        let mixed = Arguments::parse(words, KNOWN, true).unwrap();
+        assert!(mixed.has("tty"));
+        assert_eq!(mixed.rest(), ["id", "x"]);
     }
 
     #[test]
@@ -187,7 +193,6 @@ mod tests {
             "flag provided but not defined: -nosuch"
         );
         assert_eq!(text("--bundle"), "flag needs an argument: -bundle");
-        assert_eq!(text("-t"), "requires at least 1 argument(s), 0 given");
         assert!(matches!(parse("--help"), Err(Error::Help)));
         assert!(parse("-b x id").unwrap().number("bundle").is_err());
     }

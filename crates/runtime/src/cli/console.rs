@@ -26,6 +26,13 @@ pub(super) fn send(socket: &UnixStream, master: BorrowedFd<'_>) -> Result<()> {
         .map_err(|e| Error::file("send", Path::new("console socket"))(e.into()))
 }
 
+/// Gives a handle of a process away, with a word of which kind it is.
+pub(super) fn send_pidfd(socket: &UnixStream, pidfd: BorrowedFd<'_>, kind: &str) -> Result<()> {
+    gantry_sys::send_with_fds(socket, kind.as_bytes(), &[pidfd])
+        .map(drop)
+        .map_err(|e| Error::file("send", Path::new("pidfd socket"))(e.into()))
+}
+
 /// Our own terminal in raw mode; as it was when this is dropped.
 pub(super) struct RawTerminal(Option<Termios>);
 

@@ -3,63 +3,84 @@
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use gantry_cgroup::{Cgroup, Resources};
+use gantry_cgroup::Cgroup;
 use gantry_oci::{Spec, State};
 use rustix::fs::{Mode, OFlags};
 
 use super::args::{Arguments, Option as Flag};
 use super::error::{Error, Result};
 use super::foreground::{self, Signals};
+use super::plan::Plan;
 use super::store::{self, Container, Record, Status};
 use super::{Context, clock, console, manage, process};
-use crate::defaults;
-use crate::hooks::run_hooks;
+use crate::hooks::{HookPoint, run_all_hooks};
 use crate::launch::{CgroupJoin, Launch, Launched, Rootfs, Stdio};
 
-/// Options of `create` and `run`.
-const OPTIONS: &[Flag] = &[
-    Flag::value("bundle", Some('b')),
-    Flag::value("console-socket", None),
-    Flag::value("pidfd-socket", None),
-    Flag::value("pid-file", None),
-    Flag::switch("no-pivot", None),
-    Flag::switch("no-new-keyring", None),
-    Flag::value("preserve-fds", None),
-    // Of `run`:
-    Flag::switch("detach", Some('d')),
-    Flag::switch("keep", None),
-    Flag::switch("no-subreaper", None),
+/// Options of `create`.
+pub(super) const OPTIONS: &[Flag] = &COMMON;
+
+/// Options of `run`: the same, and how it stays there.
+pub(super) const RUN_OPTIONS: &[Flag] = &[
+    COMMON[0],
+    COMMON[1],
+    COMMON[2],
+    COMMON[3],
+    COMMON[4],
+    COMMON[5],
+    COMMON[6],
+    Flag::switch("detach", Some('d'), "return once the program runs"),
+    Flag::switch(
+        "keep",
+        None,
+        "keep the container when its program has ended",
+    ),
+    Flag::switch("no-subreaper", None, ""),
 ];
 
-/// A container about to be made.
-struct Plan<'a> {
-    args: &'a Arguments,
-    id: &'a str,
-    bundle: PathBuf,
-    spec: Spec,
-    spec_text: Vec<u8>,
-    console: Option<UnixStream>,
-    preserve_fds: u32,
-}
+const COMMON: [Flag; 7] = [
+    Flag::value("bundle", Some('b'), "where config.json is; else here"),
+    Flag::value(
+        "console-socket",
+        None,
+        "a socket that is given the terminal's other side",
+    ),
+    Flag::value(
+        "pidfd-socket",
+        None,
+        "a socket that is given a handle of the first process",
+    ),
+    Flag::value("pid-file", None, "a file for the first process' id"),
+    Flag::switch("no-pivot", None, "chroot in place of pivot_root: weaker"),
+    Flag::switch("no-new-keyring", None, "keep the caller's session keyring"),
+    Flag::value(
+        "preserve-fds",
+        None,
+        "how many descriptors after standard error are passed on",
+    ),
+];
 
 /// `create`.
-pub(super) fn create(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, OPTIONS, 1, 1)?;
-    let plan = Plan::read(&args, true)?;
-    let container = Container::create(context, plan.id)?;
-    let made = make(&plan, &container, true);
-    keep_or_remove(made, container)?;
+pub(super) fn create(context: &Context, args: &Arguments) -> Result<i32> {
+    let made = || -> Result<()> {
+        let plan = Plan::read(context, args, true)?;
+        let container = Container::create(context, plan.id)?;
+        let made = make(&plan, &container, true);
+        keep_or_remove(made, container).map(drop)
+    };
+    made().map_err(|error| error.of_command("create"))?;
     Ok(0)
 }
 
 /// `run`.
-pub(super) fn run(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, OPTIONS, 1, 1)?;
+pub(super) fn run(context: &Context, args: &Arguments) -> Result<i32> {
+    run_to_end(context, args).map_err(|error| error.of_command("run"))
+}
+
+fn run_to_end(context: &Context, args: &Arguments) -> Result<i32> {
     let detach = args.has("detach");
-    let plan = Plan::read(&args, detach)?;
+    let plan = Plan::read(context, args, detach)?;
     let signals = if detach {
         None
     } else {
@@ -68,7 +89,7 @@ pub(super) fn run(context: &Context, args: Vec<String>) -> Result<i32> {
     let container = Container::create(context, plan.id)?;
     let made = make(&plan, &container, false);
     let launched = keep_or_remove(made, container)?;
-    after_start(context, plan.id)?;
+    poststart(context, plan.id, &plan.spec)?;
     let Some(signals) = signals else {
         return Ok(0);
     };
@@ -80,8 +101,7 @@ pub(super) fn run(context: &Context, args: Vec<String>) -> Result<i32> {
 }
 
 /// `start`.
-pub(super) fn start(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, &[], 1, 1)?;
+pub(super) fn start(context: &Context, args: &Arguments) -> Result<i32> {
     let id = args.rest()[0].as_str();
     let container = Container::open(context, id)?;
     let record = container.record()?;
@@ -105,21 +125,31 @@ pub(super) fn start(context: &Context, args: Vec<String>) -> Result<i32> {
         .and_then(|mut file| file.write_all(&[0]))
         .map_err(Error::file("open", &fifo))?;
     std::fs::remove_file(&fifo).map_err(Error::file("remove", &fifo))?;
+    let spec = container.spec()?;
     drop(container);
-    after_start(context, id)?;
+    poststart(context, id, &spec)?;
     Ok(0)
 }
 
 /// The `poststart` hooks.
-fn after_start(context: &Context, id: &str) -> Result<()> {
-    let container = Container::open(context, id)?;
-    let spec = container.spec()?;
-    let Some(hooks) = &spec.hooks else {
+fn poststart(context: &Context, id: &str, spec: &Spec) -> Result<()> {
+    let Some(hooks) = spec
+        .hooks
+        .as_ref()
+        .filter(|hooks| !hooks.poststart.is_empty())
+    else {
         return Ok(());
     };
-    let record = container.record()?;
-    let state = hook_state(&record, "running");
-    run_hooks(&hooks.poststart, &state).map_err(Error::Hook)
+    let state = hook_state(&store::look(context, id)?, "running");
+    warn_of(context, run_all_hooks(HookPoint::Poststart, hooks, &state));
+    Ok(())
+}
+
+/// What hooks do once the program runs, or is gone, changes nothing any more.
+pub(super) fn warn_of(context: &Context, failures: Vec<crate::StartError>) {
+    for failure in failures {
+        context.log.warn(&failure.to_string());
+    }
 }
 
 /// The state document that hooks get.
@@ -132,107 +162,6 @@ pub(super) fn hook_state(record: &Record, status: &str) -> State {
         bundle: record.bundle.clone(),
         annotations: record.annotations.clone(),
     }
-}
-
-impl<'a> Plan<'a> {
-    fn read(args: &'a Arguments, detached: bool) -> Result<Self> {
-        let bundle = Path::new(args.value("bundle").unwrap_or("."));
-        let bundle = bundle.canonicalize().map_err(Error::file("open", bundle))?;
-        let (mut spec, spec_text) = store::read_spec(&bundle.join("config.json"))?;
-        // What read it is not needed again.
-        gantry_sys::release_code_pages();
-        let terminal = spec.process.as_ref().is_some_and(|p| p.terminal);
-        let socket = args.value("console-socket");
-        if let Some(text) = terminal_problem(terminal, socket.is_some(), detached) {
-            return Err(Error::Usage(text.to_owned()));
-        }
-        if args.value("pidfd-socket").is_some() {
-            return Err(Error::Usage("--pidfd-socket is not supported".to_owned()));
-        }
-        let listen_fds = pass_listen_fds(&mut spec);
-        Ok(Self {
-            args,
-            id: args.rest()[0].as_str(),
-            bundle,
-            spec,
-            spec_text,
-            console: socket.map(console::connect).transpose()?,
-            preserve_fds: args.number("preserve-fds")?.saturating_add(listen_fds),
-        })
-    }
-
-    fn terminal(&self) -> bool {
-        self.spec.process.as_ref().is_some_and(|p| p.terminal)
-    }
-
-    /// The directory of the root file system.
-    fn rootfs(&self) -> Result<PathBuf> {
-        let root = self.spec.root.as_ref();
-        let root = root.ok_or_else(|| Error::Usage("root must be specified".to_owned()))?;
-        let path = self.bundle.join(&root.path);
-        path.canonicalize().map_err(Error::file("open", &path))
-    }
-
-    /// The cgroup: where the spec says, or beside its like.
-    fn cgroup(&self) -> Result<Option<Cgroup>> {
-        let linux = self.spec.linux.as_ref();
-        let wanted = linux.and_then(|l| l.cgroups_path.as_deref());
-        let default = Path::new(gantry_cgroup::DEFAULT_PARENT).join(self.id);
-        let path = Path::new("/").join(wanted.unwrap_or(&default));
-        if path.to_string_lossy().contains(':') {
-            let text = format!(
-                "cgroupsPath {}: systemd's form is not supported",
-                path.display()
-            );
-            return Err(Error::Usage(text));
-        }
-        let given = linux.and_then(|l| l.resources.as_ref());
-        let mut oci = given.cloned().unwrap_or_default();
-        if !oci.devices.is_empty() {
-            oci.devices.extend(defaults::runtime_device_rules());
-        }
-        let resources = Resources::from_oci(&oci)?;
-        let text = |part: Option<&Path>| part.map(|p| p.to_string_lossy().into_owned());
-        let parent = text(path.parent()).unwrap_or_else(|| "/".to_owned());
-        let name = text(path.file_name().map(Path::new)).unwrap_or_else(|| self.id.to_owned());
-        match Cgroup::create(&parent, &name, &resources) {
-            Ok(group) => Ok(Some(group)),
-            // Without privilege and without limits there need be none.
-            Err(_) if given.is_none() && !rustix::process::geteuid().is_root() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// What is wrong with this combination, in runc's words.
-fn terminal_problem(terminal: bool, socket: bool, detached: bool) -> Option<&'static str> {
-    match (terminal, socket, detached) {
-        (true, false, true) => {
-            Some("cannot allocate tty if runc will detach without setting console socket")
-        }
-        (false, true, true) => {
-            Some("cannot use console socket if runc will not detach or allocate tty")
-        }
-        (_, true, false) => {
-            Some("cannot use console socket if runc will not detach or allocate tty")
-        }
-        _ => None,
-    }
-}
-
-/// Sockets that our own caller handed us by `LISTEN_FDS` go to the container.
-fn pass_listen_fds(spec: &mut Spec) -> u32 {
-    let count = std::env::var("LISTEN_FDS")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let Some(count @ 1..) = count else {
-        return 0;
-    };
-    if let Some(process) = &mut spec.process {
-        let more = [format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()];
-        process.env.extend(more);
-    }
-    count
 }
 
 /// On failure the directory goes again.
@@ -295,6 +224,7 @@ fn launch(
         stdio: match plan.terminal() {
             true => Stdio::Terminal {
                 size: size.or_else(console::own_size),
+                plain_lines: plan.console.is_none(),
             },
             false => Stdio::Inherit,
         },
@@ -333,6 +263,9 @@ fn note(
 ) -> Result<()> {
     if let (Some(socket), Some(master)) = (&plan.console, &launched.terminal) {
         console::send(socket, master.as_fd())?;
+    }
+    if let Some(socket) = &plan.pidfd {
+        console::send_pidfd(socket, launched.pidfd.as_fd(), "standard")?;
     }
     let pid = launched.pid.as_raw_nonzero().get();
     let identity = process::identify(pid);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::StartError;
+use crate::error::{StartError, Step};
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,20 +36,29 @@ pub(super) enum Error {
     #[error("{}: {text}", path.display())]
     Document { path: PathBuf, text: String },
     /// The cgroup.
-    #[error("{0}")]
+    #[error("{}", cgroup_words(.0))]
     Cgroup(#[from] gantry_cgroup::Error),
     /// The first process did not start.
-    #[error("unable to start container process: error during container init: {0}")]
+    #[error("{}", start_words(.0))]
     Start(StartError),
     /// A further process did not start.
-    #[error("exec failed: unable to start container process: {0}")]
+    #[error("exec failed: {}", exec_words(.0))]
     Exec(StartError),
-    /// A hook outside of a start failed.
-    #[error("{0}")]
-    Hook(StartError),
     /// Something else of `exec`.
     #[error("exec failed: {0}")]
     InExec(Box<Error>),
+    /// A command failed. The text is the one that callers of runc look for.
+    #[error("runc {command} failed: {error}")]
+    OfCommand {
+        command: &'static str,
+        error: Box<Error>,
+    },
+    /// The same with a word about what it is part of.
+    #[error("{0}: {1}")]
+    InContext(&'static str, Box<Error>),
+    /// There is no such command.
+    #[error("No help topic for '{0}'")]
+    NoTopic(String),
 }
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
@@ -76,12 +85,56 @@ impl Error {
         }
     }
 
+    /// The same error as one of this command.
+    pub(super) fn of_command(self, command: &'static str) -> Self {
+        Self::OfCommand {
+            command,
+            error: Box::new(self),
+        }
+    }
+
+    /// The same error as part of something.
+    pub(super) fn in_context(self, what: &'static str) -> Self {
+        Self::InContext(what, Box::new(self))
+    }
+
+    /// Whether a file is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// What the program exits with.
     pub(super) fn exit_code(&self) -> i32 {
         match self {
             Self::Exec(_) | Self::InExec(_) => 255,
+            Self::NoTopic(_) => 3,
             _ => 1,
         }
+    }
+}
+
+/// A failed start: what the spec asks in vain is told apart from what fails.
+fn start_words(error: &StartError) -> String {
+    match (error.step, error.detail.as_str()) {
+        (Step::Spec, detail) if !detail.is_empty() => detail.to_owned(),
+        _ => format!("unable to start container process: error during container init: {error}"),
+    }
+}
+
+fn exec_words(error: &StartError) -> String {
+    match (error.step, error.detail.as_str()) {
+        (Step::Spec, detail) if !detail.is_empty() => detail.to_owned(),
+        _ => format!("unable to start container process: {error}"),
+    }
+}
+
+/// A failure of the cgroup, in runc's words where there are some.
+fn cgroup_words(error: &gantry_cgroup::Error) -> String {
+    match error {
+        gantry_cgroup::Error::Populated(path) => {
+            format!("container's cgroup is not empty: {}", path.display())
+        }
+        other => other.to_string(),
     }
 }
 

@@ -3,25 +3,29 @@
 
 use std::time::{Duration, Instant};
 
-use gantry_cgroup::{BlockIoEntry, Cgroup, OomWatch, Stats};
+use gantry_cgroup::{Cgroup, OomWatch};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
-use serde_json::{Value, json};
 
 use super::args::{Arguments, Option as Flag};
 use super::error::{Error, Result};
 use super::manage::own_cgroup;
+use super::measured::{Event, Measured};
 use super::store::{self, Record, Status};
 use super::{Context, output};
 
 /// How often it measures, unless asked otherwise.
 const INTERVAL: &str = "5s";
 
+/// Options of `events`.
+pub(super) const OPTIONS: &[Flag] = &[
+    Flag::value("interval", None, "how often it is measured (5s)"),
+    Flag::switch("stats", None, "measure once"),
+];
+
 /// `events`: until the container ends; with `--stats` once.
-pub(super) fn events(context: &Context, args: Vec<String>) -> Result<i32> {
-    let known = &[Flag::value("interval", None), Flag::switch("stats", None)];
-    let args = Arguments::parse(args, known, 1, 1)?;
+pub(super) fn events(context: &Context, args: &Arguments) -> Result<i32> {
     let record = store::look(context, &args.rest()[0])?;
     let text = args.value("interval").unwrap_or(INTERVAL);
     let interval = duration(text)
@@ -33,7 +37,7 @@ pub(super) fn events(context: &Context, args: Vec<String>) -> Result<i32> {
     }
     let group = own_cgroup(&record)?;
     if args.has("stats") {
-        tell(&record, "stats", Some(measured(&group.stats())));
+        tell(&record, "stats", Some(Measured::of(&group.stats())));
         return Ok(0);
     }
     follow(&record, &group, interval)?;
@@ -69,55 +73,20 @@ fn follow(record: &Record, group: &Cgroup, interval: Duration) -> Result<()> {
             return Ok(());
         }
         if Instant::now() >= due {
-            tell(record, "stats", Some(measured(&group.stats())));
+            tell(record, "stats", Some(Measured::of(&group.stats())));
             due = Instant::now() + interval;
         }
     }
 }
 
-fn tell(record: &Record, kind: &str, data: Option<Value>) {
-    let mut event = json!({"type": kind, "id": record.id});
-    if let Some(data) = data {
-        event["data"] = data;
-    }
-    output::print(&format!("{event}\n"));
-}
-
-fn measured(stats: &Stats) -> Value {
-    let (cpu, memory) = (&stats.cpu, &stats.memory);
-    let detail = |key: &str| memory.detail.get(key).copied().unwrap_or(0);
-    json!({
-        "cpu": {
-            "usage": {
-                "total": cpu.total, "percpu": cpu.per_cpu, "kernel": cpu.system, "user": cpu.user,
-            },
-            "throttling": {
-                "periods": cpu.periods,
-                "throttledPeriods": cpu.throttled_periods,
-                "throttledTime": cpu.throttled_time,
-            },
-        },
-        "memory": {
-            "cache": detail("cache").max(detail("file")),
-            "usage": {
-                "limit": memory.limit,
-                "usage": memory.usage,
-                "max": memory.max_usage,
-                "failcnt": memory.fail_count,
-            },
-            "raw": memory.detail,
-        },
-        "pids": {"current": stats.pids.current, "limit": stats.pids.limit},
-        "blkio": {
-            "ioServiceBytesRecursive": entries(&stats.io_service_bytes),
-            "ioServicedRecursive": entries(&stats.io_serviced),
-        },
-    })
-}
-
-fn entries(list: &[BlockIoEntry]) -> Vec<Value> {
-    let one = |e: &BlockIoEntry| json!({"major": e.major, "minor": e.minor, "op": e.operation, "value": e.value});
-    list.iter().map(one).collect()
+fn tell(record: &Record, kind: &str, data: Option<Measured<'_>>) {
+    let event = Event {
+        kind,
+        id: &record.id,
+        data,
+    };
+    let text = serde_json::to_string(&event).unwrap_or_default();
+    output::print(&(text + "\n"));
 }
 
 /// A duration as Go writes it, such as `1m30s` or `500ms`.

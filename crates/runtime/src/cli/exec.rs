@@ -1,45 +1,66 @@
 //! `exec`.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use gantry_cgroup::Cgroup;
 use gantry_oci::{LinuxCapabilities, Process, Spec, User};
 use rustix::process::Pid;
 
 use super::args::{Arguments, Option as Flag};
 use super::error::{Error, Result};
 use super::foreground::{self, Signals};
+use super::place::Place;
 use super::store::{self, Container, Status};
 use super::{Context, console};
 use crate::capability::CapabilityMask;
 use crate::exec::Exec;
-use crate::launch::{CgroupJoin, Launched, Stdio};
-use crate::seccomp::{self, Filter};
+use crate::launch::{CgroupJoin, Stdio};
+use crate::seccomp;
 
-const OPTIONS: &[Flag] = &[
-    Flag::switch("tty", Some('t')),
-    Flag::switch("detach", Some('d')),
-    Flag::value("process", Some('p')),
-    Flag::value("cwd", None),
-    Flag::value("env", Some('e')),
-    Flag::value("user", Some('u')),
-    Flag::value("additional-gids", Some('g')),
-    Flag::value("cap", Some('c')),
-    Flag::switch("no-new-privs", None),
-    Flag::value("pid-file", None),
-    Flag::value("console-socket", None),
-    Flag::value("cgroup", None),
-    Flag::value("apparmor", None),
-    Flag::value("process-label", None),
-    Flag::value("preserve-fds", None),
-    Flag::switch("ignore-paused", None),
-    Flag::switch("no-subreaper", None),
+/// Options of `exec`.
+pub(super) const OPTIONS: &[Flag] = &[
+    Flag::switch("tty", Some('t'), "give it a terminal"),
+    Flag::switch("detach", Some('d'), "return once the program runs"),
+    Flag::value("process", Some('p'), "a file that describes the process"),
+    Flag::value("cwd", None, "its working directory"),
+    Flag::value("env", Some('e'), "a variable of its environment"),
+    Flag::value("user", Some('u'), "who it is: UID[:GID]"),
+    Flag::value("additional-gids", Some('g'), "a further group"),
+    Flag::value("cap", Some('c'), "a further capability"),
+    Flag::switch("no-new-privs", None, "it can never get more rights"),
+    Flag::value("pid-file", None, "a file for its id"),
+    Flag::value(
+        "console-socket",
+        None,
+        "a socket that is given the terminal's other side",
+    ),
+    Flag::value(
+        "pidfd-socket",
+        None,
+        "a socket that is given a handle of it",
+    ),
+    Flag::value(
+        "cgroup",
+        None,
+        "a cgroup below the container's: [CONTROLLER[,...]:]PATH",
+    ),
+    Flag::value("apparmor", None, "its AppArmor profile"),
+    Flag::value("process-label", None, "its SELinux label"),
+    Flag::value(
+        "preserve-fds",
+        None,
+        "how many descriptors after standard error are passed on",
+    ),
+    Flag::switch("ignore-paused", None, "also in a paused container"),
+    Flag::switch("no-subreaper", None, ""),
 ];
 
 /// `exec`.
-pub(super) fn exec(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, OPTIONS, 1, usize::MAX)?;
+pub(super) fn exec(context: &Context, args: &Arguments) -> Result<i32> {
+    add(context, args).map_err(Error::in_exec)
+}
+
+fn add(context: &Context, args: &Arguments) -> Result<i32> {
     let container = Container::open(context, &args.rest()[0])?;
     let record = container.record()?;
     let state = |text: &str| Err(Error::State(text.to_owned()));
@@ -52,7 +73,7 @@ pub(super) fn exec(context: &Context, args: Vec<String>) -> Result<i32> {
     }
     let spec = container.spec()?;
     drop(container);
-    let process = wanted_process(&args, &spec)?;
+    let process = wanted_process(args, &spec)?;
     let detach = args.has("detach");
     let terminal = process.terminal;
     let socket = args
@@ -63,6 +84,10 @@ pub(super) fn exec(context: &Context, args: Vec<String>) -> Result<i32> {
         let text = "cannot allocate tty if runc will detach without setting console socket";
         return Err(Error::Usage(text.to_owned()));
     }
+    let pidfd = args
+        .value("pidfd-socket")
+        .map(console::connect)
+        .transpose()?;
     let signals = if detach {
         None
     } else {
@@ -73,16 +98,22 @@ pub(super) fn exec(context: &Context, args: Vec<String>) -> Result<i32> {
         .map(seccomp::compile)
         .transpose()
         .map_err(Error::Exec)?;
-    let cgroup = wanted_cgroup(&args, record.cgroup.as_deref())?;
-    let launched = launch(
-        &args,
-        record.pid,
-        &process,
-        filter.as_ref(),
-        cgroup.as_ref(),
-    )?;
+    let place = Place::wanted(args, record.cgroup.as_deref())?;
+    let launched = place.spawn(Exec {
+        target: Pid::from_raw(record.pid).ok_or_else(gone)?,
+        process: &process,
+        seccomp: filter.as_ref(),
+        cgroup: CgroupJoin::Inherit,
+        stdio: stdio(args, &process),
+        preserve_fds: args.number("preserve-fds")?,
+        personality: spec.linux.as_ref().and_then(|l| l.personality.as_ref()),
+        user: None,
+    })?;
     if let (Some(socket), Some(master)) = (&socket, &launched.terminal) {
-        console::send(socket, std::os::fd::AsFd::as_fd(master))?;
+        console::send(socket, master.as_fd())?;
+    }
+    if let Some(socket) = &pidfd {
+        console::send_pidfd(socket, launched.pidfd.as_fd(), "setns")?;
     }
     if let Some(path) = args.value("pid-file") {
         let pid = launched.pid.as_raw_nonzero().to_string();
@@ -94,59 +125,20 @@ pub(super) fn exec(context: &Context, args: Vec<String>) -> Result<i32> {
     }
 }
 
-fn launch(
-    args: &Arguments,
-    target: i32,
-    process: &Process,
-    seccomp: Option<&Filter>,
-    cgroup: Option<&Cgroup>,
-) -> Result<Launched> {
-    let gone = || Error::State("container not running".to_owned());
-    let size = process
-        .console_size
-        .map(|s| (s.height as u16, s.width as u16));
-    let spawn = |cgroup: Option<BorrowedFd<'_>>| -> Result<Launched> {
-        let exec = Exec {
-            target: Pid::from_raw(target).ok_or_else(gone)?,
-            process,
-            seccomp,
-            cgroup: cgroup.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),
-            stdio: match process.terminal {
-                true => Stdio::Terminal {
-                    size: size.or_else(console::own_size),
-                },
-                false => Stdio::Inherit,
-            },
-            preserve_fds: args.number("preserve-fds")?,
-            user: None,
-        };
-        exec.spawn().map_err(Error::Exec)
-    };
-    match cgroup {
-        Some(group) => group.birth(spawn)?,
-        None => spawn(None),
-    }
+fn gone() -> Error {
+    Error::State("container not running".to_owned())
 }
 
-/// The container's cgroup, or the one below it that `--cgroup` names.
-fn wanted_cgroup(args: &Arguments, own: Option<&str>) -> Result<Option<Cgroup>> {
-    let Some(own) = own else {
-        return Ok(None);
-    };
-    let path = match args.value("cgroup") {
-        None => own.to_owned(),
-        Some(below) if below.contains(':') => {
-            let text = format!("--cgroup {below}: one for each controller is not supported");
-            return Err(Error::Usage(text));
-        }
-        Some(below) if below.split('/').any(|part| part == "..") => {
-            return Err(Error::Usage(format!(
-                "--cgroup {below}: must be below the container's"
-            )));
-        }
-        Some(below) => format!("{own}/{}", below.trim_start_matches('/')),
-    };
-    Ok(Some(Cgroup::open(&path)?))
+fn stdio<'a>(args: &Arguments, process: &Process) -> Stdio<'a> {
+    let size = process.console_size;
+    let size = size.map(|s| (s.height as u16, s.width as u16));
+    match process.terminal {
+        true => Stdio::Terminal {
+            size: size.or_else(console::own_size),
+            plain_lines: !args.is_given("console-socket"),
+        },
+        false => Stdio::Inherit,
+    }
 }
 
 /// The process as a document, or the container's own with changes.
@@ -161,7 +153,7 @@ fn wanted_process(args: &Arguments, spec: &Spec) -> Result<Process> {
     }
     let command = &args.rest()[1..];
     if command.is_empty() {
-        return Err(Error::Usage("process args cannot be empty".to_owned()));
+        return Err(Error::Usage("exec args cannot be empty".to_owned()));
     }
     let missing = || Error::Usage("process property must not be empty".to_owned());
     let mut process = spec.process.clone().ok_or_else(missing)?;
@@ -178,7 +170,9 @@ fn wanted_process(args: &Arguments, spec: &Spec) -> Result<Process> {
     if let Some(label) = args.value("process-label") {
         process.selinux_label = Some(label.to_owned());
     }
-    process.no_new_privileges |= args.has("no-new-privs");
+    if args.is_given("no-new-privs") {
+        process.no_new_privileges = args.has("no-new-privs");
+    }
     let caps: Vec<&str> = args.values("cap").collect();
     if !caps.is_empty() {
         let own = process.capabilities.take().unwrap_or_default();
@@ -236,7 +230,7 @@ mod tests {
     fn process(line: &str) -> Result<Process> {
         let spec = crate::defaults::example_spec(None);
         let words = line.split(' ').map(str::to_owned).collect();
-        wanted_process(&Arguments::parse(words, OPTIONS, 1, 99).unwrap(), &spec)
+        wanted_process(&Arguments::parse(words, OPTIONS, false).unwrap(), &spec)
     }
 
     #[test]

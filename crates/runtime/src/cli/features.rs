@@ -10,7 +10,7 @@ use gantry_oci::{
 
 use super::args::{Arguments, Option as Flag};
 use super::error::{Error, Result};
-use super::{SPEC_VERSION, output};
+use super::{Context, SPEC_VERSION, output};
 use crate::capability::NAMES;
 use crate::defaults;
 use crate::seccomp::{KNOWN_ARCHITECTURES, OPERATORS};
@@ -50,8 +50,14 @@ const HOOKS: [&str; 6] = [
     "poststop",
 ];
 
+/// Options of `spec`.
+pub(super) const SPEC: &[Flag] = &[
+    Flag::value("bundle", Some('b'), "where it is written; else here"),
+    Flag::switch("rootless", None, "one that needs no privilege"),
+];
+
 /// `features`: what this runtime can do, in the specification's document.
-pub(super) fn features() -> Result<i32> {
+pub(super) fn features(_: &Context, _: &Arguments) -> Result<i32> {
     let on = Switch { enabled: true };
     output::print_json(&Features {
         oci_version_min: "1.0.0".to_owned(),
@@ -87,15 +93,10 @@ pub(super) fn features() -> Result<i32> {
 }
 
 /// `spec`: writes an example `config.json`, never over another.
-pub(super) fn spec(args: Vec<String>) -> Result<i32> {
-    let known = &[
-        Flag::value("bundle", Some('b')),
-        Flag::switch("rootless", None),
-    ];
-    let args = Arguments::parse(args, known, 0, 0)?;
+pub(super) fn spec(_: &Context, args: &Arguments) -> Result<i32> {
     let path = Path::new(args.value("bundle").unwrap_or(".")).join("config.json");
     if path.exists() {
-        let text = format!("file {} exists. Remove it first", path.display());
+        let text = "file config.json exists. Remove it first".to_owned();
         return Err(Error::State(text));
     }
     let ids = args.has("rootless").then(|| {

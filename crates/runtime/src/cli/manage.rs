@@ -8,11 +8,27 @@ use rustix::process::{Pid, PidfdFlags};
 use serde::Serialize;
 
 use super::args::{Arguments, Option as Flag};
-use super::create::hook_state;
+use super::create::{hook_state, warn_of};
 use super::error::{Error, Result};
 use super::store::{self, Container, Record, Status};
-use super::{Context, output, process};
-use crate::hooks::run_hooks;
+use super::{Context, output, process, signal};
+use crate::hooks::{HookPoint, run_all_hooks};
+
+/// Options of `list`.
+pub(super) const LIST: &[Flag] = &[
+    Flag::value("format", Some('f'), "table (the default), or json"),
+    Flag::switch("quiet", Some('q'), "show ids alone"),
+];
+
+/// Options of `kill`.
+pub(super) const KILL: &[Flag] = &[Flag::switch("all", Some('a'), "")];
+
+/// Options of `delete`.
+pub(super) const DELETE: &[Flag] = &[Flag::switch(
+    "force",
+    Some('f'),
+    "kill it first if it runs, and be content if there is none",
+)];
 
 /// How long `delete --force` waits for the end of what it killed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -58,20 +74,14 @@ impl<'a> State<'a> {
 }
 
 /// `state`.
-pub(super) fn state(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, &[], 1, 1)?;
+pub(super) fn state(context: &Context, args: &Arguments) -> Result<i32> {
     let record = store::look(context, &args.rest()[0])?;
     output::print_json(&State::of(context, &record));
     Ok(0)
 }
 
 /// `list`.
-pub(super) fn list(context: &Context, args: Vec<String>) -> Result<i32> {
-    let known = &[
-        Flag::value("format", Some('f')),
-        Flag::switch("quiet", Some('q')),
-    ];
-    let args = Arguments::parse(args, known, 0, 0)?;
+pub(super) fn list(context: &Context, args: &Arguments) -> Result<i32> {
     let records = store::all(context);
     if args.has("quiet") {
         let ids: String = records
@@ -108,7 +118,7 @@ pub(super) fn list(context: &Context, args: Vec<String>) -> Result<i32> {
 }
 
 /// Columns of at least 12, three blanks apart, as Go's tabwriter makes them.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let longest = rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
         (longest + 3).max(12)
@@ -127,12 +137,10 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 /// `kill`.
-pub(super) fn kill(context: &Context, args: Vec<String>) -> Result<i32> {
-    let known = &[Flag::switch("all", Some('a'))];
-    let args = Arguments::parse(args, known, 1, 2)?;
+pub(super) fn kill(context: &Context, args: &Arguments) -> Result<i32> {
     let record = store::look(context, &args.rest()[0])?;
     let name = args.rest().get(1).map_or("SIGTERM", String::as_str);
-    let signal = signal_number(name)?;
+    let signal = signal::number(name)?;
     let status = store::status(context, &record);
     let everyone = args.has("all") || (signal == libc::SIGKILL && shares_pids(context, &record));
     if everyone {
@@ -200,9 +208,7 @@ fn signal_all(record: &Record, signal: i32) -> Result<()> {
 }
 
 /// `delete`.
-pub(super) fn delete(context: &Context, args: Vec<String>) -> Result<i32> {
-    let known = &[Flag::switch("force", Some('f'))];
-    let args = Arguments::parse(args, known, 1, 1)?;
+pub(super) fn delete(context: &Context, args: &Arguments) -> Result<i32> {
     let (id, force) = (args.rest()[0].as_str(), args.has("force"));
     let record = match store::look(context, id) {
         Err(Error::NoSuchContainer) => {
@@ -262,15 +268,15 @@ pub(super) fn destroy(context: &Context, id: &str) -> Result<()> {
     if let Some(hooks) = hooks {
         let mut state = hook_state(&record, "stopped");
         state.pid = 0;
-        let ran = run_hooks(&hooks.poststop, &state).map_err(Error::Hook);
-        first = first.and(ran);
+        let removed = container.remove();
+        warn_of(context, run_all_hooks(HookPoint::Poststop, &hooks, &state));
+        return first.and(removed);
     }
     first.and(container.remove())
 }
 
 /// `pause`.
-pub(super) fn pause(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, &[], 1, 1)?;
+pub(super) fn pause(context: &Context, args: &Arguments) -> Result<i32> {
     let record = store::look(context, &args.rest()[0])?;
     match store::status(context, &record) {
         Status::Running | Status::Created => own_cgroup(&record)?.freeze()?,
@@ -283,8 +289,7 @@ pub(super) fn pause(context: &Context, args: Vec<String>) -> Result<i32> {
 }
 
 /// `resume`.
-pub(super) fn resume(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, &[], 1, 1)?;
+pub(super) fn resume(context: &Context, args: &Arguments) -> Result<i32> {
     let record = store::look(context, &args.rest()[0])?;
     let group = own_cgroup(&record)?;
     if group.freezer_state() != gantry_cgroup::FreezerState::Frozen {
@@ -299,119 +304,9 @@ pub(super) fn own_cgroup(record: &Record) -> Result<Cgroup> {
     cgroup(record).ok_or_else(|| Error::State("container has no cgroup".to_owned()))
 }
 
-/// `ps`. Arguments for a `ps` program are taken and not needed.
-pub(super) fn ps(context: &Context, args: Vec<String>) -> Result<i32> {
-    let known = &[Flag::value("format", Some('f'))];
-    let args = Arguments::parse(args, known, 1, usize::MAX)?;
-    let record = store::look(context, &args.rest()[0])?;
-    let pids = own_cgroup(&record)?.pids()?;
-    match args.value("format").unwrap_or("table") {
-        "json" => {
-            let text = serde_json::to_string(&pids).unwrap_or_default();
-            output::print(&(text + "\n"));
-        }
-        "table" => {
-            let head = ["UID", "PID", "PPID", "CMD"].map(str::to_owned);
-            let row = |pid: &u32| {
-                let (uid, parent, command) = process::describe(*pid)?;
-                Some([
-                    uid.to_string(),
-                    pid.to_string(),
-                    parent.to_string(),
-                    command,
-                ])
-            };
-            let rows = std::iter::once(head).chain(pids.iter().filter_map(row));
-            output::print(&table(&rows.collect::<Vec<_>>()));
-        }
-        _ => return Err(Error::Usage("invalid format option".to_owned())),
-    }
-    Ok(0)
-}
-
-/// Signals by name, `SIG` or not, or number.
-fn signal_number(text: &str) -> Result<i32> {
-    const NAMES: [(&str, i32); 31] = [
-        ("HUP", 1),
-        ("INT", 2),
-        ("QUIT", 3),
-        ("ILL", 4),
-        ("TRAP", 5),
-        ("ABRT", 6),
-        ("BUS", 7),
-        ("FPE", 8),
-        ("KILL", 9),
-        ("USR1", 10),
-        ("SEGV", 11),
-        ("USR2", 12),
-        ("PIPE", 13),
-        ("ALRM", 14),
-        ("TERM", 15),
-        ("STKFLT", 16),
-        ("CHLD", 17),
-        ("CONT", 18),
-        ("STOP", 19),
-        ("TSTP", 20),
-        ("TTIN", 21),
-        ("TTOU", 22),
-        ("URG", 23),
-        ("XCPU", 24),
-        ("XFSZ", 25),
-        ("VTALRM", 26),
-        ("PROF", 27),
-        ("WINCH", 28),
-        ("IO", 29),
-        ("PWR", 30),
-        ("SYS", 31),
-    ];
-    let unknown = || Error::Usage(format!("unknown signal {text:?}"));
-    if let Ok(number) = text.parse::<i32>() {
-        return if (0..=64).contains(&number) {
-            Ok(number)
-        } else {
-            Err(unknown())
-        };
-    }
-    let upper = text.to_ascii_uppercase();
-    let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let real_time = |prefix: &str, from: i32, sign: i32| {
-        let offset: i32 = bare.strip_prefix(prefix)?.parse().ok()?;
-        (0..=30)
-            .contains(&offset.abs())
-            .then_some(from + sign * offset.abs())
-    };
-    let known = NAMES
-        .iter()
-        .find(|(name, _)| *name == bare)
-        .map(|(_, number)| *number);
-    let special = match bare {
-        "RTMIN" => Some(34),
-        "RTMAX" => Some(64),
-        _ => real_time("RTMIN+", 34, 1).or_else(|| real_time("RTMAX-", 64, -1)),
-    };
-    known.or(special).ok_or_else(unknown)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn signals_by_any_name() {
-        for (text, number) in [
-            ("9", 9),
-            ("KILL", 9),
-            ("SIGterm", 15),
-            ("0", 0),
-            ("RTMIN+1", 35),
-            ("SIGRTMAX-2", 62),
-        ] {
-            assert_eq!(signal_number(text).unwrap(), number);
-        }
-        for text in ["", "NOPE", "99", "-1", "RTMIN+99"] {
-            assert!(signal_number(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn tables_are_tabwriters() {

@@ -26,6 +26,7 @@ pub(super) fn print_json(document: &impl Serialize) {
 pub(super) struct Log {
     file: Option<File>,
     json: bool,
+    debug: bool,
 }
 
 /// A line of `--log-format json`.
@@ -37,7 +38,7 @@ struct Line<'a> {
 }
 
 impl Log {
-    pub(super) fn new(path: Option<&str>, format: Option<&str>) -> Result<Self> {
+    pub(super) fn new(path: Option<&str>, format: Option<&str>, debug: bool) -> Result<Self> {
         let json = match format {
             None | Some("text" | "") => false,
             Some("json") => true,
@@ -51,23 +52,30 @@ impl Log {
             opened.map_err(Error::file("open", path))
         };
         let file = path.filter(|path| !path.is_empty()).map(open).transpose()?;
-        Ok(Self { file, json })
+        Ok(Self { file, json, debug })
     }
 
     /// Reports the failure of the command.
-    pub(super) fn error(&mut self, message: &str) {
+    pub(super) fn error(&self, message: &str) {
         self.line("error", message);
         if self.file.is_some() {
             let _ = writeln!(std::io::stderr(), "{message}");
         }
     }
 
-    /// A word for `--debug`.
-    pub(super) fn debug(&mut self, message: &str) {
-        self.line("debug", message);
+    /// What went wrong, and changes nothing.
+    pub(super) fn warn(&self, message: &str) {
+        self.line("warning", message);
     }
 
-    fn line(&mut self, level: &str, message: &str) {
+    /// A word for `--debug`.
+    pub(super) fn debug(&self, message: &str) {
+        if self.debug {
+            self.line("debug", message);
+        }
+    }
+
+    fn line(&self, level: &str, message: &str) {
         let time = clock::rfc3339(clock::now(), false);
         let text = if self.json {
             let line = Line {
@@ -79,8 +87,9 @@ impl Log {
         } else {
             format!("time=\"{time}\" level={level} msg={message:?}")
         };
-        let _ = match &mut self.file {
-            Some(file) => writeln!(file, "{text}"),
+        let _ = match &self.file {
+            // In one piece: others append to it as well.
+            Some(file) => (&*file).write_all(format!("{text}\n").as_bytes()),
             None => writeln!(std::io::stderr(), "{text}"),
         };
     }

@@ -256,7 +256,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let context = Context {
             root: dir.path().to_path_buf(),
-            debug: false,
+            log: std::rc::Rc::default(),
+            systemd: false,
+            rootless: false,
         };
         let container = Container::create(&context, "x").unwrap();
         assert!(matches!(

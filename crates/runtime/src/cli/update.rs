@@ -12,39 +12,65 @@ use super::error::{Error, Result};
 use super::manage::own_cgroup;
 use super::store::{self, Status};
 
-const OPTIONS: &[Flag] = &[
-    Flag::value("resources", Some('r')),
-    Flag::value("blkio-weight", None),
-    Flag::value("cpu-period", None),
-    Flag::value("cpu-quota", None),
-    Flag::value("cpu-burst", None),
-    Flag::value("cpu-share", None),
-    Flag::value("cpu-rt-period", None),
-    Flag::value("cpu-rt-runtime", None),
-    Flag::value("cpu-idle", None),
-    Flag::value("cpuset-cpus", None),
-    Flag::value("cpuset-mems", None),
-    Flag::value("kernel-memory-tcp", None),
-    Flag::value("memory", None),
-    Flag::value("memory-reservation", None),
-    Flag::value("memory-swap", None),
-    Flag::value("pids-limit", None),
+/// Options of `update`.
+pub(super) const OPTIONS: &[Flag] = &[
+    Flag::value(
+        "resources",
+        Some('r'),
+        "a file with limits as the specification has them, or -; other options do not count then",
+    ),
+    Flag::value("blkio-weight", None, "weight among others, 10 to 1000"),
+    Flag::value("cpu-period", None, "microseconds of a period"),
+    Flag::value("cpu-quota", None, "microseconds of work in a period"),
+    Flag::value("cpu-burst", None, "microseconds that can be saved up"),
+    Flag::value("cpu-share", None, "weight among others"),
+    Flag::value("cpu-rt-period", None, "the same as --cpu-period, real-time"),
+    Flag::value("cpu-rt-runtime", None, "the same as --cpu-quota, real-time"),
+    Flag::value("cpu-idle", None, "1: run when nothing else wants to; 0"),
+    Flag::value("cpuset-cpus", None, "processors that may be used"),
+    Flag::value("cpuset-mems", None, "nodes of memory that may be used"),
+    Flag::value("kernel-memory", None, ""),
+    Flag::value("kernel-memory-tcp", None, ""),
+    Flag::value("memory", None, "bytes of memory"),
+    Flag::value("memory-reservation", None, "bytes that are left to it"),
+    Flag::value("memory-swap", None, "bytes of memory and swap; -1: any"),
+    Flag::value("pids-limit", None, "the largest number of tasks"),
+    Flag::value("l3-cache-schema", None, "not supported"),
+    Flag::value("mem-bw-schema", None, "not supported"),
 ];
 
 /// The largest document that is read.
 const MAX_DOCUMENT: u64 = 1 << 20;
 
 /// `update`: what is not named stays as it is.
-pub(super) fn update(context: &Context, args: Vec<String>) -> Result<i32> {
-    let args = Arguments::parse(args, OPTIONS, 1, 1)?;
+pub(super) fn update(context: &Context, args: &Arguments) -> Result<i32> {
     let record = store::look(context, &args.rest()[0])?;
     if store::status(context, &record) == Status::Stopped {
         return Err(Error::State("container not running".to_owned()));
     }
-    let wanted = match args.value("resources") {
+    let mut wanted = match args.value("resources") {
         Some(path) => document(path)?,
-        None => from_options(&args)?,
+        None => from_options(args)?,
     };
+    for (option, what) in [
+        ("l3-cache-schema", "Intel RDT/CAT: l3 cache schema"),
+        ("mem-bw-schema", "Intel RDT/MBA: memory bandwidth schema"),
+    ] {
+        if args.value(option).is_some_and(|value| !value.is_empty()) {
+            return Err(Error::Usage(format!("{what} is not enabled")));
+        }
+    }
+    // As with runc: kernels have no such limits any more, access to devices is
+    // not a matter of updates, and 0 is the number that is not given.
+    if let Some(memory) = &mut wanted.memory
+        && (memory.kernel.take().is_some() | memory.kernel_tcp.take().is_some())
+    {
+        context
+            .log
+            .warn("Kernel memory settings are ignored and will be removed");
+    }
+    wanted.devices.clear();
+    wanted.pids = wanted.pids.filter(|pids| pids.limit != 0);
     let resources = Resources::from_oci(&wanted)?;
     own_cgroup(&record)?.update(&resources)?;
     Ok(0)
@@ -90,6 +116,7 @@ fn from_options(args: &Arguments) -> Result<LinuxResources> {
         limit: bytes(args, "memory")?,
         reservation: bytes(args, "memory-reservation")?,
         swap: bytes(args, "memory-swap")?,
+        kernel: bytes(args, "kernel-memory")?,
         kernel_tcp: bytes(args, "kernel-memory-tcp")?,
         ..LinuxMemory::default()
     };
@@ -107,7 +134,7 @@ fn from_options(args: &Arguments) -> Result<LinuxResources> {
 }
 
 fn number<T: std::str::FromStr>(args: &Arguments, name: &str) -> Result<Option<T>> {
-    let Some(text) = args.value(name) else {
+    let Some(text) = args.value(name).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let invalid = |_| Error::Usage(format!("invalid value for {name}: {text:?}"));
@@ -116,7 +143,7 @@ fn number<T: std::str::FromStr>(args: &Arguments, name: &str) -> Result<Option<T
 
 /// Bytes, with a unit or without; -1 is no limit.
 fn bytes(args: &Arguments, name: &str) -> Result<Option<i64>> {
-    let Some(text) = args.value(name) else {
+    let Some(text) = args.value(name).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let invalid = || Error::Usage(format!("invalid value for {name}: {text:?}"));
@@ -166,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_not_named_is_left_alone() {
         let words = ["--memory", "64m", "--pids-limit=7", "id"].map(str::to_owned);
-        let args = Arguments::parse(words.to_vec(), OPTIONS, 1, 1).unwrap();
+        let args = Arguments::parse(words.to_vec(), OPTIONS, true).unwrap();
         let wanted = from_options(&args).unwrap();
         let memory = wanted.memory.unwrap();
         assert_eq!((memory.limit, memory.swap), (Some(64 << 20), None));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gantry_cgroup::{Hierarchy, Version};
 use gantry_oci::{
     Linux, LinuxCapabilities, LinuxIdMapping, LinuxNamespace, LinuxNamespaceType, LinuxResources,
     PosixRlimit, PosixRlimitType, Process, Root, Spec,
@@ -56,16 +57,20 @@ fn process() -> Process {
 }
 
 fn linux() -> Linux {
-    let kinds = [
+    let mut kinds = vec![
         LinuxNamespaceType::Pid,
         LinuxNamespaceType::Network,
         LinuxNamespaceType::Ipc,
         LinuxNamespaceType::Uts,
         LinuxNamespaceType::Mount,
-        LinuxNamespaceType::Cgroup,
     ];
+    // As runc has it: old hierarchies are shown as they are.
+    let unified = Hierarchy::current().is_ok_and(|h| h.version() == Version::V2);
+    if unified {
+        kinds.push(LinuxNamespaceType::Cgroup);
+    }
     Linux {
-        namespaces: kinds.map(new_namespace).to_vec(),
+        namespaces: kinds.into_iter().map(new_namespace).collect(),
         resources: Some(LinuxResources {
             devices: vec![super::device_rule(false, None, None, None, "rwm")],
             ..LinuxResources::default()

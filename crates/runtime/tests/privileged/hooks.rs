@@ -35,5 +35,8 @@ fn hooks_run_in_order_and_failures_end_the_start() {
     let mut bundle = Bundle::new("badhook");
     bundle.set("/hooks", json!({"createRuntime": [{"path": "/bin/false"}]}));
     let (code, _, err) = bundle.run(&["true"]);
-    assert!(code == 1 && err.contains("run hook"), "{err}");
+    assert!(
+        code == 1 && err.contains("error running createRuntime hook #0: exit status 1"),
+        "{err}"
+    );
 }

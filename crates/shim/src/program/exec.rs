@@ -468,6 +468,8 @@ fn begin(
             cgroup,
             stdio: stdio.stdio(),
             preserve_fds: 0,
+            // No container of the engine has one.
+            personality: None,
             user: user.map(|user| UserRequest {
                 user: &user.user,
                 groups: &user.groups,

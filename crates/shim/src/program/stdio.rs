@@ -26,7 +26,10 @@ pub(super) struct Ours {
 impl Theirs {
     pub(super) fn stdio(&self) -> Stdio<'_> {
         match self {
-            Self::Terminal { size } => Stdio::Terminal { size: *size },
+            Self::Terminal { size } => Stdio::Terminal {
+                size: *size,
+                plain_lines: false,
+            },
             Self::Pipes([stdin, stdout, stderr]) => {
                 Stdio::Fds([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
             }
