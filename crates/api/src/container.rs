@@ -6,6 +6,7 @@ mod exec;
 mod host_config;
 mod inspect;
 mod mount;
+mod stats;
 mod summary;
 mod top;
 mod wait;
@@ -21,6 +22,10 @@ pub use inspect::{
 };
 pub use mount::{
     DriverConfig, Mount, MountBindOptions, MountImageOptions, MountTmpfsOptions, MountVolumeOptions,
+};
+pub use stats::{
+    BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, InterfaceStats, MemoryStats,
+    PidsStats, ThrottlingData,
 };
 pub use summary::{ContainerSummary, Port, SummaryHostConfig, SummaryNetworkSettings};
 pub use top::ContainerTop;

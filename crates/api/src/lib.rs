@@ -25,13 +25,14 @@ mod version;
 
 pub use body::StrSlice;
 pub use container::{
-    BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated, ContainerInspect,
-    ContainerState, ContainerSummary, ContainerTop, ContainersPruned, Device, DeviceRequest,
-    DriverConfig, Empty, ExecCreate, ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions,
-    GraphDriver, HealthCheck, HealthLog, HealthState, HostConfig, LogConfig, Mount,
-    MountBindOptions, MountImageOptions, MountPoint, MountTmpfsOptions, MountVolumeOptions, Port,
-    RestartPolicy, SummaryHostConfig, SummaryNetworkSettings, Ulimit, WaitCondition, WaitError,
-    WaitResponse,
+    BlkioEntry, BlkioStats, BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated,
+    ContainerInspect, ContainerState, ContainerStats, ContainerSummary, ContainerTop,
+    ContainersPruned, CpuStats, CpuUsage, Device, DeviceRequest, DriverConfig, Empty, ExecCreate,
+    ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions, GraphDriver, HealthCheck,
+    HealthLog, HealthState, HostConfig, InterfaceStats, LogConfig, MemoryStats, Mount,
+    MountBindOptions, MountImageOptions, MountPoint, MountTmpfsOptions, MountVolumeOptions,
+    PidsStats, Port, RestartPolicy, SummaryHostConfig, SummaryNetworkSettings, ThrottlingData,
+    Ulimit, WaitCondition, WaitError, WaitResponse,
 };
 pub use decode::decode;
 pub use error_body::ErrorBody;

@@ -121,6 +121,7 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
         host: Host {
             cpus: system::cpus(),
             memory_nodes: system::memory_nodes(),
+            memory: u64::try_from(system::memory()).unwrap_or(u64::MAX),
             cgroup_v2,
             blkio_weight: Hierarchy::current().is_ok_and(Hierarchy::has_block_weights),
         },

@@ -24,12 +24,13 @@ mod engine;
 mod error;
 mod events;
 mod images;
+mod stats;
 mod system;
 
 pub use config::{EngineConfig, NetworkConfig, ShimProgram};
 pub use containers::{
     AttachQuery, AttachStream, Containers, ExecStart, ExecStream, ListQuery, LogStream, LogsQuery,
-    RemoveOptions, WaitHandle,
+    RemoveOptions, StatsStream, WaitHandle,
 };
 pub use engine::Engine;
 pub use error::{Error, Result};

@@ -289,7 +289,7 @@ pub(crate) fn memory_nodes() -> u32 {
 }
 
 /// Bytes of memory.
-fn memory() -> i64 {
+pub(crate) fn memory() -> i64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<i64>().ok());

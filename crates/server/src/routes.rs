@@ -8,6 +8,7 @@ mod images;
 mod later;
 mod logs;
 mod old_clients;
+mod stats;
 mod swarm;
 mod system;
 mod transfer;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Router {
     websocket::routes(&mut router);
     exec::routes(&mut router);
     logs::routes(&mut router);
+    stats::routes(&mut router);
     transfer::routes(&mut router);
     later::before_images(&mut router);
     images::routes(&mut router);

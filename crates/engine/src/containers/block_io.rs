@@ -112,6 +112,7 @@ mod tests {
         let mut machine = Host {
             cpus: 1,
             memory_nodes: 1,
+            memory: 1 << 30,
             cgroup_v2: false,
             blkio_weight: true,
         };

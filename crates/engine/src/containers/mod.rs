@@ -47,6 +47,7 @@ mod spec;
 mod start;
 mod start_error;
 mod state;
+mod stats;
 mod stop;
 mod table;
 mod top;
@@ -70,11 +71,13 @@ pub use list::ListQuery;
 pub use logs::{LogStream, LogsQuery};
 pub use remove::RemoveOptions;
 pub(crate) use signals::SignalError;
+pub use stats::StatsStream;
 pub use wait::WaitHandle;
 
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
+use crate::stats::Collector;
 use container::Container;
 use exec::Execs;
 pub(crate) use exit::{Exits, Queues};
@@ -101,6 +104,7 @@ struct Inner {
     execs: Execs,
     exits: Arc<Exits>,
     restarts: Restarts,
+    stats: Collector,
 }
 
 /// The daemon's options that containers care about.
@@ -130,6 +134,8 @@ pub(crate) struct Settings {
 pub(crate) struct Host {
     pub(crate) cpus: u32,
     pub(crate) memory_nodes: u32,
+    /// Bytes of memory.
+    pub(crate) memory: u64,
     pub(crate) cgroup_v2: bool,
     /// Whether block devices can be weighted.
     pub(crate) blkio_weight: bool,
@@ -277,6 +283,7 @@ impl Containers {
             execs: Execs::default(),
             exits: parts.exits,
             restarts: Restarts::default(),
+            stats: Collector::default(),
         });
         inner.restore()?;
         exit::start_threads(&inner, parts.queues)?;
@@ -292,6 +299,7 @@ impl Containers {
     /// Takes no more news from containers; they run on.
     pub(crate) fn shutdown(&self) {
         self.begin_shutdown();
+        self.inner.stats.close();
         self.inner.exits.close();
         self.inner.network.shutdown();
     }

@@ -292,6 +292,7 @@ mod tests {
     const HOST: Host = Host {
         cpus: 2,
         memory_nodes: 1,
+        memory: 1 << 30,
         cgroup_v2: false,
         blkio_weight: false,
     };

@@ -21,7 +21,6 @@ const ROUTES: &[(Method, &str)] = &[
     (Method::GET, "/system/df"),
     (Method::GET, "/containers/{id}/changes"),
     (Method::GET, "/containers/{id}/export"),
-    (Method::GET, "/containers/{id}/stats"),
     (Method::POST, "/containers/{id}/update"),
     (Method::GET, "/containers/{id}/archive"),
     (Method::HEAD, "/containers/{id}/archive"),
