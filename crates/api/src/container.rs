@@ -3,6 +3,7 @@
 mod config;
 mod create;
 mod exec;
+mod files;
 mod host_config;
 mod inspect;
 mod mount;
@@ -14,6 +15,7 @@ mod wait;
 pub use config::{Config, Empty, HealthCheck};
 pub use create::{ContainerCreate, ContainerCreated, ContainersPruned};
 pub use exec::{ExecCreate, ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions};
+pub use files::{FilesystemChange, PATH_STAT_HEADER, PathStat, go_mode};
 pub use host_config::{
     BlkioThrottle, BlkioWeight, Device, DeviceRequest, HostConfig, LogConfig, RestartPolicy, Ulimit,
 };

@@ -37,6 +37,14 @@ pub enum Error {
         /// What is not supported.
         what: String,
     },
+    /// A directory and something else may not replace each other.
+    #[error("cannot overwrite {} {entry} with {}", kind(!directory), kind(*directory))]
+    OtherKind {
+        /// The entry.
+        entry: String,
+        /// Whether it is the directory.
+        directory: bool,
+    },
     /// The archive is larger than the caller allows.
     #[error("archive exceeds the limit of {value} {limit}{}", at(entry))]
     Limit {
@@ -83,6 +91,14 @@ pub enum Error {
     },
 }
 
+/// What is a directory, and what is not.
+fn kind(directory: bool) -> &'static str {
+    match directory {
+        true => "directory",
+        false => "non-directory",
+    }
+}
+
 /// " at entry X", if there is one.
 fn at(entry: &str) -> String {
     if entry.is_empty() {
@@ -99,6 +115,7 @@ impl Error {
             Self::Damaged { .. }
             | Self::Truncated { .. }
             | Self::Refused { .. }
+            | Self::OtherKind { .. }
             | Self::Limit { .. }
             | Self::Compression { .. } => ErrorKind::InvalidArgument,
             Self::Unsupported { .. } => ErrorKind::Unsupported,

@@ -4,7 +4,9 @@
 //! * [`tar`]: the tar dialects of the field (v7, ustar, pax, GNU), read and
 //!   written exactly;
 //! * [`apply`]: a layer archive becomes a directory tree;
+//! * [`unpack`]: an archive is unpacked among files that are there;
 //! * [`pack`]: a directory tree becomes an archive, always the same bytes;
+//! * [`pack_tree`]: any file or tree becomes one, under any name;
 //! * [`changes`] and [`pack_changes`]: what differs between two trees;
 //! * [`copy_tree`] and [`measure`]: what storage drivers do with whole trees;
 //! * [`remove_tree`] and [`Scratch`]: so that nothing stays behind.
@@ -24,8 +26,11 @@ mod remove;
 mod root;
 pub mod tar;
 
-pub use apply::{Applied, ApplyOptions, Whiteouts, apply};
+pub use apply::{Applied, ApplyOptions, UnpackOptions, Whiteouts, apply, unpack};
 pub use copy::{Measure, copy_tree, measure};
 pub use error::Error;
-pub use pack::{Change, ChangeKind, PackOptions, Packed, changes, pack, pack_changes};
+pub use pack::{
+    Change, ChangeKind, Door, PackOptions, Packed, TreeOptions, changes, pack, pack_changes,
+    pack_tree,
+};
 pub use remove::{Scratch, remove_tree};

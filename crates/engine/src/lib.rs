@@ -13,8 +13,8 @@
 //!   not told is either whole or taken back at the next [`Engine::open`].
 //! * No lock is held during work: mark, release, work, settle. Reads never wait
 //!   for a container.
-//! * The engine never makes a process for a container and never mounts
-//!   anything: the container's shim does both.
+//! * The engine never makes a process for a container and mounts nothing that the
+//!   host or a process could see: the container's shim does that.
 //! * Nothing here knows HTTP. All methods block, except where they are `async`.
 
 mod clock;
@@ -29,8 +29,8 @@ mod system;
 
 pub use config::{EngineConfig, NetworkConfig, ShimProgram};
 pub use containers::{
-    AttachQuery, AttachStream, Containers, ExecStart, ExecStream, ListQuery, LogStream, LogsQuery,
-    RemoveOptions, StatsStream, WaitHandle,
+    AttachQuery, AttachStream, Containers, Download, ExecStart, ExecStream, Export, ListQuery,
+    LogStream, LogsQuery, RemoveOptions, StatsStream, UnpackQuery, WaitHandle,
 };
 pub use engine::Engine;
 pub use error::{Error, Result};

@@ -34,7 +34,7 @@ mod program;
 mod validate;
 
 pub use capability::CapabilityMask;
-pub use child::check_user;
+pub use child::{check_user, detached_root};
 pub use error::{StartError, Step, errno_text};
 pub use exec::{Exec, Starting};
 pub use gantry_oci as oci;

@@ -1,8 +1,7 @@
 //! Bodies: what answers consist of, how requests' JSON is read within bounds,
 //! and how a request's bytes reach blocking code.
 
-use std::convert::Infallible;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -30,6 +29,8 @@ const PIECES_IN_FLIGHT: usize = 4;
 pub(crate) enum Content {
     Full(Option<Bytes>),
     Pieces(mpsc::Receiver<Bytes>),
+    /// As pieces, but the client learns when not all of them came.
+    Whole(mpsc::Receiver<io::Result<Bytes>>),
 }
 
 impl Content {
@@ -48,28 +49,36 @@ impl Content {
         (sender, Self::Pieces(receiver))
     }
 
+    /// A body that is sent piece by piece; after an error the connection is cut off,
+    /// so that nobody takes what came for all of it.
+    pub(crate) fn whole() -> (mpsc::Sender<io::Result<Bytes>>, Self) {
+        let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
+        (sender, Self::Whole(receiver))
+    }
+
     #[cfg(test)]
     pub(crate) fn into_bytes(self) -> Option<Bytes> {
         match self {
             Self::Full(bytes) => Some(bytes.unwrap_or_default()),
-            Self::Pieces(_) => None,
+            Self::Pieces(_) | Self::Whole(_) => None,
         }
     }
 }
 
 impl Body for Content {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let piece = match self.get_mut() {
-            Self::Full(bytes) => bytes.take(),
-            Self::Pieces(receiver) => ready!(receiver.poll_recv(context)),
+            Self::Full(bytes) => bytes.take().map(Ok),
+            Self::Pieces(receiver) => ready!(receiver.poll_recv(context)).map(Ok),
+            Self::Whole(receiver) => ready!(receiver.poll_recv(context)),
         };
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -81,7 +90,7 @@ impl Body for Content {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Pieces(_) => SizeHint::default(),
+            Self::Pieces(_) | Self::Whole(_) => SizeHint::default(),
         }
     }
 }
@@ -226,15 +235,25 @@ impl BodyReader {
     }
 }
 
-impl Read for BodyReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl BufRead for BodyReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.current.is_empty() {
             match self.pieces.blocking_recv() {
                 Some(piece) => self.current = piece?,
-                None => return Ok(0),
+                None => break,
             }
         }
-        let len = buffer.len().min(self.current.len());
+        Ok(&self.current)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.current.advance(count);
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.fill_buf()?.len().min(buffer.len());
         self.current.copy_to_slice(&mut buffer[..len]);
         Ok(len)
     }

@@ -4,6 +4,7 @@ mod attach;
 mod containers;
 mod events;
 mod exec;
+mod files;
 mod images;
 mod later;
 mod logs;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Router {
     attach::routes(&mut router);
     websocket::routes(&mut router);
     exec::routes(&mut router);
+    files::routes(&mut router);
     logs::routes(&mut router);
     stats::routes(&mut router);
     transfer::routes(&mut router);

@@ -11,6 +11,8 @@ use rustix::process::Pid;
 pub struct CloneFlags(pub u64);
 
 impl CloneFlags {
+    /// Root and working directory shared with no other thread (for `unshare`).
+    pub const FS: Self = Self(libc::CLONE_FS as u64);
     /// New mount namespace.
     pub const NEWNS: Self = Self(libc::CLONE_NEWNS as u64);
     /// New cgroup namespace (its root is the *parent's* cgroup, even together

@@ -18,6 +18,7 @@ mod mount;
 mod own_memory;
 mod pidfd;
 mod process;
+mod regular;
 mod root;
 mod scheduling;
 mod scm;
@@ -45,6 +46,7 @@ pub use pidfd::{ExitStatus, pidfd_send_signal, setns_pidfd, wait_pidfd};
 pub use process::{
     close_all_but, close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare,
 };
+pub use regular::{open_regular, reopen_regular};
 pub use root::RootDir;
 pub use rustix::io::Errno;
 pub use scheduling::{SchedulerAttributes, set_io_priority, set_scheduler};

@@ -134,12 +134,12 @@ impl RootDir {
             .map_err(fail)
     }
 
-    /// Reads a whole file of at most `limit` bytes; a longer one is `EFBIG`.
+    /// Reads a whole file of at most `limit` bytes; a longer one is `EFBIG`. A pipe or
+    /// a device planted at this place is not opened: `EMEDIUMTYPE`.
     pub fn read(&self, path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
         let path = path.as_ref();
-        // NONBLOCK: a FIFO planted at this place must not stop us.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::from(self.open_in_root(path, flags, Mode::empty())?);
+        let file = crate::reopen_regular(self.open_path(path)?)
+            .map_err(|errno| Error::new("open", path, errno))?;
         let mut bytes = Vec::with_capacity(4096);
         file.take(limit.saturating_add(1))
             .read_to_end(&mut bytes)

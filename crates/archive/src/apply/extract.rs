@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, makedev};
 use rustix::io::Errno;
 
 use super::attributes::{self, DEFAULT_ACL, Node};
+use super::unpack::{Among, UnpackOptions};
 use super::whiteout::{self, Meaning, Written};
 use super::{ApplyOptions, Whiteouts};
 use crate::error::{Error, display};
@@ -48,6 +49,8 @@ pub(crate) struct Extractor {
     parent: Option<(Vec<u8>, OwnedFd)>,
     /// Kept only where whiteouts remove things.
     written: Option<Written>,
+    /// Set where the files that are there are somebody's own.
+    among: Option<Among>,
     deferred: Vec<Deferred>,
     totals: Totals,
 }
@@ -64,16 +67,33 @@ impl Extractor {
             max_entries: options.max_entries,
             parent: None,
             written: (options.whiteouts == Whiteouts::Remove).then(Written::default),
+            among: None,
             deferred: Vec::new(),
             totals: Totals::default(),
+        })
+    }
+
+    /// Makes files among those that are there.
+    pub(super) fn among(
+        target: BorrowedFd<'_>,
+        options: &ApplyOptions,
+        rules: &UnpackOptions,
+    ) -> Result<Self, Error> {
+        let among = Some(Among::new(rules)?);
+        Ok(Self {
+            among,
+            ..Self::new(target, options)?
         })
     }
 
     /// Applies all entries and reads the stream to its end.
     pub(super) fn run(mut self, stream: &mut (impl BufRead + ?Sized)) -> Result<Totals, Error> {
         let mut reader = Reader::new(stream);
-        while let Some(entry) = reader.next_entry()? {
+        while let Some(mut entry) = reader.next_entry()? {
             self.totals.entries += 1;
+            if let Some((uid, gid)) = self.among.as_ref().and_then(|among| among.owner) {
+                (entry.uid, entry.gid) = (uid, gid);
+            }
             if self.totals.entries > self.max_entries {
                 return Err(Error::Limit {
                     limit: "entries",
@@ -97,9 +117,13 @@ impl Extractor {
     ) -> Result<(), Error> {
         let path = root::normalize(&entry.path)
             .ok_or_else(|| Error::refused(&entry.path, "the name leaves the root"))?;
-        if path.is_empty() {
-            return self.root_entry(entry);
-        }
+        let path = match &self.among {
+            // The directory is the user's, and stays as it is.
+            Some(_) if path.is_empty() => return Ok(()),
+            Some(among) => among.place(&path),
+            None if path.is_empty() => return self.root_entry(entry),
+            None => path,
+        };
         if self.whiteouts != Whiteouts::Literal {
             match whiteout::meaning(&path) {
                 Meaning::Plain => {}
@@ -120,6 +144,9 @@ impl Extractor {
             parent: parent.as_fd(),
             name,
         };
+        if let Some(among) = &self.among {
+            among.check_kinds(node, &entry.path, entry.kind == Kind::Directory)?;
+        }
         match entry.kind {
             Kind::File => self.file(node, entry, contents)?,
             Kind::Directory => self.directory(node, entry, &path)?,
@@ -188,7 +215,9 @@ impl Extractor {
                 let stat = rustix::fs::statat(node.parent, node.name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(Error::file("stat", &entry.path))?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                    attributes::drop_stale_xattrs(node, entry)?;
+                    if self.among.is_none() {
+                        attributes::drop_stale_xattrs(node, entry)?;
+                    }
                 } else {
                     self.replace_by_directory(node, entry, make)?;
                 }
@@ -225,6 +254,10 @@ impl Extractor {
         };
         let target =
             root::normalize(&entry.link).ok_or_else(|| refuse("the target leaves the root"))?;
+        let target = match &self.among {
+            Some(among) if !target.is_empty() => among.place(&target),
+            _ => target,
+        };
         if target.is_empty() || target == path {
             return Err(refuse("the target is no other file"));
         }
@@ -268,6 +301,9 @@ impl Extractor {
         if major > MOST_MAJOR || minor > MOST_MINOR {
             let reason = format!("device number {major}:{minor} does not exist");
             return Err(Error::refused(&entry.path, reason));
+        }
+        if self.among.is_some() {
+            return Ok(());
         }
         let free = root::is_free_of_links(&self.root, parent)
             .map_err(Error::file("open the directory of", &entry.path))?;

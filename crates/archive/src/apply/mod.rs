@@ -8,6 +8,7 @@
 mod attributes;
 mod extract;
 mod pipeline;
+mod unpack;
 mod whiteout;
 
 use std::io::Read;
@@ -20,6 +21,7 @@ use crate::error::Error;
 
 pub(crate) use attributes::{Node, is_wanted, list, path_of};
 pub(crate) use extract::Extractor;
+pub use unpack::{UnpackOptions, unpack};
 pub(crate) use whiteout::{OPAQUE, OPAQUE_XATTR, PREFIX};
 
 /// How the whiteouts of a layer (OCI image spec, "Whiteouts") are written.

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::walk::{Found, Walk};
-use super::{PackOptions, Packed, Packer, entry};
+use super::{Hashed, PackOptions, Packed, Packer, entry, finish};
 use crate::apply::Whiteouts;
 use crate::error::Error;
 use crate::root;
@@ -97,11 +97,11 @@ pub fn pack_changes(
             kept.insert(change.path, change.kind);
         }
     }
-    let mut packer = Packer::new(tree.as_fd(), writer, &options);
+    let mut packer = Packer::new(Hashed::new(writer), &options);
     if options.root_entry {
-        packer.root_entry()?;
+        packer.root_entry(tree.as_fd())?;
     }
-    let mut whiteouts = |packer: &mut Packer<'_, _>, directory: &[u8]| {
+    let mut whiteouts = |packer: &mut Packer<_>, directory: &[u8]| {
         let paths = gone.remove(directory).unwrap_or_default();
         paths.iter().try_for_each(|path| packer.whiteout(path))
     };
@@ -113,7 +113,7 @@ pub fn pack_changes(
             whiteouts(&mut packer, &found.path)?;
         }
     }
-    packer.finish()
+    finish(packer)
 }
 
 /// Notes a change, and that the directories above it are changed by it.

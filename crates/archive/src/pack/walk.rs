@@ -99,6 +99,11 @@ impl<'r> Walk<'r> {
         }))
     }
 
+    /// The directory that was found last is not entered.
+    pub(crate) fn pass_by(&mut self) {
+        self.enter = None;
+    }
+
     /// Path and properties of `name` in the innermost directory, which is open
     /// afterwards.
     fn look(&mut self, name: &[u8]) -> Result<Option<(Vec<u8>, Stat)>, Error> {
@@ -159,6 +164,12 @@ fn rename(error: Error, path: &[u8]) -> Error {
         } => Error::file(operation, path)(source),
         other => other,
     }
+}
+
+/// Opens a directory by its name in another; no link is followed.
+pub(crate) fn enter(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty())
 }
 
 fn open(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {

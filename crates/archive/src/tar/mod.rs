@@ -6,6 +6,7 @@
 
 mod header;
 mod number;
+mod output;
 mod pax;
 mod reader;
 mod sparse;
@@ -14,6 +15,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
+pub use output::{Output, Pieces};
 pub use reader::{Data, Reader};
 pub use sparse::Extent;
 pub use writer::Writer;

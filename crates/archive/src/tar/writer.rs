@@ -1,19 +1,19 @@
 //! Writing an archive: ustar headers, and pax records only for what those
 //! cannot say, so that the same entries always give the same bytes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
-use super::{BLOCK, Entry, Extent, Kind, Timestamp, number, padding, pax};
+use super::{BLOCK, Entry, Extent, Kind, Output, Timestamp, number, padding, pax};
 use crate::error::Error;
 
 /// Writes entries to an uncompressed archive.
-pub struct Writer<W: Write> {
-    output: W,
+pub struct Writer<O: Output> {
+    output: O,
 }
 
-impl<W: Write> Writer<W> {
+impl<O: Output> Writer<O> {
     /// A writer of an archive that begins at once.
-    pub fn new(output: W) -> Self {
+    pub fn new(output: O) -> Self {
         Self { output }
     }
 
@@ -46,40 +46,31 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// `Write` when the output fails.
-    pub fn finish(mut self) -> Result<W, Error> {
+    pub fn finish(mut self) -> Result<O, Error> {
         self.zeros(2 * BLOCK as u64)?;
         Ok(self.output)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.output
-            .write_all(bytes)
+            .put(bytes)
             .map_err(|source| Error::Write { source })
     }
 
     fn zeros(&mut self, count: u64) -> Result<(), Error> {
-        io::copy(&mut io::repeat(0).take(count), &mut self.output)
-            .map(drop)
-            .map_err(|source| Error::Write { source })
+        self.fill(io::repeat(0), count).map(drop)
     }
 
-    fn data(&mut self, length: u64, mut data: impl Read) -> Result<(), Error> {
-        let mut buffer = vec![0; usize::try_from(length.min(128 << 10)).unwrap_or(0)];
-        let mut left = length;
-        while left > 0 {
-            let want = buffer
-                .len()
-                .min(usize::try_from(left).unwrap_or(usize::MAX));
-            let count = match data.read(&mut buffer[..want]) {
-                Ok(0) => return self.zeros(left),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(Error::Read { source }),
-            };
-            self.write(&buffer[..count])?;
-            left -= count as u64;
-        }
-        Ok(())
+    fn fill(&mut self, data: impl Read, length: u64) -> Result<u64, Error> {
+        self.output
+            .fill(data, length)
+            .map_err(|source| Error::Write { source })?
+            .map_err(|source| Error::Read { source })
+    }
+
+    fn data(&mut self, length: u64, data: impl Read) -> Result<(), Error> {
+        let there = self.fill(data, length)?;
+        self.zeros(length - there)
     }
 
     /// The pax header of the entry that follows.

@@ -12,11 +12,13 @@
 mod attach;
 mod block_io;
 mod container;
+mod copy;
 mod create;
 mod defaults;
 mod detach;
 mod exec;
 mod exit;
+mod export;
 mod files;
 mod filters;
 mod inspect;
@@ -53,6 +55,7 @@ mod table;
 mod top;
 mod undo;
 mod validate;
+mod view;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -66,7 +69,9 @@ use gantry_shim::client::ShimPool;
 use gantry_snapshot::SnapshotDriver;
 
 pub use attach::{AttachQuery, AttachStream};
+pub use copy::{Download, UnpackQuery};
 pub use exec::{ExecStart, ExecStream};
+pub use export::Export;
 pub use list::ListQuery;
 pub use logs::{LogStream, LogsQuery};
 pub use remove::RemoveOptions;

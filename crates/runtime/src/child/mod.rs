@@ -27,6 +27,7 @@ mod system_mounts;
 mod terminal;
 mod user;
 
+pub use rootfs::detached_root;
 pub(crate) use scheduling::is_list as is_processor_list;
 pub use user::check_user;
 

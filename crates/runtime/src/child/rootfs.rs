@@ -13,7 +13,7 @@ use rustix::thread::LinkNameSpaceType;
 use super::{at, mounts, overlay, scaffold, sources};
 use crate::channel::Child;
 use crate::error::{StartError, Step};
-use crate::launch::{Launch, Rootfs};
+use crate::launch::{Launch, Rootfs, Scaffold};
 use crate::mount_options::{Propagation, propagation};
 
 /// Cuts our copy of the host's mounts off from the host's.
@@ -88,37 +88,53 @@ fn change_propagation(change: Propagation) -> Result<(), StartError> {
 
 /// The root file system, attached nowhere, and whether it has its scaffold already.
 pub(super) fn detached(launch: &Launch<'_>) -> Result<(OwnedFd, bool), StartError> {
-    if let Rootfs::Mount(Mount::Overlay { lower, upper }) = launch.rootfs
-        && let Some(layer) = launch.scaffold_layer
-        && let Some(layer) = scaffold::layer(layer, launch.id, lower, launch.scaffold)
-    {
-        let lower: Vec<PathBuf> = std::iter::once(layer)
-            .chain(lower.iter().cloned())
-            .collect();
-        return Ok((overlaid(&lower, upper.as_ref())?, true));
+    match launch.rootfs {
+        Rootfs::Path(source) => {
+            let tree = mounts::bind(source, true);
+            let path = source.to_string_lossy();
+            Ok((tree.map_err(at(Step::Rootfs, path))?, false))
+        }
+        Rootfs::Mount(mount) => {
+            detached_root(mount, launch.id, launch.scaffold, launch.scaffold_layer)
+        }
     }
-    Ok((bare(launch.rootfs)?, false))
+}
+
+/// The root file system that a start would make of `rootfs`, attached nowhere; and
+/// whether it has its scaffold already. An overlay on a kernel before 6.5 is, for a
+/// moment, attached in the caller's mount namespace.
+///
+/// # Errors
+/// When a layer is missing, or the kernel refuses the mount.
+pub fn detached_root(
+    rootfs: &Mount,
+    id: &str,
+    scaffold: &[Scaffold],
+    layer: Option<&Path>,
+) -> Result<(OwnedFd, bool), StartError> {
+    match rootfs {
+        Mount::Bind { source, read_only } => {
+            let path = source.to_string_lossy();
+            let tree = mounts::bind(source, true).map_err(at(Step::Rootfs, path))?;
+            if *read_only {
+                make_read_only(&tree)?;
+            }
+            Ok((tree, false))
+        }
+        Mount::Overlay { lower, upper } => {
+            let common = layer.and_then(|layer| scaffold::layer(layer, id, lower, scaffold));
+            let scaffolded = common.is_some();
+            let lower: Vec<PathBuf> = common.into_iter().chain(lower.iter().cloned()).collect();
+            let tree = overlaid(&lower, upper.as_ref())?;
+            Ok((tree, scaffolded))
+        }
+    }
 }
 
 fn overlaid(lower: &[PathBuf], upper: Option<&(PathBuf, PathBuf)>) -> Result<OwnedFd, StartError> {
     let about = upper.map(|(upper, _)| upper).or(lower.first());
     let about = about.map(|path| path.to_string_lossy().into_owned());
     overlay::detached(lower, upper).map_err(at(Step::Rootfs, about.unwrap_or_default()))
-}
-
-fn bare(rootfs: Rootfs<'_>) -> Result<OwnedFd, StartError> {
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    match rootfs {
-        Rootfs::Path(source) => mounts::bind(source, true).map_err(at(Step::Rootfs, path(source))),
-        Rootfs::Mount(Mount::Bind { source, read_only }) => {
-            let tree = mounts::bind(source, true).map_err(at(Step::Rootfs, path(source)))?;
-            if *read_only {
-                make_read_only(&tree)?;
-            }
-            Ok(tree)
-        }
-        Rootfs::Mount(Mount::Overlay { lower, upper }) => overlaid(lower, upper.as_ref()),
-    }
 }
 
 fn make_read_only(tree: impl AsFd) -> Result<(), StartError> {

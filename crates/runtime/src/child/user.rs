@@ -63,12 +63,17 @@ fn read(path: &str) -> Result<String, StartError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Looks a user up in the text of a `passwd` and of a `group` file.
+/// Looks a user up in the text of a `passwd` and of a `group` file: its number, and
+/// that of its group.
 ///
 /// # Errors
 /// As [`crate::Launch::spawn`] has for a user that is not there.
-pub fn check_user(request: &UserRequest<'_>, passwd: &str, group: &str) -> Result<(), StartError> {
-    find(request, passwd, group).map(drop)
+pub fn check_user(
+    request: &UserRequest<'_>,
+    passwd: &str,
+    group: &str,
+) -> Result<(u32, u32), StartError> {
+    find(request, passwd, group).map(|user| (user.uid, user.gid))
 }
 
 /// A failure as data: the name, and which file does not have it.

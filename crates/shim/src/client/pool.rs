@@ -115,6 +115,11 @@ impl ShimPool {
         &self.shared.exec_root
     }
 
+    /// A mount namespace with nothing in it, where the kernel can make one.
+    pub fn empty_mounts(&self) -> Option<BorrowedFd<'_>> {
+        self.shared.empty_mounts.as_ref().map(AsFd::as_fd)
+    }
+
     /// Starts a container and returns when its program runs. On failure nothing
     /// of it is left. Events wait until [`ShimConnection::watch`].
     pub fn start(
@@ -125,7 +130,7 @@ impl ShimPool {
     ) -> Result<ShimConnection> {
         let id = request.id.clone();
         let filter = seccomp.map(Filter::to_bytes).unwrap_or_default();
-        let empty = self.shared.empty_mounts.as_ref().map(AsFd::as_fd);
+        let empty = self.empty_mounts();
         request.empty_mounts_fd = empty.is_some();
         let namespaces = fds.network.into_iter().chain(empty);
         let all: Vec<_> = namespaces.chain(fds.attach.iter().copied()).collect();

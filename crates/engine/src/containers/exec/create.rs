@@ -108,5 +108,6 @@ fn check_user(container: &Container, user: &str) -> Result<()> {
         groups: groups.unwrap_or_default(),
     };
     gantry_runtime::check_user(&request, &read("etc/passwd"), &read("etc/group"))
+        .map(drop)
         .map_err(|error| failure::of_runtime(&error))
 }

@@ -22,6 +22,7 @@ use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Process, Ro
 use gantry_types::Mount;
 
 pub(crate) use cgroup::{changes, check_shares, too_few_or_many_shares};
+pub(crate) use mounts::NAME_FILES;
 pub(crate) use process::{every_capability, exec_environment, process};
 pub(crate) use seccomp::filter as seccomp_filter;
 pub(crate) use security::{Security, parse as security};

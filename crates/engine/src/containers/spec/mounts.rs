@@ -12,7 +12,7 @@ use super::{INIT, SpecInput};
 use crate::error::Result;
 
 /// The files in the container's directory, and where it sees them.
-const FILES: [(&str, &str); 3] = [
+pub(crate) const NAME_FILES: [(&str, &str); 3] = [
     ("resolv.conf", "/etc/resolv.conf"),
     ("hostname", "/etc/hostname"),
     ("hosts", "/etc/hosts"),
@@ -33,7 +33,7 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
             &["bind", "ro", "exec"],
         ));
     }
-    for (file, target) in FILES {
+    for (file, target) in NAME_FILES {
         if !taken.iter().any(|taken| taken == target) {
             let source = input.dir.join(file).display().to_string();
             let options = match record.host_config.readonly_rootfs {

@@ -1,0 +1,74 @@
+//! A running container: its own mounts, by the root of its first process.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use gantry_shim::client::ShimConnection;
+use gantry_sys::{CloneFlags, RootDir};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
+use rustix::thread::LinkNameSpaceType;
+
+use super::{Seen, View};
+use crate::error::{Error, Result};
+
+/// The files of the container whose first process is `pid`; `None` when that has
+/// ended.
+pub(super) fn view(link: &ShimConnection, pid: i32, seen: Seen) -> Result<Option<View>> {
+    let opened = open(pid, "root", OFlags::PATH | OFlags::DIRECTORY).and_then(|root| {
+        let mounts = open(pid, "ns/mnt", OFlags::RDONLY)?;
+        Ok((root, mounts))
+    });
+    let (root, mounts) = match opened {
+        Ok(opened) => opened,
+        // It has ended, and whether it was waited for does not matter.
+        Err(Errno::NOENT | Errno::SRCH | Errno::ACCESS) => return Ok(None),
+        Err(errno) => return Err(failed("open the root of", pid, errno)),
+    };
+    // The shim has waited for its child if that has ended: a number that is still
+    // its own was nobody else's when the root was opened.
+    match link.status() {
+        Ok(status) if i32::try_from(status.pid) == Ok(pid) => {}
+        Ok(_) | Err(_) => return Ok(None),
+    }
+    let root = match seen {
+        Seen::Everything if is_mount(&root) => Ok(root),
+        // Servers like to lock themselves up in a directory: that is their root, but
+        // not the container's.
+        Seen::Everything => root_of(mounts, OpenTreeFlags::empty()),
+        Seen::OwnFiles => root_of(mounts, OpenTreeFlags::OPEN_TREE_CLONE),
+    };
+    let root = root.map_err(|errno| failed("look at the mounts of", pid, errno))?;
+    Ok(Some(View {
+        root: RootDir::from(root),
+        running: true,
+        _namespace: None,
+    }))
+}
+
+/// Whether a handle is the topmost directory of a mount.
+fn is_mount(root: &OwnedFd) -> bool {
+    let stat = rustix::fs::statx(root, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+fn open(pid: i32, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/{pid}/{name}");
+    rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn failed(operation: &'static str, pid: i32, errno: Errno) -> Error {
+    Error::io(operation, format!("process {pid}"), errno.into())
+}
+
+/// The root of a mount namespace, or a copy of that mount alone. Only a member may
+/// have it: a thread that resolves no other name there, and ends.
+fn root_of(mounts: OwnedFd, how: OpenTreeFlags) -> Result<OwnedFd, Errno> {
+    let take = move || {
+        gantry_sys::unshare(CloneFlags::FS)?;
+        let kind = Some(LinkNameSpaceType::Mount);
+        rustix::thread::move_into_link_name_space(mounts.as_fd(), kind)?;
+        rustix::mount::open_tree(CWD, "/", how | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+    };
+    super::at_rest::on_a_thread(take)?
+}
