@@ -8,6 +8,7 @@
 mod bundle;
 
 mod devices;
+mod escapes;
 mod hidden;
 mod hooks;
 mod lifecycle;
