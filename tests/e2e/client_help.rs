@@ -10,6 +10,7 @@ const UNLIKE: &[(&str, &str)] = &[
     ("--io-maxbandwidth", "Windows only: hidden"),
     ("--io-maxiops", "Windows only: hidden"),
     ("--kernel-memory", "deprecated: hidden"),
+    ("--health-on-failure", "gantry only"),
     ("--cluster", "swarm only"),
     ("--availability", "swarm only"),
     ("--group", "swarm only"),

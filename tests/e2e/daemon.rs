@@ -226,7 +226,6 @@ fn options_of_later_stages_are_refused_by_name() {
         (&["-p", "8080:80"][..], "publish"),
         (&["-v", "named:/data"], "volume"),
         (&["--network", "container:x"], "network"),
-        (&["--health-cmd", "true"], "health"),
         (&["--link", "a:b"], "link"),
         (&["--log-driver", "syslog"], "syslog"),
         (&["--volumes-from", "x"], "volumes-from"),

@@ -31,7 +31,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    codes events exec images input inspect limits logging mounts namespaces output pause process
+    codes events exec health images input inspect limits logging mounts namespaces output pause process
     ps refused restart security state stopping terminal
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Values {
 
 pub(crate) const RESTART: Values = Values::OneOf(&["no", "always", "on-failure", "unless-stopped"]);
 
+pub(crate) const HEALTH_ON_FAILURE: Values = Values::OneOf(&["none", "restart", "stop", "kill"]);
+
 pub(crate) const PLATFORMS: Values = Values::OneOf(&[
     "linux/386",
     "linux/amd64",

@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use futures_util::future::LocalBoxFuture;
-use gantry_api::ContainerCreated;
+use gantry_api::{ContainerCreated, Version};
 use gantry_types::ErrorKind;
 
 use super::{Outcome, names, pull};
 use crate::args::Matches;
-use crate::container_options::Built;
+use crate::container_options::{Built, HEALTH_ON_FAILURE};
 use crate::error::Error;
 use crate::session::Session;
 use crate::transport::Call;
@@ -36,6 +36,7 @@ pub(crate) async fn create(
             "option --use-api-socket is not supported yet".to_owned(),
         ));
     }
+    refuse_unknown_action(session, matches).await?;
     let image = &built.body.config.image;
     names::refuse_invalid(image).map_err(Error::Message)?;
     let mut id_file = IdFile::open(matches.text("cidfile"))?;
@@ -72,6 +73,21 @@ pub(crate) async fn create(
     }
     id_file.write(&created.id)?;
     Ok(created.id)
+}
+
+/// An engine that does not know what to do about an unhealthy container would
+/// pass over the wish in silence.
+async fn refuse_unknown_action(session: &Session, matches: &Matches) -> Result<(), Error> {
+    if !matches.changed(HEALTH_ON_FAILURE) {
+        return Ok(());
+    }
+    let version: Version = session.client.json(&Call::get("/version")).await?;
+    match version.platform.name.as_str() {
+        "Gantry" => Ok(()),
+        other => Err(Error::Unsupported(format!(
+            "option --{HEALTH_ON_FAILURE} is gantry's: this engine ({other}) does not know it"
+        ))),
+    }
 }
 
 fn lacks_image(error: &Error) -> bool {

@@ -165,9 +165,7 @@ fn health(matches: &Matches) -> Result<Option<HealthCheck>, Error> {
         return Ok(None);
     }
     let duration = |name: &str| match parse_duration(matches.text(name)).unwrap_or(0) {
-        negative @ ..0 => Err(Error::message(format!(
-            "--{name} cannot be negative: {negative}ns"
-        ))),
+        ..0 => Err(Error::message(format!("--{name} cannot be negative"))),
         nanos => Ok(nanos),
     };
     let retries = matches.int("health-retries");

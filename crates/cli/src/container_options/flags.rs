@@ -30,6 +30,12 @@ pub(crate) static CONFIG: &[Flag] = &[
     )
     .default("0s"),
     flag(
+        "health-on-failure",
+        Kind::Text,
+        "What to do about an unhealthy container (gantry only)",
+    )
+    .values(values::HEALTH_ON_FAILURE),
+    flag(
         "health-retries",
         Kind::Int,
         "Failed checks in a row that make a container unhealthy",

@@ -10,6 +10,10 @@ use super::{devices, env, limits, mount};
 use crate::args::Matches;
 use crate::error::Error;
 
+/// The flag that says what is done about an unhealthy container; behind `gantry.`
+/// it is the annotation that carries it.
+pub(crate) const HEALTH_ON_FAILURE: &str = "health-on-failure";
+
 /// Binds, anonymous volumes, tmpfs mounts.
 type Mounted = (Vec<String>, Volumes, BTreeMap<String, String>);
 
@@ -263,7 +267,7 @@ pub(super) fn build(matches: &Matches) -> Result<HostConfig, Error> {
         auto_remove: matches.bool("rm"),
         volume_driver: matches.text("volume-driver").to_owned(),
         volumes_from: list("volumes-from"),
-        annotations: some_pairs("annotation"),
+        annotations: annotations(matches),
         cap_add,
         cap_drop,
         cgroupns_mode: matches.text("cgroupns").to_owned(),
@@ -353,6 +357,16 @@ fn resources(matches: &Matches) -> Result<HostConfig, Error> {
         io_maximum_bandwidth: u64::try_from(size(matches, "io-maxbandwidth")).unwrap_or(0),
         ..HostConfig::default()
     })
+}
+
+/// The annotations, with those that stand for flags of ours.
+fn annotations(matches: &Matches) -> Option<BTreeMap<String, String>> {
+    let mut annotations = env::pairs(&matches.list("annotation"));
+    if matches.changed(HEALTH_ON_FAILURE) {
+        let action = matches.text(HEALTH_ON_FAILURE).to_owned();
+        annotations.insert(format!("gantry.{HEALTH_ON_FAILURE}"), action);
+    }
+    Some(annotations).filter(|map| !map.is_empty())
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use super::record::Record;
 use super::state::State;
 use super::undo::Undo;
 use super::{
-    Containers, Inner, defaults, files, log_settings, merge, mounts, names, options, spec, validate,
+    Containers, Inner, defaults, files, health, log_settings, merge, mounts, names, options, spec,
+    validate,
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
@@ -63,6 +64,7 @@ impl Containers {
         let record = inner.record(id, name, request, mounts, &image);
         log_settings::check(&record)?;
         files::dns(&record)?;
+        health::check_on_failure(&record)?;
         inner.make(&record, &image, &mut undo)?;
         undo.disarm();
         let container = Container::new(record, State::created());
@@ -240,16 +242,6 @@ fn check_image(image: &UsedImage) -> Vec<String> {
              the container's writable layer and is removed with it.",
             paths.join(", ")
         ));
-    }
-    if config
-        .healthcheck
-        .as_ref()
-        .is_some_and(|check| !check.is_null())
-    {
-        warnings.push(
-            "The image declares a health check, which is not supported yet: it is not run."
-                .to_owned(),
-        );
     }
     warnings
 }

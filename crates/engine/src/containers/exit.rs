@@ -147,6 +147,7 @@ impl Inner {
         };
         // Asked before the end is seen, since a restart holds it only until its start.
         let removed = container.removed_by_exit();
+        self.forget_health(container);
         let farewell = self.settle_fact_and(container, ended, || {
             // A new start must not meet the old run's things.
             let farewell = self.clear_away(container);
@@ -174,7 +175,8 @@ impl Inner {
     fn is_restarted(&self, container: &Container, state: &State, exit_code: i32) -> bool {
         let policy = &container.record().host_config.restart_policy;
         let (count, stopped) = (state.restart_count, state.manually_stopped);
-        !container.stays_down() && restart_policy::wants_start(policy, exit_code, count, stopped)
+        let wanted = || restart_policy::wants_start(policy, exit_code, count, stopped);
+        !container.stays_down() && (state.renewed || wanted())
     }
 
     /// Lets go of what belonged to a run that is over. Its clients hear of it

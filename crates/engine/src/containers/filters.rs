@@ -114,7 +114,9 @@ impl<'a> ListFilter<'a> {
             && filters.any("id", |prefix| record.id.as_str().starts_with(prefix))
             && filters.any("name", |pattern| name_matches(pattern, &name))
             && filters.any("status", |status| status == state.word())
-            && filters.any("health", |health| health == "none")
+            && filters.any("health", |health| {
+                health == state.health.as_ref().map_or("none", |h| h.word())
+            })
             && filters.any("network", |network| self.network(container, state, network))
             && filters.any("volume", |volume| mounted(container, volume))
             && filters.any("expose", |port| exposes(container, port))

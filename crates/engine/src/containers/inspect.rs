@@ -117,6 +117,6 @@ fn shown(state: &State) -> ContainerState {
         error: state.error.clone(),
         started_at: time(state.started_at),
         finished_at: time(state.finished_at),
-        ..ContainerState::default()
+        health: state.health.as_ref().map(|health| health.shown()),
     }
 }

@@ -31,7 +31,7 @@ fn is_meant_to_end(stop_signal: &str, signal: i32) -> bool {
 }
 
 impl Inner {
-    fn kill(&self, container: &Arc<Container>, signal: Option<&str>) -> Result<()> {
+    fn kill(self: &Arc<Self>, container: &Arc<Container>, signal: Option<&str>) -> Result<()> {
         let signal = match signal.filter(|signal| !signal.is_empty()) {
             None => libc::SIGKILL,
             Some(text) => signals::parse(text)?,
@@ -52,7 +52,7 @@ impl Inner {
     }
 
     /// Sends `signal` and tells of it. A process that ended meanwhile is no failure.
-    pub(super) fn signal(&self, container: &Container, signal: i32) -> Result<()> {
+    pub(super) fn signal(self: &Arc<Self>, container: &Arc<Container>, signal: i32) -> Result<()> {
         let link = container.link()?;
         let stops = signal == libc::SIGKILL
             || is_meant_to_end(&container.record().config.stop_signal, signal);
@@ -94,7 +94,7 @@ impl Inner {
 
     /// Kills the container and waits until it is gone. One that ended by itself
     /// meanwhile is gone as well.
-    pub(super) fn kill_and_wait(&self, container: &Container) -> Result<()> {
+    pub(super) fn kill_and_wait(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         match self.signal(container, libc::SIGKILL) {
             Ok(()) | Err(Error::NotRunning(_)) => {}
             // The shim may have ended between the look and the signal.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gantry_api::{Config, Empty};
+use gantry_api::{Config, Empty, HealthCheck};
 use gantry_types::ProcessConfig;
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
@@ -26,6 +27,7 @@ pub(crate) fn with_image(config: &mut Config, image: Option<&ProcessConfig>) -> 
         environment(config, image);
         labels(config, image);
         command(config, image);
+        health(config, image)?;
         if config.shell.is_none() {
             config.shell = image.shell.clone().map(Into::into);
         }
@@ -44,6 +46,35 @@ pub(crate) fn with_image(config: &mut Config, image: Option<&ProcessConfig>) -> 
     let words = |list: &Option<gantry_api::StrSlice>| list.as_ref().map_or(0, |list| list.len());
     if words(&config.entrypoint) == 0 && words(&config.cmd) == 0 {
         return Err(Error::Invalid("no command specified".to_owned()));
+    }
+    Ok(())
+}
+
+/// What the client says about the checks, over what the image says.
+fn health(config: &mut Config, image: &ProcessConfig) -> Result<()> {
+    let declared = image.healthcheck.as_ref().filter(|check| !check.is_null());
+    let Some(declared) = declared else {
+        return Ok(());
+    };
+    let theirs: HealthCheck = HealthCheck::deserialize(declared)
+        .map_err(|error| Error::Corrupt(format!("health check of an image: {error}")))?;
+    let Some(own) = &mut config.healthcheck else {
+        config.healthcheck = Some(theirs);
+        return Ok(());
+    };
+    if own.test.as_ref().is_none_or(Vec::is_empty) {
+        own.test = theirs.test;
+    }
+    for (own, theirs) in [
+        (&mut own.interval, theirs.interval),
+        (&mut own.timeout, theirs.timeout),
+        (&mut own.start_period, theirs.start_period),
+        (&mut own.start_interval, theirs.start_interval),
+        (&mut own.retries, theirs.retries),
+    ] {
+        if *own == 0 {
+            *own = theirs;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! verbs      create start stop kill restart wait list inspect logs attach
 //!            resize remove prune pause rename top exec
 //! by itself  exit (a process ended), restarter (by restart_policy), restore
-//!            (the engine opens)
+//!            (the engine opens), health (checks whether it is well)
 //! shared     record + state = container, table (all of them), spec (what the
 //!            runtime is told), options (what is not supported yet), undo
 //! ```
@@ -21,6 +21,7 @@ mod exit;
 mod export;
 mod files;
 mod filters;
+mod health;
 mod inspect;
 mod joined;
 mod kill;
@@ -86,6 +87,7 @@ use crate::stats::Collector;
 use container::Container;
 use exec::Execs;
 pub(crate) use exit::{Exits, Queues};
+use health::Timetable;
 use restarter::Restarts;
 use state::State;
 use table::Table;
@@ -110,6 +112,7 @@ struct Inner {
     exits: Arc<Exits>,
     restarts: Restarts,
     stats: Collector,
+    timetable: Timetable,
 }
 
 /// The daemon's options that containers care about.
@@ -289,6 +292,7 @@ impl Containers {
             exits: parts.exits,
             restarts: Restarts::default(),
             stats: Collector::default(),
+            timetable: Timetable::default(),
         });
         inner.restore()?;
         exit::start_threads(&inner, parts.queues)?;
@@ -299,6 +303,7 @@ impl Containers {
     /// user's wish but the daemon's.
     pub fn begin_shutdown(&self) {
         self.inner.restarts.close();
+        self.inner.timetable.close();
     }
 
     /// Takes no more news from containers; they run on.

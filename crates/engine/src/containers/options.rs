@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 type Given = fn(&ContainerCreate) -> bool;
 
 /// The command line's name of an option, and whether a request uses it.
-const UNSUPPORTED: [(&str, Given); 13] = [
+const UNSUPPORTED: &[(&str, Given)] = &[
     ("--publish", |c| {
         let ports = c.host_config.port_bindings.as_ref();
         ports.is_some_and(|ports| !ports.is_empty())
@@ -21,10 +21,6 @@ const UNSUPPORTED: [(&str, Given); 13] = [
     }),
     ("--volumes-from", |c| some(&c.host_config.volumes_from)),
     ("--link", |c| some(&c.host_config.links)),
-    ("--health-cmd", |c| {
-        let check = c.config.healthcheck.as_ref().and_then(|h| h.test.as_ref());
-        check.is_some_and(|test| test.first().is_some_and(|word| word != "NONE"))
-    }),
     ("--network container:", |c| {
         joins(&c.host_config.network_mode)
     }),

@@ -31,6 +31,7 @@ impl Containers {
             .pause()
             .map_err(|error| Error::from(error).of_verb("Cannot pause container", idref))?;
         if self.inner.set_paused(&container, true) {
+            self.inner.forget_health(&container);
             self.inner.publish(&container, "pause", &[]);
         }
         Ok(())
@@ -65,7 +66,7 @@ impl Containers {
 
 impl Inner {
     /// Lets a paused container see the signal that it was sent.
-    pub(super) fn continue_with_signal(&self, container: &Container) {
+    pub(super) fn continue_with_signal(self: &Arc<Self>, container: &Arc<Container>) {
         let _alone = container.freezer();
         if !container.state().paused {
             return;
@@ -75,10 +76,11 @@ impl Inner {
         }
     }
 
-    fn unfreeze(&self, container: &Container) -> Result<()> {
+    fn unfreeze(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         container.link()?.resume()?;
         if self.set_paused(container, false) {
             self.publish(container, "unpause", &[]);
+            self.watch_health(container);
         }
         Ok(())
     }
@@ -88,6 +90,9 @@ impl Inner {
         container.update(|state| {
             let runs = state.running();
             state.paused = paused && runs;
+            if state.paused {
+                state.unwatch_health();
+            }
             runs
         })
     }

@@ -124,7 +124,7 @@ impl Inner {
         }
     }
 
-    fn start_by_itself(&self, container: &Arc<Container>, cause: Cause) {
+    fn start_by_itself(self: &Arc<Self>, container: &Arc<Container>, cause: Cause) {
         let started = match cause {
             Cause::Ended => self.start_again(container),
             Cause::Opened => self.start(container),

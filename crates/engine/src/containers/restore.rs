@@ -19,6 +19,7 @@ use gantry_types::ContainerId;
 use super::Inner;
 use super::container::Container;
 use super::exit;
+use super::health::{self, Health};
 use super::joined;
 use super::record::Record;
 use super::restart_policy;
@@ -160,6 +161,7 @@ impl Inner {
         self.adopt_execs(container, &link, &status.execs);
         container.set_link(Some(Arc::new(link)));
         let started_at = exit::nanos(&status.started_at);
+        let checked = health::Plan::of(&container.record().config).is_some();
         self.settle_fact(container, |state| {
             if state.phase == Phase::Starting {
                 // Nobody was told that it runs, but it does.
@@ -173,6 +175,12 @@ impl Inner {
             state.again = false;
             state.pid = i32::try_from(status.pid).unwrap_or(0);
             state.paused = status.paused;
+            if checked && state.health.is_none() {
+                state.health = Some(Arc::new(Health::begin(None)));
+            }
+            if state.paused {
+                state.unwatch_health();
+            }
         });
     }
 
@@ -230,6 +238,7 @@ impl Inner {
     fn resume(self: &Arc<Self>, container: &Arc<Container>) {
         match container.link() {
             Ok(link) => {
+                self.resume_health(container);
                 if let Err(error) = link.watch() {
                     tracing::error!(id = %container.id(), %error, "cannot watch a container");
                 }
@@ -250,8 +259,9 @@ fn is_wanted(container: &Container) -> bool {
     let state = container.state();
     let policy = &container.record().host_config.restart_policy;
     let (count, stopped) = (state.restart_count, state.manually_stopped);
+    let renewed = state.renewed && !stopped;
     state.phase == Phase::Exited
-        && restart_policy::wants_start(policy, state.exit_code, count, stopped)
+        && (renewed || restart_policy::wants_start(policy, state.exit_code, count, stopped))
 }
 
 /// A row as a container; `None` when not even its id is one. Of a spoilt row

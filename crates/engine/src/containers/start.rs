@@ -19,6 +19,7 @@ use gantry_shim::client::{Error as ShimError, ShimConnection, StartFds};
 use gantry_shim::protocol::{StartRequest, User};
 
 use super::container::Container;
+use super::health::{self, Health};
 use super::mounts::MountPoint;
 use super::spec::SpecInput;
 use super::state::Phase;
@@ -41,7 +42,7 @@ impl Containers {
 
 impl Inner {
     /// Starts a container because somebody wants it.
-    pub(super) fn start(&self, container: &Arc<Container>) -> Result<()> {
+    pub(super) fn start(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         container.mark_starting()?;
         container.forget_restarts();
         match self.launch(container) {
@@ -55,7 +56,7 @@ impl Inner {
 
     /// Starts a container because its restart policy says so, if it still waits
     /// for that. When it fails, nobody tries once more.
-    pub(super) fn start_again(&self, container: &Arc<Container>) -> Result<()> {
+    pub(super) fn start_again(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         if !container.mark_starting_again() {
             return Ok(());
         }
@@ -68,11 +69,12 @@ impl Inner {
         }
     }
 
-    fn announce_start(&self, container: &Container) -> Result<()> {
+    fn announce_start(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         if let Some(attachment) = container.state().attachment {
             self.publish_network(container, "connect", &attachment);
         }
         self.publish(container, "start", &[]);
+        self.watch_health(container);
         // From here on its end may be told, and not before.
         let link = container.link()?;
         if let Err(error) = link.watch() {
@@ -225,6 +227,7 @@ impl Inner {
             move || kill_unsettled(&link)
         });
         container.set_link(Some(link));
+        let checked = health::Plan::of(&container.record().config).is_some();
         let settled = self.settle(container, |state| {
             if !state.again {
                 state.restart_count = 0;
@@ -232,12 +235,14 @@ impl Inner {
             }
             state.phase = Phase::Running;
             state.again = false;
+            state.renewed = false;
             state.paused = false;
             state.pid = pid;
             state.exit_code = 0;
             state.error = String::new();
             state.oom_killed = false;
             state.started_at = started_at;
+            state.health = checked.then(|| Arc::new(Health::begin(state.health.as_deref())));
         });
         if settled.is_err() {
             container.set_link(None);

@@ -15,8 +15,12 @@
 //! may start the container or remove it meanwhile. While it waits to be
 //! restarted, and while that start goes on, users see a container that runs.
 
+use std::sync::Arc;
+
 use gantry_network::Attachment;
 use serde::{Deserialize, Serialize};
+
+use super::health::{Health, shared};
 
 /// Where in its life a container is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,9 @@ pub(crate) struct State {
     pub(crate) restart_count: i64,
     /// Whether a user has stopped it since its last start.
     pub(crate) manually_stopped: bool,
+    /// Whether its end is wanted because it is unhealthy, to be followed by a start.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) renewed: bool,
     /// The first process, as the host numbers it; 0 when there is none.
     pub(crate) pid: i32,
     /// Whether its processes are stopped. Only the kernel remembers that: the next
@@ -67,6 +74,9 @@ pub(crate) struct State {
     pub(crate) has_files: bool,
     /// Its sandbox, from before its start until after its exit.
     pub(crate) attachment: Option<Attachment>,
+    /// How well it is, once a container with checks has run.
+    #[serde(with = "shared", skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<Arc<Health>>,
 }
 
 impl Default for State {
@@ -82,6 +92,7 @@ impl State {
             again: false,
             restart_count: 0,
             manually_stopped: false,
+            renewed: false,
             pid: 0,
             paused: false,
             exit_code: 0,
@@ -91,6 +102,7 @@ impl State {
             finished_at: 0,
             has_files: false,
             attachment: None,
+            health: None,
         }
     }
 
@@ -118,6 +130,12 @@ impl State {
         self.exit_code = exit_code;
         self.oom_killed = oom_killed;
         self.finished_at = finished_at;
+        self.unwatch_health();
+    }
+
+    /// Nobody looks after its health: it has ended, or its processes are stopped.
+    pub(crate) fn unwatch_health(&mut self) {
+        self.health = self.health.as_ref().map(|h| Arc::new(h.unwatched()));
     }
 
     /// The phase that a container which is not running rests in.
@@ -148,8 +166,12 @@ impl State {
     pub(crate) fn sentence(&self, now: i64) -> String {
         match self.phase {
             Phase::Running => {
-                let paused = if self.paused { " (Paused)" } else { "" };
-                format!("Up {}{paused}", human_duration(now - self.started_at))
+                let remark = match &self.health {
+                    _ if self.paused => " (Paused)".to_owned(),
+                    Some(health) => format!(" ({})", health.remark()),
+                    None => String::new(),
+                };
+                format!("Up {}{remark}", human_duration(now - self.started_at))
             }
             _ if self.restarting() => format!(
                 "Restarting ({}) {} ago",

@@ -26,7 +26,7 @@ impl Containers {
 
 impl Inner {
     pub(super) fn stop(
-        &self,
+        self: &Arc<Self>,
         container: &Arc<Container>,
         signal: Option<&str>,
         timeout: Option<i64>,
@@ -43,17 +43,7 @@ impl Inner {
                 _ => return Err(Error::NotModified(container.id().to_string())),
             }
         }
-        let config = &container.record().config;
-        let named = signal.filter(|signal| !signal.is_empty());
-        let own = Some(config.stop_signal.as_str()).filter(|signal| !signal.is_empty());
-        let signal = match named.or(own) {
-            None => libc::SIGTERM,
-            Some(text) => signals::parse(text)?,
-        };
-        let seconds = timeout
-            .or(config.stop_timeout)
-            .unwrap_or(self.settings.stop_timeout);
-        let limit = u64::try_from(seconds).ok().map(Duration::from_secs);
+        let (signal, limit) = self.ending(container, signal, timeout)?;
         let asked = self.signal(container, signal);
         let stopped = match asked {
             Ok(()) => container.wait_stopped(limit),
@@ -65,6 +55,28 @@ impl Inner {
         }
         self.publish(container, "stop", &[]);
         Ok(())
+    }
+
+    /// The signal that asks a container to end, and how long it has got for that:
+    /// what is given, or its own, or the engine's.
+    pub(super) fn ending(
+        &self,
+        container: &Container,
+        signal: Option<&str>,
+        timeout: Option<i64>,
+    ) -> Result<(i32, Option<Duration>)> {
+        let config = &container.record().config;
+        let named = signal.filter(|signal| !signal.is_empty());
+        let own = Some(config.stop_signal.as_str()).filter(|signal| !signal.is_empty());
+        let signal = match named.or(own) {
+            None => libc::SIGTERM,
+            Some(text) => signals::parse(text)?,
+        };
+        let seconds = timeout
+            .or(config.stop_timeout)
+            .unwrap_or(self.settings.stop_timeout);
+        let limit = u64::try_from(seconds).ok().map(Duration::from_secs);
+        Ok((signal, limit))
     }
 }
 

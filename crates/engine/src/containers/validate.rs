@@ -1,7 +1,7 @@
 //! Checks of what a client asks for, in Docker's words; what can be left out is
 //! left out with a warning. Nothing here knows the image.
 
-use gantry_api::{Config, HostConfig, Ulimit};
+use gantry_api::{Config, HealthCheck, HostConfig, Ulimit};
 
 use super::mounts::clean;
 use super::{Host, block_io, joined, restart_policy, signals};
@@ -32,6 +32,27 @@ pub(crate) fn config(config: &Config) -> Result<()> {
     }
     if !config.stop_signal.is_empty() {
         signals::parse(&config.stop_signal)?;
+    }
+    config.healthcheck.as_ref().map_or(Ok(()), health)
+}
+
+/// Times are not shorter than a millisecond, zero being the default.
+fn health(check: &HealthCheck) -> Result<()> {
+    let short = |nanos: i64| nanos != 0 && nanos < 1_000_000;
+    let times = [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    ];
+    for (index, (name, nanos)) in times.into_iter().enumerate() {
+        // The order in which Docker looks.
+        if index == 2 && check.retries < 0 {
+            return invalid("Retries in Healthcheck cannot be negative");
+        }
+        if short(nanos) {
+            return invalid(format!("{name} in Healthcheck cannot be less than 1ms"));
+        }
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ async fn create(mut call: Call) -> Result<Answer> {
         let text = "config cannot be empty in order to create a container";
         return Err(Failure::invalid(text));
     }
-    old_clients::modernize(&mut body.host_config, call.version);
+    old_clients::modernize(&mut body.config, &mut body.host_config, call.version);
     let name = call.query.owned("name");
     let platform = transfer::platform(&call)?;
     let created = call

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use gantry_api::{ApiVersion, HostConfig};
+use gantry_api::{ApiVersion, Config, HostConfig};
 
 /// Puts a request into the words of the newest version.
-pub(super) fn modernize(host: &mut HostConfig, version: ApiVersion) {
+pub(super) fn modernize(config: &mut Config, host: &mut HostConfig, version: ApiVersion) {
     let before = |minor| version < ApiVersion::new(1, minor);
     if before(40) {
         if host.ipc_mode.is_empty() {
@@ -35,6 +35,11 @@ pub(super) fn modernize(host: &mut HostConfig, version: ApiVersion) {
     if before(43) {
         host.annotations = None;
     }
+    if before(44)
+        && let Some(check) = &mut config.healthcheck
+    {
+        check.start_interval = 0;
+    }
 }
 
 /// Whether there is only the new kind of control groups.
@@ -59,16 +64,20 @@ mod tests {
     #[test]
     fn later_fields_are_not_theirs() {
         let mut old = host();
-        modernize(&mut old, ApiVersion::MIN);
+        let json = r#"{"Healthcheck":{"Interval":1,"StartInterval":1}}"#;
+        let mut config: Config = serde_json::from_str(json).unwrap();
+        modernize(&mut config, &mut old, ApiVersion::MIN);
         assert_eq!(old.ipc_mode, "shareable");
         assert_eq!((old.console_size, old.kernel_memory), ([0, 0], 1));
         assert_eq!(old.annotations, None);
+        let check = config.healthcheck.unwrap();
+        assert_eq!((check.interval, check.start_interval), (1, 0));
     }
 
     #[test]
     fn new_clients_mean_what_they_say() {
         let mut new = host();
-        modernize(&mut new, ApiVersion::MAX);
+        modernize(&mut Config::default(), &mut new, ApiVersion::MAX);
         let wanted = HostConfig {
             kernel_memory: 0,
             ..host()

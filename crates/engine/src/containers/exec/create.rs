@@ -61,7 +61,7 @@ impl Containers {
             detach_keys,
         };
         check_user(&container, &plan.user)?;
-        let id = new_id()?;
+        let id = hex(&random::<32>()?);
         let number = attach::next_number();
         let exec = inner.execs.add(id, container.id().clone(), number, plan)?;
         let action = format!("exec_create: {}", command_line(&exec));
@@ -82,9 +82,9 @@ pub(super) fn command_line(exec: &Exec) -> String {
     format!("{} {}", exec.plan.program, exec.plan.args.join(" "))
 }
 
-fn new_id() -> Result<String> {
-    let bytes: [u8; 32] = random()?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// Bytes as an id is written.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Looks the user up in the files of the container as they are now. Whoever it

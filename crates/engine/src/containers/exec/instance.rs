@@ -158,6 +158,14 @@ impl Exec {
         !waited.1.timed_out()
     }
 
+    /// Waits until it has ended; whether that was in time.
+    pub(super) fn wait_ended(&self, limit: Duration) -> bool {
+        let lives = |progress: &mut Progress| progress.phase != Phase::Ended;
+        let waited = self.moved.wait_timeout_while(self.lock(), limit, lives);
+        let waited = waited.unwrap_or_else(PoisonError::into_inner);
+        !waited.1.timed_out()
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
         let result = change(&mut self.lock());
         self.moved.notify_all();

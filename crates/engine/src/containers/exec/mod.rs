@@ -10,6 +10,7 @@
 //! an engine that opens learns them from it. Their output goes from the shim to
 //! the client that started them, and nowhere else.
 
+mod collect;
 mod create;
 mod failure;
 mod inspect;
@@ -20,6 +21,7 @@ mod settle;
 mod start;
 mod table;
 
+pub(crate) use collect::Collected;
 pub use start::{ExecStart, ExecStream};
 pub(crate) use table::Execs;
 

@@ -72,7 +72,7 @@ impl Containers {
 }
 
 impl Inner {
-    fn run_exec(
+    pub(super) fn run_exec(
         &self,
         container: &Arc<Container>,
         exec: &Exec,
