@@ -206,7 +206,11 @@ fn boot(kernel: &Path, image: &Path) -> Result<(), Failure> {
         .arg(kernel)
         .arg("-initrd")
         .arg(image)
-        .args(["-append", "console=ttyS0 quiet panic=-1 rdinit=/init"])
+        // A few huge pages, so that there is something to limit.
+        .args([
+            "-append",
+            "console=ttyS0 quiet panic=-1 hugepages=8 rdinit=/init",
+        ])
         .stdin(Stdio::null());
     let said = capture(&mut machine)?;
     say(said.trim());

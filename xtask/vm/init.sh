@@ -28,6 +28,9 @@ for module in /modules/*; do
     insmod "$module" 2>/dev/null || echo "left out: ${module##*/}"
 done
 ip link set lo up
+# A disk that can be limited.
+dd if=/dev/zero of=/tmp/disk bs=1M count=16 2>/dev/null
+losetup /dev/loop0 /tmp/disk
 # shellcheck disable=SC2046 # words are wanted
 GANTRY_BIN=/bin/gantry /tests/debug/deps/e2e $(cat /tests/arguments)
 echo "VM-TEST EXIT $?"
