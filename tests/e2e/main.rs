@@ -41,3 +41,4 @@ mod security;
 mod states;
 mod top;
 mod transcripts;
+mod user_namespaces;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use gantry_api::Ulimit;
 pub use gantry_network::NetworkConfig;
 
+use crate::user_namespaces::IdMap;
+
 /// The program that watches over one container (`gantry-shim`).
 #[derive(Debug, Clone)]
 pub enum ShimProgram {
@@ -49,6 +51,10 @@ pub struct EngineConfig {
     /// The seccomp profile (JSON) for containers that name none, or `unconfined`;
     /// the built-in one when not given.
     pub seccomp_profile: Option<String>,
+    /// Where that profile is from, as `info` shows it.
+    pub seccomp_source: Option<String>,
+    /// The ids of containers that do not say; without it they have the host's.
+    pub userns_remap: Option<IdMap>,
     /// Seconds that `stop` waits before it kills.
     pub stop_timeout: i64,
     /// How many files a container's processes may have open (the soft limit)
@@ -81,6 +87,8 @@ impl EngineConfig {
             default_ulimits: Vec::new(),
             no_new_privileges: false,
             seccomp_profile: None,
+            seccomp_source: None,
+            userns_remap: None,
             stop_timeout: 10,
             open_files: None,
             labels: Vec::new(),

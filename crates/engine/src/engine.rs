@@ -68,6 +68,7 @@ impl Engine {
             exits,
             queues,
         })?;
+        let security_options = security_options(&config, cgroup_v2);
         let system = System {
             inner: Arc::new(system::Inner {
                 id: system::engine_id(&config.data_root)?,
@@ -79,6 +80,7 @@ impl Engine {
                 limits: limits(),
                 firewall: config.network.iptables,
                 cgroup_v2,
+                security_options,
                 containers: containers.clone(),
                 images: images.clone(),
                 events: events.clone(),
@@ -100,6 +102,25 @@ impl Engine {
     }
 }
 
+/// What confines containers by default, in Docker's order.
+fn security_options(config: &EngineConfig, cgroup_v2: bool) -> Vec<String> {
+    let profile = match &config.seccomp_source {
+        None => "builtin",
+        Some(source) => source,
+    };
+    let listed = [
+        (true, format!("name=seccomp,profile={profile}")),
+        (config.userns_remap.is_some(), "name=userns".to_owned()),
+        (cgroup_v2, "name=cgroupns".to_owned()),
+        (
+            config.no_new_privileges,
+            "name=no-new-privileges".to_owned(),
+        ),
+    ];
+    let on = listed.into_iter().filter(|(on, _)| *on);
+    on.map(|(_, option)| option).collect()
+}
+
 fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
     Settings {
         data_root: config.data_root.clone(),
@@ -111,6 +132,7 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
         default_ulimits: config.default_ulimits.clone(),
         no_new_privileges: config.no_new_privileges,
         seccomp_profile: config.seccomp_profile.clone(),
+        remap: config.userns_remap.clone(),
         stop_timeout: config.stop_timeout,
         init: config.init,
         init_program: config.init_program.clone(),

@@ -26,6 +26,7 @@ mod events;
 mod images;
 mod stats;
 mod system;
+mod user_namespaces;
 
 pub use config::{EngineConfig, NetworkConfig, ShimProgram};
 pub use containers::{
@@ -37,3 +38,4 @@ pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
 pub use images::{Images, ImagesQuery, ImportQuery};
 pub use system::System;
+pub use user_namespaces::IdMap;

@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     /// Whether packet rules are made.
     pub(crate) firewall: bool,
     pub(crate) cgroup_v2: bool,
+    /// What confines containers by default.
+    pub(crate) security_options: Vec<String>,
     pub(crate) containers: Containers,
     pub(crate) images: Images,
     pub(crate) events: Events,
@@ -156,7 +158,7 @@ impl System {
                 ..SwarmInfo::default()
             },
             live_restore_enabled: true,
-            security_options: security_options(inner.cgroup_v2),
+            security_options: inner.security_options.clone(),
             firewall_backend: inner.firewall.then(firewall),
             warnings: warnings(&inner.limits),
             ..Info::default()
@@ -209,14 +211,6 @@ fn runtime() -> RuntimeInfo {
         path: "gantry-runc".to_owned(),
         ..RuntimeInfo::default()
     }
-}
-
-fn security_options(cgroup_v2: bool) -> Vec<String> {
-    let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
-    if cgroup_v2 {
-        options.push("name=cgroupns".to_owned());
-    }
-    options
 }
 
 fn firewall() -> FirewallInfo {

@@ -31,6 +31,8 @@
 //! lease_items   (lease, kind, key) PK      kind: image | blob | snapshot
 //!               what must not be collected meanwhile; lease → leases (cascade)
 //! containers    id PK · name UNIQUE · image_id · created_at · record (JSON) · state (JSON)
+//! id_ranges     first PK · size · container UNIQUE → containers (cascade)
+//!               ids of the host that a container has to itself
 //! networks      id PK · name UNIQUE · driver · created_at · record (JSON)
 //! endpoints     (network, container) PK · ip UNIQUE per network · mac · record (JSON)
 //!               network → networks; the ip column is the address pool's memory
@@ -47,6 +49,7 @@ mod schema;
 pub mod blobs;
 pub mod containers;
 pub mod endpoints;
+pub mod id_ranges;
 pub mod images;
 pub mod layers;
 pub mod leases;

@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x676e_7472;
 
 /// Step n brings version n to version n + 1. Steps are never changed once
 /// released, only added.
-const STEPS: &[&str] = &[V1];
+const STEPS: &[&str] = &[V1, ID_RANGES];
 
 const V1: &str = "
 CREATE TABLE blobs (
@@ -106,6 +106,14 @@ CREATE TABLE endpoints (
     UNIQUE (network, ip)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX endpoints_container ON endpoints(container);
+";
+
+const ID_RANGES: &str = "
+CREATE TABLE id_ranges (
+    first       INTEGER PRIMARY KEY,
+    size        INTEGER NOT NULL,
+    container   TEXT NOT NULL UNIQUE REFERENCES containers(id) ON DELETE CASCADE
+) STRICT;
 ";
 
 /// Brings the database to the newest version, in one transaction.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -95,12 +96,25 @@ impl Network {
     /// A container has at most one sandbox; attaching it again replaces the
     /// former one. Fails with `AddressesExhausted` when the subnet is full.
     pub fn attach(&self, container: &ContainerId, mode: NetworkMode) -> Result<Sandbox, Error> {
+        self.attach_in(container, mode, None)
+    }
+
+    /// As [`attach`](Self::attach), in a network namespace that the caller has
+    /// made, such as one of another user namespace.
+    pub fn attach_in(
+        &self,
+        container: &ContainerId,
+        mode: NetworkMode,
+        own: Option<OwnedFd>,
+    ) -> Result<Sandbox, Error> {
         if self.stopped.load(Ordering::Acquire) {
             return Err(Error::ShutDown);
         }
         self.release(container);
         let ready = match mode {
             NetworkMode::Host => None,
+            NetworkMode::None if own.is_some() => Some(self.builder.build_none(own)?),
+            NetworkMode::Bridge if own.is_some() => Some(self.builder.build_on_bridge(own)?),
             NetworkMode::None | NetworkMode::Bridge => Some(self.ready_sandbox(mode)?),
         };
         let (netns, endpoint) = match ready {
@@ -212,8 +226,8 @@ impl Network {
             }
         }
         match mode {
-            NetworkMode::None => self.builder.build_none(),
-            _ => self.builder.build_on_bridge(),
+            NetworkMode::None => self.builder.build_none(None),
+            _ => self.builder.build_on_bridge(None),
         }
     }
 

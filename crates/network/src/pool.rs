@@ -133,8 +133,8 @@ impl Shared {
         let mut complaint = String::new();
         while let Some(mode) = self.next_missing() {
             let built = match mode {
-                NetworkMode::None => self.builder.build_none(),
-                _ => self.builder.build_on_bridge(),
+                NetworkMode::None => self.builder.build_none(None),
+                _ => self.builder.build_on_bridge(None),
             };
             let mut stock = lock(&self.stock);
             match built {

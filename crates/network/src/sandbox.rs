@@ -88,9 +88,9 @@ impl Builder {
         lock(&self.socket)
     }
 
-    /// A sandbox with nothing but loopback.
-    pub(crate) fn build_none(&self) -> Result<Ready, Error> {
-        let netns = in_new_namespace(|| {
+    /// A sandbox with nothing but loopback; in the namespace `own`, or a new one.
+    pub(crate) fn build_none(&self, own: Option<OwnedFd>) -> Result<Ready, Error> {
+        let netns = in_namespace(own, || {
             let mut inside = Socket::open(Family::Route)?;
             set_defaults();
             inside.apply(vec![route::set_up(LOOPBACK, "lo")])
@@ -101,16 +101,16 @@ impl Builder {
         })
     }
 
-    /// A sandbox on the bridge.
+    /// A sandbox on the bridge; in the namespace `own`, or a new one.
     ///
     /// Fails with `AddressesExhausted`, or with `NetworkNotFound` if there is
     /// no bridge network.
-    pub(crate) fn build_on_bridge(&self) -> Result<Ready, Error> {
+    pub(crate) fn build_on_bridge(&self, own: Option<OwnedFd>) -> Result<Ready, Error> {
         let (Some(bridge), Some(addresses)) = (&self.bridge, &self.addresses) else {
             return Err(Error::NetworkNotFound("bridge".to_owned()));
         };
         let mut endpoint = None;
-        let built = in_new_namespace(|| {
+        let built = in_namespace(own, || {
             let here =
                 gantry_sys::netns::current().map_err(|errno| namespace_error("open", errno))?;
             let mut inside = Socket::open(Family::Route)?;
@@ -298,9 +298,22 @@ fn set_defaults() {
     sysctl::set_if_possible("ipv4/ping_group_range", "0 2147483647");
 }
 
-fn in_new_namespace(work: impl FnOnce() -> Result<(), Error> + Send) -> Result<OwnedFd, Error> {
-    let (netns, done) =
-        gantry_sys::netns::create_and(work).map_err(|errno| namespace_error("create", errno))?;
+fn in_namespace(
+    own: Option<OwnedFd>,
+    work: impl FnOnce() -> Result<(), Error> + Send,
+) -> Result<OwnedFd, Error> {
+    let (netns, done) = match own {
+        Some(netns) => {
+            let done = gantry_sys::netns::enter(&netns, work);
+            (
+                netns,
+                done.map_err(|errno| namespace_error("enter", errno))?,
+            )
+        }
+        None => {
+            gantry_sys::netns::create_and(work).map_err(|errno| namespace_error("create", errno))?
+        }
+    };
     done.map(|()| netns)
 }
 

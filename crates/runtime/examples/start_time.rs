@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut times = Vec::new();
     for _ in 0..count {
         let launch = Launch {
+            user_namespace: None,
             id: "start-time",
             spec: &spec,
             bundle: &dir,

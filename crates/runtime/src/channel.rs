@@ -8,6 +8,9 @@
 //!                  [3] Terminal  + 1 fd     the master side
 //!                  [4] Holding              waits for `hold`, not for us
 //!                  [6] Mounts    + 1 fd     its mount namespace
+//!                  [7] Second    + 1 fd     the process that takes its place, which
+//!                                           waits for [go]
+//!                  [8] Limits               waits for [go]: limits set from outside
 //!                  [5 step errno(4) pathlen(2) sourcelen(2) path source detail] Failed
 //!                  end of file              execve succeeded
 //! parent → child   [go]
@@ -26,6 +29,8 @@ const TERMINAL: u8 = 3;
 const HOLDING: u8 = 4;
 const FAILED: u8 = 5;
 const MOUNTS: u8 = 6;
+const SECOND: u8 = 7;
+const LIMITS: u8 = 8;
 
 /// The longest message, and the longest text in it.
 const MAX_MESSAGE: usize = 8192;
@@ -42,6 +47,9 @@ pub(crate) enum FromChild {
     Terminal(OwnedFd),
     Holding,
     Mounts(OwnedFd),
+    /// The pidfd of the one that takes its place.
+    Second(OwnedFd),
+    Limits,
     Failed(StartError),
     /// End of file.
     Executed,
@@ -85,6 +93,8 @@ impl Parent {
             (Some(&TERMINAL), Some(fd)) => Ok(FromChild::Terminal(fd)),
             (Some(&HOLDING), _) => Ok(FromChild::Holding),
             (Some(&MOUNTS), Some(fd)) => Ok(FromChild::Mounts(fd)),
+            (Some(&SECOND), Some(fd)) => Ok(FromChild::Second(fd)),
+            (Some(&LIMITS), _) => Ok(FromChild::Limits),
             (Some(&FAILED), _) => decode(&buffer[..length]).map(FromChild::Failed),
             _ => Err(failed(Errno::PROTO)),
         }
@@ -127,6 +137,16 @@ impl Child {
         self.send(&[MOUNTS], &[own])
     }
 
+    /// Hands over the process that takes its place.
+    pub(crate) fn second(&self, pidfd: BorrowedFd<'_>) -> Result<(), StartError> {
+        self.send(&[SECOND], &[pidfd])
+    }
+
+    /// Has its limits set by whoever may, and waits for that.
+    pub(crate) fn limits(&self) -> Result<(), StartError> {
+        self.ask(LIMITS)
+    }
+
     /// Says that only the program's start is left.
     pub(crate) fn holding(&self) -> Result<(), StartError> {
         self.send(&[HOLDING], &[])
@@ -139,6 +159,11 @@ impl Child {
 
     fn ask(&self, message: u8) -> Result<(), StartError> {
         self.send(&[message], &[])?;
+        self.wait()
+    }
+
+    /// Waits for the parent's word.
+    pub(crate) fn wait(&self) -> Result<(), StartError> {
         let mut answer = [0];
         match gantry_sys::recv_with_fds(&self.0, &mut answer) {
             Ok((1, _)) => Ok(()),

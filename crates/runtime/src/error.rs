@@ -70,11 +70,13 @@ pub enum Step {
     Attributes,
     /// The place of a mount; `path` is its destination.
     MountPoint,
+    /// Mapping the owners of files; `path` is what cannot be mapped.
+    IdMap,
 }
 
 impl Step {
     /// All steps, in the order of their numbers.
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 31] = [
         Self::Spec,
         Self::Clone,
         Self::Sync,
@@ -105,6 +107,7 @@ impl Step {
         Self::Stdio,
         Self::Attributes,
         Self::MountPoint,
+        Self::IdMap,
     ];
 
     /// The step with this number, as sent by another process.
@@ -144,6 +147,7 @@ impl Step {
             Self::Stdio => "set up stdio",
             Self::Attributes => "set process attribute",
             Self::MountPoint => "create mountpoint",
+            Self::IdMap => "map the owners of files in",
         }
     }
 }
@@ -302,7 +306,7 @@ mod tests {
             assert_eq!(Step::from_number(step as u8), Some(step));
         }
         assert_eq!(Step::from_number(0), None);
-        assert_eq!(Step::from_number(31), None);
+        assert_eq!(Step::from_number(32), None);
     }
 
     #[test]

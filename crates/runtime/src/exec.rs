@@ -133,7 +133,7 @@ impl Starting {
             FromChild::Hooks => self.channel.go()?,
             FromChild::Terminal(fd) => self.terminal = Some(fd),
             // It has none of its own.
-            FromChild::Mounts(_) => {}
+            FromChild::Mounts(_) | FromChild::Second(_) | FromChild::Limits => {}
             FromChild::Failed(error) => return Err(error),
             FromChild::Holding | FromChild::Executed => {
                 let (pid, pidfd) = self

@@ -5,7 +5,7 @@
 //! mapping is that of a user namespace which lives for this alone.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use gantry_oci::{LinuxIdMapping, Mount, Spec};
@@ -24,18 +24,22 @@ use crate::namespaces::{open, write_map};
 /// Detached mounts by their index in the spec.
 pub(crate) type Prepared = BTreeMap<usize, OwnedFd>;
 
-/// Makes the spec's binds with mappings.
-pub(crate) fn prepare(spec: &Spec) -> Result<Prepared, StartError> {
+/// Makes the spec's binds with mappings; by `user` those that bring none.
+pub(crate) fn prepare(spec: &Spec, user: Option<BorrowedFd<'_>>) -> Result<Prepared, StartError> {
     let mut prepared = Prepared::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        if let Some(tree) = of_mount(spec, mount)? {
+        if let Some(tree) = of_mount(spec, mount, user)? {
             prepared.insert(index, tree);
         }
     }
     Ok(prepared)
 }
 
-fn of_mount(spec: &Spec, mount: &Mount) -> Result<Option<OwnedFd>, StartError> {
+fn of_mount(
+    spec: &Spec,
+    mount: &Mount,
+    user: Option<BorrowedFd<'_>>,
+) -> Result<Option<OwnedFd>, StartError> {
     let asked = mount
         .options
         .iter()
@@ -58,9 +62,16 @@ fn of_mount(spec: &Spec, mount: &Mount) -> Result<Option<OwnedFd>, StartError> {
     if uids.is_empty() || gids.is_empty() {
         return refuse("id mappings must be given for users and groups");
     }
-    let namespace = mapped_namespace(uids, gids)?;
+    let made = match user {
+        Some(_) if !own => None,
+        _ => Some(mapped_namespace(uids, gids)?),
+    };
+    let namespace = made.as_ref().map(AsFd::as_fd).or(user);
+    let Some(namespace) = namespace else {
+        return refuse("no user namespace");
+    };
     let fail = |errno| StartError::new(Step::Mount, errno, destination.as_ref());
-    tree(source, bind, options.idmap_recursive, &namespace)
+    tree(source, bind, options.idmap_recursive, namespace)
         .map(Some)
         .map_err(|errno| fail(errno).with_source(source.to_string_lossy()))
 }
@@ -69,20 +80,14 @@ fn tree(
     source: &Path,
     bind: Bind,
     everything: bool,
-    namespace: &OwnedFd,
+    namespace: BorrowedFd<'_>,
 ) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if bind == Bind::Recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     let tree = rustix::mount::open_tree(CWD, source, flags)?;
-    let map = SetMountAttr {
-        set: MountAttr::IDMAP,
-        userns_fd: Some(namespace.as_raw_fd()),
-        recursive: everything,
-        ..SetMountAttr::default()
-    };
-    gantry_sys::mount_setattr(&tree, Path::new(""), map)?;
+    map(&tree, namespace, everything)?;
     // The copy is the host's peer until now: what is mounted in the container
     // must not appear there.
     let follow = SetMountAttr {
@@ -92,6 +97,21 @@ fn tree(
     };
     gantry_sys::mount_setattr(&tree, Path::new(""), follow)?;
     Ok(tree)
+}
+
+/// Maps a copy of a mount that is attached nowhere.
+pub(crate) fn map(
+    tree: &OwnedFd,
+    namespace: BorrowedFd<'_>,
+    everything: bool,
+) -> rustix::io::Result<()> {
+    let change = SetMountAttr {
+        set: MountAttr::IDMAP,
+        userns_fd: Some(namespace.as_raw_fd()),
+        recursive: everything,
+        ..SetMountAttr::default()
+    };
+    gantry_sys::mount_setattr(tree, Path::new(""), change)
 }
 
 /// A user namespace with these maps, and nobody in it.

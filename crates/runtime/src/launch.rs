@@ -36,6 +36,10 @@ pub struct Launch<'a> {
     pub scaffold_layer: Option<&'a Path>,
     /// A network namespace to join instead of what the spec says.
     pub network: Option<BorrowedFd<'a>>,
+    /// A user namespace to enter instead of a new one, with the maps that the spec
+    /// has. The root file system's owners are those inside of it: its layers are
+    /// mapped, nothing on the disk is changed.
+    pub user_namespace: Option<BorrowedFd<'a>>,
     /// An empty mount namespace (`gantry_sys::mountns::empty`): the container's is
     /// made from it where that is possible. Without one the container's begins as
     /// a copy of the caller's, and getting rid of the host's mounts takes longer.
@@ -166,9 +170,9 @@ impl Launch<'_> {
         crate::validate::process(process)?;
         let program = Program::prepare(process)?;
         let compiled = crate::seccomp::for_spec(self.seccomp, self.spec)?;
-        let mut namespaces = Namespaces::of_spec(self.spec, self.network)?;
+        let mut namespaces = Namespaces::of_spec(self.spec, self.network, self.user_namespace)?;
         namespaces.begin_empty(self.spec, self.empty_mounts.filter(|_| !self.no_pivot));
-        let idmapped = crate::idmap::prepare(self.spec)?;
+        let idmapped = crate::idmap::prepare(self.spec, self.user_namespace)?;
         let plan = ChildPlan {
             launch: self,
             process,
@@ -180,7 +184,7 @@ impl Launch<'_> {
         let (ours, theirs) = channel::pair()?;
         let parked = namespaces.enter_for_children()?;
         let forked = fork(&CloneRequest {
-            flags: namespaces.new,
+            flags: namespaces.of_clone(),
             cgroup: match self.cgroup {
                 CgroupJoin::Unified(fd) => Some(fd),
                 _ => None,
@@ -196,25 +200,28 @@ impl Launch<'_> {
         };
         // Now: a short program may be over when the child has answered.
         let mounts = namespaces.own_mounts(pid);
-        let answer = restored.and_then(|()| self.attend(&ours, pid, mounts));
-        finish(answer, pid, pidfd)
+        let mut process = (pid, pidfd);
+        let answer = restored.and_then(|()| self.attend(&ours, &namespaces, &mut process, mounts));
+        finish(answer, process)
     }
 
     /// Answers the child until it runs the program or waits for `hold`.
     fn attend(
         &self,
         channel: &Parent,
-        pid: Pid,
+        namespaces: &Namespaces<'_>,
+        process: &mut (Pid, OwnedFd),
         mut mounts: Option<OwnedFd>,
     ) -> Result<Handles, StartError> {
         let mut terminal = None;
         loop {
+            let pid = process.0;
             match channel.receive()? {
                 FromChild::Born => {
                     if let CgroupJoin::Attach(attach) = self.cgroup {
                         attach(pid).map_err(|e| StartError::new(Step::Cgroup, e, ""))?;
                     }
-                    crate::namespaces::write_user_maps(self.spec, pid)?;
+                    crate::namespaces::write_user_maps(self.spec, namespaces, pid)?;
                     channel.go()?;
                 }
                 FromChild::Hooks => {
@@ -225,11 +232,26 @@ impl Launch<'_> {
                 }
                 FromChild::Terminal(fd) => terminal = Some(fd),
                 FromChild::Mounts(fd) => mounts = Some(fd),
+                FromChild::Second(pidfd) => {
+                    let second = (gantry_sys::pid_of(&pidfd).map_err(second_failed)?, pidfd);
+                    let first = std::mem::replace(process, second);
+                    gantry_sys::wait_pidfd(first.1, true).map_err(second_failed)?;
+                    channel.go()?;
+                }
+                FromChild::Limits => {
+                    let own = self.spec.process.iter().flat_map(|p| &p.rlimits);
+                    child::limit(Some(pid), own)?;
+                    channel.go()?;
+                }
                 FromChild::Holding | FromChild::Executed => return Ok((terminal, mounts)),
                 FromChild::Failed(error) => return Err(error),
             }
         }
     }
+}
+
+fn second_failed(errno: Errno) -> StartError {
+    StartError::new(Step::Clone, errno, "user namespace")
 }
 
 /// Terminal and mount namespace.
@@ -238,8 +260,7 @@ type Handles = (Option<OwnedFd>, Option<OwnedFd>);
 /// The process, or on failure its end.
 fn finish(
     answer: Result<Handles, StartError>,
-    pid: Pid,
-    pidfd: OwnedFd,
+    (pid, pidfd): (Pid, OwnedFd),
 ) -> Result<Launched, StartError> {
     match answer {
         Ok((terminal, mounts)) => Ok(Launched {

@@ -26,6 +26,9 @@ pub(crate) struct Namespaces<'a> {
     pub new_ipc: bool,
     /// Joined by the child, in this order.
     pub joined: Vec<(CloneFlags, OwnedFd)>,
+    /// A user namespace that is there already: entered by the child, which makes
+    /// all new ones as its root.
+    pub user: Option<OwnedFd>,
     /// A network namespace given as a descriptor.
     pub network: Option<BorrowedFd<'a>>,
     /// An empty mount namespace from which the child makes its own; without it
@@ -40,6 +43,7 @@ impl<'a> Namespaces<'a> {
     pub(crate) fn of_spec(
         spec: &Spec,
         network: Option<BorrowedFd<'a>>,
+        user: Option<BorrowedFd<'_>>,
     ) -> Result<Self, StartError> {
         let mut this = Self {
             new: CloneFlags::default(),
@@ -47,6 +51,7 @@ impl<'a> Namespaces<'a> {
             new_time: false,
             new_ipc: false,
             joined: Vec::new(),
+            user: user.map(duplicate).transpose()?,
             network,
             empty: None,
             pid: None,
@@ -60,7 +65,12 @@ impl<'a> Namespaces<'a> {
             }
             seen = seen.with(kind);
             // A descriptor given by the caller takes the spec's place.
-            if kind == CloneFlags::NEWNET && network.is_some() {
+            let given = match kind {
+                CloneFlags::NEWNET => network.is_some(),
+                CloneFlags::NEWUSER => user.is_some(),
+                _ => false,
+            };
+            if given {
                 continue;
             }
             match path.filter(|path| !path.as_os_str().is_empty()) {
@@ -94,16 +104,14 @@ impl<'a> Namespaces<'a> {
 
     fn add_joined(&mut self, kind: CloneFlags, path: &Path) -> Result<(), StartError> {
         let refuse = |text| Err(StartError::other(Step::Spec, "linux.namespaces", text));
-        match kind {
-            CloneFlags::NEWUSER => return refuse("joining a user namespace is not supported"),
-            CloneFlags::NEWNS => return refuse("joining a mount namespace is not supported"),
-            _ => {}
+        if kind == CloneFlags::NEWNS {
+            return refuse("joining a mount namespace is not supported");
         }
         let fd = open(path)?;
-        if kind == CloneFlags::NEWPID {
-            self.pid = Some(fd);
-        } else {
-            self.joined.push((kind, fd));
+        match kind {
+            CloneFlags::NEWPID => self.pid = Some(fd),
+            CloneFlags::NEWUSER => self.user = Some(fd),
+            _ => self.joined.push((kind, fd)),
         }
         Ok(())
     }
@@ -122,12 +130,21 @@ impl<'a> Namespaces<'a> {
 
     /// Whether the child is in a user namespace of its own.
     pub(crate) fn has_user(&self) -> bool {
-        self.new.contains(CloneFlags::NEWUSER)
+        self.new.contains(CloneFlags::NEWUSER) || self.user.is_some()
+    }
+
+    /// What `clone3` is to make. In a user namespace that is there already, the
+    /// child makes everything itself.
+    pub(crate) fn of_clone(&self) -> CloneFlags {
+        match self.user {
+            Some(_) => CloneFlags::default(),
+            None => self.new,
+        }
     }
 
     /// The mount namespace of the new child; `None` when it is gone already.
     pub(crate) fn own_mounts(&self, pid: Pid) -> Option<OwnedFd> {
-        if self.empty.is_some() {
+        if self.empty.is_some() || self.user.is_some() {
             // It is not there yet; the child hands it over.
             return None;
         }
@@ -218,15 +235,15 @@ pub(crate) fn differing(pid: Pid) -> Result<CloneFlags, StartError> {
 }
 
 /// Writes the uid and gid maps of a child in a new user namespace.
-pub(crate) fn write_user_maps(spec: &Spec, pid: Pid) -> Result<(), StartError> {
+pub(crate) fn write_user_maps(
+    spec: &Spec,
+    namespaces: &Namespaces<'_>,
+    pid: Pid,
+) -> Result<(), StartError> {
     let Some(linux) = &spec.linux else {
         return Ok(());
     };
-    let new_user = linux
-        .namespaces
-        .iter()
-        .any(|namespace| namespace.kind == LinuxNamespaceType::User && namespace.path.is_none());
-    if !new_user {
+    if !namespaces.new.contains(CloneFlags::NEWUSER) {
         return Ok(());
     }
     let root = rustix::process::geteuid().is_root();
@@ -266,6 +283,26 @@ pub(crate) fn write_map(pid: Pid, file: &str, maps: &[LinuxIdMapping]) -> Result
         let _ = writeln!(text, "{inside} {outside} {size}");
     }
     write(pid, file, &text)
+}
+
+fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, StartError> {
+    rustix::io::fcntl_dupfd_cloexec(fd, 3)
+        .map_err(|errno| StartError::new(Step::JoinNamespace, errno, "user"))
+}
+
+/// Who a process' root is outside of its user namespace, as user and group; `None`
+/// when it is not to be found out.
+pub(crate) fn root_of(pid: Pid) -> Option<(u32, u32)> {
+    let root = |file: &str| {
+        let path = format!("/proc/{}/{file}", pid.as_raw_nonzero());
+        let text = std::fs::read_to_string(path).ok()?;
+        text.lines().find_map(|line| {
+            let mut numbers = line.split_whitespace();
+            let (inside, outside) = (numbers.next()?, numbers.next()?);
+            (inside == "0").then(|| outside.parse().ok())?
+        })
+    };
+    Some((root("uid_map")?, root("gid_map")?))
 }
 
 /// Opens a namespace by its path.

@@ -96,6 +96,7 @@ fn spec(args: &[&str]) -> Spec {
 
 fn launch<'a>(container: &'a Box, spec: &'a Spec, stdio: Stdio<'a>) -> Launch<'a> {
     Launch {
+        user_namespace: None,
         id: "test",
         spec,
         bundle: container.dir.path(),

@@ -42,7 +42,7 @@ pub use keyring::join_session_keyring;
 pub use memfd::sealed_memfd;
 pub use mount::{MountAttr, SetMountAttr, mount_setattr, umount_tree};
 pub use own_memory::{release_code_pages, release_unused_heap};
-pub use pidfd::{ExitStatus, pidfd_send_signal, setns_pidfd, wait_pidfd};
+pub use pidfd::{ExitStatus, pid_of, pidfd_send_signal, setns_pidfd, wait_pidfd};
 pub use process::{
     close_all_but, close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare,
 };

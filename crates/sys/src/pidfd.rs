@@ -58,6 +58,20 @@ pub fn wait_pidfd(pidfd: impl AsFd, block: bool) -> rustix::io::Result<Option<Ex
     }
 }
 
+/// The process behind a pidfd, in the pid namespace that `/proc` shows. `ESRCH`
+/// when it is gone.
+pub fn pid_of(pidfd: impl AsFd) -> rustix::io::Result<rustix::process::Pid> {
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_fd().as_raw_fd());
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let number = text.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let number = number.and_then(|number| number.trim().parse().ok());
+    number
+        .filter(|number: &i32| *number > 0)
+        .and_then(rustix::process::Pid::from_raw)
+        .ok_or(Errno::SRCH)
+}
+
 /// Joins the given kinds of namespaces of the process behind a pidfd, at once.
 /// A pid namespace counts for children only.
 pub fn setns_pidfd(pidfd: impl AsFd, kinds: CloneFlags) -> rustix::io::Result<()> {

@@ -320,7 +320,7 @@ pub(crate) static HOST: &[Flag] = &[
         "Kernel parameter of the container's namespaces",
     ),
     flag("tmpfs", Kind::List, "Mount a tmpfs, as path[:options]"),
-    flag("userns", Kind::Text, "User namespace").values(Values::OneOf(&["host"])),
+    flag("userns", Kind::Text, "User namespace").values(Values::OneOf(&["auto", "host"])),
     flag("uts", Kind::Text, "UTS namespace").values(Values::OneOf(&["host"])),
     flag(
         "volume",

@@ -220,7 +220,9 @@ fn modes(matches: &Matches) -> Result<(), Error> {
                 .is_some_and(|id| !id.is_empty())
     })?;
     allowed("uts", |mode| matches!(mode, "" | "host"))?;
-    allowed("userns", |mode| matches!(mode, "" | "host"))?;
+    allowed("userns", |mode| {
+        matches!(mode, "" | "host" | "auto") || mode.starts_with("auto:")
+    })?;
     allowed("cgroupns", |mode| matches!(mode, "" | "host" | "private"))
 }
 

@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use gantry_api::{ContainerCreate, ContainerCreated, EndpointSettings};
+use gantry_metadata::Tx;
 use gantry_metadata::containers::ContainerRow;
 use gantry_network::NetworkMode;
 use gantry_types::{ContainerId, Platform};
@@ -15,7 +16,7 @@ use super::state::State;
 use super::undo::Undo;
 use super::{
     Containers, Inner, defaults, files, health, log_settings, merge, mounts, names, options, spec,
-    validate,
+    user_namespace, validate,
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
@@ -61,11 +62,11 @@ impl Containers {
         let name = inner.claim_name(name, &id)?;
         let claimed = name.clone();
         undo.push(move || inner.table.unclaim(&claimed));
-        let record = inner.record(id, name, request, mounts, &image);
+        let mut record = inner.record(id, name, request, mounts, &image);
         log_settings::check(&record)?;
         files::dns(&record)?;
         health::check_on_failure(&record)?;
-        inner.make(&record, &image, &mut undo)?;
+        inner.make(&mut record, &image, &mut undo)?;
         undo.disarm();
         let container = Container::new(record, State::created());
         inner.table.insert(container.clone());
@@ -91,6 +92,7 @@ impl Inner {
             ));
         }
         let warnings = validate::host_config(&mut request.host_config, &self.settings.host)?;
+        user_namespace::check(&request.host_config, &self.settings)?;
         spec::check(&request.host_config)?;
         options::refuse_unsupported(request)?;
         Ok(warnings)
@@ -153,6 +155,7 @@ impl Inner {
             config,
             host_config,
             network,
+            id_map: None,
             mounts,
             old_mounts: None,
         }
@@ -167,7 +170,12 @@ impl Inner {
     }
 
     /// Makes the container's file system and directory, then its row.
-    fn make<'a>(&'a self, record: &Record, image: &UsedImage, undo: &mut Undo<'a>) -> Result<()> {
+    fn make<'a>(
+        &'a self,
+        record: &mut Record,
+        image: &UsedImage,
+        undo: &mut Undo<'a>,
+    ) -> Result<()> {
         let id = record.id.clone();
         self.snapshots.create(id.as_str(), image.top.as_deref())?;
         undo.push(move || {
@@ -182,6 +190,20 @@ impl Inner {
             let dir = dir.clone();
             move || super::remove::remove_dir(&dir)
         });
+        self.database.write(|tx| self.insert(tx, record, image))
+    }
+
+    /// Writes a container's row, with the ids that it gets.
+    fn insert(&self, tx: &Tx<'_>, record: &mut Record, image: &UsedImage) -> Result<()> {
+        // Between the look at the image and now it may have been removed.
+        if gantry_metadata::images::get(tx, image.id)?.is_none() {
+            return Err(Error::NotFound(format!(
+                "No such image: {}",
+                record.config.image
+            )));
+        }
+        let (id_map, own) = user_namespace::choose(tx, &record.host_config, &self.settings)?;
+        record.id_map = id_map;
         let json =
             |error: serde_json::Error| Error::Corrupt(format!("a container's record: {error}"));
         let row = ContainerRow {
@@ -192,16 +214,15 @@ impl Inner {
             record: serde_json::to_string(record).map_err(json)?,
             state: serde_json::to_string(&State::created()).map_err(json)?,
         };
-        self.database.write(|tx| {
-            // Between the look at the image and now it may have been removed.
-            if gantry_metadata::images::get(tx, image.id)?.is_none() {
-                return Err(Error::NotFound(format!(
-                    "No such image: {}",
-                    record.config.image
-                )));
+        gantry_metadata::containers::insert(tx, &row)?;
+        match own {
+            Some(ids) => {
+                let size = ids.end - ids.start;
+                gantry_metadata::id_ranges::insert(tx, &row.id, ids.start, size)?;
+                Ok(())
             }
-            gantry_metadata::containers::insert(tx, &row).map_err(Error::from)
-        })
+            None => Ok(()),
+        }
     }
 }
 

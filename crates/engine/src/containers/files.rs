@@ -3,13 +3,14 @@
 
 use std::fs::Permissions;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use gantry_network::{DnsOptions, HostFiles, NameFiles, NameRequest, Sandbox, parse_extra_hosts};
 
 use super::record::Record;
 use crate::error::{Error, Result};
+use crate::user_namespaces::IdMap;
 
 /// Writes `hosts`, `hostname` and `resolv.conf` into the container's directory.
 /// `host_gateway` is what `host-gateway` stands for in `--add-host`.
@@ -37,6 +38,7 @@ pub(super) fn write(
         },
         &HostFiles::read(),
     );
+    let root = record.id_map.as_ref().and_then(IdMap::root);
     for (name, text) in [
         ("hosts", rendered.hosts),
         ("hostname", rendered.hostname),
@@ -46,6 +48,10 @@ pub(super) fn write(
         // Readable by every user of the container, whatever the daemon's umask.
         std::fs::write(&path, text)
             .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o644)))
+            .and_then(|()| match root {
+                Some((uid, gid)) => chown(&path, Some(uid), Some(gid)),
+                None => Ok(()),
+            })
             .map_err(|error| Error::io("write", &path, error))?;
     }
     Ok(())

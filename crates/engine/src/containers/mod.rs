@@ -55,6 +55,7 @@ mod stop;
 mod table;
 mod top;
 mod undo;
+mod user_namespace;
 mod validate;
 mod view;
 mod wait;
@@ -84,6 +85,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
 use crate::stats::Collector;
+use crate::user_namespaces::IdMap;
 use container::Container;
 use exec::Execs;
 pub(crate) use exit::{Exits, Queues};
@@ -127,6 +129,8 @@ pub(crate) struct Settings {
     pub(crate) default_ulimits: Vec<Ulimit>,
     pub(crate) no_new_privileges: bool,
     pub(crate) seccomp_profile: Option<String>,
+    /// The ids of containers that do not say.
+    pub(crate) remap: Option<IdMap>,
     pub(crate) stop_timeout: i64,
     /// The host's interface of the default network, if there is one.
     pub(crate) bridge: String,

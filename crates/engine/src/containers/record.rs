@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Settings;
 use super::mounts::{self, MountPoint};
+use crate::user_namespaces::IdMap;
 
 /// What a container was created with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub(crate) struct Record {
     /// The network of the container, and what the client wished of it.
     pub(crate) network: String,
     pub(crate) endpoint: EndpointSettings,
+    /// Which ids of the host its own are; `None` without a user namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id_map: Option<IdMap>,
     /// What is mounted in it.
     #[serde(rename = "mount_points", default)]
     pub(crate) mounts: Vec<MountPoint>,

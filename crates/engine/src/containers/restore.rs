@@ -295,6 +295,7 @@ fn read(row: &ContainerRow) -> Option<(Record, State)> {
 /// A container of which only the columns of its row are known.
 fn spoilt(id: ContainerId, row: &ContainerRow, why: &str) -> (Record, State) {
     let record = Record {
+        id_map: None,
         id,
         name: row.name.clone(),
         created: row.created_at,

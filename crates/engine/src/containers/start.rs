@@ -10,7 +10,7 @@
 //! Sandbox and files are taken from a pool and made of text; they are not worth
 //! a thread of their own.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,7 +87,9 @@ impl Inner {
     /// of it is left but the mark.
     fn launch(&self, container: &Arc<Container>) -> Result<()> {
         let mut undo = Undo::new();
-        let sandbox = self.sandbox(container, &mut undo)?;
+        let mut own = self.prepare_namespaces(&container.record())?;
+        let network = own.as_mut().and_then(|own| own.network.take());
+        let sandbox = self.sandbox(container, network, &mut undo)?;
         let record = &container.record();
         record
             .mounts
@@ -103,13 +105,19 @@ impl Inner {
             state.attachment = Some(sandbox.attachment.clone());
             state.has_files = true;
         })?;
-        let link = self.start_in_shim(container, request, &sandbox)?;
+        let user = own.as_ref().map(|own| own.user.as_fd());
+        let link = self.start_in_shim(container, request, &sandbox, user)?;
         self.settle_running(container, link, &mut undo)?;
         undo.disarm();
         Ok(())
     }
 
-    fn sandbox<'a>(&'a self, container: &Arc<Container>, undo: &mut Undo<'a>) -> Result<Sandbox> {
+    fn sandbox<'a>(
+        &'a self,
+        container: &Arc<Container>,
+        own: Option<OwnedFd>,
+        undo: &mut Undo<'a>,
+    ) -> Result<Sandbox> {
         let networking = |error: gantry_network::Error| Error::Start {
             kind: error.kind(),
             message: format!("failed to set up container networking: {error}"),
@@ -118,7 +126,7 @@ impl Inner {
         let mode = NetworkMode::parse(&container.record().network).map_err(networking)?;
         let sandbox = self
             .network
-            .attach(container.id(), mode)
+            .attach_in(container.id(), mode, own)
             .map_err(networking)?;
         let id = container.id().clone();
         undo.push(move || self.network.release(&id));
@@ -166,6 +174,7 @@ impl Inner {
             open_stdin: record.config.open_stdin,
             stdin_once: record.config.stdin_once,
             network_fd: sandbox.netns.is_some(),
+            user_fd: false,
             empty_mounts_fd: false,
             attach: Vec::new(),
         })
@@ -185,6 +194,7 @@ impl Inner {
         container: &Container,
         mut request: StartRequest,
         sandbox: &Sandbox,
+        user: Option<BorrowedFd<'_>>,
     ) -> Result<ShimConnection> {
         let host = &container.record().host_config;
         let security = spec::security(host)?;
@@ -199,6 +209,7 @@ impl Inner {
             .collect();
         let fds = StartFds {
             network: sandbox.netns.as_ref().map(|netns| netns.as_fd()),
+            user,
             attach: clients.iter().map(|client| client.socket.as_fd()).collect(),
         };
         self.shims

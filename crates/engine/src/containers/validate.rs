@@ -125,9 +125,6 @@ fn modes(host: &HostConfig) -> Result<()> {
     if !known(&host.uts_mode, &["", "host"]) {
         return invalid(format!("invalid UTS mode: {}", host.uts_mode));
     }
-    if !known(&host.userns_mode, &["", "host"]) {
-        return invalid(format!("invalid user namespace mode: {}", host.userns_mode));
-    }
     if !known(&host.cgroupns_mode, &["", "private", "host"]) {
         return invalid(format!(
             "invalid cgroup namespace mode: {}",

@@ -350,6 +350,12 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "TLS, and ask clients for certificates",
     ),
+    both(
+        "userns-remap",
+        Text,
+        Yes,
+        "User namespace of containers: \"default\", USER[:GROUP] or UID[:GID]",
+    ),
     opt(
         "validate",
         "",
@@ -440,7 +446,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     not_yet("userland-proxy", "userland-proxy", Switch),
     not_yet("userland-proxy-path", "userland-proxy-path", Text),
-    both("userns-remap", Text, Only(""), ""),
 ];
 
 /// The option of this flag.

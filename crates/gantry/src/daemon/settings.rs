@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gantry_api::Ulimit;
-use gantry_engine::{EngineConfig, ShimProgram};
+use gantry_engine::{EngineConfig, IdMap, ShimProgram};
 use gantry_network::{AddressPool, BridgeChoice, NetworkConfig};
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
@@ -121,6 +121,11 @@ impl Settings {
         config.default_ulimits = self.ulimits()?;
         config.no_new_privileges = switch(values, "no-new-privileges", false);
         config.seccomp_profile = seccomp_profile(values)?;
+        config.seccomp_source = match config.seccomp_profile {
+            Some(_) => text(values, "seccomp-profile").map(str::to_owned),
+            None => None,
+        };
+        config.userns_remap = remap(values)?;
         config.init = switch(values, "init", false);
         config.init_program = text(values, "init-path").map(PathBuf::from);
         config.labels = self.labels()?;
@@ -299,6 +304,16 @@ fn seccomp_profile(values: &Values) -> Result<Option<String>, String> {
         Some(file) => std::fs::read_to_string(file)
             .map(Some)
             .map_err(|error| format!("opening seccomp profile ({file}) failed: {error}")),
+    }
+}
+
+/// Whose subordinate ids containers have.
+fn remap(values: &Values) -> Result<Option<IdMap>, String> {
+    match text(values, "userns-remap") {
+        None | Some("") => Ok(None),
+        Some(whose) => IdMap::of_remap(whose)
+            .map(Some)
+            .map_err(|error| format!("--userns-remap: {error}")),
     }
 }
 

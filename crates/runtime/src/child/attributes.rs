@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use gantry_oci::{
-    LinuxNamespaceType, LinuxPersonality, LinuxPersonalityDomain, PosixRlimitType, Process, Spec,
+    LinuxNamespaceType, LinuxPersonality, LinuxPersonalityDomain, PosixRlimit, PosixRlimitType,
+    Process, Spec,
 };
 use gantry_sys::CloneFlags;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit};
+use rustix::process::{Pid, Resource, Rlimit};
 
 use super::at;
 use crate::error::{StartError, Step};
@@ -115,13 +116,22 @@ pub(super) fn oom_and_label(score: Option<i32>, process: &Process) -> Result<(),
 
 /// Resource limits.
 pub(super) fn limits(process: &Process) -> Result<(), StartError> {
-    for limit in &process.rlimits {
+    limit(None, &process.rlimits)
+}
+
+/// Sets resource limits of a process, or of this one.
+pub(crate) fn limit<'a>(
+    pid: Option<Pid>,
+    limits: impl IntoIterator<Item = &'a PosixRlimit>,
+) -> Result<(), StartError> {
+    for limit in limits {
         let value = |value| (value != u64::MAX).then_some(value);
         let new = Rlimit {
             current: value(limit.soft),
             maximum: value(limit.hard),
         };
-        rustix::process::setrlimit(resource(limit.kind), new)
+        rustix::process::prlimit(pid, resource(limit.kind), new)
+            .map(drop)
             .map_err(at(Step::Rlimit, (limit.kind as u8).to_string()))?;
     }
     Ok(())

@@ -76,7 +76,7 @@ impl Ready<'_> {
     /// Becomes the user, and finds the program as that user sees it.
     pub(super) fn prepare(&self) -> Result<Found, StartError> {
         drop_bounding(Wanted::of(self.process).bounding)?;
-        stdio::give_to(self.user.uid)?;
+        stdio::give_to(self.user.uid, None)?;
         // As root first: the user may have no way to the directory. If root may
         // not (a network file system), the user tries.
         let early = chdir(self.process);

@@ -26,13 +26,15 @@ mod stdio;
 mod system_mounts;
 mod terminal;
 mod user;
+mod userns;
 
+pub(crate) use attributes::limit;
 pub use rootfs::detached_root;
 pub(crate) use scheduling::is_list as is_processor_list;
 pub use user::check_user;
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use gantry_oci::{Process, State};
 use gantry_sys::CloneFlags;
@@ -48,7 +50,7 @@ use crate::exec::Exec;
 use crate::hooks::{self, HookPoint, run_hooks, run_with};
 use crate::idmap::Prepared;
 use crate::launch::{CgroupJoin, Launch, Stdio};
-use crate::namespaces::Namespaces;
+use crate::namespaces::{self, Namespaces};
 use crate::program::Program;
 use crate::seccomp::Filter;
 
@@ -116,6 +118,9 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     gantry_sys::reset_signals();
     rustix::process::umask(Mode::empty());
     stdio::redirect(launch.stdio)?;
+    if let Some(user) = &plan.namespaces.user {
+        return userns::init(plan, user.as_fd(), channel);
+    }
     let userns = plan.namespaces.has_user();
     if userns || matches!(launch.cgroup, CgroupJoin::Attach(_)) {
         channel.born()?;
@@ -139,17 +144,42 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     }
     // The root first: mounts are listed in the order in which they are made.
     let (tree, scaffolded) = rootfs::detached(launch)?;
-    let mut sources = sources::take(spec, plan.namespaces, plan.idmapped, empty.is_some())?;
+    let sources = sources::take(spec, plan.namespaces, plan.idmapped, empty.is_some())?;
     if let Some(empty) = empty {
         rootfs::leave_host(&tree, empty, channel)?;
     }
-    let root = rootfs::attach(tree)?;
-    if !scaffolded {
+    let taken = Taken {
+        tree,
+        scaffolded,
+        sources,
+    };
+    furnish(plan, channel, taken)
+}
+
+/// What is taken of the host before the container's own view is made.
+struct Taken {
+    /// The root file system, attached nowhere.
+    tree: OwnedFd,
+    /// Whether it has its scaffold.
+    scaffolded: bool,
+    sources: sources::Sources,
+}
+
+/// The way from a mount namespace of its own to the program.
+fn furnish(
+    plan: &ChildPlan<'_>,
+    channel: &Child,
+    mut taken: Taken,
+) -> Result<Infallible, StartError> {
+    let launch = plan.launch;
+    let spec = launch.spec;
+    let root = rootfs::attach(taken.tree)?;
+    if !taken.scaffolded {
         scaffold::build(&root, launch.scaffold)?;
     }
-    let made = mounts::make_all(&root, spec, &mut sources)?;
+    let made = mounts::make_all(&root, spec, &mut taken.sources)?;
     if made.setup_dev {
-        devices::make_all(&root, spec, userns)?;
+        devices::make_all(&root, spec, plan.namespaces.has_user())?;
     }
     run_create_hooks(plan, channel)?;
     if let Stdio::Terminal { size, plain_lines } = launch.stdio {
@@ -159,11 +189,20 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
     make_working_directory(&root, plan.process);
     hidden::apply(&root, &made.system, spec)?;
     drop(made);
-    rootfs::finish(launch, root, empty.is_some())?;
-
-    attributes::limits(plan.process)?;
+    rootfs::finish(launch, root, plan.namespaces.empty.is_some())?;
     scheduling::all_processors();
-    scheduling::apply(plan.process)?;
+    if plan.namespaces.user.is_some() {
+        // Raising them needs powers outside of it.
+        channel.limits()?;
+    } else {
+        attributes::limits(plan.process)?;
+        scheduling::apply(plan.process)?;
+    }
+    become_program(plan, channel)
+}
+
+fn become_program(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError> {
+    let launch = plan.launch;
     let user = user::resolve(launch.user.as_ref(), plan.process)?;
     let ready = credentials::Ready {
         process: plan.process,
@@ -178,7 +217,7 @@ fn init(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError>
         let_go(launch.preserve_fds, hold, channel)?;
         wait_for_start(hold)?;
     }
-    if let Some(hooks) = &spec.hooks {
+    if let Some(hooks) = &launch.spec.hooks {
         let state = hook_state(launch, "created");
         run_with(
             HookPoint::StartContainer,
@@ -207,11 +246,19 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
     attributes::oom_and_label(exec.process.oom_score_adj, exec.process)?;
     // Its pid namespace was joined by our parent: we were born in it.
     let kinds = CloneFlags(plan.kinds.0 & !CloneFlags::NEWPID.0);
-    gantry_sys::setns_pidfd(plan.target, kinds).map_err(at(Step::JoinNamespace, ""))?;
-    if kinds.contains(CloneFlags::NEWUSER) {
-        credentials::become_root()?;
+    let userns = kinds.contains(CloneFlags::NEWUSER);
+    if userns {
+        // In there limits cannot be raised, nor foreign files be given away.
+        attributes::limits(exec.process)?;
+        if let Some((uid, gid)) = namespaces::root_of(exec.target) {
+            stdio::give_to(uid, Some(gid))?;
+        }
     }
-    attributes::limits(exec.process)?;
+    gantry_sys::setns_pidfd(plan.target, kinds).map_err(at(Step::JoinNamespace, ""))?;
+    match userns {
+        true => credentials::become_root()?,
+        false => attributes::limits(exec.process)?,
+    }
     attributes::personality(exec.personality)?;
     scheduling::after_join(affinity)?;
     scheduling::apply(exec.process)?;

@@ -35,6 +35,17 @@ pub(super) fn take(
     idmapped: &Prepared,
     foreign: bool,
 ) -> Result<Sources, StartError> {
+    let mut sources = take_binds(spec, idmapped, foreign)?;
+    take_cgroups(spec, namespaces, &mut sources)?;
+    Ok(sources)
+}
+
+/// Takes those of the binds.
+pub(super) fn take_binds(
+    spec: &Spec,
+    idmapped: &Prepared,
+    foreign: bool,
+) -> Result<Sources, StartError> {
     if foreign && needs_copy(spec) {
         gantry_sys::unshare(CloneFlags::NEWNS)
             .map_err(|errno| StartError::new(Step::Clone, errno, "mount"))?;
@@ -43,25 +54,38 @@ pub(super) fn take(
     for (index, mount) in spec.mounts.iter().enumerate() {
         let options = MountOptions::parse(&mount.options);
         let kind = mount.kind.as_deref().unwrap_or_default();
-        let source = if options.remount {
-            continue;
-        } else if options.bind.is_some() || kind == "bind" {
+        if !options.remount && (options.bind.is_some() || kind == "bind") {
             let made = idmapped.get(&index);
-            Source::Bind(bind(mount, &options, made, foreign)?)
-        } else if kind == "cgroup" || kind == "cgroup2" {
-            let view = CgroupView {
-                attributes: options.set,
-                private: namespaces.new_cgroup,
-                unified_only: kind == "cgroup2",
-            };
-            let taken = cgroup_mount::take(&view);
-            Source::Cgroup(taken.map_err(|(errno, words)| fail(mount, errno).with_detail(words))?)
-        } else {
-            continue;
-        };
-        sources.insert(index, source);
+            let source = Source::Bind(bind(mount, &options, made, foreign)?);
+            sources.insert(index, source);
+        }
     }
     Ok(sources)
+}
+
+/// Takes the views of the cgroup: as who will see them.
+pub(super) fn take_cgroups(
+    spec: &Spec,
+    namespaces: &Namespaces<'_>,
+    sources: &mut Sources,
+) -> Result<(), StartError> {
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let kind = mount.kind.as_deref().unwrap_or_default();
+        let options = MountOptions::parse(&mount.options);
+        let cgroup = kind == "cgroup" || kind == "cgroup2";
+        if !cgroup || options.remount || options.bind.is_some() {
+            continue;
+        }
+        let view = CgroupView {
+            attributes: options.set,
+            private: namespaces.new_cgroup,
+            unified_only: kind == "cgroup2",
+        };
+        let taken = cgroup_mount::take(&view);
+        let taken = taken.map_err(|(errno, words)| fail(mount, errno).with_detail(words))?;
+        sources.insert(index, Source::Cgroup(taken));
+    }
+    Ok(())
 }
 
 /// Whether a bind would take along the file of a mount namespace: the kernel

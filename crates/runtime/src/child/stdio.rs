@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 
 use super::at;
 use crate::error::{StartError, Step};
@@ -27,8 +28,9 @@ pub(super) fn redirect(stdio: Stdio<'_>) -> Result<(), StartError> {
 }
 
 /// Gives pipes and terminals at 0, 1 and 2 to the process' user, so that it can
-/// open `/dev/stdout` again.
-pub(super) fn give_to(uid: u32) -> Result<(), StartError> {
+/// open `/dev/stdout` again. To a group as well before a user namespace is entered:
+/// in there only what has both from inside can be given away.
+pub(super) fn give_to(uid: u32, gid: Option<u32>) -> Result<(), StartError> {
     for fd in [
         rustix::stdio::stdin(),
         rustix::stdio::stdout(),
@@ -43,10 +45,10 @@ pub(super) fn give_to(uid: u32) -> Result<(), StartError> {
         );
         let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
             && device == NULL_DEVICE;
-        if stat.st_uid == uid || is_null {
+        if (stat.st_uid == uid && gid.is_none()) || is_null {
             continue;
         }
-        match rustix::fs::fchown(fd, Some(rustix::process::Uid::from_raw(uid)), None) {
+        match rustix::fs::fchown(fd, Some(Uid::from_raw(uid)), gid.map(Gid::from_raw)) {
             // Not every file has an owner to change; the descriptor works anyway.
             Ok(()) | Err(Errno::INVAL | Errno::PERM | Errno::ROFS) => {}
             Err(errno) => return Err(StartError::new(Step::Stdio, errno, "fchown")),

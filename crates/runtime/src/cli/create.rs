@@ -211,6 +211,7 @@ fn launch(
     let size = plan.spec.process.as_ref().and_then(|p| p.console_size);
     let size = size.map(|s| (s.height as u16, s.width as u16));
     let launch = Launch {
+        user_namespace: None,
         id: plan.id,
         spec: &plan.spec,
         bundle: &plan.bundle,

@@ -4,6 +4,7 @@
 mod connection;
 mod error;
 mod leftover;
+mod namespaces;
 mod pool;
 mod reactor;
 mod warm;
@@ -11,4 +12,5 @@ mod warm;
 pub use connection::{Farewell, ShimConnection};
 pub use error::{Error, Result};
 pub use leftover::{Found, remove_directory, scan};
+pub use namespaces::{IdMaps, OwnNamespaces};
 pub use pool::{PoolConfig, ShimPool, StartFds};

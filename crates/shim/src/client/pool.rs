@@ -14,6 +14,7 @@ use gantry_types::ContainerId;
 use super::connection::{ShimConnection, Subscribed, reply_on};
 use super::error::{Error, Result};
 use super::leftover::{self, Found};
+use super::namespaces::{self, IdMaps, OwnNamespaces};
 use super::reactor::{OnEvent, Reactor};
 use super::warm::Warm;
 use crate::files::Directory;
@@ -44,6 +45,8 @@ pub struct PoolConfig {
 pub struct StartFds<'a> {
     /// The network namespace to join.
     pub network: Option<BorrowedFd<'a>>,
+    /// The user namespace to enter.
+    pub user: Option<BorrowedFd<'a>>,
     /// One socket for each of the request's `attach`.
     pub attach: Vec<BorrowedFd<'a>>,
 }
@@ -132,7 +135,8 @@ impl ShimPool {
         let filter = seccomp.map(Filter::to_bytes).unwrap_or_default();
         let empty = self.empty_mounts();
         request.empty_mounts_fd = empty.is_some();
-        let namespaces = fds.network.into_iter().chain(empty);
+        request.user_fd = fds.user.is_some();
+        let namespaces = fds.network.into_iter().chain(fds.user).chain(empty);
         let all: Vec<_> = namespaces.chain(fds.attach.iter().copied()).collect();
         let message = Request::Start(Box::new(request));
         let result = self.start_in_shim(&message, &filter, &all);
@@ -154,6 +158,23 @@ impl ShimPool {
             }
             _ => Err(Error::Unexpected("start")),
         }
+    }
+
+    /// Makes a user namespace with these maps, and a network namespace in it; or
+    /// only that, in the user namespace `user`.
+    ///
+    /// # Errors
+    /// When the kernel makes none.
+    pub fn namespaces(
+        &self,
+        maps: &IdMaps<'_>,
+        user: Option<BorrowedFd<'_>>,
+    ) -> Result<OwnNamespaces> {
+        let warm = self.shared.take()?;
+        let made = namespaces::make(&warm, maps, user);
+        self.reactor.reap(warm.child);
+        self.ask_for_refill();
+        made
     }
 
     /// Connects to the shim of a container that was started before, maybe by

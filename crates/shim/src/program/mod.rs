@@ -3,6 +3,7 @@
 //! ```text
 //! setup.rs     this process: session, signals, memory
 //! start.rs     Start message → running container, or nothing
+//! namespaces.rs  namespaces that are there before the container
 //! stdio.rs     pipes and terminal
 //! monitor.rs   the loop: who may read or write, and what time it is
 //! streams.rs   one process' input and output, its log and its clients
@@ -25,6 +26,7 @@ mod ending;
 mod exec;
 mod input;
 mod monitor;
+mod namespaces;
 mod requests;
 mod setup;
 mod spill;
@@ -67,6 +69,7 @@ pub fn run(control: OwnedFd) -> i32 {
     };
     let request = match frame.message() {
         Ok(Request::Start(request)) => request,
+        Ok(Request::Namespaces) => return namespaces::make(&control, frame.fds.first()),
         Ok(_) => return refuse(&control, "the first message must be Start".to_owned()),
         Err(error) => return refuse(&control, error.to_string()),
     };

@@ -81,9 +81,11 @@ impl Monitor {
                 status.execs = self.execs.statuses();
                 return Reply::Status(status);
             }
-            Request::Start(_) | Request::Acknowledge | Request::Exec(_) => {
-                Err(Refusal::AlreadyStarted)
-            }
+            Request::Start(_)
+            | Request::Namespaces
+            | Request::Mapped
+            | Request::Acknowledge
+            | Request::Exec(_) => Err(Refusal::AlreadyStarted),
             Request::ForgetExec { exec } => {
                 self.execs.forget(&exec);
                 Ok(())

@@ -76,11 +76,8 @@ pub(super) fn start(
     filter: &[u8],
     fds: Vec<OwnedFd>,
 ) -> Result<Started, StartFailure> {
-    let Luggage {
-        network,
-        empty_mounts,
-        attach,
-    } = sort(&request, fds)?;
+    let mut luggage = sort(&request, fds)?;
+    let attach = std::mem::take(&mut luggage.attach);
     let filter = self::filter(filter)?;
     let directory = Directory::of(&request.exec_root, &request.id);
     let listener = make_directory(&directory)?;
@@ -93,14 +90,9 @@ pub(super) fn start(
     let process = process.ok_or_else(|| bad("spec without process"))?;
     let oom_score_adj = process.oom_score_adj.unwrap_or(0);
     let (theirs, mut ours) = make_stdio(process, request.open_stdin)?;
-    let launched = launch(
-        &request,
-        (network.as_ref(), empty_mounts.as_ref()),
-        filter.as_ref(),
-        &cgroup,
-        &theirs,
-    )?;
+    let launched = launch(&request, &luggage, filter.as_ref(), &cgroup, &theirs)?;
     drop(theirs);
+    drop(luggage);
     let pid = launched.pid.as_raw_nonzero().get().unsigned_abs();
     if let Some(terminal) = launched.terminal {
         stdio::set_nonblocking(terminal.as_fd()).map_err(prepare("set up the terminal"))?;
@@ -143,6 +135,7 @@ type Clients = Vec<(AttachRequest, UnixStream)>;
 /// The descriptors of a start.
 struct Luggage {
     network: Option<OwnedFd>,
+    user: Option<OwnedFd>,
     empty_mounts: Option<OwnedFd>,
     attach: Clients,
 }
@@ -156,6 +149,7 @@ fn sort(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Luggage, StartFailu
     };
     Ok(Luggage {
         network: next(request.network_fd)?,
+        user: next(request.user_fd)?,
         empty_mounts: next(request.empty_mounts_fd)?,
         attach: clients(&request.attach, fds)?,
     })
@@ -230,7 +224,7 @@ pub(super) fn make_stdio(
 /// Makes the process, inside its cgroup from its first moment.
 fn launch(
     request: &StartRequest,
-    (network, empty_mounts): (Option<&OwnedFd>, Option<&OwnedFd>),
+    luggage: &Luggage,
     filter: Option<&Filter>,
     cgroup: &Cgroup,
     stdio: &Theirs,
@@ -244,8 +238,9 @@ fn launch(
             rootfs: Rootfs::Mount(&request.rootfs),
             scaffold: &request.scaffold,
             scaffold_layer: request.scaffold_layer.as_deref(),
-            network: network.map(AsFd::as_fd),
-            empty_mounts: empty_mounts.map(AsFd::as_fd),
+            network: luggage.network.as_ref().map(AsFd::as_fd),
+            user_namespace: luggage.user.as_ref().map(AsFd::as_fd),
+            empty_mounts: luggage.empty_mounts.as_ref().map(AsFd::as_fd),
             seccomp: filter,
             cgroup: fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),
             stdio: stdio.stdio(),

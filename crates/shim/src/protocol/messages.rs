@@ -17,6 +17,14 @@ pub enum Request {
     /// `network_fd`, then one socket for each of `attach`; and with the compiled
     /// seccomp filter as the frame's bytes, if there are any.
     Start(Box<StartRequest>),
+    /// Make a user namespace, for which the client writes the maps of this
+    /// process, and a network namespace in it. Answered by `Done` when the maps
+    /// are wanted; after [`Request::Mapped`] by `Done` with both descriptors, and
+    /// this process ends. If a user namespace comes with the request, that one is
+    /// entered, and the descriptors are the first answer.
+    Namespaces,
+    /// The maps are written.
+    Mapped,
     /// Send the state now, and events from now on.
     Subscribe,
     /// Send a signal.
@@ -109,6 +117,9 @@ pub struct StartRequest {
     pub stdin_once: bool,
     /// Whether the first descriptor is the network namespace to join.
     pub network_fd: bool,
+    /// Whether the next descriptor is the user namespace to enter, with the maps
+    /// that the spec has.
+    pub user_fd: bool,
     /// Whether the next descriptor is an empty mount namespace to begin with. Set
     /// by the pool.
     pub empty_mounts_fd: bool,

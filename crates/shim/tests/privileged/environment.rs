@@ -165,6 +165,7 @@ impl Environment {
             open_stdin: false,
             stdin_once: false,
             network_fd: false,
+            user_fd: false,
             empty_mounts_fd: false,
             attach: Vec::new(),
             id,
@@ -186,6 +187,7 @@ impl Environment {
         let (ours, theirs) = UnixStream::pair().unwrap();
         request.attach = vec![attach_all()];
         let fds = StartFds {
+            user: None,
             network: None,
             attach: vec![theirs.as_fd()],
         };

@@ -145,7 +145,10 @@ pub(crate) fn scaffold_layer(rootfs: &Mount) -> Option<PathBuf> {
 fn linux(input: &SpecInput<'_>) -> Result<Linux> {
     let host = &input.record.host_config;
     let (nodes, rules) = devices::devices(host)?;
+    let map = input.record.id_map.as_ref();
     Ok(Linux {
+        uid_mappings: map.map(|map| map.uids.clone()).unwrap_or_default(),
+        gid_mappings: map.map(|map| map.gids.clone()).unwrap_or_default(),
         namespaces: namespaces(input),
         cgroups_path: Some(input.cgroup.clone()),
         resources: Some(cgroup::resources(host, rules, block_io::of(host)?)),
@@ -169,6 +172,7 @@ fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
         (T::Uts, host.uts_mode != "host", None),
         (T::Network, input.own_network, None),
         (T::Cgroup, host.cgroupns_mode == "private", None),
+        (T::User, input.record.id_map.is_some(), None),
     ];
     let name = |kind| match kind {
         T::Pid => "pid",
