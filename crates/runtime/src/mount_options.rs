@@ -26,6 +26,8 @@ pub(crate) struct MountOptions {
     /// `ridmap`: id mappings are of everything below too. (Whether there are any,
     /// the mount says.)
     pub idmap_recursive: bool,
+    /// Options of the file system as a whole.
+    pub whole: Vec<&'static str>,
     /// Options for the file system: `key` or `key=value`.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -84,8 +86,14 @@ const ATTRIBUTES: [(&str, MountAttr, bool); 16] = [
     ("symfollow", MountAttr::NOSYMFOLLOW, false),
 ];
 
-/// Options that say nothing here.
-const IGNORED: [&str; 9] = [
+/// Options of a file system as a whole: a new one is given them. A bind shows one
+/// that has its own, and the kernel then passes over them.
+const WHOLE: [&str; 4] = ["dirsync", "lazytime", "mand", "sync"];
+
+/// Options that say nothing here. (What `iversion` asks for is each file
+/// system's own business by now.)
+const IGNORED: [&str; 10] = [
+    "iversion",
     "defaults",
     "loud",
     "silent",
@@ -122,6 +130,10 @@ impl MountOptions {
             "" => {}
             _ if IGNORED.contains(&option) => {}
             _ if self.add_attribute(option) => {}
+            _ if WHOLE.contains(&option) => {
+                let known = WHOLE.into_iter().filter(|known| *known == option);
+                self.whole.extend(known);
+            }
             _ => self.data.push(match option.split_once('=') {
                 Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
                 None => (option.to_owned(), None),
@@ -166,18 +178,11 @@ impl MountOptions {
 
 /// The names of all options that mean something here, for `features`.
 pub(crate) fn known_names() -> Vec<String> {
-    let mut names: Vec<String> = [
-        "bind",
-        "rbind",
-        "idmap",
-        "ridmap",
-        "remount",
-        "tmpcopyup",
-        "defaults",
-    ]
-    .iter()
-    .map(ToString::to_string)
-    .collect();
+    let mut names: Vec<String> = ["bind", "rbind", "idmap", "ridmap", "remount", "tmpcopyup"]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    names.extend(WHOLE.iter().chain(&IGNORED).map(ToString::to_string));
     for kind in ["shared", "slave", "private", "unbindable"] {
         names.extend([kind.to_owned(), format!("r{kind}")]);
     }
@@ -204,6 +209,13 @@ mod tests {
         assert_eq!(o.clear, MountAttr::ATIME_MASK);
         assert_eq!(o.value("size"), Some("65536k"));
         assert_eq!(o.data[2], ("newinstance".to_owned(), None));
+    }
+
+    #[test]
+    fn the_whole_file_system_has_options_too() {
+        let o = parse("sync,dirsync,async,iversion,defaults");
+        assert_eq!(o.whole, ["sync", "dirsync"]);
+        assert!(o.data.is_empty());
     }
 
     #[test]

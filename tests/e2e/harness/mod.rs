@@ -6,6 +6,7 @@ mod archive;
 mod engine;
 mod normal;
 mod outcome;
+pub mod peers;
 mod rootfs;
 pub mod traces;
 pub mod transcript;

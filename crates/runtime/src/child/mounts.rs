@@ -258,6 +258,8 @@ impl Maker<'_> {
             _ => self.directory()?,
         };
         let mut data = self.options.data.clone();
+        let whole = self.options.whole.iter();
+        data.extend(whole.map(|option| ((*option).to_owned(), None)));
         let mut attributes = self.options.set;
         let read_only = attributes.with(MountAttr::RDONLY) == attributes;
         if kind == "tmpfs" {

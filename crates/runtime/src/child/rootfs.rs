@@ -20,7 +20,9 @@ use crate::mount_options::{Propagation, propagation};
 pub(super) fn isolate(launch: &Launch<'_>) -> Result<(), StartError> {
     let wanted = wanted_propagation(launch)?;
     let shared = wanted.is_some_and(|p| p.kind == libc::MS_SHARED);
-    let first = wanted.unwrap_or(Propagation {
+    // Copies of what is unbindable cannot be made, and we need some.
+    let bindable = wanted.filter(|wanted| wanted.kind != libc::MS_UNBINDABLE);
+    let first = bindable.unwrap_or(Propagation {
         kind: libc::MS_SLAVE,
         recursive: true,
     });

@@ -31,8 +31,8 @@ impl Place {
         let (mut whole, mut single) = (None, Vec::new());
         for text in &given {
             match text.split_once(':') {
-                Some((controllers, path)) => single.push((*text, controllers, below(text, path)?)),
-                None if given.len() == 1 => whole = Some(below(text, text)?),
+                Some((controllers, path)) => single.push((*text, controllers, below(path)?)),
+                None if given.len() == 1 => whole = Some(below(text)?),
                 None => {
                     let why = "(missing <controller>: prefix)";
                     return Err(invalid(text, why));
@@ -90,7 +90,8 @@ fn moves(cgroup: &Cgroup, single: &[(&str, &str, &str)]) -> Result<Vec<PathBuf>>
             }
             seen.push(controller);
             let known = locations.iter().find(|(name, _)| name == controller);
-            let (_, dir) = known.ok_or_else(|| invalid(text, "(unknown controller)"))?;
+            let unknown = || Error::Usage(format!("unknown controller {controller} in {text}"));
+            let (_, dir) = known.ok_or_else(unknown)?;
             files.push(dir.join(path).join("cgroup.procs"));
         }
     }
@@ -102,9 +103,10 @@ fn invalid(text: &str, why: &str) -> Error {
 }
 
 /// A path below the container's, and not above.
-fn below<'a>(text: &str, path: &'a str) -> Result<&'a str> {
+fn below(path: &str) -> Result<&str> {
     if path.split('/').any(|part| part == "..") {
-        return Err(invalid(text, "(must be below the container's)"));
+        let text = format!("invalid --cgroup argument: {path} is not a sub cgroup path");
+        return Err(Error::Usage(text));
     }
     Ok(path.trim_start_matches('/'))
 }

@@ -4,11 +4,14 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use gantry_cgroup::{Cgroup, Hierarchy, Resources, Version};
-use gantry_oci::Spec;
+use gantry_oci::{Process, Spec};
+
+use rustix::thread::CapabilitySet;
 
 use super::args::Arguments;
 use super::error::{Error, Result};
 use super::{Context, console, store};
+use crate::capability::CapabilityMask;
 use crate::defaults;
 
 /// A container about to be made.
@@ -53,6 +56,10 @@ impl<'a> Plan<'a> {
         if let Some(text) = terminal_problem(terminal, socket.is_some(), detached) {
             return Err(Error::Usage(text.to_owned()));
         }
+        spec.process
+            .iter()
+            .flat_map(missing_capabilities)
+            .for_each(|text| context.log.warn(&text));
         let listen_fds = pass_listen_fds(&mut spec);
         Ok(Self {
             args,
@@ -133,6 +140,45 @@ fn terminal_problem(terminal: bool, socket: bool, detached: bool) -> Option<&'st
         }
         _ => None,
     }
+}
+
+/// What of the capabilities cannot be had.
+pub(super) fn missing_capabilities(process: &Process) -> Vec<String> {
+    let Some(sets) = &process.capabilities else {
+        return Vec::new();
+    };
+    let had = |name: &str| {
+        let number = CapabilityMask::number(name);
+        let set = number.map(|number| CapabilitySet::from_bits_retain(1 << number));
+        set.is_some_and(|set| rustix::thread::capability_is_in_bounding_set(set).unwrap_or(false))
+    };
+    let lists = [
+        &sets.bounding,
+        &sets.effective,
+        &sets.permitted,
+        &sets.inheritable,
+        &sets.ambient,
+    ];
+    let mut unknown: Vec<&str> = Vec::new();
+    for name in lists.into_iter().flatten() {
+        if !had(name) && !unknown.contains(&name.as_str()) {
+            unknown.push(name);
+        }
+    }
+    let mut warnings = Vec::new();
+    if !unknown.is_empty() {
+        let names = unknown.join(" ");
+        warnings.push(format!(
+            "ignoring unknown or unavailable capabilities: [{names}]"
+        ));
+    }
+    let held = |name: &&String| sets.inheritable.contains(name) && sets.permitted.contains(name);
+    for name in sets.ambient.iter().filter(|name| !held(name)) {
+        warnings.push(format!(
+            "can't raise ambient capability {name}: operation not permitted"
+        ));
+    }
+    warnings
 }
 
 /// Sockets that our own caller handed us by `LISTEN_FDS` go to the container.

@@ -62,6 +62,9 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter, StartError> {
         }
     }
     let rules = &seccomp.syscalls;
+    if rules.iter().any(|rule| rule.names.is_empty()) {
+        return Err(refuse("a rule names no system call"));
+    }
     let tree = |arch: Arch| arch_tree(arch, rules, default);
     // x32 shares x86_64's audit number; its calls are told apart by a bit.
     let mut program = vec![bpf::plain(bpf::RETURN, KILL)];
@@ -112,6 +115,13 @@ fn flags(listed: Option<&[LinuxSeccompFilterFlag]>) -> SeccompFlags {
 
 /// An action as the kernel has it.
 fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, StartError> {
+    let with_errno = matches!(
+        action,
+        LinuxSeccompAction::Errno | LinuxSeccompAction::Trace
+    );
+    if errno.is_some() && !with_errno {
+        return Err(refuse(format!("an errno means nothing with {action:?}")));
+    }
     let data = |default| errno.unwrap_or(default) & 0xffff;
     Ok(match action {
         LinuxSeccompAction::Kill | LinuxSeccompAction::KillThread => KILL,

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry_runtime::{defaults, seccomp};
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ macro_rules! require {
         }
     };
 }
+
+/// How many bundles there were.
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A bundle with busybox, and a root for the runtime.
 pub struct Bundle {
@@ -47,7 +51,8 @@ impl Bundle {
         let caps: Vec<_> = defaults::capabilities().names().collect();
         let kinds = ["mount", "network", "uts", "pid", "ipc", "cgroup"];
         let kinds: Vec<_> = kinds.iter().map(|kind| json!({"type": kind})).collect();
-        let id = format!("rt-{name}-{}", std::process::id());
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("rt-{name}-{}-{count}", std::process::id());
         let spec = json!({
             "ociVersion": "1.2.0",
             "process": {
@@ -104,6 +109,13 @@ impl Bundle {
 
     pub fn call(&self, args: &[&str]) -> Output {
         self.oci(args).output().unwrap()
+    }
+
+    /// Whether a command succeeds that says nothing and leaves somebody behind.
+    pub fn quietly(&self, args: &[&str]) -> bool {
+        let mut command = self.oci(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().unwrap().success()
     }
 
     pub fn write(&mut self, args: &[&str]) {

@@ -8,12 +8,19 @@
 mod bundle;
 
 mod devices;
+mod document;
 mod escapes;
+mod features;
 mod hidden;
 mod hooks;
 mod lifecycle;
+mod lifecycle_errors;
 mod limits;
+mod mount_options;
 mod mounts;
 mod namespaces;
+mod namespaces_joined;
 mod process;
+mod process_attributes;
 mod seccomp;
+mod sysctl;

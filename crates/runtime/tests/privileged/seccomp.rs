@@ -22,3 +22,31 @@ fn seccomp_denies() {
     let (_, _, err) = bundle.sh("chmod 700 /tmp");
     assert!(err.contains("Invalid cross-device link"), "{err}");
 }
+
+#[test]
+fn errors_of_a_filter_are_those_of_the_document() {
+    require!();
+    let mut bundle = Bundle::new("errno");
+    let rule = |action: &str, errno: Option<u32>| {
+        let mut rule = json!({"names": ["mkdir", "mkdirat"], "action": action});
+        if let Some(errno) = errno {
+            rule["errnoRet"] = json!(errno);
+        }
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
+    };
+    bundle.set("/linux/seccomp", rule("SCMP_ACT_ERRNO", None));
+    let (_, _, err) = bundle.sh("mkdir /tmp/x");
+    assert!(err.contains("Operation not permitted"), "{err}");
+    bundle.set("/linux/seccomp", rule("SCMP_ACT_ERRNO", Some(18)));
+    let (_, _, err) = bundle.sh("mkdir /tmp/x");
+    assert!(err.contains("Invalid cross-device link"), "{err}");
+    bundle.set("/linux/seccomp", rule("SCMP_ACT_KILL_PROCESS", None));
+    let (_, out, _) = bundle.sh("(mkdir /tmp/x); echo $?");
+    assert_eq!(out, "159\n");
+    // An errno has no meaning with this action.
+    bundle.set("/linux/seccomp", rule("SCMP_ACT_ALLOW", Some(18)));
+    let (code, _, _) = bundle.sh("true");
+    assert_eq!(code, 1);
+    bundle.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [], "action": "SCMP_ACT_KILL"}]}));
+    assert_eq!(bundle.run(&["true"]).0, 1);
+}

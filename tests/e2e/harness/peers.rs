@@ -1,0 +1,170 @@
+//! The real Docker and Podman, where the scripts that install them are at hand.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::outcome::{Outcome, command, finish};
+use super::{busybox_tar, gantry_binary};
+
+/// How long a daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of the scripts: what `GANTRY_PEERS` names, or beside the checkout.
+pub fn folder() -> Option<PathBuf> {
+    let beside = || Some(root()?.parent()?.join("shared/peers"));
+    let dir = std::env::var_os("GANTRY_PEERS").map_or_else(beside, |dir| Some(dir.into()))?;
+    let whole = ["dockerd", "enter", "setup"].map(|name| dir.join(name));
+    whole.iter().all(|path| path.is_file()).then_some(dir)
+}
+
+fn root() -> Option<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.parent()
+}
+
+/// Another engine with our runtime.
+pub struct Foreign {
+    kind: Kind,
+    /// What both it and we see: our binary is in there.
+    dir: PathBuf,
+}
+
+enum Kind {
+    Docker {
+        socket: PathBuf,
+        daemon: Child,
+        netns: String,
+    },
+    Podman {
+        enter: PathBuf,
+    },
+}
+
+impl Foreign {
+    /// A private dockerd that knows our runtime, with an image of busybox.
+    pub fn docker(peers: &Path) -> Self {
+        let dir = shared_folder("docker");
+        let runtime = runtime(&dir);
+        let name = format!("gantry-foreign-{}", std::process::id());
+        let socket = PathBuf::from(format!("/run/peers/{name}.sock"));
+        let daemon = Command::new(peers.join("dockerd"))
+            .arg("--add-runtime")
+            .arg(format!("gantry={}", runtime.display()))
+            .env("PEERS_SOCK", &socket)
+            .env("PEERS_DATA", dir.join("data"))
+            .env("PEERS_BRIDGE", "gantryforeign")
+            .env("PEERS_CIDR", "10.218.0.1/16")
+            .env("PEERS_NETNS", &name)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the script can be run");
+        let deadline = Instant::now() + PATIENCE;
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            assert!(
+                Instant::now() < deadline,
+                "the real dockerd does not answer"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let kind = Kind::Docker {
+            socket,
+            daemon,
+            netns: name,
+        };
+        Self { kind, dir }.with_busybox()
+    }
+
+    /// Podman with a root of its own, and the same image.
+    pub fn podman(peers: &Path) -> Self {
+        let dir = shared_folder("podman");
+        runtime(&dir);
+        let kind = Kind::Podman {
+            enter: peers.join("enter"),
+        };
+        Self { kind, dir }.with_busybox()
+    }
+
+    /// Runs a command of its client. `run` and `create` use our runtime.
+    pub fn call(&self, args: &[&str]) -> Outcome {
+        let mut command = match &self.kind {
+            Kind::Docker { socket, .. } => {
+                let host = format!("unix://{}", socket.display());
+                command("docker", &["-H", &host])
+            }
+            Kind::Podman { enter } => {
+                let dir = self.dir.display();
+                let mut podman = command(&enter.to_string_lossy(), &["podman"]);
+                podman
+                    .arg(format!("--root={dir}/data"))
+                    .arg(format!("--runroot={dir}/run"))
+                    .arg(format!("--tmpdir={dir}/tmp"))
+                    .arg(format!("--runtime={dir}/gantry-runc"))
+                    .arg("--cgroup-manager=cgroupfs")
+                    .arg("--log-level=error")
+                    .env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
+                podman
+            }
+        };
+        let (first, rest) = args.split_first().expect("a command");
+        command.arg(first);
+        if matches!(self.kind, Kind::Docker { .. }) && matches!(*first, "run" | "create") {
+            command.arg("--runtime=gantry");
+        }
+        finish(command.args(rest), b"")
+    }
+
+    fn with_busybox(self) -> Self {
+        let tar = self.dir.join("busybox.tar");
+        std::fs::copy(busybox_tar(), &tar).expect("the image can be copied");
+        self.call(&["import", &tar.to_string_lossy(), "busybox:latest"])
+            .ok();
+        self
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let ids = self.call(&["ps", "-aq"]).stdout;
+        for id in ids.split_whitespace() {
+            self.call(&["rm", "-f", id]);
+        }
+        match &mut self.kind {
+            Kind::Docker {
+                socket,
+                daemon,
+                netns,
+            } => {
+                let pidfile = socket.with_extension("pid");
+                let pid = std::fs::read_to_string(pidfile).unwrap_or_default();
+                if !pid.trim().is_empty() {
+                    let _ = Command::new("kill").arg(pid.trim()).status();
+                }
+                let _ = daemon.wait();
+                let _ = Command::new("ip").args(["netns", "del", netns]).status();
+            }
+            Kind::Podman { .. } => {
+                self.call(&["rmi", "-af"]);
+            }
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// A folder that has the same name on both sides.
+fn shared_folder(name: &str) -> PathBuf {
+    let dir = PathBuf::from(format!(
+        "/var/tmp/gantry-foreign-{name}-{}",
+        std::process::id()
+    ));
+    std::fs::create_dir_all(&dir).expect("a folder");
+    dir
+}
+
+/// Our binary under the name by which it is a runtime.
+fn runtime(dir: &Path) -> PathBuf {
+    let path = dir.join("gantry-runc");
+    std::fs::copy(gantry_binary(), &path).expect("the binary can be copied");
+    path
+}
