@@ -30,7 +30,7 @@ pub use apply::{Applied, ApplyOptions, UnpackOptions, Whiteouts, apply, unpack};
 pub use copy::{Measure, copy_tree, measure};
 pub use error::Error;
 pub use pack::{
-    Change, ChangeKind, Door, PackOptions, Packed, TreeOptions, changes, pack, pack_changes,
-    pack_tree,
+    Change, ChangeKind, Door, Mirror, PackOptions, Packed, TreeOptions, changes, pack,
+    pack_changes, pack_changes_mirrored, pack_mirrored, pack_tree, upper_changes,
 };
 pub use remove::{Scratch, remove_tree};

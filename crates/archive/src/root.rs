@@ -75,6 +75,19 @@ pub(crate) fn names(parent: BorrowedFd<'_>, directory: &[u8]) -> Result<Vec<Vec<
     read().map_err(|errno: Errno| Error::file("read directory", directory)(errno))
 }
 
+/// As [`names`], of a directory further below; no link is followed on the way.
+pub(crate) fn names_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    loop {
+        match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+            Ok(directory) => return names(directory.as_fd(), b"."),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return Err(Error::file("open", path)(errno)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

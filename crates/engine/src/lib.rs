@@ -30,8 +30,8 @@ mod user_namespaces;
 
 pub use config::{EngineConfig, NetworkConfig, ShimProgram};
 pub use containers::{
-    AttachQuery, AttachStream, Containers, Download, ExecStart, ExecStream, Export, ListQuery,
-    LogStream, LogsQuery, RemoveOptions, StatsStream, UnpackQuery, WaitHandle,
+    AttachQuery, AttachStream, CommitQuery, Containers, Download, ExecStart, ExecStream, Export,
+    ListQuery, LogStream, LogsQuery, RemoveOptions, StatsStream, UnpackQuery, WaitHandle,
 };
 pub use engine::Engine;
 pub use error::{Error, Result};

@@ -75,6 +75,7 @@ pub(crate) fn single(
         config: &config,
         layers: std::slice::from_ref(layer),
         manifest: None,
+        parent: None,
         references: reference.map_or(&[], std::slice::from_ref),
     })?;
     Ok(Imported {

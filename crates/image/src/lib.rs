@@ -1,4 +1,4 @@
-//! Images: import, load, resolve, list, tag, history, remove, prune.
+//! Images: import, load, commit, resolve, list, tag, history, remove, prune.
 //!
 //! To begin with: [`ImageStore::open`].
 //!
@@ -18,6 +18,8 @@
 
 mod changes;
 mod collect;
+mod commit;
+mod committed;
 mod embedded;
 mod error;
 mod history;
@@ -34,6 +36,8 @@ mod store;
 mod tag;
 mod unpack;
 
+pub use commit::CommitOptions;
+pub use committed::committed_config;
 pub use error::Error;
 pub use history::HistoryEntry;
 pub use image::Image;

@@ -16,6 +16,8 @@ pub(crate) struct NewImage<'n> {
     pub(crate) layers: &'n [KeptLayer],
     /// The manifest that it came with.
     pub(crate) manifest: Option<&'n Blob>,
+    /// The image that it was made from.
+    pub(crate) parent: Option<ImageId>,
     /// Its names.
     pub(crate) references: &'n [Reference],
 }
@@ -53,7 +55,7 @@ impl Inner {
                 id,
                 config: new.config.to_vec(),
                 manifest: new.manifest.map(Blob::digest),
-                parent: None,
+                parent: new.parent,
                 top: ChainId::chain(&diff_ids).last().copied(),
                 size: new.layers.iter().map(|layer| layer.size).sum(),
                 created_at: gantry_metadata::now(),

@@ -74,13 +74,13 @@ const LONGEST_COMMIT: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_micros(200);
 
 /// An active snapshot that is removed when it is not committed.
-struct Unpacking<'d> {
+pub(crate) struct Unpacking<'d> {
     driver: &'d dyn SnapshotDriver,
     key: Option<String>,
 }
 
 impl<'d> Unpacking<'d> {
-    fn create(driver: &'d dyn SnapshotDriver, parent: Option<ChainId>) -> Result<Self> {
+    pub(crate) fn create(driver: &'d dyn SnapshotDriver, parent: Option<ChainId>) -> Result<Self> {
         let key = format!("unpack-{}", random_name()?);
         driver.create(&key, parent.map(|parent| parent.to_string()).as_deref())?;
         Ok(Self {
@@ -89,14 +89,14 @@ impl<'d> Unpacking<'d> {
         })
     }
 
-    fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         self.key.as_deref().unwrap_or_default()
     }
 
     /// Commits the layer as `chain`; one that exists by now is as good. One that
     /// somebody else is just committing is waited for: until then no layer can
     /// be put on top of it, and it may still fail.
-    fn commit(mut self, chain: ChainId, parent: Option<ChainId>) -> Result<()> {
+    pub(crate) fn commit(mut self, chain: ChainId, parent: Option<ChainId>) -> Result<()> {
         let (name, parent) = (chain.to_string(), parent.map(|parent| parent.to_string()));
         let begun = Instant::now();
         loop {

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use gantry_archive::Whiteouts;
+use gantry_archive::{Change, Packed, Whiteouts};
 use gantry_types::Mount;
 
 use crate::error::Error;
@@ -35,6 +36,9 @@ impl UnpackTarget {
         File::open(&self.directory).map_err(Error::disk("open", &self.directory))
     }
 }
+
+/// Says which paths below a snapshot's root do not count.
+pub type Ignore<'i> = &'i dyn Fn(&[u8]) -> bool;
 
 /// What a snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +153,32 @@ pub trait SnapshotDriver: Send + Sync {
     fn exists(&self, key: &str) -> bool {
         self.status(key).is_ok()
     }
+
+    /// What the snapshot changes in those below it, sorted by name. `beside` is a
+    /// layer (its directory) that its users put between them; new files that
+    /// `ignore` knows are left out.
+    ///
+    /// # Errors
+    /// `NotFound`, `Disk`, `Tree`.
+    fn changes(
+        &self,
+        key: &str,
+        beside: Option<&Path>,
+        ignore: Ignore<'_>,
+    ) -> Result<Vec<Change>, Error>;
+
+    /// Writes what the snapshot changes in those below it to `writer`, as a layer,
+    /// and applies that layer to the active snapshot `target` at the same time.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotActive` for the target, `Disk`, `Tree`.
+    fn pack(
+        &self,
+        key: &str,
+        target: &str,
+        writer: &mut dyn Write,
+        ignore: Ignore<'_>,
+    ) -> Result<Packed, Error>;
 
     /// What the snapshot is.
     ///

@@ -27,7 +27,7 @@ mod trash;
 mod tree;
 mod vfs;
 
-pub use driver::{Capabilities, SnapshotDriver, Status, UnpackTarget, Usage};
+pub use driver::{Capabilities, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
 pub use error::Error;
 pub use records::{MemoryRecords, MetadataRecords, Record, Records};
 pub use select::{DriverKind, select};

@@ -9,18 +9,21 @@
 //! A layer's directory is in overlayfs' format and does not depend on those
 //! below it. So layers are unpacked in any order, and a commit moves nothing.
 
+use std::fs::File;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use gantry_archive::Whiteouts;
+use gantry_archive::{Change, Mirror, Packed, Whiteouts};
 use gantry_types::Mount;
 use rustix::fs::{Mode, XattrFlags};
 use rustix::io::Errno;
 
+use crate::driver::Ignore;
 use crate::error::Error;
 use crate::store::Store;
-use crate::stored::{CONTENTS, Layout, Stored, contents};
+use crate::stored::{CONTENTS, Layout, Stored, contents, open, packing};
 use crate::tree::State;
 
 const WORK: &str = "work";
@@ -75,6 +78,48 @@ impl Layout for Layers {
             upper,
         })
     }
+
+    fn changes(
+        store: &Store,
+        key: &str,
+        beside: Option<&Path>,
+        ignore: Ignore<'_>,
+    ) -> Result<Vec<Change>, Error> {
+        let number = store.tree().get(key)?.number;
+        let layers = below(store, key, beside)?;
+        let upper = open(&contents(store, number))?;
+        Ok(gantry_archive::upper_changes(&layers, upper, ignore)?)
+    }
+
+    /// What is to be ignored is a file of its own here, and small: it goes along.
+    fn pack(
+        store: &Store,
+        key: &str,
+        mirror: Mirror<'_>,
+        writer: &mut dyn Write,
+        _ignore: Ignore<'_>,
+    ) -> Result<Packed, Error> {
+        let number = store.tree().get(key)?.number;
+        let upper = open(&contents(store, number))?;
+        let options = packing(Self::WHITEOUTS);
+        Ok(gantry_archive::pack_mirrored(
+            upper, writer, &options, mirror,
+        )?)
+    }
+}
+
+/// The layers below a snapshot, topmost first.
+fn below(store: &Store, key: &str, beside: Option<&Path>) -> Result<Vec<File>, Error> {
+    let mut layers = Vec::new();
+    let beside = beside.map(|layer| layer.join(CONTENTS));
+    if let Some(layer) = beside.filter(|layer| layer.is_dir()) {
+        layers.push(open(&layer)?);
+    }
+    let chain = store.tree().chain(key)?;
+    for (_, node) in chain.into_iter().skip(1) {
+        layers.push(open(&contents(store, node.number))?);
+    }
+    Ok(layers)
 }
 
 /// The directories that make up the snapshot, its own first, down to the first

@@ -1,14 +1,17 @@
 //! A driver is its layout on the disk; all else is the same for all of them.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Write;
 use std::marker::PhantomData;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gantry_archive::Whiteouts;
+use gantry_archive::{Change, Mirror, PackOptions, Packed, Whiteouts};
 use gantry_types::Mount;
 
-use crate::driver::{Capabilities, SnapshotDriver, Status, UnpackTarget, Usage};
+use crate::driver::{Capabilities, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
 use crate::error::Error;
 use crate::records::Records;
 use crate::store::Store;
@@ -31,6 +34,23 @@ pub(crate) trait Layout: Send + Sync {
 
     /// The mount that shows the snapshot.
     fn mounts(store: &Store, key: &str) -> Result<Mount, Error>;
+
+    /// See [`SnapshotDriver::changes`].
+    fn changes(
+        store: &Store,
+        key: &str,
+        beside: Option<&Path>,
+        ignore: Ignore<'_>,
+    ) -> Result<Vec<Change>, Error>;
+
+    /// Packs what the snapshot changes, into the mirror as well.
+    fn pack(
+        store: &Store,
+        key: &str,
+        mirror: Mirror<'_>,
+        writer: &mut dyn Write,
+        ignore: Ignore<'_>,
+    ) -> Result<Packed, Error>;
 }
 
 /// A driver.
@@ -46,6 +66,19 @@ impl<L: Layout> Stored<L> {
             layout: PhantomData,
         })
     }
+}
+
+/// How a layer is packed: as Docker does, times in whole seconds.
+pub(crate) fn packing(whiteouts: Whiteouts) -> PackOptions {
+    PackOptions {
+        whole_seconds: true,
+        ..PackOptions::new(whiteouts)
+    }
+}
+
+/// Opens a directory that is one's own.
+pub(crate) fn open(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(Error::disk("open", path))
 }
 
 /// The file system of the snapshot of this number.
@@ -104,6 +137,31 @@ impl<L: Layout> SnapshotDriver for Stored<L> {
 
     fn usage(&self, key: &str) -> Result<Usage, Error> {
         self.store.usage(key, CONTENTS)
+    }
+
+    fn changes(
+        &self,
+        key: &str,
+        beside: Option<&Path>,
+        ignore: Ignore<'_>,
+    ) -> Result<Vec<Change>, Error> {
+        L::changes(&self.store, key, beside, ignore)
+    }
+
+    fn pack(
+        &self,
+        key: &str,
+        target: &str,
+        writer: &mut dyn Write,
+        ignore: Ignore<'_>,
+    ) -> Result<Packed, Error> {
+        let target = self.unpack_target(target)?;
+        let directory = target.open()?;
+        let mirror = Mirror {
+            directory: directory.as_fd(),
+            whiteouts: target.whiteouts,
+        };
+        L::pack(&self.store, key, mirror, writer, ignore)
     }
 
     fn status(&self, key: &str) -> Result<Status, Error> {

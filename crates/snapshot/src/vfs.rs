@@ -8,15 +8,17 @@
 //! cannot share blocks between files.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
-use gantry_archive::{Whiteouts, copy_tree};
+use gantry_archive::{Change, Mirror, Packed, Whiteouts, copy_tree};
 use gantry_types::Mount;
 use rustix::fs::Mode;
 
+use crate::driver::Ignore;
 use crate::error::Error;
 use crate::store::Store;
-use crate::stored::{CONTENTS, Layout, Stored, contents};
+use crate::stored::{CONTENTS, Layout, Stored, contents, open, packing};
 use crate::tree::State;
 
 /// The driver.
@@ -51,4 +53,45 @@ impl Layout for Copies {
             read_only: node.state != State::Active,
         })
     }
+
+    fn changes(
+        store: &Store,
+        key: &str,
+        _beside: Option<&Path>,
+        ignore: Ignore<'_>,
+    ) -> Result<Vec<Change>, Error> {
+        let (base, tree) = trees(store, key)?;
+        Ok(match base {
+            Some(base) => gantry_archive::changes(base, tree, ignore)?,
+            None => gantry_archive::upper_changes(&[] as &[File], tree, ignore)?,
+        })
+    }
+
+    fn pack(
+        store: &Store,
+        key: &str,
+        mirror: Mirror<'_>,
+        writer: &mut dyn Write,
+        ignore: Ignore<'_>,
+    ) -> Result<Packed, Error> {
+        let (base, tree) = trees(store, key)?;
+        let options = packing(Self::WHITEOUTS);
+        Ok(match base {
+            Some(base) => {
+                gantry_archive::pack_changes_mirrored(base, tree, writer, &options, ignore, mirror)?
+            }
+            None => gantry_archive::pack_mirrored(tree, writer, &options, mirror)?,
+        })
+    }
+}
+
+/// The parent's tree, if there is one, and the snapshot's own.
+fn trees(store: &Store, key: &str) -> Result<(Option<File>, File), Error> {
+    let node = store.tree().get(key)?.clone();
+    let parent = node.parent.as_deref();
+    let parent = parent.map(|parent| store.tree().get(parent).map(|node| node.number));
+    let base = parent
+        .transpose()?
+        .map(|number| open(&contents(store, number)));
+    Ok((base.transpose()?, open(&contents(store, node.number))?))
 }

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::mirror::{Copies, Mirror};
 use super::walk::{Found, Walk};
 use super::{Hashed, PackOptions, Packed, Packer, entry, finish};
 use crate::apply::Whiteouts;
@@ -38,11 +39,16 @@ pub struct Change {
 }
 
 /// All that differs between the tree `base` and its later state `tree`, sorted
-/// by name. What is below a deleted directory is not listed.
+/// by name. What is below a deleted directory is not listed; what `ignore` knows is
+/// left out when it is new.
 ///
 /// # Errors
 /// `File` when a tree cannot be read.
-pub fn changes(base: impl AsFd, tree: impl AsFd) -> Result<Vec<Change>, Error> {
+pub fn changes(
+    base: impl AsFd,
+    tree: impl AsFd,
+    ignore: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<Change>, Error> {
     let base = base.as_fd();
     let mut found = HashMap::new();
     deletions(base, tree.as_fd(), b"", &mut found)?;
@@ -54,7 +60,7 @@ pub fn changes(base: impl AsFd, tree: impl AsFd) -> Result<Vec<Change>, Error> {
         }
         let before = lookup(base, &now.path)?;
         let change = match &before {
-            None => Some(ChangeKind::Added),
+            None => (!ignore(&now.path)).then_some(ChangeKind::Added),
             Some(before) if differs(&before.found(), &now)? => Some(ChangeKind::Modified),
             Some(_) => None,
         };
@@ -84,12 +90,40 @@ pub fn pack_changes(
     tree: impl AsFd,
     writer: impl Write,
     options: &PackOptions,
+    ignore: &dyn Fn(&[u8]) -> bool,
+) -> Result<Packed, Error> {
+    difference(base.as_fd(), tree.as_fd(), writer, options, ignore, None)
+}
+
+/// As [`pack_changes`], and applies the layer to a directory at the same time.
+///
+/// # Errors
+/// As [`super::pack_mirrored`].
+pub fn pack_changes_mirrored(
+    base: impl AsFd,
+    tree: impl AsFd,
+    writer: impl Write,
+    options: &PackOptions,
+    ignore: &dyn Fn(&[u8]) -> bool,
+    mirror: Mirror<'_>,
+) -> Result<Packed, Error> {
+    let (base, tree) = (base.as_fd(), tree.as_fd());
+    mirror.with(|copies| difference(base, tree, writer, options, ignore, Some(copies)))
+}
+
+fn difference(
+    base: BorrowedFd<'_>,
+    tree: BorrowedFd<'_>,
+    writer: impl Write,
+    options: &PackOptions,
+    ignore: &dyn Fn(&[u8]) -> bool,
+    copies: Option<Copies>,
 ) -> Result<Packed, Error> {
     let mut options = options.clone();
     // The trees are whole ones; only their difference has whiteouts.
     options.whiteouts = Whiteouts::Remove;
     let (mut kept, mut gone) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
-    for change in changes(base.as_fd(), tree.as_fd())? {
+    for change in changes(base, tree, ignore)? {
         if change.kind == ChangeKind::Deleted {
             let (parent, _) = root::split(&change.path);
             gone.entry(parent.to_vec()).or_default().push(change.path);
@@ -97,16 +131,16 @@ pub fn pack_changes(
             kept.insert(change.path, change.kind);
         }
     }
-    let mut packer = Packer::new(Hashed::new(writer), &options);
+    let mut packer = Packer::new(Hashed::new(writer), &options).with_copies(copies);
     if options.root_entry {
-        packer.root_entry(tree.as_fd())?;
+        packer.root_entry(tree)?;
     }
     let mut whiteouts = |packer: &mut Packer<_>, directory: &[u8]| {
         let paths = gone.remove(directory).unwrap_or_default();
         paths.iter().try_for_each(|path| packer.whiteout(path))
     };
     whiteouts(&mut packer, b"")?;
-    let mut walk = Walk::new(tree.as_fd())?;
+    let mut walk = Walk::new(tree)?;
     while let Some(found) = walk.next()? {
         if kept.contains_key(&found.path) {
             packer.add(&found)?;
@@ -117,7 +151,7 @@ pub fn pack_changes(
 }
 
 /// Notes a change, and that the directories above it are changed by it.
-fn note(found: &mut HashMap<Vec<u8>, ChangeKind>, path: &[u8], kind: ChangeKind) {
+pub(super) fn note(found: &mut HashMap<Vec<u8>, ChangeKind>, path: &[u8], kind: ChangeKind) {
     found.insert(path.to_vec(), kind);
     let mut above = root::split(path).0;
     while !above.is_empty() && !found.contains_key(above) {

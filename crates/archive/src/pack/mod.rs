@@ -1,24 +1,30 @@
 //! A directory tree becomes an archive, always the same bytes.
 
+mod below;
 mod changes;
 pub(crate) mod entry;
 pub(crate) mod holes;
+mod mirror;
 mod packer;
 mod tree;
+mod upper;
 pub(crate) mod walk;
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use gantry_types::{DiffId, Digest, Hasher};
 
 use crate::apply::Whiteouts;
 use crate::error::Error;
+use mirror::Copies;
 use packer::Packer;
 use walk::Walk;
 
-pub use changes::{Change, ChangeKind, changes, pack_changes};
+pub use changes::{Change, ChangeKind, changes, pack_changes, pack_changes_mirrored};
+pub use mirror::Mirror;
 pub use tree::{Door, TreeOptions, pack_tree};
+pub use upper::upper_changes;
 
 /// What [`pack`] is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +79,29 @@ pub struct Packed {
 /// with `redirect_dir` or `metacopy`), `Refused` for a file of an overlay whose
 /// name would be taken for a whiteout.
 pub fn pack(root: impl AsFd, writer: impl Write, options: &PackOptions) -> Result<Packed, Error> {
-    let root = root.as_fd();
-    let mut packer = Packer::new(Hashed::new(writer), options);
+    pack_layer(root.as_fd(), writer, options, None)
+}
+
+/// As [`pack`], and applies the layer to a directory at the same time.
+///
+/// # Errors
+/// As [`pack`], and those of [`crate::apply`] for the directory.
+pub fn pack_mirrored(
+    root: impl AsFd,
+    writer: impl Write,
+    options: &PackOptions,
+    mirror: Mirror<'_>,
+) -> Result<Packed, Error> {
+    mirror.with(|copies| pack_layer(root.as_fd(), writer, options, Some(copies)))
+}
+
+fn pack_layer(
+    root: BorrowedFd<'_>,
+    writer: impl Write,
+    options: &PackOptions,
+    copies: Option<Copies>,
+) -> Result<Packed, Error> {
+    let mut packer = Packer::new(Hashed::new(writer), options).with_copies(copies);
     if options.root_entry {
         packer.root_entry(root)?;
     }

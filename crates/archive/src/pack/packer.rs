@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::mirror::Copies;
 use super::walk::Found;
 use super::{PackOptions, entry, holes};
 use crate::apply::{OPAQUE, PREFIX, Whiteouts};
@@ -23,6 +24,8 @@ pub(super) struct Packer<O: Output> {
     links: HashMap<(u64, u64), Vec<u8>>,
     /// What all names begin with.
     prefix: Vec<u8>,
+    /// Where all entries go as well.
+    copies: Option<Copies>,
     totals: Totals,
 }
 
@@ -42,6 +45,7 @@ impl<O: Output> Packer<O> {
             options: options.clone(),
             links: HashMap::new(),
             prefix: Vec::new(),
+            copies: None,
             totals: Totals::default(),
         }
     }
@@ -49,6 +53,12 @@ impl<O: Output> Packer<O> {
     /// Puts this before all names.
     pub(super) fn with_prefix(mut self, prefix: &[u8]) -> Self {
         self.prefix = prefix.to_vec();
+        self
+    }
+
+    /// Hands everything to a mirror as well.
+    pub(super) fn with_copies(mut self, copies: Option<Copies>) -> Self {
+        self.copies = copies;
         self
     }
 
@@ -155,7 +165,17 @@ impl<O: Output> Packer<O> {
                 entry.link.splice(0..0, self.prefix.iter().copied());
             }
         }
-        self.output.append(&entry, data)
+        match &self.copies {
+            None => self.output.append(&entry, data),
+            Some(copies) if entry.kind == Kind::File => {
+                let output = &mut self.output;
+                copies.file(&entry, data, |data| output.append(&entry, data))
+            }
+            Some(copies) => {
+                copies.entry(&entry)?;
+                self.output.append(&entry, data)
+            }
+        }
     }
 
     /// Ends the archive.

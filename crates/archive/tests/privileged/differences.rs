@@ -62,7 +62,7 @@ fn changes_are_found_and_packed() {
     original.apply(&base(), Whiteouts::Remove).unwrap();
     let later = changed(&original);
     let open = |target: &Target| File::open(target.root()).unwrap();
-    let found: Vec<_> = changes(open(&original), open(&later))
+    let found: Vec<_> = changes(open(&original), open(&later), &|_| false)
         .unwrap()
         .into_iter()
         .map(|change| (String::from_utf8(change.path).unwrap(), change.kind))
@@ -87,11 +87,17 @@ fn changes_are_found_and_packed() {
 
     let options = PackOptions::new(Whiteouts::Literal);
     let mut layer = Vec::new();
-    let packed = pack_changes(open(&original), open(&later), &mut layer, &options).unwrap();
+    let packed = pack_changes(open(&original), open(&later), &mut layer, &options, &|_| {
+        false
+    })
+    .unwrap();
     let applied = original.apply(&layer, Whiteouts::Remove).unwrap();
     assert_eq!(applied.diff_id, packed.diff_id);
     assert_eq!(applied.entries, packed.entries);
-    assert_eq!(changes(open(&original), open(&later)).unwrap(), []);
+    assert_eq!(
+        changes(open(&original), open(&later), &|_| false).unwrap(),
+        []
+    );
     // Only the times of directories that nobody changed on purpose differ.
     let names = |target: &Target| {
         let entries = parse(&target.pack(&options));

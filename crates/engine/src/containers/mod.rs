@@ -11,6 +11,8 @@
 
 mod attach;
 mod block_io;
+mod changes;
+mod commit;
 mod container;
 mod copy;
 mod create;
@@ -71,6 +73,7 @@ use gantry_shim::client::ShimPool;
 use gantry_snapshot::SnapshotDriver;
 
 pub use attach::{AttachQuery, AttachStream};
+pub use commit::CommitQuery;
 pub use copy::{Download, UnpackQuery};
 pub use exec::{ExecStart, ExecStream};
 pub use export::Export;

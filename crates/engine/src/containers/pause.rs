@@ -26,15 +26,9 @@ impl Containers {
             let id = container.id();
             return Err(Error::Conflict(format!("Container {id} is already paused")));
         }
-        container
-            .link()?
-            .pause()
-            .map_err(|error| Error::from(error).of_verb("Cannot pause container", idref))?;
-        if self.inner.set_paused(&container, true) {
-            self.inner.forget_health(&container);
-            self.inner.publish(&container, "pause", &[]);
-        }
-        Ok(())
+        self.inner
+            .freeze(&container)
+            .map_err(|error| error.of_verb("Cannot pause container", idref))
     }
 
     /// Lets them go on.
@@ -76,7 +70,18 @@ impl Inner {
         }
     }
 
-    fn unfreeze(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
+    /// Pauses a container; the caller holds its freezer.
+    pub(super) fn freeze(&self, container: &Arc<Container>) -> Result<()> {
+        container.link()?.pause()?;
+        if self.set_paused(container, true) {
+            self.forget_health(container);
+            self.publish(container, "pause", &[]);
+        }
+        Ok(())
+    }
+
+    /// Lets a container go on; the caller holds its freezer.
+    pub(super) fn unfreeze(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         container.link()?.resume()?;
         if self.set_paused(container, false) {
             self.publish(container, "unpause", &[]);

@@ -105,7 +105,11 @@ impl Inner {
 
     /// Finds out what became of a container. What cannot be written down is
     /// true all the same: it is no reason to leave the others alone.
-    fn reconnect(&self, container: &Arc<Container>, live: &mut Vec<(ContainerId, Attachment)>) {
+    fn reconnect(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        live: &mut Vec<(ContainerId, Attachment)>,
+    ) {
         let id = container.id();
         let found = match self.shims.reconnect(id) {
             Ok(found) => Some(found),
@@ -149,7 +153,7 @@ impl Inner {
     }
 
     fn reattach(
-        &self,
+        self: &Arc<Self>,
         container: &Arc<Container>,
         link: ShimConnection,
         status: &Status,
@@ -182,6 +186,7 @@ impl Inner {
                 state.unwatch_health();
             }
         });
+        self.end_commit_of_last_daemon(container);
     }
 
     /// Settles a container that ended while nobody watched. A start that was

@@ -1,11 +1,11 @@
-//! How images come here: import, load, and the pull of the one image that is
+//! How images come here: import, load, commit, and the pull of the one image that is
 //! built in.
 
 use std::io::Read;
 
 use gantry_api::{ProgressDetail, ProgressMessage};
-use gantry_image::{ImportOptions, LoadOptions, Progress as Loading};
-use gantry_types::{Platform, Reference};
+use gantry_image::{CommitOptions, ImportOptions, LoadOptions, Progress as Loading};
+use gantry_types::{ImageId, Platform, Reference};
 
 use super::{Images, Progress};
 use crate::error::{Error, Result};
@@ -66,6 +66,25 @@ impl Images {
         // The image is there, whether the client still listens or not.
         progress(ProgressMessage::status(id));
         Ok(())
+    }
+
+    /// Makes an image of what a container has changed: see
+    /// [`gantry_image::ImageStore::commit`].
+    pub(crate) fn commit(
+        &self,
+        key: &str,
+        base: Option<ImageId>,
+        options: &CommitOptions,
+        ignore: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<ImageId> {
+        let committed = self.store.commit(key, base, options, ignore);
+        gantry_sys::give_back_heap();
+        let id = committed?.id;
+        self.publish("create", id, &id.to_string());
+        if let Some(reference) = &options.reference {
+            self.publish("tag", id, &reference.familiar());
+        }
+        Ok(id)
     }
 
     /// Takes the images of an archive that `save` made, or of an OCI layout:

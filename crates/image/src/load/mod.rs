@@ -149,6 +149,7 @@ impl ImageStore {
                 config: &found.config.0,
                 layers: &layers,
                 manifest: manifest.as_ref(),
+                parent: None,
                 references: &found.references,
             })
         };

@@ -1,4 +1,5 @@
-//! The files of containers: `/containers/{id}/archive` and `export`.
+//! The files of containers: `/containers/{id}/archive`, `export`, `changes`, and
+//! `/commit`.
 
 use std::io;
 use std::thread;
@@ -6,13 +7,13 @@ use std::thread;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gantry_api::{PATH_STAT_HEADER, PathStat};
-use gantry_engine::{Engine, UnpackQuery};
+use gantry_api::{Config, PATH_STAT_HEADER, PathStat};
+use gantry_engine::{CommitQuery, Engine, UnpackQuery};
 use gantry_types::ErrorKind;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::body::{Answer, Content, no_content, with_type};
+use crate::body::{Answer, Content, json, no_content, with_type};
 use crate::call::Call;
 use crate::error::{Failure, Result};
 use crate::router::Router;
@@ -25,6 +26,8 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::HEAD, "/containers/{id}/archive", stat);
     router.add(Method::PUT, "/containers/{id}/archive", upload);
     router.add(Method::GET, "/containers/{id}/export", export);
+    router.add(Method::GET, "/containers/{id}/changes", changes);
+    router.add(Method::POST, "/commit", commit);
 }
 
 async fn stat(call: Call) -> Result<Answer> {
@@ -85,6 +88,43 @@ async fn export(call: Call) -> Result<Answer> {
     .await?;
     let kind = "application/octet-stream";
     Ok(with_type(StatusCode::OK, kind, content))
+}
+
+async fn changes(call: Call) -> Result<Answer> {
+    let id = call.param("id");
+    let found = call
+        .run(move |engine| engine.containers.changes(&id))
+        .await?;
+    // As Docker has it, nothing is no list.
+    json(StatusCode::OK, &(!found.is_empty()).then_some(found))
+}
+
+async fn commit(mut call: Call) -> Result<Answer> {
+    let text = |name: &str| call.query.owned(name).unwrap_or_default();
+    let mut query = CommitQuery {
+        container: text("container"),
+        repo: text("repo"),
+        tag: text("tag"),
+        comment: text("comment"),
+        author: text("author"),
+        pause: call.query.filled("pause").is_none() || call.query.flag("pause"),
+        changes: call.query.all("changes").map(str::to_owned).collect(),
+        config: None,
+    };
+    query.config = call.json::<Option<Config>>().await?.flatten();
+    let engine = call.state.engine().await?;
+    let id = on_a_thread("commit", engine, move |engine| {
+        engine.containers.commit(&query)
+    })
+    .await?;
+    json(StatusCode::CREATED, &Committed { id })
+}
+
+/// The answer to a commit.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Committed {
+    id: String,
 }
 
 fn wanted_path(call: &Call) -> Result<String> {

@@ -19,12 +19,10 @@ const BEFORE_IMAGES: &[(Method, &str)] = &[
 const ROUTES: &[(Method, &str)] = &[
     (Method::POST, "/auth"),
     (Method::GET, "/system/df"),
-    (Method::GET, "/containers/{id}/changes"),
     (Method::POST, "/containers/{id}/update"),
     (Method::POST, "/build"),
     (Method::POST, "/build/prune"),
     (Method::POST, "/build/cancel"),
-    (Method::POST, "/commit"),
     (Method::GET, "/volumes"),
     (Method::POST, "/volumes/create"),
     (Method::GET, "/volumes/{name}"),

@@ -1,0 +1,219 @@
+//! `docker commit`: what a container has changed becomes a layer on its image's.
+//!
+//! ```text
+//!  snapshot ──read once──► archive ─► hash ─► zstd ─► blob
+//!                     └──► the layer's own snapshot, in a thread beside it
+//! ```
+
+use std::io::Write;
+
+use gantry_archive::Packed;
+use gantry_archive::compression::{Compression, Encoder};
+use gantry_content::Ingest;
+use gantry_metadata::{layers, leases};
+use gantry_types::{
+    ChainId, DiffId, History, ImageConfig, ImageId, Platform, ProcessConfig, Reference, RootFs,
+    media_type,
+};
+
+use crate::image::rfc3339;
+use crate::import::Imported;
+use crate::lease::Lease;
+use crate::record::NewImage;
+use crate::store::Inner;
+use crate::unpack::{KeptLayer, Unpacking};
+use crate::{Error, Image, ImageStore, MAX_LAYERS, Result};
+
+/// What to make of a container.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CommitOptions {
+    /// The image's name.
+    pub reference: Option<Reference>,
+    /// Its configuration: see [`crate::committed_config`].
+    pub config: ProcessConfig,
+    /// Who made it.
+    pub author: String,
+    /// What is said about it.
+    pub comment: String,
+    /// The command that made the layer, for the history.
+    pub created_by: String,
+    /// Kept as `docker_version`.
+    pub engine_version: String,
+}
+
+impl ImageStore {
+    /// Makes an image of what the snapshot `key` changes in those below it, which are
+    /// the layers of `base`. A path that `ignore` knows does not count, when it is
+    /// new.
+    ///
+    /// # Errors
+    /// `NoSuchImage` for the base; `Stream` when a file cannot be read or written;
+    /// nothing is left then.
+    pub fn commit(
+        &self,
+        key: &str,
+        base: Option<ImageId>,
+        options: &CommitOptions,
+        ignore: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Imported> {
+        let inner = self.inner();
+        let lease = match base {
+            Some(id) => self.lease("commit", id)?,
+            None => Lease::new(&inner.database, "commit")?,
+        };
+        let base = base.map(|id| self.get(id)).transpose()?;
+        let mut all = match &base {
+            Some(base) => inner.layers_of(base, &lease)?,
+            None => Vec::new(),
+        };
+        let made = inner.pack(key, base.as_ref(), &lease, ignore)?;
+        let empty = made.is_none();
+        let chain = made.as_ref().map(|(chain, _)| *chain);
+        all.extend(made.map(|(_, layer)| layer));
+        let document = document(base.as_ref(), &all, options, empty);
+        let recorded = inner.record_commit(&document, &all, base.as_ref(), options);
+        drop((all, lease));
+        recorded.or_else(|error| {
+            if let Some(chain) = chain {
+                inner.collect_layers(&[chain])?;
+            }
+            Err(error)
+        })
+    }
+}
+
+impl Inner {
+    /// The layers of an image, held by the lease.
+    fn layers_of(&self, image: &Image, lease: &Lease) -> Result<Vec<KeptLayer>> {
+        let missing = |diff_id: DiffId| Error::Damaged {
+            id: image.id.0,
+            reason: format!("layer {diff_id} is missing"),
+        };
+        if image.diff_ids.len() >= MAX_LAYERS {
+            return Err(Error::Invalid("max depth exceeded".to_owned()));
+        }
+        let mut kept = Vec::with_capacity(image.diff_ids.len());
+        for diff_id in &image.diff_ids {
+            let rows = self
+                .database
+                .write(|tx| -> Result<_, gantry_metadata::Error> {
+                    let rows = layers::by_diff_id(tx, *diff_id)?;
+                    for row in &rows {
+                        leases::hold(tx, lease.id(), leases::Kind::Blob, &row.blob.to_string())?;
+                    }
+                    Ok(rows)
+                })?;
+            let row = rows.into_iter().next().ok_or_else(|| missing(*diff_id))?;
+            kept.push(KeptLayer {
+                diff_id: row.diff_id,
+                blob: self.content.hold(row.blob)?,
+                media_type: row.media_type,
+                size: row.size,
+            });
+        }
+        Ok(kept)
+    }
+
+    /// Packs the layer and commits it on top of the base; `None` when nothing has
+    /// changed.
+    fn pack(
+        &self,
+        key: &str,
+        base: Option<&Image>,
+        lease: &Lease,
+        ignore: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<(ChainId, KeptLayer)>> {
+        let driver = &*self.snapshots;
+        let parent = base.and_then(|base| base.top);
+        let independent = driver.capabilities().independent_layers;
+        let active = Unpacking::create(driver, parent.filter(|_| !independent))?;
+        let mut encoder = Encoder::new(self.content.ingest()?, Compression::Zstd)?;
+        let packed = driver.pack(key, active.key(), &mut encoder, ignore)?;
+        if packed.entries == 0 {
+            return Ok(None);
+        }
+        let ingest = encoder
+            .finish()
+            .and_then(|mut ingest| ingest.flush().map(|()| ingest))
+            .map_err(Error::disk("pack", "a layer"))?;
+        // The blob's bytes as well: its own sync finds nothing left to do.
+        driver.sync()?;
+        let layer = kept(ingest, &packed)?;
+        let mut diff_ids = base.map_or_else(Vec::new, |base| base.diff_ids.clone());
+        diff_ids.push(packed.diff_id);
+        let chain = ChainId::chain(&diff_ids)
+            .last()
+            .copied()
+            .unwrap_or(ChainId(packed.diff_id.0));
+        let _gate = self.gate();
+        self.database
+            .write(|tx| leases::hold(tx, lease.id(), leases::Kind::Snapshot, &chain.to_string()))?;
+        active.commit(chain, parent)?;
+        Ok(Some((chain, layer)))
+    }
+
+    fn record_commit(
+        &self,
+        document: &ImageConfig,
+        layers: &[KeptLayer],
+        base: Option<&Image>,
+        options: &CommitOptions,
+    ) -> Result<Imported> {
+        let config = serde_json::to_vec(document)
+            .map_err(|error| Error::Invalid(format!("image configuration: {error}")))?;
+        let recorded = self.record(&NewImage {
+            config: &config,
+            layers,
+            manifest: None,
+            parent: base.map(|base| base.id),
+            references: options.reference.as_slice(),
+        })?;
+        Ok(Imported {
+            id: recorded.id,
+            moved: recorded.moved.first().map(|(_, old)| *old),
+        })
+    }
+}
+
+fn kept(ingest: Ingest, packed: &Packed) -> Result<KeptLayer> {
+    Ok(KeptLayer {
+        diff_id: packed.diff_id,
+        blob: ingest.commit(None, None)?,
+        media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
+        size: packed.size,
+    })
+}
+
+fn document(
+    base: Option<&Image>,
+    layers: &[KeptLayer],
+    options: &CommitOptions,
+    empty: bool,
+) -> ImageConfig {
+    let platform = base.map_or_else(Platform::host, Image::platform);
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let created = rfc3339(gantry_metadata::now());
+    let mut history = base.map_or_else(Vec::new, |base| base.config.history.clone());
+    history.push(History {
+        created: text(&created),
+        created_by: text(&options.created_by),
+        author: text(&options.author),
+        comment: text(&options.comment),
+        empty_layer: empty,
+    });
+    ImageConfig {
+        architecture: platform.architecture,
+        os: platform.os,
+        variant: platform.variant,
+        created: text(&created),
+        author: text(&options.author),
+        docker_version: text(&options.engine_version),
+        comment: text(&options.comment),
+        config: Some(options.config.clone()),
+        rootfs: RootFs {
+            kind: "layers".to_owned(),
+            diff_ids: layers.iter().map(|layer| layer.diff_id).collect(),
+        },
+        history,
+    }
+}
