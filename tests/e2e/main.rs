@@ -39,6 +39,7 @@ mod resources;
 mod restart;
 mod run;
 mod security;
+mod stalling;
 mod states;
 mod top;
 mod transcripts;
