@@ -22,9 +22,35 @@ pub struct Setting {
     /// Before each run. After a pause, the first process that enters a cgroup v1
     /// waits for an RCU grace period.
     pause: Duration,
+    /// What is done with each container.
+    steps: Steps,
     /// How many times as much crun and runc need.
     crun: f64,
     runc: Option<f64>,
+}
+
+/// What is done with a container.
+#[derive(Clone, Copy)]
+enum Steps {
+    /// `run`.
+    Run,
+    /// `create`, `start`, `state`, `delete --force`, one after another.
+    Each,
+}
+
+impl Steps {
+    /// The commands behind `--root`, each with what stands before the id.
+    fn commands(self, bundle: &str) -> Vec<Vec<String>> {
+        match self {
+            Self::Run => vec![words(&["run", "--bundle", bundle])],
+            Self::Each => vec![
+                words(&["create", "--bundle", bundle]),
+                words(&["start"]),
+                words(&["state"]),
+                words(&["delete", "--force"]),
+            ],
+        }
+    }
 }
 
 /// What is compared.
@@ -34,6 +60,7 @@ pub const SETTINGS: &[Setting] = &[
         title: "`gantry runtime run`, `crun run`, `runc run` of `true`, cgroup v1, with pauses",
         cgroup: "v1",
         pause: Duration::from_millis(400),
+        steps: Steps::Run,
         crun: 1.0 / 0.7,
         runc: Some(1.0 / 0.4),
     },
@@ -42,6 +69,7 @@ pub const SETTINGS: &[Setting] = &[
         title: "the same without pauses",
         cgroup: "v1",
         pause: Duration::ZERO,
+        steps: Steps::Run,
         crun: 1.0 / 0.7,
         runc: Some(1.0 / 0.4),
     },
@@ -50,7 +78,26 @@ pub const SETTINGS: &[Setting] = &[
         title: "the same with pauses, cgroup v2 alone",
         cgroup: "v2",
         pause: Duration::from_millis(400),
+        steps: Steps::Run,
         crun: 2.0,
+        runc: None,
+    },
+    Setting {
+        name: "runtime-steps-v1",
+        title: "`create`, `start`, `state`, `delete --force` of `true`, cgroup v1, with pauses",
+        cgroup: "v1",
+        pause: Duration::from_millis(400),
+        steps: Steps::Each,
+        crun: 1.0 / 0.75,
+        runc: None,
+    },
+    Setting {
+        name: "runtime-steps-v2",
+        title: "the same, cgroup v2 alone",
+        cgroup: "v2",
+        pause: Duration::from_millis(400),
+        steps: Steps::Each,
+        crun: 1.0 / 0.6,
         runc: None,
     },
 ];
@@ -91,12 +138,17 @@ pub fn compare(setting: &Setting, options: &Options) -> Result<Option<Row>, Stri
         for (series, program) in &mut runtimes {
             std::thread::sleep(setting.pause);
             let id = format!("bench-{round}");
-            let args = words(&["--root", &root, "run", "--bundle", &bundle, &id]);
             let mut peak = 0;
             series.sample(&group, || {
-                let done = worker.run(&[&program[..], &args[..]].concat())?;
-                peak = done.peak;
-                Ok(Duration::from_nanos(done.wall))
+                let mut wall = 0;
+                for command in setting.steps.commands(&bundle) {
+                    let root = words(&["--root", &root]);
+                    let id = words(&[&id]);
+                    let done = worker.run(&[&program[..], &root, &command, &id].concat())?;
+                    peak = peak.max(done.peak);
+                    wall += done.wall;
+                }
+                Ok(Duration::from_nanos(wall))
             })?;
             series.memory.push(peak as f64 / f64::from(1 << 20));
         }

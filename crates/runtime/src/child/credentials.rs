@@ -109,8 +109,14 @@ impl Ready<'_> {
         rustix::thread::set_keep_capabilities(false).map_err(fail("keep capabilities"))
     }
 
-    /// Gives up what is not wanted, and becomes the program.
-    pub(super) fn execute(&self, found: &Found) -> Result<Infallible, StartError> {
+    /// Gives up what is not wanted, and becomes the program. `last` runs between:
+    /// programs of the container's own files, which are to have no more rights
+    /// than that one.
+    pub(super) fn execute(
+        &self,
+        found: &Found,
+        last: impl FnOnce() -> Result<(), StartError>,
+    ) -> Result<Infallible, StartError> {
         let wanted = Wanted::of(self.process);
         gantry_sys::close_on_exec_from(3 + self.preserve_fds)
             .map_err(at(Step::Stdio, "close_range"))?;
@@ -126,6 +132,7 @@ impl Ready<'_> {
             self.install_filter()?;
             apply(&wanted)?;
         }
+        last()?;
         Err(self.program.exec(&found.path, &found.env))
     }
 

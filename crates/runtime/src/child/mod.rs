@@ -177,7 +177,7 @@ fn furnish(
     if !taken.scaffolded {
         scaffold::build(&root, launch.scaffold)?;
     }
-    let made = mounts::make_all(&root, spec, &mut taken.sources)?;
+    let mut made = mounts::make_all(&root, spec, &mut taken.sources)?;
     if made.setup_dev {
         devices::make_all(&root, spec, plan.namespaces.has_user())?;
     }
@@ -187,6 +187,7 @@ fn furnish(
         terminal::of_root(&root, console, size, plain_lines, channel)?;
     }
     make_working_directory(&root, plan.process);
+    made.close()?;
     hidden::apply(&root, &made.system, spec)?;
     drop(made);
     rootfs::finish(launch, root, plan.namespaces.empty.is_some())?;
@@ -217,16 +218,13 @@ fn become_program(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, S
         let_go(launch.preserve_fds, hold, channel)?;
         wait_for_start(hold)?;
     }
-    if let Some(hooks) = &launch.spec.hooks {
-        let state = hook_state(launch, "created");
-        run_with(
-            HookPoint::StartContainer,
-            hooks,
-            &state,
-            Some(&found.environment()),
-        )?;
-    }
-    ready.execute(&found)
+    ready.execute(&found, || {
+        let Some(hooks) = &launch.spec.hooks else {
+            return Ok(());
+        };
+        let (state, environment) = (hook_state(launch, "created"), found.environment());
+        run_with(HookPoint::StartContainer, hooks, &state, Some(&environment))
+    })
 }
 
 fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> {
@@ -274,7 +272,7 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
         program: plan.program,
     };
     let found = ready.prepare()?;
-    ready.execute(&found)
+    ready.execute(&found, || Ok(()))
 }
 
 /// `createRuntime` in the parent, then `createContainer` here, before the pivot.

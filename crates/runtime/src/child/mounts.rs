@@ -29,6 +29,23 @@ pub(super) struct Made {
     pub setup_dev: bool,
     /// What is at `/proc` and `/sys`.
     pub system: SystemMounts,
+    /// Mounts that become read-only once everything is made inside of them.
+    later: Vec<(OwnedFd, String)>,
+}
+
+impl Made {
+    /// Makes read-only what has waited for that.
+    pub(super) fn close(&mut self) -> Result<(), StartError> {
+        for (tree, destination) in self.later.drain(..) {
+            let change = SetMountAttr {
+                set: MountAttr::RDONLY,
+                ..SetMountAttr::default()
+            };
+            gantry_sys::mount_setattr(&tree, Path::new(""), change)
+                .map_err(|e| StartError::new(Step::Mount, e, destination))?;
+        }
+        Ok(())
+    }
 }
 
 /// Makes all mounts.
@@ -37,10 +54,10 @@ pub(super) fn make_all(
     spec: &Spec,
     sources: &mut Sources,
 ) -> Result<Made, StartError> {
-    let mut later = Vec::new();
     let mut made = Made {
         setup_dev: true,
         system: SystemMounts::default(),
+        later: Vec::new(),
     };
     for (index, mount) in spec.mounts.iter().enumerate() {
         let mut maker = Maker {
@@ -49,22 +66,13 @@ pub(super) fn make_all(
             destination: mount.destination.to_string_lossy().into_owned(),
             options: MountOptions::parse(&mount.options),
             made: sources.remove(&index),
-            later: &mut later,
+            later: &mut made.later,
             system: &mut made.system,
         };
         if maker.is_bind() && mount.destination == Path::new("/dev") {
             made.setup_dev = false;
         }
         maker.make()?;
-    }
-    // Read-only at last: until now things had to be made inside.
-    for (tree, destination) in later {
-        let change = SetMountAttr {
-            set: MountAttr::RDONLY,
-            ..SetMountAttr::default()
-        };
-        gantry_sys::mount_setattr(&tree, Path::new(""), change)
-            .map_err(|e| StartError::new(Step::Mount, e, destination))?;
     }
     Ok(made)
 }

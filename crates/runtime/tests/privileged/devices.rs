@@ -92,3 +92,18 @@ fn access_to_devices_is_what_the_rules_say() {
         assert_eq!(!err.contains("Operation not permitted"), allowed, "{err}");
     }
 }
+
+#[test]
+fn a_read_only_dev_has_its_devices() {
+    require!();
+    let mut bundle = Bundle::new("devro");
+    let mounts = bundle.spec["mounts"].as_array_mut().unwrap();
+    let dev = mounts
+        .iter_mut()
+        .find(|m| m["destination"] == "/dev")
+        .unwrap();
+    dev["options"].as_array_mut().unwrap().push(json!("ro"));
+    let (_, out, err) = bundle.sh("stat -c %t:%T /dev/null; touch /dev/x");
+    assert_eq!(out, "1:3\n");
+    assert!(err.contains("Read-only"), "{err}");
+}

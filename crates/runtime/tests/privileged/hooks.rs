@@ -214,3 +214,26 @@ fn hooks_have_a_time_and_a_path() {
         assert!(code == 1 && err.contains(words), "{err}");
     }
 }
+
+#[test]
+fn hooks_of_the_containers_files_have_no_more_rights_than_its_program() {
+    require!();
+    let mut bundle = Bundle::new("hookrights");
+    let line = "busybox grep -E 'CapEff|Seccomp:|NoNewPrivs' /proc/self/status > /tmp/rights";
+    let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", line]});
+    bundle.set("/hooks", json!({"startContainer": [hook]}));
+    bundle.set("/process/noNewPrivileges", json!(true));
+    let (code, out, err) = bundle.run(&[
+        "grep",
+        "-E",
+        "CapEff|Seccomp:|NoNewPrivs",
+        "/proc/self/status",
+    ]);
+    assert_eq!(code, 0, "{err}");
+    let rights = fs::read_to_string(bundle.rootfs().join("tmp/rights")).unwrap();
+    assert_eq!(rights, out);
+    assert!(
+        out.contains("Seccomp:\t2") && out.contains("NoNewPrivs:\t1"),
+        "{out}"
+    );
+}
