@@ -26,7 +26,7 @@ fn main() {
         println!("skipped: needs root and a static /bin/busybox");
         return;
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("overlays_are_mounted_inside", overlays_are_mounted_inside),
         (
             "an_empty_mount_namespace_will_do",
@@ -38,6 +38,7 @@ fn main() {
             "terminals_are_the_containers_own",
             terminals_are_the_containers_own,
         ),
+        ("a_console_that_is_a_link", a_console_that_is_a_link),
         ("network_by_descriptor", network_by_descriptor),
         ("exec_joins", exec_joins),
     ];
@@ -262,6 +263,29 @@ fn terminals_are_the_containers_own() {
     let text = String::from_utf8(text).unwrap();
     assert!(text.starts_with("/dev/pts/0\r\n88:0\r\n"), "{text:?}");
     assert_eq!(end(&launched), ExitStatus::Exited(4));
+}
+
+/// CVE-2025-52565: the terminal is bound over what a link at `/dev/console` leads
+/// to, before anything is hidden. Seen to fail with the link followed.
+fn a_console_that_is_a_link() {
+    let (container, mut spec) = (Box::new(), spec(&["true"]));
+    spec.mounts.retain(|mount| {
+        let own_dev = mount.destination.starts_with("/dev");
+        !own_dev || mount.destination == Path::new("/dev/pts")
+    });
+    let dev = container.dir.path().join("l1/dev");
+    fs::create_dir_all(dev.join("pts")).unwrap();
+    symlink("/etc/passwd", dev.join("console")).unwrap();
+    let stdio = Stdio::Terminal {
+        size: None,
+        plain_lines: false,
+    };
+    let error = launch(&container, &spec, stdio).spawn().unwrap_err();
+    assert_eq!(
+        (error.step, error.path.as_str()),
+        (Step::Terminal, "/dev/console")
+    );
+    assert_eq!(error.errno, rustix::io::Errno::LOOP.raw_os_error());
 }
 
 fn network_by_descriptor() {

@@ -34,13 +34,31 @@ pub(super) fn of_root(
     let slave = connect(master, size, plain_lines, channel)?;
     if let Some(root) = console {
         let fail = |errno| StartError::new(Step::Terminal, errno, "/dev/console");
-        let target = root
-            .create_file("dev/console", Mode::from_raw_mode(0o666))
-            .map_err(rooted(Step::Terminal, "/dev/console"))?;
+        let target = console_place(root).map_err(fail)?;
         let tree = mounts::bind_fd(&slave, false).map_err(fail)?;
         mounts::attach(tree, target).map_err(fail)?;
     }
     Ok(())
+}
+
+/// The file `/dev/console`, made if it is missing. A link there is not followed:
+/// it could lead the terminal over something that is to stay as it is.
+fn console_place(root: &RootDir) -> rustix::io::Result<OwnedFd> {
+    let (parent, name) = root
+        .open_parent("dev/console")
+        .map_err(|error| error.errno)?;
+    let mode = Mode::from_raw_mode(0o666);
+    match rustix::fs::mknodat(&parent, &name, FileType::RegularFile, mode, 0) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::openat(&parent, &name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&place)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Symlink => Err(Errno::LOOP),
+        _ => Ok(place),
+    }
 }
 
 /// A terminal of a running container, whose root is ours already.
