@@ -30,6 +30,7 @@ mod leaks;
 mod lifecycle;
 mod logs;
 mod logs_options;
+mod logs_services;
 mod namespaces;
 mod network;
 mod outlive;

@@ -31,8 +31,8 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    codes events exec health images input inspect limits logging mounts namespaces output pause process
-    ps refused restart security state stopping terminal
+    codes events exec health images input inspect limits log_services logging mounts namespaces
+    output pause process ps refused restart security state stopping terminal
 }
 
 #[test]

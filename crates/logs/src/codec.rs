@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use crate::reader::Entry;
-use crate::settings::Driver;
+use crate::settings::Format;
 use crate::{json, local};
 
 /// A longer record is rubbish: ours are 16 KiB of text, six times that when
@@ -23,13 +23,13 @@ pub(crate) enum Found<T> {
 }
 
 /// Reads the record at the start of `buffer`; it may make no sense.
-pub(crate) fn first(driver: Driver, buffer: &[u8]) -> Found<Option<Entry>> {
-    match extent(driver, buffer) {
+pub(crate) fn first(format: Format, buffer: &[u8]) -> Found<Option<Entry>> {
+    match extent(format, buffer) {
         Found::Record(length, ()) => {
-            let entry = match driver {
-                Driver::JsonFile => json::decode(&buffer[..length - 1]),
-                Driver::Local => local::decode(&buffer[local::LENGTH..length - local::LENGTH]),
-                Driver::None => None,
+            let entry = match format {
+                Format::JsonFile => json::decode(&buffer[..length - 1]),
+                Format::Local => local::decode(&buffer[local::LENGTH..length - local::LENGTH]),
+                Format::None => None,
             };
             Found::Record(length, entry)
         }
@@ -39,15 +39,15 @@ pub(crate) fn first(driver: Driver, buffer: &[u8]) -> Found<Option<Entry>> {
 }
 
 /// How long the record at the start of `buffer` is.
-pub(crate) fn extent(driver: Driver, buffer: &[u8]) -> Found<()> {
-    match driver {
-        Driver::JsonFile => match buffer.iter().position(|&b| b == b'\n') {
+pub(crate) fn extent(format: Format, buffer: &[u8]) -> Found<()> {
+    match format {
+        Format::JsonFile => match buffer.iter().position(|&b| b == b'\n') {
             Some(end) => Found::Record(end + 1, ()),
             None if buffer.len() > MAX_RECORD => Found::Record(buffer.len(), ()),
             None => Found::Incomplete,
         },
-        Driver::Local => local_extent(buffer),
-        Driver::None => Found::Incomplete,
+        Format::Local => local_extent(buffer),
+        Format::None => Found::Incomplete,
     }
 }
 
@@ -69,13 +69,13 @@ fn local_extent(buffer: &[u8]) -> Found<()> {
 }
 
 /// Makes a file that a crash may have torn fit for appending, and returns its size.
-pub(crate) fn mend(driver: Driver, file: &mut File) -> io::Result<u64> {
+pub(crate) fn mend(format: Format, file: &mut File) -> io::Result<u64> {
     let size = file.metadata()?.len();
     if size == 0 {
         return Ok(0);
     }
-    match driver {
-        Driver::JsonFile => {
+    match format {
+        Format::JsonFile => {
             let mut last = [0];
             file.seek(SeekFrom::End(-1))?;
             file.read_exact(&mut last)?;
@@ -85,14 +85,14 @@ pub(crate) fn mend(driver: Driver, file: &mut File) -> io::Result<u64> {
             file.write_all(b"\n")?;
             Ok(size + 1)
         }
-        Driver::Local => {
+        Format::Local => {
             let whole = whole_records(file)?.last().map_or(0, |record| record.end);
             if whole != size {
                 file.set_len(whole)?;
             }
             Ok(whole)
         }
-        Driver::None => Ok(size),
+        Format::None => Ok(size),
     }
 }
 

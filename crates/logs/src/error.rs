@@ -39,6 +39,19 @@ pub enum Error {
     /// The driver keeps nothing that could be read.
     #[error("configured logging driver does not support reading")]
     NotReadable,
+    /// A service cannot be reached; the text is Docker's.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A service does not take a connection.
+    #[error("{}", dialled(network, address.as_deref(), reason))]
+    Dial {
+        /// `tcp`, `udp`, `unix` or `unixgram`.
+        network: String,
+        /// Where, if that is known.
+        address: Option<String>,
+        /// Why not.
+        reason: String,
+    },
     /// A file operation failed.
     #[error("{operation} {path}: {source}")]
     Io {
@@ -62,6 +75,22 @@ fn unknown_option(option: &str, driver: Driver) -> String {
     }
 }
 
+fn dialled(network: &str, address: Option<&str>, reason: &str) -> String {
+    match address {
+        Some(address) => format!("dial {network} {address}: {reason}"),
+        None => format!("dial {network}: {reason}"),
+    }
+}
+
+/// What the system says, in small letters and without its number.
+pub(crate) fn told(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
 impl Error {
     pub(crate) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
@@ -81,6 +110,7 @@ impl Error {
             | Self::UnknownOption { .. }
             | Self::InvalidOption(_)
             | Self::InvalidTime(_) => ErrorKind::InvalidArgument,
+            Self::Unreachable(_) | Self::Dial { .. } => ErrorKind::Internal,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorKind::NotFound
             }

@@ -5,6 +5,7 @@
 //! <dir>/<id>-json.log      json-file: one JSON object a line, exactly Docker's
 //! <dir>/<id>-json.log.1    what was rotated away last, .2 before that, …
 //! <dir>/local-logs/container.log   local: binary records, rotated by default
+//! <dir>/container-cached.log   the same, where output goes to a service ([`speak`])
 //! ….1.gz                   the same compressed, if the options say so
 //! ```
 //!
@@ -28,6 +29,7 @@ mod reader;
 mod rotation;
 mod settings;
 mod size;
+pub mod speak;
 mod splitter;
 mod tag;
 mod tail;
@@ -38,7 +40,7 @@ pub use error::{Error, Result};
 pub use follow::FollowControl;
 pub use options::{Options, Subject, check};
 pub use reader::{Entry, Query, Reader};
-pub use settings::{Driver, Settings};
+pub use settings::{Driver, Format, Settings, Speaking};
 pub use size::parse_size;
 pub use timestamp::Timestamp;
 pub use writer::Writer;

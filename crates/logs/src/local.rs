@@ -45,24 +45,56 @@ pub(crate) fn announced(bytes: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(length)).ok()
 }
 
-/// Reads the body of one record; `None` if it cannot be one.
+/// One record where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub(crate) stream: Stream,
+    /// Whether a line feed follows.
+    pub(crate) ends_line: bool,
+    pub(crate) time: Timestamp,
+    pub(crate) text: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Reads the body of one record; `None` if it cannot be one.
+    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
+        let (&flags, rest) = body.split_first()?;
+        let (seconds, rest) = rest.split_first_chunk::<8>()?;
+        let (nanoseconds, text) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            stream: match flags & STDERR {
+                0 => Stream::Stdout,
+                _ => Stream::Stderr,
+            },
+            ends_line: flags & ENDS_LINE != 0,
+            time: Timestamp {
+                seconds: i64::from_le_bytes(*seconds),
+                nanoseconds: u32::from_le_bytes(*nanoseconds),
+            },
+            text,
+        })
+    }
+
+    /// As it was before it became a record.
+    pub(crate) fn piece(&self) -> Piece<'a> {
+        Piece {
+            text: self.text,
+            ends_line: self.ends_line,
+            time: self.time,
+        }
+    }
+}
+
+/// Reads the body of one record into an entry.
 pub(crate) fn decode(body: &[u8]) -> Option<Entry> {
-    let (&flags, rest) = body.split_first()?;
-    let (seconds, rest) = rest.split_first_chunk::<8>()?;
-    let (nanoseconds, text) = rest.split_first_chunk::<4>()?;
-    let mut line = text.to_vec();
-    if flags & ENDS_LINE != 0 {
+    let record = Record::read(body)?;
+    let mut line = record.text.to_vec();
+    if record.ends_line {
         line.push(b'\n');
     }
     Some(Entry {
-        time: Timestamp {
-            seconds: i64::from_le_bytes(*seconds),
-            nanoseconds: u32::from_le_bytes(*nanoseconds),
-        },
-        stream: match flags & STDERR {
-            0 => Stream::Stdout,
-            _ => Stream::Stderr,
-        },
+        time: record.time,
+        stream: record.stream,
         line,
         attributes: BTreeMap::new(),
     })

@@ -12,7 +12,7 @@ use crate::codec::{self, Found};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::reader::Entry;
-use crate::settings::Driver;
+use crate::settings::Format;
 use crate::{rotation, tail};
 
 const CHUNK: usize = 32 << 10;
@@ -47,11 +47,11 @@ pub(crate) enum Step {
 }
 
 impl Open {
-    pub(crate) fn step(&mut self, driver: Driver) -> io::Result<Step> {
+    pub(crate) fn step(&mut self, format: Format) -> io::Result<Step> {
         if self.corrupt {
             return Ok(Step::End);
         }
-        match codec::first(driver, &self.buffer[self.used..]) {
+        match codec::first(format, &self.buffer[self.used..]) {
             Found::Record(length, entry) => {
                 self.used += length;
                 Ok(entry.map_or(Step::Progress, Step::Entry))
@@ -112,28 +112,28 @@ impl Open {
     }
 
     /// Goes to the last `wanted` records; how many there are then.
-    fn start_at_last(&mut self, driver: Driver, wanted: usize) -> io::Result<usize> {
+    fn start_at_last(&mut self, format: Format, wanted: usize) -> io::Result<usize> {
         match &mut self.source {
             Source::Plain(file) => {
-                let (offset, found) = tail::last_records(driver, file, wanted)?;
+                let (offset, found) = tail::last_records(format, file, wanted)?;
                 self.offset = file.seek(SeekFrom::Start(offset))?;
                 Ok(found)
             }
             Source::Packed(_) => {
-                let all = self.skip(driver, usize::MAX)?;
+                let all = self.skip(format, usize::MAX)?;
                 self.rewind()?;
                 let found = all.min(wanted);
-                self.skip(driver, all - found)?;
+                self.skip(format, all - found)?;
                 Ok(found)
             }
         }
     }
 
     /// Skips up to `most` records; how many there were.
-    fn skip(&mut self, driver: Driver, most: usize) -> io::Result<usize> {
+    fn skip(&mut self, format: Format, most: usize) -> io::Result<usize> {
         let mut skipped = 0;
         while skipped < most && !self.corrupt {
-            match codec::extent(driver, &self.buffer[self.used..]) {
+            match codec::extent(format, &self.buffer[self.used..]) {
                 Found::Record(length, ()) => {
                     self.used += length;
                     skipped += 1;
@@ -238,7 +238,7 @@ pub(crate) fn open_all(path: &Path) -> Result<VecDeque<Open>> {
 
 /// Drops all but the last `wanted` records.
 pub(crate) fn keep_last(
-    driver: Driver,
+    format: Format,
     files: &mut VecDeque<Open>,
     wanted: usize,
 ) -> io::Result<()> {
@@ -249,7 +249,7 @@ pub(crate) fn keep_last(
         if missing == 0 && !newest {
             break;
         }
-        missing -= open.start_at_last(driver, missing)?;
+        missing -= open.start_at_last(format, missing)?;
         first = at;
     }
     files.drain(..first);

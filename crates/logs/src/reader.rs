@@ -8,7 +8,7 @@ use crate::Stream;
 use crate::error::{Error, Result};
 use crate::follow::{FollowControl, Waiter};
 use crate::opened::{Open, Step, keep_last, open_all, successor};
-use crate::settings::{Driver, Settings};
+use crate::settings::{Format, Settings};
 use crate::timestamp::Timestamp;
 
 /// One record: a line, or a piece of a long one.
@@ -59,7 +59,7 @@ impl Default for Query {
 /// Iterates over a container's log. After an error it ends.
 #[derive(Debug)]
 pub struct Reader {
-    driver: Driver,
+    format: Format,
     path: PathBuf,
     query: Query,
     waiter: Option<Waiter>,
@@ -72,7 +72,7 @@ pub struct Reader {
 impl Reader {
     /// Opens a log for reading. A log that does not exist yet is empty.
     pub fn open(settings: &Settings, query: Query) -> Result<Self> {
-        if settings.driver == Driver::None {
+        if settings.format == Format::None {
             return Err(Error::NotReadable);
         }
         // Watch first, look then.
@@ -81,11 +81,11 @@ impl Reader {
         let waiter = follow.map(|control| Waiter::new(control, directory));
         let mut next = open_all(&settings.path)?;
         if let Some(wanted) = query.tail {
-            keep_last(settings.driver, &mut next, wanted)
+            keep_last(settings.format, &mut next, wanted)
                 .map_err(|source| Error::io("read", &settings.path, source))?;
         }
         Ok(Self {
-            driver: settings.driver,
+            format: settings.format,
             path: settings.path.clone(),
             query,
             waiter,
@@ -107,9 +107,9 @@ impl Reader {
                 Some(waiter) => waiter.control().is_finished(),
                 None => true,
             };
-            let driver = self.driver;
+            let format = self.format;
             let step = match &mut self.current {
-                Some(open) => open.step(driver),
+                Some(open) => open.step(format),
                 None => Ok(Step::End),
             };
             match step.map_err(|source| Error::io("read", &self.path, source))? {

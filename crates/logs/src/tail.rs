@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::codec;
 use crate::local;
-use crate::settings::Driver;
+use crate::settings::Format;
 
 const BLOCK: u64 = 64 << 10;
 
@@ -13,14 +13,14 @@ const BLOCK: u64 = 64 << 10;
 /// from there to the end: fewer when the file has fewer. A record that is not
 /// yet whole does not count.
 pub(crate) fn last_records(
-    driver: Driver,
+    format: Format,
     file: &mut File,
     wanted: usize,
 ) -> io::Result<(u64, usize)> {
-    match driver {
-        Driver::JsonFile => last_lines(file, wanted),
-        Driver::Local => last_local(file, wanted),
-        Driver::None => Ok((0, 0)),
+    match format {
+        Format::JsonFile => last_lines(file, wanted),
+        Format::Local => last_local(file, wanted),
+        Format::None => Ok((0, 0)),
     }
 }
 

@@ -7,16 +7,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 
 use crate::error::{Error, Result};
 use crate::packing::Packing;
-use crate::settings::{Driver, Settings};
+use crate::settings::{Format, Settings};
 use crate::splitter::{Piece, Splitter};
 use crate::timestamp::Timestamp;
 use crate::{Stream, codec, json, local, rotation};
 
 /// So many bytes of records are written at once.
 const SCRATCH_FULL: usize = 64 << 10;
-
-/// More scratch memory than this is given back after use.
-const SCRATCH_KEPT: usize = 4 << 10;
 
 /// So many bytes of a rotated file are compressed for each one written, so that
 /// it is done long before the next one comes.
@@ -29,12 +26,15 @@ const PACKED_AT_LEAST: u64 = 32 << 10;
 #[derive(Debug)]
 pub struct Writer {
     settings: Settings,
-    attributes: Vec<u8>,
+    encoder: json::Encoder,
     file: Option<File>,
     size: u64,
     stdout: Splitter,
     stderr: Splitter,
     scratch: Vec<u8>,
+    /// What was written and has not been told yet, if a service is to be told:
+    /// `local` records.
+    untold: Option<Vec<u8>>,
     /// The file that was rotated away last, while it is being compressed.
     packing: Option<Packing>,
 }
@@ -46,17 +46,26 @@ impl Writer {
     /// # Errors
     /// `Io`.
     pub fn open(settings: Settings) -> Result<Self> {
+        let mut settings = settings;
+        let speaking = settings.speaking.as_ref();
+        let is_file = speaking.is_some_and(|speaking| speaking.to.is_file());
+        let untold = speaking.map(|_| Vec::new());
+        if is_file {
+            // Whoever is told writes it.
+            settings.without_files();
+        }
         let mut writer = Self {
-            attributes: json::encode_attributes(&settings.attributes),
+            encoder: json::Encoder::new(&settings.attributes),
             settings,
             file: None,
             size: 0,
             stdout: Splitter::default(),
             stderr: Splitter::default(),
             scratch: Vec::new(),
+            untold,
             packing: None,
         };
-        if writer.settings.driver != Driver::None {
+        if writer.settings.format != Format::None {
             writer.open_file()?;
             // What the last writer had no time for.
             writer.begin_packing();
@@ -71,7 +80,9 @@ impl Writer {
     /// `Io`.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
         self.take(stream, |splitter, emit| {
-            splitter.feed(bytes, Timestamp::now, emit)
+            // What was read together has come together.
+            let now = Timestamp::now();
+            splitter.feed(bytes, || now, emit)
         })
     }
 
@@ -85,6 +96,24 @@ impl Writer {
         })
     }
 
+    /// Whether there is anybody or anything that wants to know.
+    pub fn is_idle(&self) -> bool {
+        self.settings.format == Format::None && self.untold.is_none()
+    }
+
+    /// Records for the service, in the form that [`crate::speak::Speaker`] takes.
+    pub fn untold(&mut self) -> Option<&mut Vec<u8>> {
+        self.untold.as_mut().filter(|untold| !untold.is_empty())
+    }
+
+    /// Gives back memory that the next lines would need again.
+    pub fn rest(&mut self) {
+        self.scratch = Vec::new();
+        if let Some(untold) = &mut self.untold {
+            untold.shrink_to_fit();
+        }
+    }
+
     /// No more comes: compresses what is still to be compressed. The log is
     /// complete without it, so nobody needs to wait for this.
     pub fn close(mut self) {
@@ -96,7 +125,7 @@ impl Writer {
         stream: Stream,
         feed: impl FnOnce(&mut Splitter, &mut dyn FnMut(Piece<'_>)),
     ) -> Result<()> {
-        if self.settings.driver == Driver::None {
+        if self.is_idle() {
             return Ok(());
         }
         let splitter = match stream {
@@ -115,14 +144,11 @@ impl Writer {
             Stream::Stdout => self.stdout = splitter,
             Stream::Stderr => self.stderr = splitter,
         }
-        if self.scratch.capacity() > SCRATCH_KEPT {
-            self.scratch = Vec::new();
-        }
         result.and(flushed)
     }
 
     /// Makes a record of a piece; rotates first when the file is full.
-    fn add(&mut self, stream: Stream, piece: Piece<'_>) -> Result<()> {
+    pub(crate) fn add(&mut self, stream: Stream, piece: Piece<'_>) -> Result<()> {
         let full = |writer: &Self| {
             let size = writer.size + writer.scratch.len() as u64;
             writer.settings.max_size.is_some_and(|max| size >= max)
@@ -134,15 +160,19 @@ impl Writer {
         } else {
             Ok(())
         };
-        match self.settings.driver {
-            Driver::JsonFile => json::encode(&mut self.scratch, stream, piece, &self.attributes),
-            Driver::Local => local::encode(&mut self.scratch, stream, piece),
-            Driver::None => {}
+        match self.settings.format {
+            Format::JsonFile => self.encoder.encode(&mut self.scratch, stream, piece),
+            Format::Local => local::encode(&mut self.scratch, stream, piece),
+            Format::None => {}
+        }
+        if let Some(untold) = &mut self.untold {
+            local::encode(untold, stream, piece);
         }
         made_room
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Writes what is ready.
+    pub(crate) fn flush(&mut self) -> Result<()> {
         let records = std::mem::take(&mut self.scratch);
         let result = self.append(&records);
         self.scratch = records;
@@ -238,7 +268,7 @@ impl Writer {
             .mode(0o640)
             .open(path)
             .map_err(|source| Error::io("open", path, source))?;
-        let whole = codec::mend(self.settings.driver, &mut file);
+        let whole = codec::mend(self.settings.format, &mut file);
         self.size = whole.map_err(|source| Error::io("mend", path, source))?;
         self.file = Some(file);
         Ok(())

@@ -32,12 +32,12 @@ pub(super) fn for_start(
 
 /// What a reader needs to know, whatever the options.
 pub(super) fn for_reading(record: &Record, settings: &Settings) -> Result<gantry_logs::Settings> {
-    let dir = record.dir(&settings.data_root);
-    Ok(gantry_logs::Settings::new(
+    Ok(gantry_logs::Settings::for_reading(
         driver(record)?,
-        &dir,
+        &options(record),
+        &record.dir(&settings.data_root),
         record.id.as_str(),
-    ))
+    )?)
 }
 
 fn of(record: &Record, settings: &Settings) -> Result<gantry_logs::Settings> {

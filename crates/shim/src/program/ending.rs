@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Running ── first process gone ──▶ Draining ── output at its end, or late ──▶ Over ── known, or late ──▶ exit
-//!                                   (others are killed)    log closed, exit.json, Exit sent, cgroup removed
+//!                                   (others are killed)    service told, log closed, exit.json, Exit sent, cgroup removed
 //! ```
 
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub(super) enum Phase {
         status: ExitStatus,
         finished_at: Timestamp,
         deadline: Instant,
+        /// Whether all output has come, and the log's service is being told it.
+        telling: bool,
     },
     /// Everything is recorded.
     Over {
@@ -85,6 +87,7 @@ impl Monitor {
             status,
             finished_at: Timestamp::now(),
             deadline: Instant::now() + DRAIN_PATIENCE,
+            telling: false,
         };
         self.streams.begin_draining();
         if !self.container.own_pid_namespace {
@@ -99,9 +102,17 @@ impl Monitor {
         self.execs.advance(&mut told);
         self.tell_all(told);
         match &mut self.phase {
-            Phase::Draining { deadline, .. } => {
+            Phase::Draining {
+                deadline, telling, ..
+            } => {
                 let drained = self.streams.is_drained() && self.execs.are_drained();
-                if drained || Instant::now() >= *deadline {
+                let now = Instant::now();
+                if !*telling && (drained || now >= *deadline) {
+                    self.streams.finish();
+                    *telling = true;
+                    *deadline = now + self.streams.log_patience();
+                }
+                if *telling && (self.streams.log_is_told() || now >= *deadline) {
                     self.finish();
                 }
             }
@@ -176,7 +187,6 @@ impl Monitor {
             oom_killed: cgroup.oom_kills() > 0,
             finished_at: finished_at.rfc3339_nano(),
         };
-        self.streams.finish();
         let mut told = Vec::new();
         let answers = self.execs.end_all(&mut told);
         self.tell_all(told);

@@ -213,6 +213,15 @@ impl Execs {
         Some((control, Reply::Started { pid }))
     }
 
+    /// Gives back memory.
+    pub(super) fn rest(&mut self) {
+        for exec in &mut self.list {
+            if let Phase::Running(running) = &mut exec.phase {
+                running.streams.rest();
+            }
+        }
+    }
+
     /// Takes note of a child's end. False: it is none of these.
     pub(super) fn reaped(&mut self, pid: u32, status: ExitStatus) -> bool {
         for exec in &mut self.list {

@@ -6,6 +6,8 @@
 //! namespaces.rs  namespaces that are there before the container
 //! stdio.rs     pipes and terminal
 //! monitor.rs   the loop: who may read or write, and what time it is
+//! log.rs       where output is kept
+//! outlet.rs    the way to a service that is told
 //! streams.rs   one process' input and output, its log and its clients
 //! exec.rs      processes that are added to the container
 //! requests.rs  what clients ask
@@ -25,8 +27,10 @@ mod detach_keys;
 mod ending;
 mod exec;
 mod input;
+mod log;
 mod monitor;
 mod namespaces;
+mod outlet;
 mod requests;
 mod setup;
 mod spill;

@@ -85,6 +85,8 @@ impl Monitor {
             self.advance();
             if self.rest_at.is_some_and(|at| Instant::now() >= at) {
                 self.rest_at = None;
+                self.streams.rest();
+                self.execs.rest();
                 super::setup::rest();
             }
         }
@@ -164,6 +166,7 @@ impl Monitor {
                 self.tell_all(told);
             }
             Source::Exec(at, part) => {
+                self.rest_later();
                 let mut told = Vec::new();
                 let container = &self.container;
                 let answer = self.execs.serve(at, part, flags, container, &mut told);

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gantry_cgroup::{Cgroup, Resources};
-use gantry_logs::{Timestamp, Writer};
+use gantry_logs::Timestamp;
 use gantry_runtime::oci::{LinuxNamespaceType, Process, Spec};
 use gantry_runtime::seccomp::Filter;
 use gantry_runtime::{CgroupJoin, Launch, Launched, Rootfs, StartError, Step, UserRequest};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::log::Log;
 use super::stdio::{self, Ours, Theirs};
 use super::streams::{Manner, Streams};
 use crate::files::Directory;
@@ -85,7 +86,7 @@ pub(super) fn start(
     let resources = resources(&request.spec)?;
     let cgroup = Cgroup::create(&request.cgroup_parent, request.id.as_str(), &resources);
     let cgroup = undo.cgroup.insert(cgroup.map_err(cgroup_failure)?).clone();
-    let log = Writer::open(request.log.clone()).map_err(log_failure)?;
+    let log = Log::open(&request.log).map_err(log_failure)?;
     let process = request.spec.process.as_ref();
     let process = process.ok_or_else(|| bad("spec without process"))?;
     let oom_score_adj = process.oom_score_adj.unwrap_or(0);
@@ -333,6 +334,6 @@ fn log_failure(error: gantry_logs::Error) -> StartFailure {
             path,
             errno: source.raw_os_error(),
         },
-        other => StartFailure::BadRequest(other.to_string()),
+        other => StartFailure::Logging(other.to_string()),
     }
 }

@@ -8,20 +8,28 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use gantry_logs::{Stream, Writer};
+use gantry_logs::Stream;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::pipe::SpliceFlags;
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::attached::{Attached, Heard};
 use super::input::Input;
+use super::log::{Log, LogPart};
 use super::stdio::Ours;
 use crate::protocol::{AttachRequest, Event, Refusal};
 
 /// Bytes read from the process at once, on the stack. When it writes more than
-/// that, as many more follow, from the heap: most never do.
+/// that, more follow, into the heap: most never do.
 const CHUNK: usize = 4 << 10;
-const MORE: usize = 64 << 10;
+const MORE: usize = 128 << 10;
+/// So often in a turn, so that others are served too.
+const TIMES: usize = 8;
+/// What a pipe holds for a process that writes much.
+const PIPE: usize = 256 << 10;
+/// What is thrown away at once.
+const THROWN: usize = 1 << 20;
 /// How long a terminal that nobody has open is left alone before it is looked
 /// at again: an init may close its console and open it later.
 const TERMINAL_PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +42,7 @@ pub(super) enum Part {
     Stderr,
     Input,
     Client(usize),
+    Log(LogPart),
 }
 
 /// How a process' input and output are to be treated.
@@ -43,7 +52,7 @@ pub(super) struct Manner {
     /// Whether the input ends when the first client that had it goes.
     pub(super) stdin_once: bool,
     /// Where its output is kept.
-    pub(super) log: Option<Writer>,
+    pub(super) log: Option<Log>,
     /// Where output waits for slow clients.
     pub(super) spill: PathBuf,
 }
@@ -59,8 +68,8 @@ pub(super) struct Streams {
     has_terminal: bool,
     /// Whether the process is there; if not, nothing waits for anybody.
     alive: bool,
-    /// Whether what came last could not be kept.
-    log_failed: bool,
+    /// Space for output, while there is much.
+    space: Vec<u8>,
     terminal_rests_until: Option<Instant>,
 }
 
@@ -85,7 +94,7 @@ impl Streams {
             manner,
             has_terminal,
             alive: true,
-            log_failed: false,
+            space: Vec::new(),
             terminal_rests_until: None,
         }
     }
@@ -131,6 +140,9 @@ impl Streams {
                 add(Part::Client(at), client.socket.as_fd(), flags);
             }
         }
+        if let Some(log) = &self.manner.log {
+            log.interests(|part, fd, flags| add(Part::Log(part), fd, flags));
+        }
     }
 
     /// Serves what is ready; what others should know goes to `told`. True:
@@ -150,6 +162,11 @@ impl Streams {
             Part::Stderr => return self.read_pipe(Stream::Stderr, told),
             Part::Input if flags.contains(PollFlags::ERR) => self.input.discard(),
             Part::Input => self.input.flush(None),
+            Part::Log(part) => {
+                if let Some(log) = &mut self.manner.log {
+                    log.serve(part, flags);
+                }
+            }
             Part::Client(at) => {
                 if flags.contains(PollFlags::OUT) {
                     self.clients[at].flush();
@@ -241,6 +258,9 @@ impl Streams {
         stream: Stream,
         told: &mut Vec<Event>,
     ) -> Result<usize, Errno> {
+        if let Some(thrown) = self.throw_away(fd) {
+            return Ok(thrown);
+        }
         let mut space = [MaybeUninit::uninit(); CHUNK];
         let bytes = match rustix::io::read(fd, &mut space) {
             Ok((bytes, _)) => bytes,
@@ -256,24 +276,66 @@ impl Streams {
         if count < CHUNK {
             return Ok(count);
         }
-        let mut space = Vec::with_capacity(MORE);
-        // An error, or the end, comes again.
-        let more = rustix::io::read(fd, rustix::buffer::spare_capacity(&mut space));
-        if more.is_ok_and(|more| more > 0) {
-            self.output(stream, &space, told);
+        Ok(count + self.read_more(fd, stream, told))
+    }
+
+    /// Reads what else is there; how much that was.
+    fn read_more(&mut self, fd: &OwnedFd, stream: Stream, told: &mut Vec<Event>) -> usize {
+        let mut space = std::mem::take(&mut self.space);
+        if space.capacity() < MORE {
+            // A terminal has no such size.
+            let _ = rustix::pipe::fcntl_setpipe_size(fd, PIPE);
+            space.reserve_exact(MORE);
         }
-        Ok(count + space.len())
+        let mut total = 0;
+        for _ in 0..TIMES {
+            if self.output_waits() {
+                break;
+            }
+            space.clear();
+            // An error, or the end, comes again.
+            let more = rustix::io::read(fd, rustix::buffer::spare_capacity(&mut space));
+            let more = more.unwrap_or(0);
+            if more > 0 {
+                self.output(stream, &space, told);
+            }
+            total += more;
+            if more < MORE {
+                break;
+            }
+        }
+        self.space = space;
+        total
+    }
+
+    /// Throws output away that nobody wants, without looking at it; how much that
+    /// was. `None` if somebody does, or if it cannot be done.
+    fn throw_away(&self, pipe: &OwnedFd) -> Option<usize> {
+        let wanted = self.manner.log.as_ref().is_some_and(|log| !log.is_idle());
+        if wanted || !self.clients.is_empty() || self.has_terminal {
+            return None;
+        }
+        // Our standard input is `/dev/null`, open both ways.
+        let nowhere = rustix::stdio::stdin();
+        let flags = SpliceFlags::NONBLOCK;
+        let thrown = rustix::pipe::splice(pipe, None, nowhere, None, THROWN, flags);
+        // No memory was needed for it.
+        thrown.ok().map(|count| count.min(CHUNK))
+    }
+
+    /// Gives back memory.
+    pub(super) fn rest(&mut self) {
+        self.space = Vec::new();
+        if let Some(log) = &mut self.manner.log {
+            log.rest();
+        }
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8], told: &mut Vec<Event>) {
-        if let Some(log) = &mut self.manner.log {
-            // A full disk must not disturb the container.
-            let failed = log.write(stream, bytes).err();
-            if let Some(error) = failed.as_ref().filter(|_| !self.log_failed) {
-                let reason = error.to_string();
-                told.push(Event::LogFailed { reason });
-            }
-            self.log_failed = failed.is_some();
+        if let Some(log) = &mut self.manner.log
+            && let Some(reason) = log.write(stream, bytes)
+        {
+            told.push(Event::LogFailed { reason });
         }
         for client in &mut self.clients {
             if client.output(stream, bytes, &self.manner.spill) {
@@ -285,8 +347,7 @@ impl Streams {
 
     fn end_log(&mut self, stream: Stream) {
         if let Some(log) = &mut self.manner.log {
-            // A full disk: the rest of the output is lost.
-            let _ = log.finish(stream);
+            log.finish(stream);
         }
     }
 
@@ -305,6 +366,19 @@ impl Streams {
         self.terminal.is_none() && self.stdout.is_none() && self.stderr.is_none()
     }
 
+    /// Whether the log's service has been told everything.
+    pub(super) fn log_is_told(&self) -> bool {
+        self.manner.log.as_ref().is_none_or(Log::is_told)
+    }
+
+    /// How long it may take until then.
+    pub(super) fn log_patience(&self) -> Duration {
+        self.manner
+            .log
+            .as_ref()
+            .map_or(Duration::ZERO, Log::patience)
+    }
+
     /// Closes the log, which is complete: what was rotated away may still have
     /// to be compressed, and nobody should wait for that but the next start.
     pub(super) fn close_log(&mut self) {
@@ -321,6 +395,9 @@ impl Streams {
         self.stderr = None;
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.end_log(stream);
+        }
+        if let Some(log) = &mut self.manner.log {
+            log.end();
         }
         for client in &mut self.clients {
             client.flush();
@@ -380,10 +457,11 @@ impl Streams {
         held.filter_map(Attached::holds_until).chain(terminal).min()
     }
 
-    /// Whether what the process writes has to wait for a client.
+    /// Whether what the process writes has to wait for a client or for a service.
     fn output_waits(&self) -> bool {
         let held = || self.clients.iter().any(|c| c.holds_until().is_some());
-        self.alive && held()
+        let full = || self.manner.log.as_ref().is_some_and(Log::is_full);
+        self.alive && (full() || held())
     }
 
     fn terminal_rests(&self) -> bool {

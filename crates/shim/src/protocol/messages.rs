@@ -355,6 +355,8 @@ pub enum StartFailure {
     },
     /// A container of this id runs already.
     AlreadyRunning,
+    /// The log's service cannot be reached; in the words of Docker's drivers.
+    Logging(String),
     /// The message made no sense.
     BadRequest(String),
 }
@@ -415,7 +417,9 @@ impl StartFailure {
                 ..
             } => ErrorKind::InvalidArgument,
             Self::AlreadyRunning => ErrorKind::Conflict,
-            Self::Cgroup { .. } | Self::Prepare { .. } | Self::BadRequest(_) => ErrorKind::Internal,
+            Self::Cgroup { .. } | Self::Prepare { .. } | Self::Logging(_) | Self::BadRequest(_) => {
+                ErrorKind::Internal
+            }
         }
     }
 }
@@ -443,6 +447,7 @@ impl fmt::Display for StartFailure {
                 }
             }
             Self::AlreadyRunning => f.write_str("container is already running"),
+            Self::Logging(what) => write!(f, "failed to initialize logging driver: {what}"),
             Self::BadRequest(what) => write!(f, "bad start request: {what}"),
         }
     }

@@ -183,7 +183,7 @@ fn a_client_that_came_later_and_sleeps_is_cut_off() {
     let env = Environment::new();
     let mut request = env.request("read go; yes | head -c 90000000; echo done >&2");
     request.open_stdin = true;
-    request.log.driver = gantry_logs::Driver::None;
+    request.log.format = gantry_logs::Format::None;
     let connection = env.start(request);
     let mut typist = connection
         .attach(AttachRequest {
