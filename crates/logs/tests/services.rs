@@ -248,15 +248,8 @@ fn file_of_entry(socket: &UnixDatagram) -> std::fs::File {
         })
         .expect("a descriptor");
     // Its offset is where the sender left it.
-    std::fs::File::open(format!(
-        "/proc/self/fd/{}",
-        std::os::fd::AsRawFd::as_raw_fd(&fd)
-    ))
-    .map(|file| {
-        drop(fd);
-        file
-    })
-    .unwrap()
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+    std::fs::File::open(path).unwrap()
 }
 
 /// A GELF message from its packets.
