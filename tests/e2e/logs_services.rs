@@ -71,7 +71,8 @@ fn a_real_syslog_gets_everything_and_logs_reads_the_copy() {
     ]);
     args.extend(["busybox", "sh", "-c", text]);
     engine.docker(&args).ok();
-    // The container's end waits for its log.
+    // Everything has been sent, and syslogd takes its time.
+    wait_for(|| syslogd.messages().contains("rest"));
     let messages = syslogd.messages();
     for (priority, line) in [
         ("local3.info", "line 1"),

@@ -10,8 +10,9 @@ use rustix::event::PollFlags;
 
 use super::outlet::Outlet;
 
-/// How long the service may take with the last output…
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the service may take with the last output: less than whoever kills
+/// a container waits for its end…
+const PATIENCE: Duration = Duration::from_secs(5);
 /// … and one for which nobody is to wait.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(1);
 
