@@ -2,13 +2,14 @@
 //! engine keeps, and the sandbox that its process enters.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::mode::NetworkMode;
+use crate::ports::Published;
 
 /// An Ethernet address; its text is `02:42:ac:11:00:02`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +69,17 @@ pub struct Attachment {
     pub sandbox_id: String,
     /// The interface, for bridge networks.
     pub endpoint: Option<Endpoint>,
+    /// The ports of the host that lead to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<Published>,
+}
+
+impl Attachment {
+    /// The container's addresses.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let endpoint = self.endpoint.iter();
+        endpoint.map(|e| IpAddr::V4(e.address)).collect()
+    }
 }
 
 /// A network namespace that waits for its container.

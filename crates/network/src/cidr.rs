@@ -11,6 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[error("invalid CIDR address: {0}")]
 pub struct CidrError(String);
 
+impl CidrError {
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 /// An IPv4 address with a prefix length, such as `172.17.0.1/16`: a subnet if
 /// the host part is zero, an interface's address otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

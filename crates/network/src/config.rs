@@ -47,6 +47,8 @@ pub struct NetworkConfig {
     /// `ip-forward-no-drop`: when forwarding is switched on by us, let the host
     /// forward between its other interfaces as well.
     pub ip_forward_no_drop: bool,
+    /// `userland-proxy`: whether the daemon itself forwards what the kernel cannot.
+    pub userland_proxy: bool,
     /// `default-address-pools`; empty means Docker's own.
     pub default_address_pools: Vec<AddressPool>,
     /// `host-gateway-ip`: what `host-gateway` stands for in `--add-host`, if it
@@ -67,6 +69,7 @@ impl Default for NetworkConfig {
             icc: true,
             ip_forward: true,
             ip_forward_no_drop: false,
+            userland_proxy: true,
             default_address_pools: Vec::new(),
             host_gateway_ip: None,
             pool_size: 4,

@@ -1,10 +1,11 @@
 //! What can go wrong with networks, in words for the user of the engine.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use gantry_types::ErrorKind;
 
 use crate::cidr::Ipv4Cidr;
+use crate::ports::Protocol;
 
 /// An operation on a network, a sandbox or the firewall failed.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,24 @@ pub enum Error {
         /// Its subnet.
         subnet: Ipv4Cidr,
     },
+    /// Another container has the port.
+    #[error("Bind for {}:{} failed: port is already allocated", .0.ip(), .0.port())]
+    PortAllocated(SocketAddr),
+    /// No port is left of those that would do.
+    #[error("all ports are allocated")]
+    AllPortsAllocated,
+    /// The system does not give the port.
+    #[error("failed to bind host port for {host}{container}/{protocol}: {}", in_words(*.errno))]
+    PortBind {
+        /// The host's address and port.
+        host: SocketAddr,
+        /// The container's, with a colon before it, if it has any.
+        container: String,
+        /// Of both.
+        protocol: Protocol,
+        /// The system's answer.
+        errno: i32,
+    },
     /// The bridge exists but cannot be used as it is.
     #[error("bridge {name}: {reason}")]
     Bridge {
@@ -118,7 +137,10 @@ impl Error {
                 ErrorKind::Unavailable
             }
             Self::Bridge { .. } | Self::AddressClaimedTwice { .. } => ErrorKind::Conflict,
-            Self::Kernel { .. }
+            Self::PortAllocated(_)
+            | Self::AllPortsAllocated
+            | Self::PortBind { .. }
+            | Self::Kernel { .. }
             | Self::System { .. }
             | Self::Malformed { .. }
             | Self::Record { .. } => ErrorKind::Internal,
@@ -132,4 +154,12 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The text of an error number as Docker has it: without its number, and in
+/// small letters.
+fn in_words(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    text.to_ascii_lowercase()
 }

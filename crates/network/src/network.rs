@@ -1,7 +1,7 @@
 //! The daemon's networks: opened once, attached to by every container.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,10 +14,11 @@ use crate::bridge::Bridge;
 use crate::cidr::Ipv4Cidr;
 use crate::config::NetworkConfig;
 use crate::error::Error;
-use crate::firewall::{self, Policy};
+use crate::firewall::{Firewall, Forward, Member};
 use crate::mode::NetworkMode;
 use crate::netlink::{Family, Socket};
 use crate::pool::Pool;
+use crate::ports::{PortRequest, Ports, Published};
 use crate::records::{self, Known, Record};
 use crate::sandbox::{Builder, Ready, lock};
 use crate::{random, sysctl};
@@ -45,7 +46,10 @@ pub struct Network {
     attached: Mutex<HashMap<ContainerId, Attachment>>,
     builtin: Vec<BuiltinNetwork>,
     host_gateway: Option<IpAddr>,
-    firewall: bool,
+    firewall: Option<Firewall>,
+    /// The default bridge, for the firewall.
+    members: Vec<Member>,
+    ports: Ports,
     stopped: AtomicBool,
 }
 
@@ -65,8 +69,9 @@ impl Network {
         let known = records::find_or_make(database, NetworkMode::Bridge)?;
         let mut socket = Socket::open(Family::Route)?;
         let bridge = Bridge::open(&mut socket, &config, known.record.address)?;
+        let mut firewall = None;
         if let Some(bridge) = &bridge {
-            switch_on(bridge, &config, &known)?;
+            firewall = switch_on(bridge, &config, &known)?;
             let record = Record {
                 bridge: Some(bridge.name.clone()),
                 address: Some(bridge.address),
@@ -76,6 +81,10 @@ impl Network {
             }
         }
         let builtin = builtin_networks(database, known.id, bridge.as_ref())?;
+        let members = bridge
+            .iter()
+            .map(|bridge| member(bridge, &config))
+            .collect();
         let gateway = bridge
             .as_ref()
             .map(|bridge| IpAddr::V4(bridge.address.address()));
@@ -86,7 +95,9 @@ impl Network {
             attached: Mutex::new(HashMap::new()),
             builtin,
             host_gateway: config.host_gateway_ip.or(gateway),
-            firewall: config.iptables,
+            firewall,
+            members,
+            ports: Ports::new(config.userland_proxy),
             stopped: AtomicBool::new(false),
         }))
     }
@@ -127,18 +138,81 @@ impl Network {
             endpoint_id: random::id()?,
             sandbox_id: random::id()?,
             endpoint,
+            published: Vec::new(),
         };
         lock(&self.attached).insert(container.clone(), attachment.clone());
         self.pool.start();
         Ok(Sandbox { netns, attachment })
     }
 
+    /// Opens ports of the host that lead to an attached container: all that are
+    /// asked for, or none. In `none` and `host` networks there is nothing to open.
+    ///
+    /// Fails with `PortAllocated`, `PortBind` or `AllPortsAllocated`.
+    pub fn publish(
+        &self,
+        container: &ContainerId,
+        requests: &[PortRequest],
+    ) -> Result<Vec<Published>, Error> {
+        let attachment = lock(&self.attached).get(container).cloned();
+        let endpoint = attachment.as_ref().and_then(|a| a.endpoint.as_ref());
+        let targets = attachment.as_ref().map_or_else(Vec::new, |a| a.addresses());
+        if requests.is_empty() || targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let published = self.ports.reserve(container, requests, &targets)?;
+        let opened = self.open_ports(&forwards(&published, &targets));
+        let opened = opened.and_then(|()| match endpoint.filter(|_| self.firewall.is_some()) {
+            Some(endpoint) => self.builder.hairpin(endpoint),
+            None => Ok(()),
+        });
+        if let Err(error) = opened {
+            self.ports.release(container, &published);
+            return Err(error);
+        }
+        if let Some(attachment) = lock(&self.attached).get_mut(container) {
+            attachment.published.extend_from_slice(&published);
+        }
+        Ok(published)
+    }
+
+    /// The ports that a container has.
+    pub fn published(&self, container: &ContainerId) -> Vec<Published> {
+        let attached = lock(&self.attached);
+        let attachment = attached.get(container);
+        attachment.map_or_else(Vec::new, |a| a.published.clone())
+    }
+
+    fn open_ports(&self, forwards: &[Forward]) -> Result<(), Error> {
+        let (Some(firewall), Some(bridge)) = (&self.firewall, self.builder.bridge()) else {
+            return Ok(());
+        };
+        // For the host's own 127.0.0.1; the firewall lets nobody else profit.
+        let local = format!("ipv4/conf/{}/route_localnet", bridge.name);
+        sysctl::set_if_possible(&local, "1");
+        firewall.publish(forwards)
+    }
+
+    fn close_ports(&self, container: &ContainerId, attachment: &Attachment) {
+        if attachment.published.is_empty() {
+            return;
+        }
+        let forwards = forwards(&attachment.published, &attachment.addresses());
+        let closed = self.firewall.as_ref().map(|f| f.unpublish(&forwards));
+        if let Some(Err(error)) = closed {
+            tracing::warn!(%container, %error, "published ports could not be closed");
+        }
+        self.ports.release(container, &attachment.published);
+    }
+
     /// Forgets a container's sandbox, when it has stopped or could not be
-    /// started. The address is free once the kernel has removed the interface.
-    /// Does nothing for a container that has none.
+    /// started, and closes its ports. The address is free once the kernel has
+    /// removed the interface. Does nothing for a container that has none.
     pub fn release(&self, container: &ContainerId) {
         let attachment = lock(&self.attached).remove(container);
-        if let Some(endpoint) = attachment.and_then(|attachment| attachment.endpoint) {
+        let Some(attachment) = attachment else { return };
+        self.close_ports(container, &attachment);
+        if let Some(endpoint) = attachment.endpoint {
             self.builder.release(&endpoint);
         }
     }
@@ -156,6 +230,7 @@ impl Network {
         }
         self.pool.discard();
         let mut conflict = None;
+        let mut open: Vec<Forward> = Vec::new();
         let mut owners: HashMap<Ipv4Addr, &ContainerId> = HashMap::new();
         for (container, attachment) in live {
             if let Some(endpoint) = &attachment.endpoint {
@@ -170,7 +245,14 @@ impl Network {
                 }
                 owners.insert(endpoint.address, container);
             }
+            let targets = attachment.addresses();
+            self.ports.adopt(container, &attachment.published, &targets);
+            open.extend(forwards(&attachment.published, &targets));
             lock(&self.attached).insert(container.clone(), attachment.clone());
+        }
+        // In one step: what is still wanted was never closed.
+        if let Some(firewall) = &self.firewall {
+            firewall.set(self.members.clone(), open)?;
         }
         self.pool.start();
         conflict.map_or(Ok(()), Err)
@@ -198,6 +280,11 @@ impl Network {
         self.pool.stop();
     }
 
+    /// Deletes the firewall's tables, as `nft flush ruleset` would.
+    pub fn remove_rules(&self) -> Result<(), Error> {
+        self.firewall.as_ref().map_or(Ok(()), Firewall::remove)
+    }
+
     /// Shuts down and removes the firewall's tables and our own bridge, for
     /// tests and for `gantry system reset`. Containers lose their network. To
     /// be called in the network namespace that [`open`](Self::open) was called in.
@@ -206,11 +293,7 @@ impl Network {
         let Some(bridge) = self.builder.bridge() else {
             return Ok(());
         };
-        let tables = if self.firewall {
-            firewall::remove(&bridge.name)
-        } else {
-            Ok(())
-        };
+        let tables = self.remove_rules();
         bridge.delete(&mut self.builder.socket()).and(tables)
     }
 
@@ -246,31 +329,59 @@ impl Drop for Network {
 }
 
 /// Forwarding and firewall for a bridge.
-fn switch_on(bridge: &Bridge, config: &NetworkConfig, known: &Known) -> Result<(), Error> {
-    if config.iptables {
-        if let Some(former) = known
-            .record
-            .bridge
-            .as_ref()
-            .filter(|name| **name != bridge.name)
-        {
-            firewall::remove(former)?;
+fn switch_on(
+    bridge: &Bridge,
+    config: &NetworkConfig,
+    known: &Known,
+) -> Result<Option<Firewall>, Error> {
+    let firewall = match config.iptables {
+        true => Some(Firewall::open(&bridge.name)?),
+        false => None,
+    };
+    if let Some(firewall) = &firewall {
+        let former = known.record.bridge.as_ref();
+        if let Some(former) = former.filter(|name| **name != bridge.name) {
+            firewall.remove_of(former)?;
         }
-        firewall::apply(&Policy {
-            bridge: bridge.name.clone(),
-            subnet: bridge.address.network(),
-            masquerade: config.ip_masq,
-            icc: config.icc,
-        })?;
+        // What is there is replaced when it is known which ports are wanted.
+        if !firewall.is_there()? {
+            firewall.set(vec![member(bridge, config)], Vec::new())?;
+        }
     }
     // After the rules: at no time is anything forwarded without them.
     if config.ip_forward && !sysctl::is("ipv4/ip_forward", "1")? {
-        if config.iptables && !config.ip_forward_no_drop {
-            firewall::drop_foreign_forwarding(&bridge.name)?;
+        if let Some(firewall) = firewall.as_ref().filter(|_| !config.ip_forward_no_drop) {
+            firewall.forward_nothing_else()?;
         }
         sysctl::set("ipv4/ip_forward", "1")?;
     }
-    Ok(())
+    Ok(firewall)
+}
+
+/// The default bridge, as the firewall sees it.
+fn member(bridge: &Bridge, config: &NetworkConfig) -> Member {
+    Member {
+        bridge: bridge.name.clone(),
+        subnet: bridge.address.network().into(),
+        masquerade: config.ip_masq,
+        icc: config.icc,
+        internal: false,
+    }
+}
+
+/// The published ports that the kernel forwards: those from an address of the
+/// same family as one of the container's.
+fn forwards(published: &[Published], targets: &[IpAddr]) -> Vec<Forward> {
+    let forward = |port: &Published| {
+        let same = |target: &&IpAddr| target.is_ipv4() == port.host_ip.is_ipv4();
+        let target = targets.iter().find(same)?;
+        Some(Forward {
+            protocol: port.protocol,
+            from: port.host(),
+            to: SocketAddr::new(*target, port.container_port),
+        })
+    };
+    published.iter().filter_map(forward).collect()
 }
 
 fn builtin_networks(

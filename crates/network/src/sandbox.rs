@@ -148,6 +148,16 @@ impl Builder {
         matches!(link, Ok(Some(link)) if link.controller == bridge.index())
     }
 
+    /// Lets the endpoint's container reach itself by the host's address.
+    pub(crate) fn hairpin(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let mut socket = self.socket();
+        let name = &endpoint.host_interface;
+        match route::link_by_name(&mut socket, name)? {
+            Some(link) => socket.apply(vec![route::hairpin(link.index, name)]),
+            None => Ok(()),
+        }
+    }
+
     /// Gives an endpoint's address back; it is free when its link is gone.
     pub(crate) fn release(&self, endpoint: &Endpoint) {
         if let Some(addresses) = &self.addresses {

@@ -1,9 +1,12 @@
 //! Single nf_tables expressions, the steps that a rule is made of: load a
-//! value into a register, compare it, decide.
+//! value into a register, compare it or look it up, decide.
+//!
+//! ```text
+//! registers   8 … 15   what is looked up (up to 32 bytes)
+//!             16 … 23  what a map gives: an address, and a port behind it
+//! ```
 
-use std::net::Ipv4Addr;
-
-use crate::cidr::Ipv4Cidr;
+use super::Ip;
 use crate::netlink::Message;
 
 const NFTA_LIST_ELEM: u16 = 1;
@@ -14,16 +17,29 @@ const NFTA_DATA_VERDICT: u16 = 2;
 const NFTA_VERDICT_CODE: u16 = 1;
 
 const NFT_REG_VERDICT: u32 = 0;
-const NFT_REG_1: u32 = 1;
+/// The first register of what is looked up.
+const KEY: u32 = 8;
+/// The first register of what a map gives.
+const VALUE: u32 = 16;
 const NFT_META_IIFNAME: u32 = 6;
 const NFT_META_OIFNAME: u32 = 7;
+const NFT_META_L4PROTO: u32 = 16;
 const NFT_CMP_EQ: u32 = 0;
 const NFT_CMP_NEQ: u32 = 1;
 const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
+const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
+const DESTINATION_PORT_OFFSET: u32 = 2;
 const NFT_CT_STATE: u32 = 0;
-const IPV4_SOURCE_OFFSET: u32 = 12;
+const NFT_CT_STATUS: u32 = 2;
+const NFT_LOOKUP_F_INV: u32 = 1;
+const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
+const NFTA_FIB_F_DADDR: u32 = 2;
+const NFT_NAT_DNAT: u32 = 1;
+const RTN_LOCAL: u32 = 2;
 const CT_ESTABLISHED_OR_RELATED: u32 = 0b110;
-const INTERFACE_NAME_SIZE: usize = 16;
+const CT_DESTINATION_CHANGED: u32 = 1 << 5;
+/// Bytes of an interface's name in a register.
+pub(super) const INTERFACE_NAME_SIZE: usize = 16;
 
 /// What happens to a packet that a rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,38 +48,81 @@ pub(super) enum Verdict {
     Accept,
 }
 
+impl Verdict {
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Self::Drop => 0,
+            Self::Accept => 1,
+        }
+    }
+}
+
 /// One step of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expression {
-    /// Came in by this interface.
-    From(String),
-    /// Came in by another interface.
-    NotFrom(String),
-    /// Goes out by this interface.
-    To(String),
-    /// Goes out by another interface.
-    NotTo(String),
-    /// Sent from this subnet.
-    Source(Ipv4Cidr),
+    /// Came in by an interface of this set.
+    From(&'static str),
+    /// Goes out by an interface of this set.
+    To(&'static str),
+    /// Goes out by none of this set.
+    NotToAny(&'static str),
+    /// Sent from an address of this set.
+    SourceIn(&'static str),
+    /// Sent from a loopback address.
+    FromLoopback,
+    /// Sent to a loopback address.
+    ToLoopback,
+    /// Sent to an address of this host.
+    ToThisHost,
+    /// Decided by the pair of interfaces, if this map has it.
+    ByInterfaces(&'static str),
     /// Part of a connection that was let in, or an error about one.
     EstablishedOrRelated,
+    /// Part of a connection whose destination was changed.
+    Redirected,
     /// Give it the address of the interface that it leaves by.
     Masquerade,
+    /// Send it where this map of (address, protocol, port) says.
+    RedirectExact(&'static str),
+    /// Send it where this map of (protocol, port) says.
+    RedirectAny(&'static str),
     /// The end of the way.
     Decide(Verdict),
 }
 
 impl Expression {
     /// Appends this step to a rule's list of expressions.
-    pub(super) fn append(&self, m: Message) -> Message {
+    pub(super) fn append(&self, m: Message, ip: Ip) -> Message {
         match self {
-            Self::From(name) => interface(m, NFT_META_IIFNAME, NFT_CMP_EQ, name),
-            Self::NotFrom(name) => interface(m, NFT_META_IIFNAME, NFT_CMP_NEQ, name),
-            Self::To(name) => interface(m, NFT_META_OIFNAME, NFT_CMP_EQ, name),
-            Self::NotTo(name) => interface(m, NFT_META_OIFNAME, NFT_CMP_NEQ, name),
-            Self::Source(subnet) => source(m, *subnet),
-            Self::EstablishedOrRelated => connection_state(m),
+            Self::From(set) => lookup(meta(m, NFT_META_IIFNAME, KEY), set, None, false),
+            Self::To(set) => lookup(meta(m, NFT_META_OIFNAME, KEY), set, None, false),
+            Self::NotToAny(set) => lookup(meta(m, NFT_META_OIFNAME, KEY), set, None, true),
+            Self::SourceIn(set) => {
+                let m = payload(m, ip.source_offset(), ip.address_size(), KEY);
+                lookup(m, set, None, false)
+            }
+            Self::FromLoopback => loopback(m, ip, ip.source_offset()),
+            Self::ToLoopback => loopback(m, ip, ip.destination_offset()),
+            Self::ToThisHost => to_this_host(m),
+            Self::ByInterfaces(map) => {
+                let m = meta(m, NFT_META_IIFNAME, KEY);
+                // A name takes four registers.
+                let m = meta(m, NFT_META_OIFNAME, KEY + 4);
+                lookup(m, map, Some(NFT_REG_VERDICT), false)
+            }
+            Self::EstablishedOrRelated => connection(m, NFT_CT_STATE, CT_ESTABLISHED_OR_RELATED),
+            Self::Redirected => connection(m, NFT_CT_STATUS, CT_DESTINATION_CHANGED),
             Self::Masquerade => element(m, "masq", |m| m),
+            Self::RedirectExact(map) => {
+                let size = ip.address_size();
+                let m = payload(m, ip.destination_offset(), size, KEY);
+                let m = protocol_and_port(m, KEY + size / 4);
+                redirect(lookup(m, map, Some(VALUE), false), ip)
+            }
+            Self::RedirectAny(map) => {
+                let m = protocol_and_port(m, KEY);
+                redirect(lookup(m, map, Some(VALUE), false), ip)
+            }
             Self::Decide(verdict) => decide(m, *verdict),
         }
     }
@@ -77,56 +136,109 @@ fn element(m: Message, name: &str, data: impl FnOnce(Message) -> Message) -> Mes
 
 fn compare(m: Message, operator: u32, value: &[u8]) -> Message {
     element(m, "cmp", |m| {
-        m.be32(1, NFT_REG_1)
+        m.be32(1, KEY)
             .be32(2, operator)
             .nested(3, |m| m.attribute(NFTA_DATA_VALUE, value))
     })
 }
 
-fn mask(m: Message, bits: &[u8; 4]) -> Message {
+fn mask(m: Message, bits: &[u8]) -> Message {
+    let zeros = vec![0; bits.len()];
     element(m, "bitwise", |m| {
-        m.be32(1, NFT_REG_1)
-            .be32(2, NFT_REG_1)
-            .be32(3, 4)
+        m.be32(1, KEY)
+            .be32(2, KEY)
+            .be32(3, bits.len() as u32)
             .nested(4, |m| m.attribute(NFTA_DATA_VALUE, bits))
-            .nested(5, |m| m.attribute(NFTA_DATA_VALUE, &[0; 4]))
+            .nested(5, |m| m.attribute(NFTA_DATA_VALUE, &zeros))
     })
 }
 
-/// The name is compared with its zeros, so that `br1` does not match `br10`.
-fn interface(m: Message, key: u32, operator: u32, name: &str) -> Message {
+fn meta(m: Message, key: u32, register: u32) -> Message {
+    element(m, "meta", |m| m.be32(1, register).be32(2, key))
+}
+
+/// Bytes of the network header.
+fn payload(m: Message, offset: u32, size: u32, register: u32) -> Message {
+    header(m, NFT_PAYLOAD_NETWORK_HEADER, offset, size, register)
+}
+
+fn header(m: Message, base: u32, offset: u32, size: u32, register: u32) -> Message {
+    element(m, "payload", |m| {
+        m.be32(1, register)
+            .be32(2, base)
+            .be32(3, offset)
+            .be32(4, size)
+    })
+}
+
+/// Looks the key up; with a `result`, writes what the map has there.
+fn lookup(m: Message, set: &str, result: Option<u32>, inverted: bool) -> Message {
+    element(m, "lookup", |m| {
+        let m = m.string(1, set).be32(2, KEY);
+        let m = match result {
+            Some(register) => m.be32(3, register),
+            None => m,
+        };
+        match inverted {
+            true => m.be32(5, NFT_LOOKUP_F_INV),
+            false => m,
+        }
+    })
+}
+
+/// The name with the zeros behind it, so that `br1` is not taken for `br10`.
+pub(super) fn padded(name: &str) -> [u8; INTERFACE_NAME_SIZE] {
     let mut padded = [0; INTERFACE_NAME_SIZE];
     let length = name.len().min(INTERFACE_NAME_SIZE - 1);
     padded[..length].copy_from_slice(&name.as_bytes()[..length]);
-    let m = element(m, "meta", |m| m.be32(1, NFT_REG_1).be32(2, key));
-    compare(m, operator, &padded)
+    padded
 }
 
-fn source(m: Message, subnet: Ipv4Cidr) -> Message {
-    let m = element(m, "payload", |m| {
-        m.be32(1, NFT_REG_1)
-            .be32(2, NFT_PAYLOAD_NETWORK_HEADER)
-            .be32(3, IPV4_SOURCE_OFFSET)
-            .be32(4, 4)
+/// 127.0.0.0/8, or ::1.
+fn loopback(m: Message, ip: Ip, offset: u32) -> Message {
+    let m = payload(m, offset, ip.address_size(), KEY);
+    match ip {
+        Ip::V4 => compare(mask(m, &[255, 0, 0, 0]), NFT_CMP_EQ, &[127, 0, 0, 0]),
+        Ip::V6 => compare(m, NFT_CMP_EQ, &std::net::Ipv6Addr::LOCALHOST.octets()),
+    }
+}
+
+fn to_this_host(m: Message) -> Message {
+    let m = element(m, "fib", |m| {
+        m.be32(1, KEY)
+            .be32(2, NFT_FIB_RESULT_ADDRTYPE)
+            .be32(3, NFTA_FIB_F_DADDR)
     });
-    let m = mask(m, &Ipv4Addr::from_bits(subnet.mask()).octets());
-    compare(m, NFT_CMP_EQ, &subnet.network().address().octets())
+    compare(m, NFT_CMP_EQ, &RTN_LOCAL.to_ne_bytes())
 }
 
-fn connection_state(m: Message) -> Message {
-    let m = element(m, "ct", |m| m.be32(1, NFT_REG_1).be32(2, NFT_CT_STATE));
-    let m = mask(m, &CT_ESTABLISHED_OR_RELATED.to_ne_bytes());
-    compare(m, NFT_CMP_NEQ, &[0; 4])
+fn protocol_and_port(m: Message, register: u32) -> Message {
+    let m = meta(m, NFT_META_L4PROTO, register);
+    let (base, offset) = (NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT_OFFSET);
+    header(m, base, offset, 2, register + 1)
+}
+
+/// To the address and port that a map gave.
+fn redirect(m: Message, ip: Ip) -> Message {
+    element(m, "nat", |m| {
+        m.be32(1, NFT_NAT_DNAT)
+            .be32(2, u32::from(ip.number()))
+            .be32(3, VALUE)
+            .be32(5, VALUE + ip.address_size() / 4)
+    })
+}
+
+fn connection(m: Message, key: u32, bits: u32) -> Message {
+    let m = element(m, "ct", |m| m.be32(1, KEY).be32(2, key));
+    compare(mask(m, &bits.to_ne_bytes()), NFT_CMP_NEQ, &[0; 4])
 }
 
 fn decide(m: Message, verdict: Verdict) -> Message {
-    let code = match verdict {
-        Verdict::Drop => 0,
-        Verdict::Accept => 1,
-    };
     element(m, "immediate", |m| {
         m.be32(1, NFT_REG_VERDICT).nested(2, |m| {
-            m.nested(NFTA_DATA_VERDICT, |m| m.be32(NFTA_VERDICT_CODE, code))
+            m.nested(NFTA_DATA_VERDICT, |m| {
+                m.be32(NFTA_VERDICT_CODE, verdict.code())
+            })
         })
     })
 }

@@ -1,105 +1,155 @@
-//! The rules of a bridge network, as `nft list table ip gantry` shows them:
+//! The rules of all networks, as `nft list table ip gantry` shows them:
 //!
 //! ```text
-//! chain forward { type filter hook forward priority 0; policy accept;
-//!     oifname BRIDGE ct state established,related accept
-//!     iifname BRIDGE oifname BRIDGE accept | drop        (icc)
-//!     iifname BRIDGE accept
-//!     oifname BRIDGE drop
+//! set bridges, internal { type ifname }     set subnets, masqueraded { type ipv4_addr; flags interval }
+//! map between { type ifname . ifname : verdict }
+//! map published { type inet_proto . inet_service : ipv4_addr . inet_service }
+//! map published-at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
+//!
+//! chain raw { type filter hook prerouting priority raw; policy accept;
+//!     iifname @bridges ip daddr 127.0.0.0/8 drop
 //! }
-//! chain postrouting { type nat hook postrouting priority 100; policy accept;
-//!     ip saddr SUBNET oifname != BRIDGE masquerade
+//! chain prerouting { type nat hook prerouting priority dstnat; policy accept;
+//!     ip daddr 127.0.0.0/8 accept
+//!     dnat to ip daddr . meta l4proto . th dport map @published-at
+//!     fib daddr type local dnat to meta l4proto . th dport map @published
+//! }
+//! chain output { type nat hook output priority dstnat; policy accept;
+//!     (the last two of these; ip6: not for ::1, from where no packet gets away)
+//! }
+//! chain forward { type filter hook forward priority filter; policy accept;
+//!     oifname @bridges ct state established,related accept
+//!     oifname @bridges ct status dnat accept
+//!     iifname . oifname vmap @between
+//!     iifname @internal drop
+//!     oifname @bridges drop
+//!     iifname @bridges accept
+//!     drop                          (if it was us who switched forwarding on)
+//! }
+//! chain postrouting { type nat hook postrouting priority srcnat; policy accept;
+//!     oifname @bridges ct status dnat ip saddr @subnets masquerade
+//!     oifname @bridges ip saddr 127.0.0.0/8 masquerade
+//!     ip saddr @masqueraded oifname != @bridges masquerade
 //! }
 //! ```
+//!
+//! The host's own loopback addresses reach published ports because the bridges
+//! have `route_localnet`; the chain `raw` takes away what that would open to
+//! containers, before the replies' addresses are put back. The first rule of
+//! `postrouting` lets containers reach a port of their own network by way of the
+//! host: the answer has to come back the same way.
 
+use super::Ip;
+use super::element::{BETWEEN, BRIDGES, INTERNAL, MASQUERADED, PUBLISHED, PUBLISHED_AT, SUBNETS};
 use super::expression::Expression::{
-    Decide, EstablishedOrRelated, From, Masquerade, NotFrom, NotTo, Source, To,
+    ByInterfaces, Decide, EstablishedOrRelated, From, FromLoopback, Masquerade, NotToAny,
+    RedirectAny, RedirectExact, Redirected, SourceIn, To, ToLoopback, ToThisHost,
 };
 use super::expression::Verdict::{Accept, Drop};
-use super::transaction::{FORWARD, POSTROUTING, Transaction};
-use crate::cidr::Ipv4Cidr;
+use super::transaction::{FORWARD, Kind, OUTPUT, POSTROUTING, PREROUTING, RAW, Transaction};
 use crate::error::Error;
-
-/// What the firewall shall let through for one bridge.
-#[derive(Debug, Clone)]
-pub(crate) struct Policy {
-    /// The bridge's name.
-    pub(crate) bridge: String,
-    /// The bridge's subnet.
-    pub(crate) subnet: Ipv4Cidr,
-    /// Whether what leaves the subnet gets the host's address.
-    pub(crate) masquerade: bool,
-    /// Whether containers may talk to each other.
-    pub(crate) icc: bool,
-}
+use crate::netlink::Socket;
 
 /// The table's name: `gantry` for the bridge `gantry0`. A daemon with another
 /// bridge has a table of its own, so that two of them on one host do not
 /// replace each other's rules.
-fn table(bridge: &str) -> String {
+pub(super) fn table(bridge: &str) -> String {
     match bridge {
         "gantry0" => "gantry".to_owned(),
         _ => format!("gantry-{bridge}"),
     }
 }
 
-fn forwarding_table(bridge: &str) -> String {
+/// A new table in the place of the old one, with its rules and no elements yet.
+/// With `alone`, the host forwards for our networks only.
+pub(super) fn skeleton(table: &str, ip: Ip, alone: bool) -> Transaction<'_> {
+    let t = Transaction::on(table, ip).add_table().delete_table();
+    let t = filter(translate(sets(t.add_table()), ip));
+    match alone {
+        true => t.add_rule("forward", &[Decide(Drop)]),
+        false => t,
+    }
+}
+
+fn sets(t: Transaction<'_>) -> Transaction<'_> {
+    t.add_set(BRIDGES, Kind::Interfaces)
+        .add_set(INTERNAL, Kind::Interfaces)
+        .add_set(SUBNETS, Kind::Subnets)
+        .add_set(MASQUERADED, Kind::Subnets)
+        .add_set(BETWEEN, Kind::InterfacesToVerdict)
+        .add_set(PUBLISHED, Kind::PortToSocket)
+        .add_set(PUBLISHED_AT, Kind::SocketToSocket)
+}
+
+fn translate(t: Transaction<'_>, ip: Ip) -> Transaction<'_> {
+    let to_all = [ToThisHost, RedirectAny(PUBLISHED)];
+    let t = t
+        .add_chain("raw", RAW)
+        .add_rule("raw", &[From(BRIDGES), ToLoopback, Decide(Drop)])
+        .add_chain("prerouting", PREROUTING)
+        .add_rule("prerouting", &[ToLoopback, Decide(Accept)])
+        .add_rule("prerouting", &[RedirectExact(PUBLISHED_AT)])
+        .add_rule("prerouting", &to_all)
+        .add_chain("output", OUTPUT);
+    let t = match ip {
+        Ip::V4 => t,
+        Ip::V6 => t.add_rule("output", &[ToLoopback, Decide(Accept)]),
+    };
+    t.add_rule("output", &[RedirectExact(PUBLISHED_AT)])
+        .add_rule("output", &to_all)
+        .add_chain("postrouting", POSTROUTING)
+        .add_rule(
+            "postrouting",
+            &[To(BRIDGES), Redirected, SourceIn(SUBNETS), Masquerade],
+        )
+        .add_rule("postrouting", &[To(BRIDGES), FromLoopback, Masquerade])
+        .add_rule(
+            "postrouting",
+            &[SourceIn(MASQUERADED), NotToAny(BRIDGES), Masquerade],
+        )
+}
+
+fn filter(t: Transaction<'_>) -> Transaction<'_> {
+    t.add_chain("forward", FORWARD)
+        .add_rule(
+            "forward",
+            &[To(BRIDGES), EstablishedOrRelated, Decide(Accept)],
+        )
+        .add_rule("forward", &[To(BRIDGES), Redirected, Decide(Accept)])
+        .add_rule("forward", &[ByInterfaces(BETWEEN)])
+        .add_rule("forward", &[From(INTERNAL), Decide(Drop)])
+        .add_rule("forward", &[To(BRIDGES), Decide(Drop)])
+        .add_rule("forward", &[From(BRIDGES), Decide(Accept)])
+}
+
+/// The name of an empty table that says: we have switched the host's forwarding
+/// on, so nothing of others is to be forwarded. It stays until [`remove`], since a
+/// later daemon cannot know any more who has done that.
+pub(super) fn marker(bridge: &str) -> String {
     format!("{}-forward", table(bridge))
 }
 
-/// Replaces our table by one with these rules, at once.
-pub(crate) fn apply(policy: &Policy) -> Result<(), Error> {
-    let table = table(&policy.bridge);
-    let from = || From(policy.bridge.clone());
-    let to = || To(policy.bridge.clone());
-    let between = if policy.icc { Accept } else { Drop };
-    let mut transaction = Transaction::on(&table)
+/// Sets the marker.
+pub(super) fn mark(socket: &mut Socket, bridge: &str) -> Result<(), Error> {
+    let marker = marker(bridge);
+    Transaction::on(&marker, Ip::V4)
         .add_table()
         .delete_table()
         .add_table()
-        .add_chain("forward", FORWARD)
-        .add_rule("forward", &[to(), EstablishedOrRelated, Decide(Accept)])
-        .add_rule("forward", &[from(), to(), Decide(between)])
-        .add_rule("forward", &[from(), Decide(Accept)])
-        .add_rule("forward", &[to(), Decide(Drop)]);
-    if policy.masquerade {
-        transaction = transaction.add_chain("postrouting", POSTROUTING).add_rule(
-            "postrouting",
-            &[
-                Source(policy.subnet),
-                NotTo(policy.bridge.clone()),
-                Masquerade,
-            ],
-        );
-    }
-    transaction.commit()
-}
-
-/// Keeps a host whose forwarding we have just switched on from forwarding
-/// between its other interfaces, as Docker does. The table stays until
-/// [`remove`]: a later daemon cannot know any more who switched it on.
-pub(crate) fn drop_foreign_forwarding(bridge: &str) -> Result<(), Error> {
-    let other = [
-        NotFrom(bridge.to_owned()),
-        NotTo(bridge.to_owned()),
-        Decide(Drop),
-    ];
-    Transaction::on(&forwarding_table(bridge))
-        .add_table()
-        .delete_table()
-        .add_table()
-        .add_chain("forward", FORWARD)
-        .add_rule("forward", &other)
-        .commit()
+        .commit(socket)
 }
 
 /// Deletes our tables, if they are there.
-pub(crate) fn remove(bridge: &str) -> Result<(), Error> {
-    for table in [table(bridge), forwarding_table(bridge)] {
-        Transaction::on(&table)
+pub(super) fn remove(socket: &mut Socket, bridge: &str) -> Result<(), Error> {
+    for (table, ip) in [
+        (table(bridge), Ip::V4),
+        (table(bridge), Ip::V6),
+        (marker(bridge), Ip::V4),
+    ] {
+        Transaction::on(&table, ip)
             .add_table()
             .delete_table()
-            .commit()?;
+            .commit(socket)?;
     }
     Ok(())
 }

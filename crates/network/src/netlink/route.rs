@@ -31,6 +31,7 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const VETH_INFO_PEER: u16 = 1;
 
@@ -172,6 +173,21 @@ pub(crate) fn set_mtu(index: u32, mtu: u32, name: &str) -> Request<'_> {
     (
         About {
             operation: "set the MTU of",
+            object: name,
+        },
+        message,
+    )
+}
+
+/// Lets a bridge send a packet back through the port that it came by, which
+/// happens when its destination was changed on the way.
+pub(crate) fn hairpin(index: u32, name: &str) -> Request<'_> {
+    let message = Message::new(RTM_SETLINK, 0)
+        .raw(&ifinfo(AF_BRIDGE, index, 0, 0))
+        .nested(IFLA_PROTINFO, |m| m.attribute(IFLA_BRPORT_MODE, &[1]));
+    (
+        About {
+            operation: "set hairpin mode of",
             object: name,
         },
         message,

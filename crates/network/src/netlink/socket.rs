@@ -71,7 +71,8 @@ impl Socket {
         // Both are comforts: without them errors have no text, or a very
         // large batch is refused by the kernel with a clear ENOBUFS.
         let _ = gantry_sys::netlink_extended_ack(fd.as_fd());
-        let _ = sockopt::set_socket_send_buffer_size(&fd, 256 * 1024);
+        let _ = sockopt::set_socket_send_buffer_size_force(&fd, 4 << 20)
+            .or_else(|_| sockopt::set_socket_send_buffer_size(&fd, 256 * 1024));
         // A lost answer must not hang the daemon for ever.
         sockopt::set_socket_timeout(
             &fd,
@@ -198,6 +199,11 @@ impl Socket {
                 return result.map(|()| (!interrupted).then_some(found));
             }
         }
+    }
+
+    /// Takes so many sequence numbers that follow each other; the first is returned.
+    pub(crate) fn sequence_numbers(&self, count: u32) -> u32 {
+        self.sequence.fetch_add(count, Ordering::Relaxed)
     }
 
     /// Sends prepared bytes: a batch whose sequence numbers are the caller's.

@@ -137,6 +137,14 @@ pub fn echo(inside: Option<&Sandbox>, address: IpAddr) -> SocketAddr {
     }
 }
 
+/// The same, on a port of the caller's choice.
+pub fn echo_at(inside: Option<&Sandbox>, address: SocketAddr) {
+    match inside.and_then(|sandbox| sandbox.netns.as_ref()) {
+        Some(namespace) => drop(netns::enter(namespace, || serve_at(address)).unwrap()),
+        None => drop(serve_at(address)),
+    }
+}
+
 /// Asks such a server; fails with `TimedOut` when no answer comes in time.
 pub fn connect(inside: Option<&Sandbox>, to: SocketAddr) -> io::Result<String> {
     match inside.and_then(|sandbox| sandbox.netns.as_ref()) {
@@ -146,13 +154,17 @@ pub fn connect(inside: Option<&Sandbox>, to: SocketAddr) -> io::Result<String> {
 }
 
 fn serve(address: IpAddr) -> SocketAddr {
-    let listener = TcpListener::bind((address, 0)).unwrap();
+    serve_at(SocketAddr::new(address, 0))
+}
+
+fn serve_at(address: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind(address).unwrap();
     let bound = listener.local_addr().unwrap();
     // Ends with the test program; its namespace lives until then.
     listener.set_nonblocking(true).unwrap();
     std::thread::spawn(move || {
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(5) {
+        while begin.elapsed() < Duration::from_secs(8) {
             match listener.accept() {
                 Ok((mut stream, peer)) => {
                     let _ = stream.write_all(peer.ip().to_string().as_bytes());

@@ -1,0 +1,175 @@
+//! All networks that there are: their definitions, and those at work among them.
+//!
+//! ```text
+//! making     check ─► choose subnets ─► row ─► bridge ─► firewall ─► listed
+//! removing   unlisted ─► firewall ─► bridge ─► row
+//! ```
+//!
+//! Whatever moment a daemon is killed at: a row has a bridge again when the next
+//! one has opened, and a bridge without a row does not come about.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use gantry_metadata::Database;
+
+use crate::bridge::Bridge;
+use crate::config::NetworkConfig;
+use crate::definition::{BRIDGE_NAME, Definition};
+use crate::error::Error;
+use crate::firewall::Member;
+use crate::mode::NetworkMode;
+use crate::netlink::Socket;
+use crate::sandbox::lock;
+use crate::segment::Segment;
+use crate::{builtin, records};
+
+/// A network that is listed.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) definition: Arc<Definition>,
+    /// Its bridge at work; `None` where there is none, or it could not be made.
+    pub(crate) segment: Option<Arc<Segment>>,
+}
+
+/// All networks, by id.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    listed: Mutex<BTreeMap<String, Listed>>,
+    /// Held while a network is made or removed.
+    pub(crate) changing: Mutex<()>,
+}
+
+impl Catalogue {
+    /// The predefined networks, and those that users made, with their bridges. One
+    /// whose bridge cannot be made is listed all the same.
+    pub(crate) fn open(
+        socket: &mut Socket,
+        config: &NetworkConfig,
+        database: &Database,
+        default: Option<(Definition, Arc<Segment>)>,
+    ) -> Result<Self, Error> {
+        let mut listed = BTreeMap::new();
+        let mut add = |definition: Definition, segment| {
+            let definition = Arc::new(definition);
+            listed.insert(
+                definition.id.clone(),
+                Listed {
+                    definition,
+                    segment,
+                },
+            );
+        };
+        if let Some((definition, segment)) = default {
+            add(definition, Some(segment));
+        }
+        for mode in [NetworkMode::Host, NetworkMode::None] {
+            let known = records::find_or_make(database, mode)?;
+            add(builtin::plain(mode, &known), None);
+        }
+        for definition in records::users_networks(database)? {
+            let segment = at_work(socket, config, &definition)
+                .inspect_err(|error| {
+                    tracing::error!(network = definition.name, %error, "a network has no bridge");
+                })
+                .ok();
+            add(definition, segment);
+        }
+        Ok(Self {
+            listed: Mutex::new(listed),
+            changing: Mutex::new(()),
+        })
+    }
+
+    /// All definitions.
+    pub(crate) fn definitions(&self) -> Vec<Arc<Definition>> {
+        let listed = lock(&self.listed);
+        listed.values().map(|l| Arc::clone(&l.definition)).collect()
+    }
+
+    /// The network of that id, name, or beginning of an id.
+    pub(crate) fn find(&self, wanted: &str) -> Result<Listed, Error> {
+        let listed = lock(&self.listed);
+        if let Some(found) = listed.get(wanted) {
+            return Ok(found.clone());
+        }
+        let named = listed.values().find(|l| l.definition.name == wanted);
+        if let Some(found) = named {
+            return Ok(found.clone());
+        }
+        let begins = |l: &&Listed| !wanted.is_empty() && l.definition.id.starts_with(wanted);
+        let mut matching = listed.values().filter(begins);
+        match (matching.next(), matching.next()) {
+            (Some(found), None) => Ok(found.clone()),
+            (Some(_), Some(_)) => Err(Error::Invalid(format!(
+                "network {wanted} is ambiguous (2 matches found based on ID prefix)"
+            ))),
+            (None, _) => Err(Error::NetworkNotFound(wanted.to_owned())),
+        }
+    }
+
+    /// The network at work of that id.
+    pub(crate) fn segment(&self, id: &str) -> Option<Arc<Segment>> {
+        lock(&self.listed).get(id).and_then(|l| l.segment.clone())
+    }
+
+    /// All networks at work.
+    pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
+        let listed = lock(&self.listed);
+        listed.values().filter_map(|l| l.segment.clone()).collect()
+    }
+
+    /// Those of them that users made.
+    pub(crate) fn users_segments(&self) -> Vec<Arc<Segment>> {
+        let mut segments = self.segments();
+        segments.retain(|segment| segment.name != NetworkMode::Bridge.name());
+        segments
+    }
+
+    /// What the firewall knows of them.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        self.segments().iter().flat_map(|s| s.members()).collect()
+    }
+
+    /// Whether one of them has IPv6.
+    pub(crate) fn has_ipv6(&self) -> bool {
+        self.segments().iter().any(|segment| segment.has_ipv6())
+    }
+
+    pub(crate) fn add(&self, definition: Definition, segment: Arc<Segment>) {
+        let entry = Listed {
+            definition: Arc::new(definition),
+            segment: Some(segment),
+        };
+        lock(&self.listed).insert(entry.definition.id.clone(), entry);
+    }
+
+    pub(crate) fn take(&self, id: &str) -> Option<Listed> {
+        lock(&self.listed).remove(id)
+    }
+
+    pub(crate) fn put_back(&self, entry: Listed) {
+        lock(&self.listed).insert(entry.definition.id.clone(), entry);
+    }
+}
+
+/// The bridge's name of a user's network.
+pub(crate) fn bridge_name(definition: &Definition) -> String {
+    match definition.options.get(BRIDGE_NAME) {
+        Some(name) if !name.is_empty() => name.clone(),
+        _ => format!("br-{}", definition.id.get(..12).unwrap_or_default()),
+    }
+}
+
+/// A user's network with its bridge, made where it is missing.
+pub(crate) fn at_work(
+    socket: &mut Socket,
+    config: &NetworkConfig,
+    definition: &Definition,
+) -> Result<Arc<Segment>, Error> {
+    let mtu = definition.mtu(config.mtu)?;
+    let name = bridge_name(definition);
+    let addresses = definition.gateways.clone();
+    let bridge = Bridge::make(socket, &name, addresses, mtu, !definition.adopted)?;
+    Ok(Arc::new(Segment::new(socket, definition, bridge, mtu)?))
+}

@@ -1,0 +1,338 @@
+//! What a network is made from, and kept as: Docker's words for it, checked.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::ip_cidr::IpCidr;
+
+/// The bridge's name.
+pub(crate) const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+/// Whether containers may talk to each other.
+pub(crate) const ICC: &str = "com.docker.network.bridge.enable_icc";
+/// Whether what leaves the subnet gets the host's address.
+pub(crate) const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// The host's address of published ports that name none.
+pub(crate) const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+/// The MTU.
+pub(crate) const MTU: &str = "com.docker.network.driver.mtu";
+/// What the names of the interfaces inside begin with.
+pub(crate) const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
+/// Options of Docker's bridge driver that have no meaning here yet.
+const REFUSED: [&str; 4] = [
+    "com.docker.network.bridge.gateway_mode_ipv4",
+    "com.docker.network.bridge.gateway_mode_ipv6",
+    "com.docker.network.bridge.inhibit_ipv4",
+    "com.docker.network.host_ipv4",
+];
+
+/// One subnet of a network, in the client's words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubnetConfig {
+    /// Empty where the network has to find one.
+    pub subnet: String,
+    /// Where addresses that nobody names come from; empty for all of it.
+    pub ip_range: String,
+    /// The bridge's address; empty where nobody named it.
+    pub gateway: String,
+    /// Addresses that are never handed out.
+    pub auxiliary: BTreeMap<String, String>,
+    /// Whether the network itself has found the subnet.
+    pub chosen: bool,
+}
+
+/// A network as its user made it, with what was chosen for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Definition {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// As its user named it.
+    pub name: String,
+    /// `bridge`, `host` or `null`.
+    pub driver: String,
+    /// Nanoseconds since the epoch.
+    pub created: i64,
+    /// Whether nothing goes in or out.
+    pub internal: bool,
+    /// Means something to swarms only, and is shown.
+    pub attachable: bool,
+    /// Whether it has IPv4.
+    pub ipv4: bool,
+    /// Whether it has IPv6.
+    pub ipv6: bool,
+    /// The driver of its addresses: `default`.
+    pub ipam_driver: String,
+    /// Free key-value pairs for that.
+    pub ipam_options: Option<BTreeMap<String, String>>,
+    /// Its subnets, as they are shown.
+    pub subnets: Vec<SubnetConfig>,
+    /// The subnets in use, each with the bridge's address in it.
+    pub gateways: Vec<IpCidr>,
+    /// Whether its bridge was there before it, and stays when it goes.
+    pub adopted: bool,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+    /// Free key-value pairs.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One subnet, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    /// The bridge's address and subnet.
+    pub(crate) gateway: IpCidr,
+    pub(crate) range: Option<IpCidr>,
+    pub(crate) auxiliary: Vec<IpAddr>,
+}
+
+impl Definition {
+    /// Whether a user named the subnet of a family himself, so that addresses of it
+    /// can be wished.
+    pub fn has_named_subnet(&self, ipv4: bool) -> bool {
+        self.named().any(|subnet| subnet.is_ipv4() == ipv4)
+    }
+
+    /// Whether one of the named subnets has an address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.named().any(|subnet| subnet.contains(address))
+    }
+
+    /// The subnets that the user named.
+    fn named(&self) -> impl Iterator<Item = IpCidr> {
+        let named = self.subnets.iter().filter(|config| !config.chosen);
+        named.filter_map(|config| config.subnet.parse().ok())
+    }
+
+    /// Checks what the client said of addresses, before anything is chosen.
+    ///
+    /// Fails with `Invalid` in Docker's words.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.name.trim().is_empty() {
+            return Err(Error::Invalid("invalid name: name is empty".to_owned()));
+        }
+        if !self.ipv4 && !self.ipv6 {
+            return Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned()));
+        }
+        let mut wrong = Vec::new();
+        for config in &self.subnets {
+            check_subnet(config, &mut wrong);
+        }
+        if !wrong.is_empty() {
+            let text = format!("invalid network config:\n{}", wrong.join("\n"));
+            return Err(Error::Invalid(text));
+        }
+        for ipv4 in [true, false] {
+            let family = self
+                .subnets
+                .iter()
+                .filter_map(|c| c.subnet.parse::<IpCidr>().ok());
+            if family.filter(|s| s.is_ipv4() == ipv4).count() > 1 {
+                let text = "bridge driver doesn't support multiple subnets";
+                return Err(Error::Invalid(text.to_owned()));
+            }
+        }
+        self.check_options()
+    }
+
+    fn check_options(&self) -> Result<(), Error> {
+        for key in REFUSED {
+            if self.options.get(key).is_some_and(|value| value != "nat") {
+                return Err(Error::NotYet(format!("option {key}")));
+            }
+        }
+        self.flag(ICC, true)?;
+        self.flag(MASQUERADE, true)?;
+        self.mtu(0)?;
+        self.host_binding()?;
+        Ok(())
+    }
+
+    /// An option that is true or false.
+    pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, Error> {
+        match self.options.get(key).map(String::as_str) {
+            None => Ok(default),
+            Some("1" | "t" | "T" | "TRUE" | "true" | "True") => Ok(true),
+            Some("0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(false),
+            Some(other) => Err(Error::Invalid(format!(
+                "failed to parse {key} value: {other} (strconv.ParseBool: parsing {other:?}: \
+                 invalid syntax)"
+            ))),
+        }
+    }
+
+    /// The MTU that the options name.
+    pub(crate) fn mtu(&self, default: u32) -> Result<u32, Error> {
+        let Some(text) = self.options.get(MTU) else {
+            return Ok(default);
+        };
+        let number: i64 = text.parse().map_err(|_| {
+            Error::Invalid(format!(
+                "failed to parse {MTU} value: {text} (strconv.Atoi: parsing {text:?}: invalid \
+                 syntax)"
+            ))
+        })?;
+        match u32::try_from(number) {
+            Ok(0) => Ok(default),
+            Ok(mtu) if (68..=65535).contains(&mtu) => Ok(mtu),
+            _ => Err(Error::Invalid(format!("invalid MTU number: {text}"))),
+        }
+    }
+
+    /// The host's address of published ports that name none.
+    pub(crate) fn host_binding(&self) -> Result<Option<IpAddr>, Error> {
+        let Some(text) = self.options.get(HOST_BINDING) else {
+            return Ok(None);
+        };
+        let address: IpAddr = text.parse().map_err(|_| {
+            Error::Invalid(format!(
+                "failed to parse {HOST_BINDING} value: {text} (nil ip)"
+            ))
+        })?;
+        Ok((!address.is_unspecified()).then_some(address))
+    }
+
+    /// The subnets in use.
+    pub(crate) fn subnets_in_use(&self) -> Vec<Subnet> {
+        let of = |gateway: &IpCidr| {
+            let config = self.subnets.iter().find(|config| {
+                config
+                    .subnet
+                    .parse::<IpCidr>()
+                    .is_ok_and(|s| s.network() == gateway.network())
+            });
+            let auxiliary = config.iter().flat_map(|c| c.auxiliary.values());
+            Subnet {
+                gateway: *gateway,
+                range: config.and_then(|c| c.ip_range.parse().ok()),
+                auxiliary: auxiliary.filter_map(|text| text.parse().ok()).collect(),
+            }
+        };
+        self.gateways.iter().map(of).collect()
+    }
+}
+
+fn check_subnet(config: &SubnetConfig, wrong: &mut Vec<String>) {
+    let text = &config.subnet;
+    if text.is_empty() {
+        return;
+    }
+    let Ok(subnet) = text.parse::<IpCidr>() else {
+        wrong.push(format!(
+            "invalid subnet {text}: invalid CIDR block notation"
+        ));
+        return;
+    };
+    if subnet.network() != subnet {
+        wrong.push(format!(
+            "invalid subnet {text}: it should be {}",
+            subnet.network()
+        ));
+    }
+    if !config.ip_range.is_empty() {
+        let range = &config.ip_range;
+        match range.parse::<IpCidr>() {
+            Err(_) => wrong.push(format!(
+                "invalid ip-range {range}: invalid CIDR block notation"
+            )),
+            Ok(parsed) if parsed.prefix() < subnet.prefix() => wrong.push(format!(
+                "invalid ip-range {range}: CIDR block is bigger than its parent subnet {text}"
+            )),
+            Ok(parsed) if parsed.network() != parsed => wrong.push(format!(
+                "invalid ip-range {range}: it should be {}",
+                parsed.network()
+            )),
+            Ok(parsed) if !subnet.encloses(&parsed) => wrong.push(format!(
+                "invalid ip-range {range}: parent subnet {text} doesn't contain ip-range"
+            )),
+            Ok(_) => {}
+        }
+    }
+    let mut within = |kind: &str, address: &str| match address.parse::<IpAddr>() {
+        Err(_) => wrong.push(format!("invalid {kind} {address}: invalid address")),
+        Ok(parsed) if !subnet.contains(parsed) => wrong.push(format!(
+            "invalid {kind} {address}: parent subnet {text} doesn't contain this address"
+        )),
+        Ok(_) => {}
+    };
+    if !config.gateway.is_empty() {
+        within("gateway", &config.gateway);
+    }
+    for (_, address) in &config.auxiliary {
+        within("auxiliary address", address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(subnet: &str, range: &str, gateway: &str) -> Definition {
+        Definition {
+            name: "n".to_owned(),
+            ipv4: true,
+            subnets: vec![SubnetConfig {
+                subnet: subnet.to_owned(),
+                ip_range: range.to_owned(),
+                gateway: gateway.to_owned(),
+                ..SubnetConfig::default()
+            }],
+            ..Definition::default()
+        }
+    }
+
+    #[test]
+    fn wrong_subnets_are_told_in_dockers_words() {
+        with("10.78.0.0/24", "10.78.0.128/25", "10.78.0.1")
+            .check()
+            .unwrap();
+        for (subnet, range, gateway, text) in [
+            (
+                "10.78.0.0/33",
+                "",
+                "",
+                "invalid subnet 10.78.0.0/33: invalid CIDR block notation",
+            ),
+            (
+                "10.78.0.5/24",
+                "",
+                "",
+                "invalid subnet 10.78.0.5/24: it should be 10.78.0.0/24",
+            ),
+            (
+                "10.78.0.0/24",
+                "10.78.0.0/16",
+                "",
+                "invalid ip-range 10.78.0.0/16: CIDR block is bigger than its parent subnet \
+                 10.78.0.0/24",
+            ),
+        ] {
+            let error = with(subnet, range, gateway).check().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("invalid network config:\n{text}")
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_told_in_dockers_words() {
+        let with_option = |key: &str, value: &str| {
+            let mut definition = with("10.78.0.0/24", "", "");
+            definition.options.insert(key.to_owned(), value.to_owned());
+            definition.check().map_err(|error| error.to_string())
+        };
+        with_option(MTU, "1400").unwrap();
+        with_option("foo", "bar").unwrap();
+        assert_eq!(
+            with_option(ICC, "maybe").unwrap_err(),
+            "failed to parse com.docker.network.bridge.enable_icc value: maybe \
+             (strconv.ParseBool: parsing \"maybe\": invalid syntax)"
+        );
+        assert!(with_option(MTU, "abc").is_err());
+        assert!(with_option(REFUSED[0], "routed").is_err());
+    }
+}

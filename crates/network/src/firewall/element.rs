@@ -1,0 +1,167 @@
+//! The elements of our sets and maps: what a network and what a published port
+//! add to them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Ip;
+use super::expression::{Verdict, padded};
+use crate::ip_cidr::{IpCidr, octets};
+use crate::ports::Protocol;
+
+/// The bridges of our networks.
+pub(super) const BRIDGES: &str = "bridges";
+/// Those of internal networks.
+pub(super) const INTERNAL: &str = "internal";
+/// What happens between two interfaces: within one network, for now.
+pub(super) const BETWEEN: &str = "between";
+/// The subnets of our networks.
+pub(super) const SUBNETS: &str = "subnets";
+/// Those whose packets get the host's address on their way out.
+pub(super) const MASQUERADED: &str = "masqueraded";
+/// Ports of all addresses of the host.
+pub(super) const PUBLISHED: &str = "published";
+/// Ports of single addresses of the host.
+pub(super) const PUBLISHED_AT: &str = "published-at";
+
+/// A network, as the firewall sees it: one subnet of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// The bridge's name.
+    pub(crate) bridge: String,
+    /// The subnet of one family.
+    pub(crate) subnet: IpCidr,
+    /// Whether what leaves the subnet gets the host's address.
+    pub(crate) masquerade: bool,
+    /// Whether containers may talk to each other.
+    pub(crate) icc: bool,
+    /// Whether nothing goes in or out.
+    pub(crate) internal: bool,
+}
+
+/// A port of the host that leads to a port of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Forward {
+    pub(crate) protocol: Protocol,
+    /// Of the host; the address may be unspecified.
+    pub(crate) from: SocketAddr,
+    /// Of the container, of the same family.
+    pub(crate) to: SocketAddr,
+}
+
+/// An element of a set or map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Element {
+    pub(super) set: &'static str,
+    pub(super) key: Vec<u8>,
+    pub(super) value: Value,
+}
+
+/// What an element says beyond its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Nothing,
+    /// The key is the first one behind an interval.
+    IntervalEnd,
+    Verdict(Verdict),
+    Bytes(Vec<u8>),
+}
+
+impl Member {
+    pub(super) fn ip(&self) -> Ip {
+        Ip::of(self.subnet.address())
+    }
+
+    pub(super) fn elements(&self) -> Vec<Element> {
+        let name = padded(&self.bridge);
+        let within = if self.icc {
+            Verdict::Accept
+        } else {
+            Verdict::Drop
+        };
+        let mut elements = vec![
+            element(BRIDGES, name.to_vec(), Value::Nothing),
+            element(BETWEEN, [name, name].concat(), Value::Verdict(within)),
+        ];
+        interval(&mut elements, SUBNETS, &self.subnet);
+        if self.internal {
+            elements.push(element(INTERNAL, name.to_vec(), Value::Nothing));
+        } else if self.masquerade {
+            interval(&mut elements, MASQUERADED, &self.subnet);
+        }
+        elements
+    }
+}
+
+impl Forward {
+    pub(super) fn ip(&self) -> Ip {
+        Ip::of(self.to.ip())
+    }
+
+    pub(super) fn element(&self) -> Element {
+        let mut key = Vec::new();
+        let unspecified = self.from.ip().is_unspecified();
+        if !unspecified {
+            key.extend(octets(self.from.ip()));
+        }
+        // Each part of a key fills whole registers.
+        key.extend([self.protocol.number(), 0, 0, 0]);
+        key.extend(port(self.from.port()));
+        let mut value = octets(self.to.ip());
+        value.extend(port(self.to.port()));
+        let set = if unspecified { PUBLISHED } else { PUBLISHED_AT };
+        element(set, key, Value::Bytes(value))
+    }
+}
+
+fn port(number: u16) -> [u8; 4] {
+    let [high, low] = number.to_be_bytes();
+    [high, low, 0, 0]
+}
+
+fn element(set: &'static str, key: Vec<u8>, value: Value) -> Element {
+    Element { set, key, value }
+}
+
+/// All addresses of a subnet: its first one, and the first one behind it.
+fn interval(elements: &mut Vec<Element>, set: &'static str, subnet: &IpCidr) {
+    let highest = octets(match subnet.address() {
+        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::BROADCAST),
+        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX)),
+    });
+    let network = subnet.network();
+    elements.push(element(set, octets(network.address()), Value::Nothing));
+    // An interval that reaches to the end of all addresses has no end.
+    if octets(subnet.at(subnet.last())) != highest {
+        let end = subnet.at(subnet.last() + 1);
+        elements.push(element(set, octets(end), Value::IntervalEnd));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_fill_registers() {
+        let forward = |from: &str, to: &str| Forward {
+            protocol: Protocol::Tcp,
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+        };
+        let any = forward("0.0.0.0:8080", "10.0.0.2:80").element();
+        assert_eq!(any.set, PUBLISHED);
+        assert_eq!(any.key, [6, 0, 0, 0, 0x1f, 0x90, 0, 0]);
+        assert_eq!(any.value, Value::Bytes(vec![10, 0, 0, 2, 0, 80, 0, 0]));
+        let one = forward("[2001:db8::1]:53", "[2001:db8:1::2]:53").element();
+        assert_eq!((one.set, one.key.len()), (PUBLISHED_AT, 24));
+    }
+
+    #[test]
+    fn intervals_end_behind_the_subnet() {
+        let mut elements = Vec::new();
+        interval(&mut elements, SUBNETS, &"10.1.0.0/16".parse().unwrap());
+        interval(&mut elements, SUBNETS, &"255.255.0.0/16".parse().unwrap());
+        let keys: Vec<_> = elements.iter().map(|e| e.key.clone()).collect();
+        assert_eq!(keys, [[10, 1, 0, 0], [10, 2, 0, 0], [255, 255, 0, 0]]);
+    }
+}

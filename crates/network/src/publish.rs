@@ -1,0 +1,126 @@
+//! Ports of the host that lead to containers: opened, moved and closed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use gantry_types::ContainerId;
+
+use crate::attachment::Attachment;
+use crate::error::Error;
+use crate::firewall::Forward;
+use crate::network::Network;
+use crate::ports::{HostPorts, PortRequest, Published};
+use crate::sandbox::lock;
+use crate::sysctl;
+
+impl Network {
+    /// Opens ports of the host that lead to an attached container: all that are
+    /// asked for, or none. Where there is no way in, there is nothing to open.
+    ///
+    /// Fails with `PortAllocated`, `PortBind` or `AllPortsAllocated`.
+    pub fn publish(
+        &self,
+        container: &ContainerId,
+        requests: &[PortRequest],
+    ) -> Result<Vec<Published>, Error> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(mut attachment) = self.attachment(container) else {
+            return Ok(Vec::new());
+        };
+        let published = self.open_ports(container, &attachment, requests)?;
+        attachment.published.extend_from_slice(&published);
+        if let Some(now) = lock(&self.attached).get_mut(container) {
+            now.attachment.published = attachment.published;
+        }
+        Ok(published)
+    }
+
+    /// The ports that a container has.
+    pub fn published(&self, container: &ContainerId) -> Vec<Published> {
+        self.attachment(container)
+            .map_or_else(Vec::new, |a| a.published)
+    }
+
+    fn open_ports(
+        &self,
+        container: &ContainerId,
+        attachment: &Attachment,
+        requests: &[PortRequest],
+    ) -> Result<Vec<Published>, Error> {
+        let Some(endpoint) = attachment.gateway() else {
+            return Ok(Vec::new());
+        };
+        let Some(segment) = self.catalogue.segment(&endpoint.network_id) else {
+            return Ok(Vec::new());
+        };
+        let targets = endpoint.addresses();
+        let binding = segment.host_binding.or(self.config.host_binding);
+        let published = self.ports.reserve(container, requests, &targets, binding)?;
+        let Some(firewall) = &self.firewall else {
+            return Ok(published);
+        };
+        // For the host's own 127.0.0.1; the firewall lets nobody else profit.
+        let local = format!("ipv4/conf/{}/route_localnet", segment.bridge.name);
+        sysctl::set_if_possible(&local, "1");
+        let opened = firewall
+            .publish(&forwards(&published, &targets))
+            .and_then(|()| self.builder.hairpin(endpoint));
+        if let Err(error) = opened {
+            self.ports.release(container, &published);
+            return Err(error);
+        }
+        Ok(published)
+    }
+
+    pub(crate) fn close_ports(&self, container: &ContainerId, attachment: &Attachment) {
+        if attachment.published.is_empty() {
+            return;
+        }
+        let forwards = forwards(&attachment.published, &attachment.targets());
+        let closed = self.firewall.as_ref().map(|f| f.unpublish(&forwards));
+        if let Some(Err(error)) = closed {
+            tracing::warn!(%container, %error, "published ports could not be closed");
+        }
+        self.ports.release(container, &attachment.published);
+    }
+
+    /// Lets a container's ports lead to its new gateway endpoint, if that is another
+    /// one now; without any, they are closed.
+    pub(crate) fn move_ports(
+        &self,
+        container: &ContainerId,
+        before: &Attachment,
+        after: &mut Attachment,
+    ) -> Result<(), Error> {
+        if before.published.is_empty() || before.targets() == after.targets() {
+            return Ok(());
+        }
+        self.close_ports(container, before);
+        let same = |port: &Published| PortRequest {
+            protocol: port.protocol,
+            container_port: port.container_port,
+            host_ip: Some(port.host_ip),
+            host_ports: HostPorts::One(port.host_port),
+        };
+        let requests: Vec<PortRequest> = before.published.iter().map(same).collect();
+        after.published = Vec::new();
+        after.published = self.open_ports(container, after, &requests)?;
+        Ok(())
+    }
+}
+
+/// The published ports that the kernel forwards: those from an address of the
+/// same family as one of the container's.
+pub(crate) fn forwards(published: &[Published], targets: &[IpAddr]) -> Vec<Forward> {
+    let forward = |port: &Published| {
+        let same = |target: &&IpAddr| target.is_ipv4() == port.host_ip.is_ipv4();
+        let target = targets.iter().find(same)?;
+        Some(Forward {
+            protocol: port.protocol,
+            from: port.host(),
+            to: SocketAddr::new(*target, port.container_port),
+        })
+    };
+    published.iter().filter_map(forward).collect()
+}
