@@ -223,8 +223,7 @@ fn options_of_later_stages_are_refused_by_name() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
     for (args, word) in [
-        (&["-p", "8080:80"][..], "publish"),
-        (&["-v", "named:/data"], "volume"),
+        (&["-v", "named:/data"][..], "volume"),
         (&["--network", "container:x"], "network"),
         (&["--link", "a:b"], "link"),
         (&["--log-driver", "syslog"], "syslog"),

@@ -47,6 +47,8 @@ pub struct NetworkConfig {
     /// `ip-forward-no-drop`: when forwarding is switched on by us, let the host
     /// forward between its other interfaces as well.
     pub ip_forward_no_drop: bool,
+    /// `ip`: the host's address of published ports that name none; else all.
+    pub host_binding: Option<IpAddr>,
     /// `userland-proxy`: whether the daemon itself forwards what the kernel cannot.
     pub userland_proxy: bool,
     /// `default-address-pools`; empty means Docker's own.
@@ -69,6 +71,7 @@ impl Default for NetworkConfig {
             icc: true,
             ip_forward: true,
             ip_forward_no_drop: false,
+            host_binding: None,
             userland_proxy: true,
             default_address_pools: Vec::new(),
             host_gateway_ip: None,

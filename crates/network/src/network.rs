@@ -97,7 +97,7 @@ impl Network {
             host_gateway: config.host_gateway_ip.or(gateway),
             firewall,
             members,
-            ports: Ports::new(config.userland_proxy),
+            ports: Ports::new(config.userland_proxy, config.host_binding),
             stopped: AtomicBool::new(false),
         }))
     }

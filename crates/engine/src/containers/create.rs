@@ -15,7 +15,7 @@ use super::record::Record;
 use super::state::State;
 use super::undo::Undo;
 use super::{
-    Containers, Inner, defaults, files, health, log_settings, merge, mounts, names, options, spec,
+    Containers, Inner, defaults, files, health, log_settings, merge, mounts, names, options, publish, spec,
     user_namespace, validate,
 };
 use crate::clock::now_nano;
@@ -93,6 +93,7 @@ impl Inner {
         }
         let warnings = validate::host_config(&mut request.host_config, &self.settings.host)?;
         user_namespace::check(&request.host_config, &self.settings)?;
+        publish::check(&request.host_config)?;
         spec::check(&request.host_config)?;
         options::refuse_unsupported(request)?;
         Ok(warnings)

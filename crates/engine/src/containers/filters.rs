@@ -1,8 +1,11 @@
 //! The filters of the list of containers and of `prune`.
 
+use std::ops::RangeInclusive;
+
 use gantry_api::{Filters, Timestamp};
 
 use super::container::Container;
+use super::publish;
 use super::state::State;
 use super::table::Table;
 use crate::clock::now_nano;
@@ -120,7 +123,7 @@ impl<'a> ListFilter<'a> {
             && filters.any("network", |network| self.network(container, state, network))
             && filters.any("volume", |volume| mounted(container, volume))
             && filters.any("expose", |port| exposes(container, port))
-            && !filters.contains("publish")
+            && filters.any("publish", |wanted| published(state, wanted))
             && filters.all_pairs("label", record.config.labels.as_ref())
     }
 
@@ -212,17 +215,26 @@ fn check_port(value: &str) -> Result<()> {
     Ok(())
 }
 
-fn exposes(container: &Container, wanted: &str) -> bool {
+/// A range of ports, and their protocol.
+fn port_range(wanted: &str) -> Option<(RangeInclusive<u16>, &str)> {
     let (range, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
     let (first, last) = range.split_once('-').unwrap_or((range, range));
-    let bounds = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    Some((first..=last, protocol))
+}
+
+fn published(state: &State, wanted: &str) -> bool {
+    port_range(wanted).is_some_and(|(ports, kind)| publish::publishes(state, &ports, kind))
+}
+
+fn exposes(container: &Container, wanted: &str) -> bool {
     let record = container.record();
-    let ports = record.config.exposed_ports.iter().flatten();
-    bounds.is_some_and(|(first, last)| {
-        ports.map(|(port, _)| port).any(|port| {
+    let exposed = record.config.exposed_ports.iter().flatten();
+    port_range(wanted).is_some_and(|(ports, protocol)| {
+        exposed.map(|(port, _)| port).any(|port| {
             let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
             let number = number.parse::<u16>();
-            kind == protocol && number.is_ok_and(|number| (first..=last).contains(&number))
+            kind == protocol && number.is_ok_and(|number| ports.contains(&number))
         })
     })
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use gantry_api::{ContainerSummary, Filters, Port, SummaryHostConfig, SummaryNetworkSettings};
+use gantry_api::{ContainerSummary, Filters, SummaryHostConfig, SummaryNetworkSettings};
 
 use rustix::fs::FileType;
 
 use super::container::Container;
 use super::filters::ListFilter;
 use super::state::State;
-use super::{Containers, Inner, inspect, networks, spec};
+use super::{Containers, Inner, inspect, networks, publish, spec};
 use crate::clock::now_nano;
 use crate::error::Result;
 
@@ -79,10 +79,7 @@ impl Inner {
             image_id: record.image_id.clone(),
             command: command(&record.path, &record.args),
             created: record.created / 1_000_000_000,
-            ports: match state.running() {
-                true => ports(container),
-                false => Vec::new(),
-            },
+            ports: publish::list(record, state),
             size_rw,
             size_root_fs,
             labels: Some(record.config.labels.clone().unwrap_or_default()),
@@ -134,21 +131,6 @@ fn command(path: &str, args: &[String]) -> String {
         }
     }
     command
-}
-
-fn ports(container: &Container) -> Vec<Port> {
-    let record = container.record();
-    let exposed = record.config.exposed_ports.iter().flatten();
-    exposed
-        .filter_map(|(port, _)| {
-            let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
-            Some(Port {
-                private_port: number.parse().ok()?,
-                kind: kind.to_owned(),
-                ..Port::default()
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ mod options;
 mod pause;
 mod propagation;
 mod prune;
+mod publish;
 mod record;
 mod remove;
 mod rename;

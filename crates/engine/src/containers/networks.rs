@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use gantry_api::{EndpointSettings, NetworkSettings, PortMap};
+use gantry_api::{EndpointSettings, NetworkSettings};
 use gantry_network::Attachment;
 
+use super::publish;
 use super::record::Record;
 use super::state::State;
 
@@ -52,7 +53,7 @@ pub(crate) fn settings(record: &Record, state: &State, bridge: &str) -> NetworkS
     if let Some(attachment) = attachment {
         shown.sandbox_id.clone_from(&attachment.sandbox_id);
         shown.sandbox_key = format!("/proc/{}/ns/net", state.pid);
-        shown.ports = exposed(record);
+        shown.ports = publish::map(record, state);
     }
     // Also when it is over.
     let ever = state.attachment.as_ref();
@@ -68,9 +69,4 @@ pub(crate) fn settings(record: &Record, state: &State, bridge: &str) -> NetworkS
     }
     shown.networks = networks;
     shown
-}
-
-fn exposed(record: &Record) -> PortMap {
-    let ports = record.config.exposed_ports.iter().flatten();
-    ports.map(|(port, _)| (port.clone(), None)).collect()
 }

@@ -11,11 +11,6 @@ type Given = fn(&ContainerCreate) -> bool;
 
 /// The command line's name of an option, and whether a request uses it.
 const UNSUPPORTED: &[(&str, Given)] = &[
-    ("--publish", |c| {
-        let ports = c.host_config.port_bindings.as_ref();
-        ports.is_some_and(|ports| !ports.is_empty())
-    }),
-    ("--publish-all", |c| c.host_config.publish_all_ports),
     ("--volume-driver", |c| {
         !matches!(c.host_config.volume_driver.as_str(), "" | "local")
     }),
@@ -136,10 +131,7 @@ mod tests {
     #[test]
     fn options_are_refused_by_name() {
         for (host, name) in [
-            (
-                r#"{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}"#,
-                "--publish",
-            ),
+            (r#"{"Links":["a:b"]}"#, "--link"),
             (r#"{"Links":["web"]}"#, "--link"),
         ] {
             let mut request = stock();

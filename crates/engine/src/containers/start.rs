@@ -14,13 +14,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use gantry_network::{NetworkMode, Sandbox};
+use gantry_network::{Attachment, NetworkMode, Sandbox};
 use gantry_shim::client::{Error as ShimError, ShimConnection, StartFds};
 use gantry_shim::protocol::{StartRequest, User};
+use gantry_types::ErrorKind;
 
 use super::container::Container;
 use super::health::{self, Health};
 use super::mounts::MountPoint;
+use super::publish;
 use super::spec::SpecInput;
 use super::state::Phase;
 use super::undo::Undo;
@@ -89,7 +91,8 @@ impl Inner {
         let mut undo = Undo::new();
         let mut own = self.prepare_namespaces(&container.record())?;
         let network = own.as_mut().and_then(|own| own.network.take());
-        let sandbox = self.sandbox(container, network, &mut undo)?;
+        let mut sandbox = self.sandbox(container, network, &mut undo)?;
+        self.open_ports(container, &mut sandbox.attachment)?;
         let record = &container.record();
         record
             .mounts
@@ -109,6 +112,28 @@ impl Inner {
         let link = self.start_in_shim(container, request, &sandbox, user)?;
         self.settle_running(container, link, &mut undo)?;
         undo.disarm();
+        Ok(())
+    }
+
+    /// Publishes the container's ports; they are closed with its sandbox.
+    fn open_ports(&self, container: &Container, attachment: &mut Attachment) -> Result<()> {
+        let failed = |kind, reason: &dyn std::fmt::Display| Error::Start {
+            kind,
+            message: format!(
+                "failed to set up container networking: driver failed programming external \
+                 connectivity on endpoint {} ({}): {reason}",
+                container.name(),
+                attachment.endpoint_id
+            ),
+            exit_code: 128,
+        };
+        let requests = publish::requests(&container.record())
+            .map_err(|reason| failed(ErrorKind::Internal, &reason))?;
+        let published = self
+            .network
+            .publish(container.id(), &requests)
+            .map_err(|error| failed(error.kind(), &error))?;
+        attachment.published = published;
         Ok(())
     }
 

@@ -231,6 +231,12 @@ pub(super) static OPTIONS: &[Opt] = &[
         "Masquerade what leaves the default bridge (default true)",
     ),
     both(
+        "ip",
+        Text,
+        Yes,
+        "Host address of published ports that name none (default all)",
+    ),
+    both(
         "iptables",
         Switch,
         Yes,
@@ -363,6 +369,12 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "Check the configuration and end",
     ),
+    both(
+        "userland-proxy",
+        Switch,
+        Yes,
+        "Forward in the daemon what the kernel cannot, as from ::1 (default true)",
+    ),
     opt(
         "warm-networks",
         "",
@@ -415,7 +427,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     not_yet("http-proxy", "http-proxy", Text),
     not_yet("https-proxy", "https-proxy", Text),
     not_yet("insecure-registry", "insecure-registries", List),
-    both("ip", Text, Only("0.0.0.0"), ""),
     not_yet("ip6tables", "ip6tables", Switch),
     both("ipv6", Switch, Only("false"), ""),
     not_yet(
@@ -444,7 +455,6 @@ pub(super) static OPTIONS: &[Opt] = &[
         "swarm-default-advertise-addr",
         Text,
     ),
-    not_yet("userland-proxy", "userland-proxy", Switch),
     not_yet("userland-proxy-path", "userland-proxy-path", Text),
 ];
 

@@ -197,6 +197,13 @@ impl Settings {
         network.icc = switch(values, "icc", true);
         network.ip_forward = switch(values, "ip-forward", true);
         network.ip_forward_no_drop = switch(values, "ip-forward-no-drop", false);
+        network.userland_proxy = switch(values, "userland-proxy", true);
+        network.host_binding = text(values, "ip")
+            .map(|ip| {
+                ip.parse()
+                    .map_err(|_| format!("--ip: invalid IP address: {ip}"))
+            })
+            .transpose()?;
         network.pool_size = count(values, "warm-networks", network.pool_size)?;
         network.default_address_pools = list(values, "default-address-pool")
             .iter()

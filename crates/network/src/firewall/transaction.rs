@@ -28,6 +28,11 @@ const NFT_SET_INTERVAL: u32 = 4;
 const NFT_SET_MAP: u32 = 8;
 const NFT_SET_ELEM_INTERVAL_END: u32 = 1;
 const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
+/// Tells `nft` that names are not to be turned around when it shows them.
+const HOST_ORDER: [u8; 6] = {
+    let [a, b, c, d] = 1u32.to_ne_bytes();
+    [0, 4, a, b, c, d]
+};
 /// As many elements are put into one message, whose length is 16 bits.
 const ELEMENTS: usize = 256;
 
@@ -166,6 +171,10 @@ impl<'a> Transaction<'a> {
             None => set,
         };
         let set = set.be32(10, self.sets);
+        let set = match kind {
+            Kind::Interfaces => set.attribute(13, &HOST_ORDER),
+            _ => set,
+        };
         self.with(set)
     }
 

@@ -21,6 +21,8 @@ const DEFAULT_RANGE: RangeInclusive<u16> = 32768..=60999;
 #[derive(Debug)]
 pub(crate) struct Ports {
     table: Mutex<Table>,
+    /// The host's address of ports that name none.
+    host_binding: Option<IpAddr>,
     /// Without it, only the kernel forwards.
     proxy: Option<Proxy>,
 }
@@ -50,9 +52,10 @@ enum Refusal {
 
 impl Ports {
     /// No ports yet.
-    pub(crate) fn new(proxy: bool) -> Self {
+    pub(crate) fn new(proxy: bool, host_binding: Option<IpAddr>) -> Self {
         Self {
             table: Mutex::default(),
+            host_binding,
             proxy: proxy.then(Proxy::default),
         }
     }
@@ -106,7 +109,7 @@ impl Ports {
     /// The addresses of the host that a request means. Without the proxy, IPv6 is
     /// of use only to a container that has it.
     fn addresses(&self, request: &PortRequest, targets: &[IpAddr]) -> Vec<IpAddr> {
-        if let Some(address) = request.host_ip {
+        if let Some(address) = request.host_ip.or(self.host_binding) {
             return vec![address];
         }
         let six = self.proxies(request.protocol) || targets.iter().any(IpAddr::is_ipv6);
