@@ -4,10 +4,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    dead_code,
-    reason = "a test fails by panicking; the harness has more than this file uses"
+    reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "not every file of tests uses all of it")]
 mod harness;
 
 use std::net::{Ipv4Addr, SocketAddr};

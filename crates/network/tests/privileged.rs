@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "not every file of tests uses all of it")]
 mod harness;
 
 use std::collections::HashSet;
