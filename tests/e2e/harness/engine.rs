@@ -149,7 +149,9 @@ impl Engine {
     /// The daemon's command, with its private roots.
     pub fn daemon_command(&self) -> Command {
         let dir = self.dir.path().display().to_string();
-        let mut daemon = command("unshare", &["--net", "--"]);
+        // A new network namespace has nothing that is up, not even loopback.
+        let script = "ip link set lo up && exec \"$0\" \"$@\"";
+        let mut daemon = command("unshare", &["--net", "--", "sh", "-c", script]);
         daemon
             .arg(gantry_binary())
             .args(["daemon", "--host", &self.host()])
