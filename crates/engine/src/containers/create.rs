@@ -15,8 +15,8 @@ use super::record::Record;
 use super::state::State;
 use super::undo::Undo;
 use super::{
-    Containers, Inner, defaults, files, health, log_settings, merge, mounts, names, options, publish, spec,
-    user_namespace, validate,
+    Containers, Inner, defaults, files, health, log_settings, merge, mounts, names, options,
+    publish, spec, user_namespace, validate,
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
