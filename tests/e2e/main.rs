@@ -24,6 +24,7 @@ mod exec;
 mod exit_codes;
 mod foreign;
 mod health;
+mod hostile_image;
 mod images;
 mod init;
 mod leaks;
