@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// machine's `cgroup.procs` or `blkio` files much more.
 const READ_LIMIT: u64 = 16 << 20;
 
+/// Most files are shorter than this.
+const USUAL: usize = 512;
+
 /// A cgroup directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory {
@@ -72,7 +75,7 @@ impl Directory {
 
     pub(crate) fn read(&self, name: &str) -> Result<String> {
         let path = self.file(name);
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(USUAL);
         fs::File::open(&path)
             .and_then(|file| file.take(READ_LIMIT).read_to_end(&mut text))
             .map_err(|source| Error::io("read", &path, source))?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -91,6 +92,9 @@ pub(crate) struct V1Mount {
     pub(crate) path: PathBuf,
 }
 
+/// Room for a mount table, as large as they usually are.
+const TABLE: usize = 16 << 10;
+
 /// The mounted cgroup file systems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
@@ -104,7 +108,11 @@ impl Hierarchy {
     /// there is no cgroup file system at all.
     pub fn detect() -> Result<Self> {
         let path = Path::new("/proc/self/mountinfo");
-        let table = fs::read(path).map_err(|source| Error::io("read", path, source))?;
+        // In few reads: the kernel makes the table anew for each.
+        let mut table = Vec::with_capacity(TABLE);
+        fs::File::open(path)
+            .and_then(|mut file| file.read_to_end(&mut table))
+            .map_err(|source| Error::io("read", path, source))?;
         let mut hierarchy = Self::from_mountinfo(&table, is_cgroup)?;
         if let Some(root) = &hierarchy.unified {
             let names = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();

@@ -9,6 +9,7 @@ use gantry_cgroup::Cgroup;
 use gantry_oci::{Spec, State};
 use rustix::fs::{Mode, OFlags};
 
+use super::ahead::Ahead;
 use super::args::{Arguments, Option as Flag};
 use super::error::{Error, Result};
 use super::foreground::{self, Signals};
@@ -179,6 +180,7 @@ fn keep_or_remove(made: Result<Launched>, container: Container) -> Result<Launch
 /// Makes cgroup and process, and writes everything down.
 fn make(plan: &Plan<'_>, container: &Container, hold: bool) -> Result<Launched> {
     let rootfs = plan.rootfs()?;
+    let network = Ahead::begin(&plan.spec);
     container.save_spec(&plan.spec_text)?;
     let hold = if hold {
         Some(make_fifo(container)?)
@@ -186,7 +188,13 @@ fn make(plan: &Plan<'_>, container: &Container, hold: bool) -> Result<Launched> 
         None
     };
     let cgroup = plan.cgroup()?;
-    let launched = launch(plan, &rootfs, cgroup.as_ref(), hold.as_ref()).and_then(|launched| {
+    let network = network.take();
+    let given = Given {
+        rootfs: &rootfs,
+        network: network.as_ref().map(AsFd::as_fd),
+        hold: hold.as_ref().map(AsFd::as_fd),
+    };
+    let launched = launch(plan, given, cgroup.as_ref()).and_then(|launched| {
         match note(plan, container, &rootfs, cgroup.as_ref(), &launched) {
             Ok(()) => Ok(launched),
             Err(error) => {
@@ -202,12 +210,14 @@ fn make(plan: &Plan<'_>, container: &Container, hold: bool) -> Result<Launched> 
     launched
 }
 
-fn launch(
-    plan: &Plan<'_>,
-    rootfs: &Path,
-    cgroup: Option<&Cgroup>,
-    hold: Option<&OwnedFd>,
-) -> Result<Launched> {
+/// What the process is given.
+struct Given<'a> {
+    rootfs: &'a Path,
+    network: Option<BorrowedFd<'a>>,
+    hold: Option<BorrowedFd<'a>>,
+}
+
+fn launch(plan: &Plan<'_>, given: Given<'_>, cgroup: Option<&Cgroup>) -> Result<Launched> {
     let size = plan.spec.process.as_ref().and_then(|p| p.console_size);
     let size = size.map(|s| (s.height as u16, s.width as u16));
     let launch = Launch {
@@ -215,10 +225,10 @@ fn launch(
         id: plan.id,
         spec: &plan.spec,
         bundle: &plan.bundle,
-        rootfs: Rootfs::Path(rootfs),
+        rootfs: Rootfs::Path(given.rootfs),
         scaffold: &[],
         scaffold_layer: None,
-        network: None,
+        network: given.network,
         empty_mounts: None,
         seccomp: None,
         cgroup: CgroupJoin::Inherit,
@@ -229,7 +239,7 @@ fn launch(
             },
             false => Stdio::Inherit,
         },
-        hold: hold.map(AsFd::as_fd),
+        hold: given.hold,
         preserve_fds: plan.preserve_fds,
         new_keyring: !plan.args.has("no-new-keyring"),
         no_pivot: plan.args.has("no-pivot"),

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! commands.rs the table of commands                     args.rs     options by hand (no parser crate)
+//! ahead.rs    what is made while something else is
 //! help.rs     its text                                  output.rs   stdout, stderr, --log
 //! store.rs    <root>/<id>/: state.json, config.json, exec.fifo, lock
 //! plan.rs     what create and run were told             create.rs   create, run, start
@@ -15,6 +16,7 @@
 //! A failed `exec` exits with 255, an unknown command with 3, everything else
 //! that fails with 1, as runc does.
 
+mod ahead;
 mod args;
 mod checkpoint;
 mod clock;
