@@ -46,3 +46,4 @@ mod states;
 mod top;
 mod transcripts;
 mod user_namespaces;
+mod volumes;

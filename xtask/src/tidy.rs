@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("content", 2, &[]),
     ("snapshot", 2, &[]),
     ("network", 2, &[]),
+    ("volume", 2, &[]),
     ("logs", 2, &[]),
     ("runtime", 2, &[]),
     ("init", 2, &[]),

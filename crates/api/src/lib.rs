@@ -22,6 +22,7 @@ mod stream;
 mod system;
 mod time;
 mod version;
+mod volume;
 
 pub use body::StrSlice;
 pub use container::{
@@ -56,3 +57,4 @@ pub use system::{
 };
 pub use time::{Timestamp, TimestampError, ZERO_TIME, rfc3339_nano};
 pub use version::{ApiVersion, VersionError};
+pub use volume::{Volume, VolumeCreate, VolumeList, VolumeUsage, VolumesPruned};

@@ -9,7 +9,7 @@
 //! * [`pack_tree`]: any file or tree becomes one, under any name;
 //! * [`changes`] and [`pack_changes`]: what differs between two trees;
 //! * [`copy_tree`] and [`measure`]: what storage drivers do with whole trees;
-//! * [`remove_tree`] and [`Scratch`]: so that nothing stays behind.
+//! * [`remove_tree`], [`Trash`] and [`Scratch`]: so that nothing stays behind.
 //!
 //! Invariants: an archive is hostile. Nothing is ever written outside the root
 //! handle, every path goes through `openat2(RESOLVE_IN_ROOT)`, nothing is
@@ -25,6 +25,7 @@ mod pack;
 mod remove;
 mod root;
 pub mod tar;
+mod trash;
 
 pub use apply::{Applied, ApplyOptions, UnpackOptions, Whiteouts, apply, unpack};
 pub use copy::{Measure, copy_tree, measure};
@@ -34,3 +35,4 @@ pub use pack::{
     pack_changes, pack_changes_mirrored, pack_mirrored, pack_tree, upper_changes,
 };
 pub use remove::{Scratch, remove_tree};
+pub use trash::Trash;

@@ -13,11 +13,14 @@ use gantry_shim::client::{PoolConfig, ShimPool};
 use gantry_snapshot::SnapshotDriver;
 
 use crate::config::{EngineConfig, ShimProgram};
-use crate::containers::{Containers, Exits, Host, Parts, Settings, shown_driver};
+use crate::containers::{
+    Containers, Exits, Host, Parts, Settings, claimed_snapshots, shown_driver,
+};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
 use crate::system::{self, Limits, System};
+use crate::volumes::Volumes;
 
 /// A container engine.
 pub struct Engine {
@@ -25,6 +28,8 @@ pub struct Engine {
     pub events: Events,
     /// Images.
     pub images: Images,
+    /// Volumes.
+    pub volumes: Volumes,
     /// Containers.
     pub containers: Containers,
     /// What the engine is and has.
@@ -55,6 +60,7 @@ impl Engine {
         )?;
         clean_snapshots(&database, &snapshots)?;
         let network = Network::open(config.network.clone(), &database)?;
+        let volumes = Volumes::open(&config.data_root, &database, events.clone())?;
         let (exits, queues) = Exits::new();
         let shims = open_shims(&config, &exits)?;
         let containers = Containers::open(Parts {
@@ -65,6 +71,7 @@ impl Engine {
             shims,
             events: events.clone(),
             images: images.clone(),
+            volumes: volumes.clone(),
             exits,
             queues,
         })?;
@@ -89,6 +96,7 @@ impl Engine {
         Ok(Self {
             events,
             images,
+            volumes,
             containers,
             system,
         })
@@ -218,6 +226,7 @@ fn clean_snapshots(database: &Arc<Database>, snapshots: &Arc<dyn SnapshotDriver>
     let mut live: HashSet<String> = HashSet::new();
     database.read(|view| -> Result<(), gantry_metadata::Error> {
         for row in gantry_metadata::containers::list(view)? {
+            live.extend(claimed_snapshots(&row.record));
             live.insert(row.id);
         }
         for row in gantry_metadata::images::list(view)? {

@@ -96,6 +96,9 @@ pub enum Error {
     /// The storage driver failed.
     #[error(transparent)]
     Snapshot(#[from] gantry_snapshot::Error),
+    /// The volume store refused or failed.
+    #[error(transparent)]
+    Volume(#[from] gantry_volume::Error),
     /// The network refused or failed.
     #[error(transparent)]
     Network(#[from] gantry_network::Error),
@@ -154,6 +157,7 @@ impl Error {
             Self::Image(error) => error.kind(),
             Self::Metadata(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),
+            Self::Volume(error) => error.kind(),
             Self::Network(error) => error.kind(),
             Self::Shim(error) => error.kind(),
             Self::Logs(error) => error.kind(),

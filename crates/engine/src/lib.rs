@@ -2,7 +2,7 @@
 //! subsystems below.
 //!
 //! ```text
-//! events ◄── images ◄── containers        (each uses those to its left only)
+//! events ◄── images ◄── volumes ◄── containers        (each uses those to its left only)
 //!                 ▲
 //!               system (looks at all, changes nothing)
 //! ```
@@ -27,6 +27,7 @@ mod images;
 mod stats;
 mod system;
 mod user_namespaces;
+mod volumes;
 
 pub use config::{EngineConfig, NetworkConfig, ShimProgram};
 pub use containers::{
@@ -39,3 +40,4 @@ pub use events::{EventSubscription, Events, EventsQuery};
 pub use images::{Images, ImagesQuery, ImportQuery};
 pub use system::System;
 pub use user_namespaces::IdMap;
+pub use volumes::Volumes;

@@ -185,7 +185,7 @@ impl System {
 fn plugins() -> Plugins {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     Plugins {
-        volume: Vec::new(),
+        volume: owned(&["local"]),
         network: owned(&["bridge", "host", "null"]),
         authorization: None,
         log: owned(&["json-file", "local", "none"]),

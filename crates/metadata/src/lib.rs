@@ -36,6 +36,8 @@
 //! networks      id PK · name UNIQUE · driver · created_at · record (JSON)
 //! endpoints     (network, container) PK · ip UNIQUE per network · mac · record (JSON)
 //!               network → networks; the ip column is the address pool's memory
+//! volumes       name PK · driver · created_at · record (JSON)
+//!               who uses one, the records of the containers say
 //! ```
 //!
 //! Digests and ids are text, times are nanoseconds since 1970 (UTC), JSON is text.
@@ -56,6 +58,7 @@ pub mod leases;
 pub mod networks;
 pub mod references;
 pub mod snapshots;
+pub mod volumes;
 
 pub use database::{Database, Tx, View};
 pub use error::Error;

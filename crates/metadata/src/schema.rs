@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x676e_7472;
 
 /// Step n brings version n to version n + 1. Steps are never changed once
 /// released, only added.
-const STEPS: &[&str] = &[V1, ID_RANGES];
+const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES];
 
 const V1: &str = "
 CREATE TABLE blobs (
@@ -114,6 +114,15 @@ CREATE TABLE id_ranges (
     size        INTEGER NOT NULL,
     container   TEXT NOT NULL UNIQUE REFERENCES containers(id) ON DELETE CASCADE
 ) STRICT;
+";
+
+const VOLUMES: &str = "
+CREATE TABLE volumes (
+    name        TEXT PRIMARY KEY,
+    driver      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    record      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the database to the newest version, in one transaction.

@@ -10,9 +10,7 @@ use std::path::Path;
 
 use gantry_oci::{LinuxIdMapping, Mount, Spec};
 use gantry_sys::{CloneFlags, CloneRequest, Forked, MountAttr, SetMountAttr};
-use rustix::fs::CWD;
 use rustix::io::Errno;
-use rustix::mount::OpenTreeFlags;
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
 
@@ -20,6 +18,7 @@ use crate::error::{StartError, Step};
 use crate::launch::fork;
 use crate::mount_options::{Bind, MountOptions};
 use crate::namespaces::{open, write_map};
+use crate::tree;
 
 /// Detached mounts by their index in the spec.
 pub(crate) type Prepared = BTreeMap<usize, OwnedFd>;
@@ -71,23 +70,19 @@ fn of_mount(
         return refuse("no user namespace");
     };
     let fail = |errno| StartError::new(Step::Mount, errno, destination.as_ref());
-    tree(source, bind, options.idmap_recursive, namespace)
+    copy(source, bind, &options, namespace)
         .map(Some)
         .map_err(|errno| fail(errno).with_source(source.to_string_lossy()))
 }
 
-fn tree(
+fn copy(
     source: &Path,
     bind: Bind,
-    everything: bool,
+    options: &MountOptions,
     namespace: BorrowedFd<'_>,
 ) -> rustix::io::Result<OwnedFd> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if bind == Bind::Recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    let tree = rustix::mount::open_tree(CWD, source, flags)?;
-    map(&tree, namespace, everything)?;
+    let tree = tree::copy(source, options.subpath.as_deref(), bind == Bind::Recursive)?;
+    map(&tree, namespace, options.idmap_recursive)?;
     // The copy is the host's peer until now: what is mounted in the container
     // must not appear there.
     let follow = SetMountAttr {

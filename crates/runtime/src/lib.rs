@@ -31,6 +31,7 @@ mod launch;
 mod mount_options;
 mod namespaces;
 mod program;
+mod tree;
 mod validate;
 
 pub use capability::CapabilityMask;
@@ -41,3 +42,4 @@ pub use gantry_oci as oci;
 pub use gantry_sys::{ExitStatus, SockFilter};
 pub use hooks::{HookPoint, run_all_hooks, run_hooks};
 pub use launch::{CgroupJoin, Launch, Launched, Rootfs, Scaffold, Stdio, UserRequest};
+pub use mount_options::SUBPATH;

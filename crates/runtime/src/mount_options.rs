@@ -4,6 +4,10 @@ use std::os::raw::c_ulong;
 
 use gantry_sys::MountAttr;
 
+/// Our own mount option: only this part of the source is mounted. It is found
+/// below the source, which symbolic links in there cannot leave.
+pub const SUBPATH: &str = "x-gantry-subpath=";
+
 /// A mount's options, read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MountOptions {
@@ -28,6 +32,8 @@ pub(crate) struct MountOptions {
     pub idmap_recursive: bool,
     /// Options of the file system as a whole.
     pub whole: Vec<&'static str>,
+    /// The part of the source that is mounted, instead of all of it.
+    pub subpath: Option<String>,
     /// Options for the file system: `key` or `key=value`.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -118,6 +124,10 @@ impl MountOptions {
     fn add(&mut self, option: &str) {
         if let Some(change) = propagation(option) {
             self.propagation.push(change);
+            return;
+        }
+        if let Some(subpath) = option.strip_prefix(SUBPATH) {
+            self.subpath = Some(subpath.to_owned());
             return;
         }
         match option {

@@ -13,6 +13,7 @@ mod stats;
 mod swarm;
 mod system;
 mod transfer;
+mod volumes;
 mod websocket;
 
 use crate::router::Router;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Router {
     transfer::routes(&mut router);
     later::before_images(&mut router);
     images::routes(&mut router);
+    volumes::routes(&mut router);
     swarm::routes(&mut router);
     later::routes(&mut router);
     router

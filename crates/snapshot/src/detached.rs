@@ -21,7 +21,10 @@ const OPTIONS: [(&str, &str); 3] = [
 ];
 
 /// Makes the mount; it ends when the handle is closed.
-pub(crate) fn mount(mount: &Mount) -> Result<OwnedFd, Errno> {
+///
+/// # Errors
+/// What the kernel says.
+pub fn mount(mount: &Mount) -> Result<OwnedFd, Errno> {
     match mount {
         Mount::Bind { source, .. } => open_tree(
             CWD,

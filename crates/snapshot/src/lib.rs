@@ -15,6 +15,7 @@
 
 pub mod conformance;
 mod detached;
+mod directories;
 mod driver;
 mod error;
 mod overlay;
@@ -23,10 +24,10 @@ mod records;
 mod select;
 mod store;
 mod stored;
-mod trash;
 mod tree;
 mod vfs;
 
+pub use detached::mount as mount_detached;
 pub use driver::{Capabilities, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
 pub use error::Error;
 pub use records::{MemoryRecords, MetadataRecords, Record, Records};

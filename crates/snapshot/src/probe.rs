@@ -12,8 +12,8 @@ use gantry_types::Mount;
 use rustix::fs::AtFlags;
 
 use crate::detached;
+use crate::directories::make_directory;
 use crate::error::Error;
-use crate::trash::make_directory;
 
 /// Whether overlayfs works below `root`; the inner error is the reason why not.
 pub(crate) fn overlay(root: &Path) -> Result<Result<(), String>, Error> {

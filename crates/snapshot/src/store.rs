@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gantry_archive::Scratch;
+use gantry_archive::{Scratch, Trash};
 use rustix::io::Errno;
 
+use crate::directories::{list, make_directory};
 use crate::driver::{Status, Usage};
 use crate::error::Error;
 use crate::records::Records;
-use crate::trash::{Trash, list, make_directory};
 use crate::tree::{Node, State, Tree};
 
 /// The name of the trash among the numbers.
@@ -44,7 +44,9 @@ impl Store {
         let layers = directory.join(LAYERS);
         make_directory(&layers)?;
         spread(&layers);
-        let trash = Trash::open(directory.join(TRASH))?;
+        let trash = directory.join(TRASH);
+        let trash = Trash::open(trash.clone(), "snapshot-trash")
+            .map_err(Error::disk("open the trash", trash))?;
         let tree = Tree::new(records.load()?);
         Ok(Self {
             directory,
@@ -106,7 +108,7 @@ impl Store {
         if number.is_err() {
             // The record was not written after all: what got the number must
             // not be in the way of the next one.
-            placed.map_or(Ok(()), |path| self.trash.take(&path))?;
+            placed.map_or(Ok(()), |path| self.discard(&path))?;
         } else {
             scratch.keep();
         }
@@ -129,11 +131,17 @@ impl Store {
         }
     }
 
+    fn discard(&self, path: &Path) -> Result<(), Error> {
+        self.trash
+            .take(path)
+            .map_err(Error::disk("move to the trash", path))
+    }
+
     fn place(&self, from: &Path, to: &Path) -> Result<(), Error> {
         match rustix::fs::rename(from, to) {
             // A crash left it between its name and its record.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                self.trash.take(to)?;
+                self.discard(to)?;
                 rustix::fs::rename(from, to)
             }
             other => other,
@@ -193,7 +201,7 @@ impl Store {
             return Err(error);
         }
         self.tree().forget(key);
-        if let Err(error) = self.trash.take(&path) {
+        if let Err(error) = self.discard(&path) {
             tracing::warn!(%error, "removed snapshot stays on disk; the next start deletes it");
         }
         Ok(())
@@ -244,7 +252,9 @@ impl Store {
                 }
             }
         }
-        self.trash.empty()?;
+        self.trash
+            .empty()
+            .map_err(Error::disk("empty the trash in", &self.directory))?;
         let numbers: HashSet<PathBuf> = {
             let tree = self.tree();
             tree.nodes()
@@ -257,7 +267,7 @@ impl Store {
         found.extend(list(&own[1])?);
         for path in found {
             tracing::info!(path = %path.display(), "removing a directory without a record");
-            if let Err(error) = self.trash.take(&path) {
+            if let Err(error) = self.discard(&path) {
                 first_error.get_or_insert(error);
             }
         }

@@ -28,7 +28,7 @@ use super::normal::normalise;
 use super::outcome::{Outcome, finish};
 
 /// What every command may use: `await 'SHELL'` waits until a command succeeds,
-/// `within ID COMMAND…` runs one inside a container's mount and pid namespaces.
+/// `rooted` calls the data root ROOT, `within ID COMMAND…` runs one inside a container's mount and pid namespaces.
 const PRELUDE: &str = r#"
 await() {
     await_n=0
@@ -38,6 +38,7 @@ await() {
         sleep 0.05
     done
 }
+rooted() { sed "s,$(docker info -f '{{.DockerRootDir}}'),ROOT,g"; }
 gone() { for gone_c; do docker rm -f "$gone_c" >/dev/null 2>&1; done; true; }
 "#;
 

@@ -56,11 +56,12 @@ pub(crate) fn create<'a>(
                 "conflicting options: cannot specify a volume-name through both --name and as a positional arg",
             ));
         }
+        let given = |flag: &str| Some(pairs(&matches.list(flag))).filter(|pairs| !pairs.is_empty());
         let body = json!({
             "Name": if named.is_empty() { operand } else { named },
             "Driver": matches.text("driver"),
-            "DriverOpts": pairs(&matches.list("opt")),
-            "Labels": pairs(&matches.list("label")),
+            "DriverOpts": given("opt"),
+            "Labels": given("label"),
         });
         let created: Value = session
             .client

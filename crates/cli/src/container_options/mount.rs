@@ -213,6 +213,9 @@ fn check(mount: Mount) -> Result<Mount, String> {
         if options.read_only_force_recursive && !mount.read_only {
             return Err("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction".to_owned());
         }
+        if options.read_only_force_recursive && options.propagation != "rprivate" {
+            return Err("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction".to_owned());
+        }
     }
     Ok(mount)
 }
@@ -254,6 +257,7 @@ mod tests {
             "foo=1,dst=/x",
             "dst",
             "type=bind,dst=/x,tmpfs-size=1",
+            "type=bind,src=/a,dst=/x,ro,bind-recursive=readonly",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

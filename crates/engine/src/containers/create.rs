@@ -8,9 +8,10 @@ use gantry_metadata::Tx;
 use gantry_metadata::containers::ContainerRow;
 use gantry_network::NetworkMode;
 use gantry_types::{ContainerId, Platform};
+use gantry_volume::VolumeStore;
 
 use super::container::Container;
-use super::mounts::MountPoint;
+use super::mounts::{Held, MountPoint};
 use super::record::Record;
 use super::state::State;
 use super::undo::Undo;
@@ -46,28 +47,31 @@ impl Containers {
         let mut warnings = inner.check(&mut request)?;
         inner.name_joined(&mut request.host_config)?;
         let mounts = mounts::of_request(&request.host_config)?;
-        options::refuse_volumes(&mounts, &request.config)?;
         let image = inner.images.for_container(&request.config.image)?;
         warnings.extend(check_platform(&request.config.image, &image, platform)?);
-        warnings.extend(check_image(&image));
         merge::with_image(&mut request.config, image.config.as_ref())?;
         validate::config(&request.config)?;
         if !request.config.working_dir.is_empty() {
             request.config.working_dir = mounts::clean(&request.config.working_dir);
         }
         defaults::fill(&mut request.host_config, &inner.settings);
+        let mut mounts = inner.gather_mounts(mounts, &request.host_config, &request.config)?;
+        warnings.extend(image_mounts(&mounts));
 
         let id = ContainerId::from_random(random()?);
         let mut undo = Undo::new();
         let name = inner.claim_name(name, &id)?;
         let claimed = name.clone();
         undo.push(move || inner.table.unclaim(&claimed));
+        mounts::name_snapshots(&id, &mut mounts);
+        let volumes = inner.hold_volumes(&id, &mut mounts, &mut undo)?;
         let mut record = inner.record(id, name, request, mounts, &image);
         log_settings::check(&record)?;
         files::dns(&record)?;
         health::check_on_failure(&record)?;
-        inner.make(&mut record, &image, &mut undo)?;
+        inner.make(&mut record, &image, &volumes, &mut undo)?;
         undo.disarm();
+        inner.settle_volumes(&volumes);
         let container = Container::new(record, State::created());
         inner.table.insert(container.clone());
         inner.publish(&container, "create", &[]);
@@ -175,6 +179,7 @@ impl Inner {
         &'a self,
         record: &mut Record,
         image: &UsedImage,
+        volumes: &Held,
         undo: &mut Undo<'a>,
     ) -> Result<()> {
         let id = record.id.clone();
@@ -185,13 +190,18 @@ impl Inner {
             }
         });
         self.open_root(record)?;
+        self.keep_images(record, undo)?;
+        self.fill_volumes(record, volumes, image)?;
         let dir = record.dir(&self.settings.data_root);
         make_dir(&dir)?;
         undo.push({
             let dir = dir.clone();
             move || super::remove::remove_dir(&dir)
         });
-        self.database.write(|tx| self.insert(tx, record, image))
+        self.database.write(|tx| {
+            VolumeStore::insert(tx, volumes)?;
+            self.insert(tx, record, image)
+        })
     }
 
     /// Writes a container's row, with the ids that it gets.
@@ -246,26 +256,11 @@ fn check_platform(
     }
 }
 
-/// What the image declares and this engine does not do yet.
-fn check_image(image: &UsedImage) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let Some(config) = &image.config else {
-        return warnings;
-    };
-    if config
-        .volumes
-        .as_ref()
-        .is_some_and(|volumes| !volumes.is_empty())
-    {
-        let volumes = config.volumes.iter().flatten();
-        let paths: Vec<&str> = volumes.map(|(path, _)| path.as_str()).collect();
-        warnings.push(format!(
-            "The image declares volumes ({}), which are not supported yet: their data stays in \
-             the container's writable layer and is removed with it.",
-            paths.join(", ")
-        ));
-    }
-    warnings
+/// What Docker says of images that are mounted.
+fn image_mounts(points: &[MountPoint]) -> Option<String> {
+    let mut points = points.iter();
+    let any = points.any(|point| point.snapshot().is_some());
+    any.then(|| "Image mount is an experimental feature".to_owned())
 }
 
 /// Bytes that nobody can guess.

@@ -154,6 +154,7 @@ impl Inner {
             if let Some(attachment) = &state.attachment {
                 self.publish_network(container, "disconnect", attachment);
             }
+            self.publish_volumes(&container.record(), false);
             farewell
         });
         self.end_execs(container);

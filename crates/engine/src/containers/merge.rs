@@ -24,6 +24,7 @@ pub(crate) fn with_image(config: &mut Config, image: Option<&ProcessConfig>) -> 
             config.stop_signal = image.stop_signal.clone().unwrap_or_default();
         }
         ports(config, image);
+        volumes(config, image);
         environment(config, image);
         labels(config, image);
         command(config, image);
@@ -85,6 +86,16 @@ fn ports(config: &mut Config, image: &ProcessConfig) {
             .exposed_ports
             .get_or_insert_default()
             .entry(port.clone())
+            .or_insert(Empty {});
+    }
+}
+
+fn volumes(config: &mut Config, image: &ProcessConfig) {
+    for path in image.volumes.iter().flatten().map(|(path, _)| path) {
+        config
+            .volumes
+            .get_or_insert_default()
+            .entry(path.clone())
             .or_insert(Empty {});
     }
 }

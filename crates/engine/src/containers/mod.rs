@@ -90,10 +90,13 @@ use crate::events::Events;
 use crate::images::Images;
 use crate::stats::Collector;
 use crate::user_namespaces::IdMap;
+use crate::volumes::Volumes;
 use container::Container;
 use exec::Execs;
 pub(crate) use exit::{Exits, Queues};
 use health::Timetable;
+use mounts::FirstMounts;
+pub(crate) use mounts::claimed_snapshots;
 use restarter::Restarts;
 use state::State;
 use table::Table;
@@ -113,6 +116,8 @@ struct Inner {
     shims: ShimPool,
     events: Events,
     images: Images,
+    volumes: Volumes,
+    first_mounts: FirstMounts,
     table: Table,
     execs: Execs,
     exits: Arc<Exits>,
@@ -277,6 +282,7 @@ pub(crate) struct Parts {
     pub(crate) shims: ShimPool,
     pub(crate) events: Events,
     pub(crate) images: Images,
+    pub(crate) volumes: Volumes,
     pub(crate) exits: Arc<Exits>,
     pub(crate) queues: Queues,
 }
@@ -295,6 +301,8 @@ impl Containers {
             shims: parts.shims,
             events: parts.events,
             images: parts.images,
+            volumes: parts.volumes,
+            first_mounts: FirstMounts::default(),
             table: Table::default(),
             execs: Execs::default(),
             exits: parts.exits,

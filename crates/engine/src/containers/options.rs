@@ -2,19 +2,14 @@
 //! one is told its name, rather than getting a container that ignores it. The
 //! values that clients send when the user gave nothing are no options.
 
-use gantry_api::{Config, ContainerCreate, EndpointSettings};
+use gantry_api::{ContainerCreate, EndpointSettings};
 
-use super::mounts::{self, MountPoint};
 use crate::error::{Error, Result};
 
 type Given = fn(&ContainerCreate) -> bool;
 
 /// The command line's name of an option, and whether a request uses it.
 const UNSUPPORTED: &[(&str, Given)] = &[
-    ("--volume-driver", |c| {
-        !matches!(c.host_config.volume_driver.as_str(), "" | "local")
-    }),
-    ("--volumes-from", |c| some(&c.host_config.volumes_from)),
     ("--link", |c| some(&c.host_config.links)),
     ("--network container:", |c| {
         joins(&c.host_config.network_mode)
@@ -49,31 +44,6 @@ pub(crate) fn refuse_unsupported(request: &ContainerCreate) -> Result<()> {
         return Err(Error::UnsupportedOption((*name).to_owned()));
     }
     Ok(())
-}
-
-/// Refuses mounts of kinds that are not supported yet.
-///
-/// # Errors
-/// `UnsupportedOption`.
-pub(crate) fn refuse_volumes(points: &[MountPoint], config: &Config) -> Result<()> {
-    let taken = |path: &str| {
-        points
-            .iter()
-            .any(|point| point.target == mounts::clean(path))
-    };
-    let mut declared = config.volumes.iter().flatten();
-    if declared.any(|(path, _)| !taken(path)) {
-        let name = "--volume without a source (an anonymous volume)";
-        return Err(Error::UnsupportedOption(name.to_owned()));
-    }
-    let other = points.iter().map(MountPoint::kind);
-    match other
-        .into_iter()
-        .find(|kind| matches!(*kind, "volume" | "image"))
-    {
-        Some(kind) => Err(Error::UnsupportedOption(format!("--mount type={kind}"))),
-        None => Ok(()),
-    }
 }
 
 fn some<T>(list: &Option<Vec<T>>) -> bool {

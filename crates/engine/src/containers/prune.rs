@@ -20,7 +20,7 @@ impl Containers {
                 continue;
             }
             let written = self.inner.written(&container);
-            match self.inner.take_away(&container) {
+            match self.inner.take_away(&container, false) {
                 Ok(()) => {
                     reclaimed += written;
                     deleted.push(container.id().to_string());

@@ -21,7 +21,7 @@ const A_MOMENT: Duration = Duration::from_millis(100);
 pub struct RemoveOptions {
     /// Kill it first when it runs.
     pub force: bool,
-    /// Remove its anonymous volumes with it (it has none yet).
+    /// Remove its anonymous volumes with it, unless somebody else uses them.
     pub volumes: bool,
     /// Remove a legacy link instead.
     pub link: bool,
@@ -61,7 +61,7 @@ impl Containers {
                 }
             }
         }
-        self.inner.take_away(&container)
+        self.inner.take_away(&container, options.volumes)
     }
 }
 
@@ -83,22 +83,18 @@ impl Inner {
         if container.mark_removing().is_err() {
             return;
         }
-        if let Err(error) = self.take_away(container) {
+        if let Err(error) = self.take_away(container, true) {
             tracing::error!(id = %container.id(), %error, "cannot remove an ended container");
         }
     }
 
-    /// Removes a container that is marked for it.
-    pub(super) fn take_away(&self, container: &Container) -> Result<()> {
-        let id = container.id().as_str();
-        let deleted = self
-            .database
-            .write_freeing(|tx| gantry_metadata::containers::delete(tx, id).map(drop));
-        if let Err(error) = deleted {
-            let error: gantry_metadata::Error = error;
+    /// Removes a container that is marked for it; with its anonymous volumes, if
+    /// that is wished and nobody else uses them.
+    pub(super) fn take_away(&self, container: &Container, volumes: bool) -> Result<()> {
+        if let Err(error) = self.delete_with_volumes(container, volumes) {
             container.update(|state| state.phase = Phase::Dead);
             container.tell_removed(Some(error.to_string()));
-            return Err(error.into());
+            return Err(error);
         }
         self.table.remove(container);
         self.collect(container);
@@ -123,6 +119,7 @@ impl Inner {
         {
             tracing::warn!(%id, %error, "cannot remove a container's file system yet");
         }
+        self.let_images_go(&container.record());
         for dir in [
             container.record().dir(&self.settings.data_root),
             self.settings.exec_root.join(id.as_str()),

@@ -63,6 +63,7 @@ impl Inner {
 
     /// Takes a record back into the table.
     fn adopt(&self, record: Record, state: State) {
+        self.adopt_volumes(&record);
         if let Err(error) = self.table.claim(&record.name, &record.id) {
             return tracing::error!(id = %record.id, %error, "a container is left out");
         }

@@ -72,6 +72,7 @@ impl Inner {
     }
 
     fn announce_start(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
+        self.publish_volumes(&container.record(), true);
         if let Some(attachment) = container.state().attachment {
             self.publish_network(container, "connect", &attachment);
         }
@@ -99,6 +100,7 @@ impl Inner {
             .iter()
             .try_for_each(MountPoint::make_missing_source)?;
         propagation::check(&record.mounts)?;
+        let _first = self.first_mount(record);
         let dir = record.dir(&self.settings.data_root);
         files::write(record, &sandbox, &dir, self.network.host_gateway())?;
         let request = self.request(container, &sandbox)?;
@@ -168,7 +170,9 @@ impl Inner {
         spec::check_shares(host, settings.host.cgroup_v2)?;
         let wants_init = host.init.unwrap_or(settings.init) && joined::own_pid_namespace(host);
         let init = wants_init.then(|| self.init_program()).transpose()?;
+        let volumes = self.ready_mounts(record)?;
         let spec = spec::of(&SpecInput {
+            volumes: &volumes,
             record,
             dir: &dir,
             own_network: sandbox.netns.is_some(),
@@ -240,7 +244,11 @@ impl Inner {
         self.shims
             .start(request, filter.as_deref(), &fds)
             .map_err(|error| match error {
-                ShimError::Start(failure) => start_error::render(&failure, &container.record()),
+                ShimError::Start(failure) => {
+                    let record = container.record();
+                    let own = self.volume_failure(&failure, &record);
+                    own.unwrap_or_else(|| start_error::render(&failure, &record))
+                }
                 other => Error::Start {
                     kind: other.kind(),
                     message: format!("failed to create task for container: {other}"),

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 
 use gantry_oci::{Mount, Spec};
 use gantry_sys::{CloneFlags, SetMountAttr};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use rustix::thread::LinkNameSpaceType;
 
 use super::cgroup_mount::{self, CgroupView};
-use super::mounts;
+use super::{mounts, overlay};
 use crate::error::{StartError, Step};
 use crate::idmap::Prepared;
 use crate::mount_options::{Bind, MountOptions};
 use crate::namespaces::Namespaces;
+use crate::tree;
 
 /// A mount that is made, but for its place.
 pub(super) enum Source {
@@ -57,6 +59,9 @@ pub(super) fn take_binds(
         if !options.remount && (options.bind.is_some() || kind == "bind") {
             let made = idmapped.get(&index);
             let source = Source::Bind(bind(mount, &options, made, foreign)?);
+            sources.insert(index, source);
+        } else if let Some(layers) = layers(kind, &options) {
+            let source = Source::Bind(joined(mount, &layers, &options, foreign)?);
             sources.insert(index, source);
         }
     }
@@ -133,9 +138,9 @@ fn bind(
     let source = mount.source.as_deref();
     let source = source.ok_or_else(|| fail(mount, Errno::INVAL))?;
     let recursive = options.bind == Some(Bind::Recursive);
-    let tree = match elsewhere(source) {
-        Some((namespace, path)) => bind_elsewhere(&namespace, &path, recursive),
-        None => mounts::bind(source, recursive),
+    let tree = match (elsewhere(source), &options.subpath) {
+        (Some((namespace, path)), _) => bind_elsewhere(&namespace, &path, recursive),
+        (None, part) => tree::copy(source, part.as_deref(), recursive),
     };
     let tree = tree.map_err(|e| fail(mount, e))?;
     // Shared: it is to stay the original's peer.
@@ -144,6 +149,58 @@ fn bind(
         follow(&tree).map_err(|e| fail(mount, e))?;
     }
     Ok(tree)
+}
+
+/// The directories of an overlay whose layers are named one by one: there may be
+/// more of them than fit into one option, and they are the host's.
+fn layers(kind: &str, options: &MountOptions) -> Option<Layers> {
+    let values = |wanted: &str| {
+        let all = options.data.iter().filter(|(key, _)| key == wanted);
+        let all = all.filter_map(|(_, value)| value.as_deref());
+        all.map(PathBuf::from).collect::<Vec<_>>()
+    };
+    let lower = values("lowerdir+");
+    let upper = values("upperdir").pop().zip(values("workdir").pop());
+    (kind == "overlay" && !lower.is_empty()).then_some(Layers { lower, upper })
+}
+
+struct Layers {
+    lower: Vec<PathBuf>,
+    upper: Option<(PathBuf, PathBuf)>,
+}
+
+fn joined(
+    mount: &Mount,
+    layers: &Layers,
+    options: &MountOptions,
+    foreign: bool,
+) -> Result<OwnedFd, StartError> {
+    let tree = overlay::detached(&layers.lower, layers.upper.as_ref());
+    let tree = tree.map_err(|e| fail(mount, e))?;
+    match &options.subpath {
+        None => Ok(tree),
+        Some(part) => part_of_new(&tree, part, foreign).map_err(|e| fail(mount, e)),
+    }
+}
+
+/// A part of a mount that is attached nowhere. The kernel makes copies of what is
+/// attached only: so it is, for a moment, over the `/` of a mount namespace that
+/// is not the host's.
+fn part_of_new(tree: &OwnedFd, part: &str, foreign: bool) -> rustix::io::Result<OwnedFd> {
+    if foreign {
+        gantry_sys::unshare(CloneFlags::NEWNS)?;
+        rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE)?;
+    }
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(tree, "", CWD, "/", flags)?;
+    let whole = rustix::io::fcntl_dupfd_cloexec(tree, 0)?;
+    let copy = tree::copy_part(whole, part, false);
+    let handle = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let here = rustix::fs::open(".", handle, Mode::empty())?;
+    rustix::process::fchdir(tree)?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::fchdir(&here)?;
+    copy
 }
 
 /// A path that leads through another process's root, as that process's mount

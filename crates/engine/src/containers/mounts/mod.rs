@@ -3,18 +3,27 @@
 //! bookkeeping of volumes all read this list; nobody reads the request again.
 //!
 //! ```text
-//! -v, Binds ──── short ─┐
-//! --mount ────── long ──┼─► request: one list, no target twice ─► record
-//! --tmpfs ───────────── ┘
+//! -v, Binds ──── short ─┐                     volumes-from, VOLUME
+//! --mount ────── long ──┼─► request: one list, ───► gather ─────► hold ─► record
+//! --tmpfs ──────────────┘   no target twice                   (volumes)
+//!
+//! at a start                record ─► ready (volumes, images) ─► spec
 //! ```
 
+mod gather;
+mod hold;
+mod images;
 mod long;
 mod mode;
 mod point;
+mod ready;
 mod request;
 mod short;
 
+pub(crate) use hold::Held;
+pub(crate) use images::{claimed_snapshots, name_snapshots};
 pub(crate) use point::{Below, Bind, Image, MountPoint, Mounted, Tmpfs, Volume};
+pub(crate) use ready::FirstMounts;
 pub(crate) use request::{of_old_request, of_request};
 
 /// The path without empty, `.` and `..` parts; symbolic links are not followed.

@@ -84,6 +84,12 @@ pub(crate) struct Volume {
     /// Whether an empty one begins with the image's files.
     #[serde(default)]
     pub(crate) copy: bool,
+    /// Whether it is of `VOLUME` or `-v` without a source.
+    #[serde(default)]
+    pub(crate) declared: bool,
+    /// Whether it is another container's, by `--volumes-from`.
+    #[serde(skip)]
+    pub(crate) taken_over: bool,
     /// What a new one is made with; forgotten once it is there.
     #[serde(skip)]
     pub(crate) options: BTreeMap<String, String>,
@@ -109,6 +115,9 @@ pub(crate) struct Image {
     /// `sha256:…`.
     #[serde(default)]
     pub(crate) id: String,
+    /// The snapshot that keeps its layers while the container is there.
+    #[serde(default)]
+    pub(crate) snapshot: String,
     /// A relative path in it, instead of all of it.
     #[serde(default)]
     pub(crate) subpath: String,
@@ -148,6 +157,14 @@ impl MountPoint {
     pub(crate) fn volume(&self) -> Option<&Volume> {
         match &self.what {
             Mounted::Volume(volume) => Some(volume),
+            _ => None,
+        }
+    }
+
+    /// The snapshot that it keeps, if it is an image.
+    pub(crate) fn snapshot(&self) -> Option<&str> {
+        match &self.what {
+            Mounted::Image(image) => Some(&image.snapshot),
             _ => None,
         }
     }

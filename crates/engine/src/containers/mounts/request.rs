@@ -23,6 +23,13 @@ pub(crate) fn of_request(host: &HostConfig) -> Result<Vec<MountPoint>> {
     for mount in host.mounts.iter().flatten() {
         points.push(long::parse(mount)?);
     }
+    for point in &mut points {
+        let is_volume = matches!(point.what, Mounted::Volume(_));
+        if is_volume && point.mode.is_empty() {
+            // As Docker shows it: its own may be labelled for SELinux.
+            "z".clone_into(&mut point.mode);
+        }
+    }
     let mut taken = BTreeSet::new();
     for point in &points {
         if !taken.insert(point.target.as_str()) {

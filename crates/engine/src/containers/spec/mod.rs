@@ -57,6 +57,8 @@ pub(crate) struct SpecInput<'a> {
     pub(crate) record: &'a Record,
     /// The container's directory, with its three network files.
     pub(crate) dir: &'a Path,
+    /// The mounts of its volumes and images.
+    pub(crate) volumes: &'a [gantry_runtime::oci::Mount],
     /// Whether it has a network namespace of its own.
     pub(crate) own_network: bool,
     pub(crate) cgroup: PathBuf,

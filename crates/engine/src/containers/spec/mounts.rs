@@ -21,6 +21,7 @@ pub(crate) const NAME_FILES: [(&str, &str); 3] = [
 pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
     let record = input.record;
     let mut wished: Vec<Mount> = record.mounts.iter().filter_map(wished).collect();
+    wished.extend_from_slice(input.volumes);
     let taken: Vec<String> = wished.iter().map(destination).collect();
     let mut mounts = system(input, &taken);
     if let Some(init) = input.init {
@@ -106,7 +107,7 @@ fn wished(point: &MountPoint) -> Option<Mount> {
             let options: Vec<&str> = tmpfs.options.iter().map(String::as_str).collect();
             Some(defaults::mount(target, "tmpfs", "tmpfs", &options))
         }
-        // Refused when the container is created.
+        // These are ready already.
         Mounted::Volume(_) | Mounted::Image(_) => None,
     }
 }

@@ -1,18 +1,21 @@
 //! Directories on their way out: moved aside at once, deleted by and by.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use gantry_archive::remove_tree;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
-use crate::error::Error;
+use crate::remove_tree;
 
-/// The trash of one driver, and the thread that empties it.
-pub(crate) struct Trash {
+/// A trash, and the thread that empties it.
+#[derive(Debug)]
+pub struct Trash {
     directory: PathBuf,
     next: AtomicU64,
     queue: Option<Sender<PathBuf>>,
@@ -21,17 +24,22 @@ pub(crate) struct Trash {
 }
 
 impl Trash {
-    /// The trash in `directory`, which is made if need be. What is in it
-    /// already stays until [`Trash::empty`].
-    pub(crate) fn open(directory: PathBuf) -> Result<Self, Error> {
-        make_directory(&directory)?;
+    /// The trash in `directory`, which is made (for root only) if need be. What
+    /// is in it already stays until [`Trash::empty`]. `name` is the thread's.
+    ///
+    /// # Errors
+    /// When there is no such directory or thread to be had.
+    pub fn open(directory: PathBuf, name: &str) -> io::Result<Self> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)?;
         let (queue, queued) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
-            .name("snapshot-trash".to_owned())
-            .spawn(move || delete_queued(&queued, &stopped))
-            .map_err(Error::disk("start the thread for", &directory))?;
+            .name(name.to_owned())
+            .spawn(move || delete_queued(&queued, &stopped))?;
         Ok(Self {
             directory,
             next: AtomicU64::new(0),
@@ -41,34 +49,35 @@ impl Trash {
         })
     }
 
-    /// Moves `path` into the trash.
-    pub(crate) fn take(&self, path: &Path) -> Result<(), Error> {
+    /// Moves `path`, which is on the same file system, into the trash. One that
+    /// does not exist is no error.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn take(&self, path: &Path) -> io::Result<()> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let place = self.directory.join(number.to_string());
-            let moved = rustix::fs::renameat_with(
-                rustix::fs::CWD,
-                path,
-                rustix::fs::CWD,
-                &place,
-                rustix::fs::RenameFlags::NOREPLACE,
-            );
+            let moved = rustix::fs::renameat_with(CWD, path, CWD, &place, RenameFlags::NOREPLACE);
             match moved {
                 Ok(()) => {
                     self.delete(place);
                     return Ok(());
                 }
-                Err(rustix::io::Errno::EXIST) => {}
-                Err(rustix::io::Errno::NOENT) => return Ok(()),
-                Err(errno) => return Err(Error::disk("move to the trash", path)(errno)),
+                Err(Errno::EXIST) => {}
+                Err(Errno::NOENT) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
 
     /// Deletes what an earlier process left.
-    pub(crate) fn empty(&self) -> Result<(), Error> {
-        for entry in list(&self.directory)? {
-            self.delete(entry);
+    ///
+    /// # Errors
+    /// When the trash cannot be listed.
+    pub fn empty(&self) -> io::Result<()> {
+        for entry in self.directory.read_dir()? {
+            self.delete(entry?.path());
         }
         Ok(())
     }
@@ -100,28 +109,7 @@ fn delete_queued(queue: &Receiver<PathBuf>, stop: &AtomicBool) {
             return;
         }
         if let Err(error) = remove_tree(&path) {
-            tracing::warn!(path = %path.display(), %error, "snapshot not deleted; the next start tries again");
+            tracing::warn!(path = %path.display(), %error, "not deleted yet; the next start tries again");
         }
     }
-}
-
-/// Makes a directory for root only, unless it is there.
-pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(Error::disk("mkdir", path))
-}
-
-/// The paths of all entries of a directory.
-pub(crate) fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let read = || -> io::Result<Vec<PathBuf>> {
-        directory
-            .read_dir()?
-            .map(|entry| Ok(entry?.path()))
-            .collect()
-    };
-    read().map_err(Error::disk("read directory", directory))
 }

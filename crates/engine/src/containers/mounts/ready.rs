@@ -1,0 +1,319 @@
+//! Volumes and images at a start: what the runtime is told to mount. Nothing is
+//! mounted by the engine, and nothing in the host's mount namespace: a volume with
+//! a file system of its own gets it in the container's.
+//!
+//! File systems in memory are the exception to "one mount for each container":
+//! there the second container gets the first one's mount, or it would see another,
+//! empty file system.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gantry_runtime::defaults;
+use gantry_runtime::oci::Mount;
+use gantry_shim::protocol::StartFailure;
+use gantry_sys::RootDir;
+use gantry_volume::{Backing, VolumeStore};
+
+use super::{Image, MountPoint, Mounted, Volume};
+use crate::containers::Inner;
+use crate::containers::record::Record;
+use crate::error::{Error, Result};
+
+/// Held while a container starts that may be the first one of a file system which
+/// others are to share.
+#[derive(Debug, Default)]
+pub(crate) struct FirstMounts(Mutex<()>);
+
+/// File systems of which the kernel makes another one at each mount.
+const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
+
+impl Inner {
+    /// Waits until no other container mounts a volume in memory for the first
+    /// time, if this one has such a volume.
+    pub(in super::super) fn first_mount(&self, record: &Record) -> Option<MutexGuard<'_, ()>> {
+        let mut volumes = record.mounts.iter().filter_map(MountPoint::volume);
+        let in_memory = |volume: &Volume| {
+            let found = self.volumes.store().get(&volume.name);
+            found.is_ok_and(|found| is_in_memory(&found.volume.backing))
+        };
+        let lock = &self.first_mounts.0;
+        volumes
+            .any(in_memory)
+            .then(|| lock.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The mounts of a container's volumes and images.
+    ///
+    /// # Errors
+    /// `Start`, in Docker's words.
+    pub(in super::super) fn ready_mounts(&self, record: &Record) -> Result<Vec<Mount>> {
+        let mut ready = Vec::new();
+        for point in &record.mounts {
+            match &point.what {
+                Mounted::Volume(volume) => ready.push(self.ready_volume(record, point, volume)?),
+                Mounted::Image(image) => ready.push(self.ready_image(point, image)?),
+                Mounted::Bind(_) | Mounted::Tmpfs(_) => {}
+            }
+        }
+        Ok(ready)
+    }
+
+    fn ready_volume(&self, record: &Record, point: &MountPoint, volume: &Volume) -> Result<Mount> {
+        let found = self.volumes.store().get(&volume.name);
+        let found = found
+            .map_err(|error| Error::spec(error.to_string()))?
+            .volume;
+        match &found.backing {
+            Backing::Directory => {
+                VolumeStore::make_missing_directory(&found)?;
+                let mut mount = bind(point, &volume.directory, &volume.subpath, "rbind")?;
+                if record.id_map.is_some() {
+                    // On disk there are the ids that the container sees.
+                    mount.options.push("idmap".to_owned());
+                }
+                Ok(mount)
+            }
+            Backing::Mount {
+                device, options, ..
+            } if found.backing.is_bind() => {
+                if let Err(error) = Path::new(device).metadata() {
+                    return Err(cannot_mount(&found, &strerror(&error)));
+                }
+                let recursion = match options.iter().any(|option| option == "rbind") {
+                    true => "rbind",
+                    false => "bind",
+                };
+                let mut mount = bind(point, device, &volume.subpath, recursion)?;
+                let flags = options
+                    .iter()
+                    .filter(|o| !o.ends_with("bind") && *o != "rw");
+                mount.options.extend(flags.cloned());
+                Ok(mount)
+            }
+            Backing::Mount { .. } if !volume.subpath.is_empty() => Err(Error::spec(format!(
+                "volume-subpath of the volume {}, which has a file system of its own, is not \
+                 supported",
+                volume.name
+            ))),
+            Backing::Mount {
+                kind,
+                device,
+                options,
+            } => match self.mounted_elsewhere(record, &found) {
+                Some(source) => bind(point, &source, "", "rbind"),
+                None => Ok(new(point, kind, device, options)),
+            },
+        }
+    }
+
+    /// Where a file system in memory is mounted already: seen through the process
+    /// of a container that uses it.
+    fn mounted_elsewhere(&self, record: &Record, volume: &gantry_volume::Volume) -> Option<String> {
+        if !is_in_memory(&volume.backing) {
+            return None;
+        }
+        self.table.all().iter().find_map(|other| {
+            let state = other.state();
+            if other.id() == &record.id || !state.running() {
+                return None;
+            }
+            let other = other.record();
+            let mut points = other.mounts.iter();
+            let point = points.find(|point| {
+                let used = point.volume();
+                used.is_some_and(|used| used.name == volume.name)
+            })?;
+            Some(format!("/proc/{}/root{}", state.pid, point.target))
+        })
+    }
+
+    fn ready_image(&self, point: &MountPoint, image: &Image) -> Result<Mount> {
+        let mut mount = match self.snapshots.mounts(&image.snapshot)? {
+            gantry_types::Mount::Bind { source, .. } => {
+                let source = source.display().to_string();
+                return bind(point, &source, &image.subpath, "bind");
+            }
+            gantry_types::Mount::Overlay { lower, upper } => {
+                let lower = lower.iter();
+                let mut options: Vec<String> = lower
+                    .map(|path| format!("lowerdir+={}", path.display()))
+                    .collect();
+                if let Some((upper, work)) = upper {
+                    options.push(format!("upperdir={}", upper.display()));
+                    options.push(format!("workdir={}", work.display()));
+                }
+                let mut mount = defaults::mount(&point.target, "overlay", "overlay", &["ro"]);
+                mount.options.extend(options);
+                mount
+            }
+        };
+        if !image.subpath.is_empty() {
+            mount.options.push(subpath(&image.subpath));
+        }
+        Ok(mount)
+    }
+
+    /// The failure of a start, if it is that of a volume's own file system.
+    pub(in super::super) fn volume_failure(
+        &self,
+        failure: &StartFailure,
+        record: &Record,
+    ) -> Option<Error> {
+        let error = failure.runtime_error()?;
+        let mut points = record.mounts.iter();
+        let volume = points.find(|p| p.target == error.path)?.volume()?;
+        let found = self.volumes.store().get(&volume.name).ok()?.volume;
+        if found.backing == Backing::Directory || error.step != gantry_runtime::Step::Mount {
+            return None;
+        }
+        Some(cannot_mount(
+            &found,
+            &gantry_runtime::errno_text(error.errno),
+        ))
+    }
+
+    /// Tells that the volumes of a container are mounted, or no longer.
+    pub(in super::super) fn publish_volumes(&self, record: &Record, mounted: bool) {
+        for point in &record.mounts {
+            let Some(volume) = point.volume() else {
+                continue;
+            };
+            let container = ("container", record.id.as_str());
+            if mounted {
+                let writable = match point.read_only {
+                    true => "false",
+                    false => "true",
+                };
+                let more = [
+                    container,
+                    ("destination", point.target.as_str()),
+                    ("propagation", ""),
+                    ("read/write", writable),
+                ];
+                self.volumes.publish_with("mount", &volume.name, &more);
+            } else {
+                self.volumes
+                    .publish_with("unmount", &volume.name, &[container]);
+            }
+        }
+    }
+}
+
+fn is_in_memory(backing: &Backing) -> bool {
+    matches!(backing, Backing::Mount { kind, .. } if IN_MEMORY.contains(&kind.as_str()))
+}
+
+/// What tells the runtime that a part of a source is mounted.
+fn subpath(path: &str) -> String {
+    format!("{}{path}", gantry_runtime::SUBPATH)
+}
+
+fn bind(point: &MountPoint, source: &str, part: &str, recursion: &str) -> Result<Mount> {
+    let mut options = vec![recursion];
+    options.push(match point.read_only {
+        true => "ro",
+        false => "rw",
+    });
+    if point.read_only {
+        options.push("rro");
+    }
+    options.push("rprivate");
+    let mut mount = defaults::mount(&point.target, "bind", source, &options);
+    if !part.is_empty() {
+        check_part(source, part)?;
+        mount.options.push(subpath(part));
+    }
+    Ok(mount)
+}
+
+/// A part that is missing is told in Docker's words. (The runtime finds it by
+/// itself, below the source.)
+fn check_part(source: &str, part: &str) -> Result<()> {
+    let found = RootDir::open(Path::new(source)).and_then(|root| root.metadata(part));
+    found.map(drop).map_err(|error| {
+        let path = format!("{source}/{part}");
+        let why = gantry_runtime::errno_text(error.errno.raw_os_error());
+        Error::spec(format!("cannot access path {path}: lstat {path}: {why}"))
+    })
+}
+
+fn new(point: &MountPoint, kind: &str, device: &str, options: &[String]) -> Mount {
+    let mut mount = defaults::mount(&point.target, kind, device, &[]);
+    mount.options = options.to_vec();
+    if IN_MEMORY.contains(&kind) && !options.iter().any(|option| option.starts_with("mode=")) {
+        mount.options.push("mode=1777".to_owned());
+    }
+    if point.read_only {
+        mount.options.push("ro".to_owned());
+    }
+    mount
+}
+
+/// What Docker says of a volume whose file system cannot be mounted.
+fn cannot_mount(volume: &gantry_volume::Volume, why: &str) -> Error {
+    let directory = volume.directory.display();
+    let Backing::Mount {
+        device, options, ..
+    } = &volume.backing
+    else {
+        return Error::spec(why.to_owned());
+    };
+    let (flags, data) = flags_and_data(options);
+    let flags = match flags {
+        0 => String::new(),
+        flags => format!(", flags: {flags:#x}"),
+    };
+    let data = match data.as_str() {
+        "" => String::new(),
+        data => format!(", data: {data}"),
+    };
+    Error::spec(format!(
+        "error while mounting volume '{directory}': failed to mount local volume: mount \
+         {device}:{directory}{flags}{data}: {why}"
+    ))
+}
+
+/// The numbers of the flags among mount options, and the other options.
+fn flags_and_data(options: &[String]) -> (u64, String) {
+    let known: [(&str, u64); 9] = [
+        ("ro", libc::MS_RDONLY),
+        ("nosuid", libc::MS_NOSUID),
+        ("nodev", libc::MS_NODEV),
+        ("noexec", libc::MS_NOEXEC),
+        ("sync", libc::MS_SYNCHRONOUS),
+        ("noatime", libc::MS_NOATIME),
+        ("bind", libc::MS_BIND),
+        ("rbind", libc::MS_BIND | libc::MS_REC),
+        ("rw", 0),
+    ];
+    let mut flags = 0;
+    let mut data = Vec::new();
+    for option in options {
+        match known.iter().find(|(name, _)| name == option) {
+            Some((_, flag)) => flags |= flag,
+            None => data.push(option.as_str()),
+        }
+    }
+    (flags, data.join(","))
+}
+
+/// An error of the disk in the kernel's words alone.
+fn strerror(error: &std::io::Error) -> String {
+    gantry_runtime::errno_text(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_told_as_docker_tells_them() {
+        let options = ["bind", "ro", "size=1m", "rw", "x"].map(str::to_owned);
+        let (flags, data) = flags_and_data(&options);
+        assert_eq!(
+            (format!("{flags:#x}").as_str(), data.as_str()),
+            ("0x1001", "size=1m,x")
+        );
+    }
+}

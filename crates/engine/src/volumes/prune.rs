@@ -1,0 +1,56 @@
+//! Removing the volumes that nobody uses.
+
+use std::collections::BTreeMap;
+
+use gantry_api::{Filters, VolumesPruned};
+use gantry_volume::Backing;
+
+use super::{Volumes, has_labels, invalid};
+use crate::error::Result;
+
+impl Volumes {
+    /// Removes the anonymous volumes that no container uses and the filters match;
+    /// with the filter `all` those with a name too. What is mounted from elsewhere
+    /// stays, as in Docker.
+    ///
+    /// # Errors
+    /// `Invalid` for wrong filters.
+    pub fn prune(&self, filters: &Filters) -> Result<VolumesPruned> {
+        filters
+            .validate(&["all", "label", "label!"])
+            .map_err(invalid)?;
+        let all = filters.boolean("all", false).map_err(invalid)?;
+        let (mut deleted, mut reclaimed) = (Vec::new(), 0_u64);
+        for listed in self.store().list() {
+            let volume = &listed.volume;
+            let unwanted = filters.get("label!").iter().any(|label| {
+                let mut one = Filters::new();
+                one.add("label", label.clone());
+                has_labels(&one, &listed)
+            });
+            let stays = !listed.users.is_empty()
+                || volume.backing != Backing::Directory
+                || !(all || volume.is_anonymous())
+                || unwanted
+                || !has_labels(filters, &listed);
+            if stays {
+                continue;
+            }
+            let size = u64::try_from(volume.size()).unwrap_or(0);
+            // Somebody may use it by now.
+            match self.remove(&volume.name, false) {
+                Ok(()) => {
+                    reclaimed = reclaimed.saturating_add(size);
+                    deleted.push(volume.name.clone());
+                }
+                Err(error) => tracing::debug!(name = volume.name, %error, "not pruned"),
+            }
+        }
+        let attributes = BTreeMap::from([("reclaimed".to_owned(), reclaimed.to_string())]);
+        self.events.publish("volume", "prune", "", attributes);
+        Ok(VolumesPruned {
+            volumes_deleted: (!deleted.is_empty()).then_some(deleted),
+            space_reclaimed: reclaimed,
+        })
+    }
+}

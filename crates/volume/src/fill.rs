@@ -1,0 +1,93 @@
+//! What an empty volume begins with: the files that an image has in its place.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::local::Backing;
+use crate::store::VolumeStore;
+use crate::{Error, Result, Volume};
+
+/// Where the copy is made.
+const FILL: &str = "_fill";
+
+impl VolumeStore {
+    /// Lets `copy` fill a directory, which becomes the volume's if that is empty.
+    /// The volume has all of it or, after a crash, nothing; but where somebody
+    /// else than `user` uses it already, it is filled in place. The answer tells
+    /// whether it was filled.
+    ///
+    /// # Errors
+    /// `Copy` when `copy` fails, `Disk`.
+    pub fn fill(
+        &self,
+        volume: &Volume,
+        user: &str,
+        copy: impl Fn(BorrowedFd<'_>) -> Result<(), gantry_archive::Error>,
+    ) -> Result<bool> {
+        let Some(turn) = self.turn(&volume.name) else {
+            return Ok(false);
+        };
+        // Others who want to fill it wait, and find it filled.
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let data = target(volume);
+        if volume.backing != Backing::Directory && !volume.backing.is_bind() {
+            return Ok(false);
+        }
+        if !is_empty(&data)? {
+            return Ok(false);
+        }
+        let into = |path: &Path| -> Result<()> {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let directory =
+                rustix::fs::open(path, flags, Mode::empty()).map_err(Error::disk("open", path))?;
+            Ok(copy(directory.as_fd())?)
+        };
+        if volume.backing.is_bind() || !self.is_used_only_by(&volume.name, user) {
+            into(&data)?;
+            return Ok(true);
+        }
+        let fill = volume.home().join(FILL);
+        gantry_archive::remove_tree(&fill)?;
+        std::fs::DirBuilder::new()
+            .mode(0o755)
+            .create(&fill)
+            .map_err(Error::disk("mkdir", &fill))?;
+        into(&fill)?;
+        // Nobody begins to use it between the look and the rename.
+        let moved = self.if_used_only_by(&volume.name, user, || {
+            rustix::fs::rename(&fill, &data).map_err(Error::disk("rename", &fill))
+        })?;
+        if !moved {
+            gantry_archive::remove_tree(&fill)?;
+            into(&data)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Removes what a crash left of a copy.
+pub(crate) fn forget_unfinished(volume: &Volume) {
+    let fill = volume.home().join(FILL);
+    if let Err(error) = gantry_archive::remove_tree(&fill) {
+        tracing::warn!(volume = volume.name, %error, "cannot remove an unfinished copy");
+    }
+}
+
+/// The directory that is filled.
+fn target(volume: &Volume) -> std::path::PathBuf {
+    match &volume.backing {
+        Backing::Mount { device, .. } if volume.backing.is_bind() => device.into(),
+        _ => volume.directory.clone(),
+    }
+}
+
+fn is_empty(directory: &Path) -> Result<bool> {
+    let mut entries = directory
+        .read_dir()
+        .map_err(Error::disk("read directory", directory))?;
+    Ok(entries.next().is_none())
+}

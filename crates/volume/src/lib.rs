@@ -1,0 +1,33 @@
+//! Volumes: directories with a name, which outlive the containers that use them.
+//!
+//! ```text
+//! <root>/NAME/_data      what containers see
+//! <root>/NAME/_fill      becomes `_data` when it is complete (see `fill`)
+//! <root>/.trash/…        on the way out
+//! ```
+//!
+//! Invariants: a volume is its row in the database. A directory is made before its
+//! row is written, and moved away after it is deleted; one without a row is
+//! removed at the next start. Who uses a volume is told by the users' own records:
+//! a volume that is made for a user gets its row in the transaction that writes
+//! the user's, and one that goes with its last user loses it in the transaction
+//! that deletes the user's. So no crash leaves one that nobody knows, and none
+//! takes one that somebody uses.
+//!
+//! This crate mounts nothing, and does not know what a container is: a user is a
+//! text.
+
+mod error;
+mod fill;
+mod local;
+mod name;
+mod store;
+mod volume;
+
+pub use error::Error;
+pub use local::Backing;
+pub use store::{Listed, VolumeStore, Wanted};
+pub use volume::{ANONYMOUS, DRIVER, Volume};
+
+/// The result of every call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

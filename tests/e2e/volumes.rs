@@ -1,0 +1,203 @@
+//! Volumes where recorded answers do not reach: crashes, links that lead out of
+//! them, two clients at once, and what is left on the host.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::crash::Moments;
+use crate::gantry_only;
+use crate::harness::{Engine, script};
+use crate::run::wait_for;
+
+/// How often the daemon is killed.
+const KILLS: u32 = 20;
+
+#[test]
+fn kills_neither_leak_nor_lose_volumes() {
+    let mut engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let mut moments = Moments::from_environment();
+    for round in 0..KILLS {
+        let acknowledged = engine.dir().join("acknowledged");
+        let _ = std::fs::remove_file(&acknowledged);
+        // A word is written only after the client was told that it is done.
+        let work = format!(
+            "export DOCKER_HOST={} A={}; \
+             for w in 1 2; do (for i in 1 2 3 4; do n=v{round}-$w-$i; \
+               docker create --name $n -v /bin -v /anon -v $n:/named busybox true && echo created $n >>$A; \
+               docker run --rm -v /anon -v $n:/named busybox sh -c 'echo kept >/named/f' && echo wrote $n >>$A; \
+               [ $((i % 2)) = 0 ] && docker rm -v $n && echo removed $n >>$A; done) & done; wait",
+            engine.host(),
+            acknowledged.display()
+        );
+        let mut worker = script(&work)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the workers start");
+        std::thread::sleep(Duration::from_micros(moments.next(1_500_000)));
+        engine.kill_daemon();
+        worker.wait().expect("the workers end");
+        engine.boot();
+        let said = std::fs::read_to_string(&acknowledged).unwrap_or_default();
+        check(&engine, &said);
+        let all = engine.docker(&["ps", "-aq"]).ok().stdout;
+        for id in all.lines() {
+            engine.docker(&["rm", "-fv", id]).ok();
+        }
+        assert_eq!(anonymous(&engine, &[]), "", "round {round}");
+    }
+}
+
+/// What was acknowledged is there, and nothing else.
+fn check(engine: &Engine, said: &str) {
+    let listed = engine.docker(&["volume", "ls", "-q"]).ok().stdout;
+    let listed: BTreeSet<&str> = listed.lines().collect();
+    for line in said.lines() {
+        let (word, name) = line.split_once(' ').expect("two words");
+        let named = engine.data_root().join("volumes").join(name).join("_data");
+        assert!(listed.contains(name), "{line}: {listed:?}");
+        if word == "wrote" {
+            let text = std::fs::read_to_string(named.join("f")).expect("what was written");
+            assert_eq!(text, "kept\n", "{line}");
+        }
+        let gone = said.contains(&format!("removed {name}\n"));
+        if word == "created" && !gone {
+            let format = "{{range .Mounts}}{{.Destination}}={{.Source}} {{end}}";
+            let mounts = engine.inspect(name, format);
+            assert_eq!(mounts.split_whitespace().count(), 3, "{line}: {mounts}");
+            for mount in mounts.split_whitespace() {
+                let (place, source) = mount.split_once('=').expect("a pair");
+                let files = std::fs::read_dir(source).expect("a volume's directory");
+                assert!(place != "/bin" || files.count() > 10, "{line}: {mount}");
+            }
+        }
+    }
+    // Ended containers with --rm go in a moment.
+    wait_for(|| anonymous(engine, &["--filter", "dangling=true"]).is_empty());
+    // And no directory is there that is no volume.
+    wait_for(|| {
+        let listed = engine.docker(&["volume", "ls", "-q"]).ok().stdout;
+        let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+        let found = std::fs::read_dir(engine.data_root().join("volumes")).expect("volumes");
+        let found = found.map(|entry| entry.expect("one").file_name());
+        let found: BTreeSet<String> = found
+            .map(|name| name.to_string_lossy().into_owned())
+            .filter(|name| name != ".trash")
+            .collect();
+        found == listed
+    });
+}
+
+fn anonymous(engine: &Engine, more: &[&str]) -> String {
+    let mut args = vec!["volume", "ls", "-q"];
+    args.extend(["--filter", "label=com.docker.volume.anonymous"]);
+    args.extend(more);
+    engine.docker(&args).ok().stdout
+}
+
+#[test]
+fn links_do_not_lead_out_of_a_volume() {
+    let engine = Engine::with_busybox();
+    let plant = "mkdir /v/etc; echo own >/v/etc/passwd; ln -s /etc /v/absolute; \
+                 ln -s ../../../../../../etc /v/up; ln -s / /v/root; mkdir /v/sub";
+    engine
+        .docker(&["run", "--rm", "-v", "vol:/v", "busybox", "sh", "-c", plant])
+        .ok();
+    for part in ["absolute", "up", "root/etc"] {
+        let mount = format!("type=volume,src=vol,dst=/x,volume-subpath={part}");
+        let seen = engine.docker(&[
+            "run",
+            "--rm",
+            "--mount",
+            &mount,
+            "busybox",
+            "cat",
+            "/x/passwd",
+        ]);
+        // Docker refuses links that lead out; here they lead back in.
+        assert!(
+            seen.stdout == "own\n" || (!engine.is_gantry() && seen.code != 0),
+            "{part}: {seen:?}"
+        );
+    }
+    let mount = "type=volume,src=vol,dst=/x,volume-subpath=sub";
+    let up = engine.docker(&["run", "--rm", "--mount", mount, "busybox", "ls", "/x/.."]);
+    assert!(
+        up.ok().stdout.starts_with("bin\n"),
+        "the container's own root"
+    );
+}
+
+#[test]
+fn what_is_mounted_for_a_volume_is_not_mounted_on_the_host() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let create = [
+        "volume",
+        "create",
+        "--opt",
+        "type=tmpfs",
+        "--opt",
+        "device=tmpfs",
+        "mem",
+    ];
+    engine.docker(&create).ok();
+    let run = [
+        "run", "-d", "-i", "--name", "holder", "-v", "mem:/m", "busybox", "cat",
+    ];
+    engine.docker(&run).ok();
+    let table = format!("/proc/{}/mountinfo", engine.pid());
+    let table = std::fs::read_to_string(table).expect("the daemon's mounts");
+    assert!(!table.contains("volumes/mem"), "{table}");
+    engine.docker(&["exec", "holder", "touch", "/m/here"]).ok();
+    let two = std::thread::scope(|scope| {
+        let look = || {
+            let run = ["run", "--rm", "-v", "mem:/x", "busybox", "ls", "/x"];
+            engine.docker(&run).ok().stdout
+        };
+        let both = [scope.spawn(look), scope.spawn(look)];
+        both.map(|thread| thread.join().expect("an answer"))
+    });
+    assert_eq!(two, ["here\n", "here\n"]);
+    engine.docker(&["rm", "-f", "holder"]).ok();
+    engine
+        .docker(&["run", "--rm", "-v", "mem:/x", "busybox", "ls", "/x"])
+        .ok()
+        .prints("");
+}
+
+#[test]
+fn a_new_volume_is_made_once_however_many_want_it() {
+    let engine = Engine::with_busybox();
+    let counts = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6)
+            .map(|_| {
+                scope.spawn(|| {
+                    let count = "ls /bin | wc -l";
+                    let run = [
+                        "run",
+                        "--rm",
+                        "-v",
+                        "many:/bin",
+                        "busybox",
+                        "busybox",
+                        "sh",
+                        "-c",
+                        count,
+                    ];
+                    engine.docker(&run).ok().line()
+                })
+            })
+            .collect();
+        let ended = threads.into_iter();
+        ended
+            .map(|thread| thread.join().expect("an answer"))
+            .collect::<BTreeSet<String>>()
+    });
+    assert!(!counts.contains("0"), "{counts:?}");
+    if engine.is_gantry() {
+        assert_eq!(counts.len(), 1, "{counts:?}");
+    }
+    engine.docker(&["volume", "rm", "many"]).ok();
+}
