@@ -99,7 +99,7 @@ fn apply_v2(dir: &Directory, cpu: &Cpu) -> Result<()> {
 }
 
 /// Maps v1's shares, 2–262144, to v2's weights, 1–10000.
-fn weight(shares: u64) -> u64 {
+pub(crate) fn weight(shares: u64) -> u64 {
     let shares = shares.clamp(2, 262_144);
     1 + ((shares - 2) * 9999) / 262_142
 }

@@ -74,6 +74,16 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// systemd did not do what it was asked.
+    #[error("systemd: {operation} {unit}: {why}")]
+    Systemd {
+        /// The method.
+        operation: &'static str,
+        /// The unit.
+        unit: String,
+        /// Its answer.
+        why: String,
+    },
     /// A short-lived thread could not be made.
     #[error("starting a thread in the cgroup: {0}")]
     Thread(io::Error),
@@ -121,6 +131,7 @@ impl Error {
             Self::Io { .. }
             | Self::Write { .. }
             | Self::DeviceFilter { .. }
+            | Self::Systemd { .. }
             | Self::Thread(_)
             | Self::TimedOut { .. } => ErrorKind::Internal,
         }
@@ -139,6 +150,7 @@ impl Error {
             | Self::InvalidPath(_)
             | Self::Populated(_)
             | Self::MemoryInUse { .. }
+            | Self::Systemd { .. }
             | Self::TimedOut { .. } => None,
         }
     }

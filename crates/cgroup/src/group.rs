@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::hierarchy::{Controller, Hierarchy};
 use crate::resources::Resources;
 use crate::stats::Stats;
+use crate::systemd::Scope;
 use crate::{blkio, cpu, cpuset, devices, hugetlb, kill, memory, pids};
 
 /// The cgroup that containers are children of, unless told otherwise.
@@ -42,6 +43,8 @@ pub struct Cgroup {
     /// In the order of `hierarchy.v1`.
     pub(crate) v1: Vec<Directory>,
     pub(crate) unified: Option<Directory>,
+    /// The unit, where systemd has made it.
+    pub(crate) scope: Option<Scope>,
 }
 
 impl Cgroup {
@@ -84,6 +87,46 @@ impl Cgroup {
         ))
     }
 
+    /// As [`open`](Self::open), and its unit of systemd's.
+    pub fn open_scope(scope: Scope) -> Result<Self> {
+        let mut group = Self::open(&scope.path()?)?;
+        group.scope = Some(scope);
+        Ok(group)
+    }
+
+    /// The cgroup of a scope that systemd has just made with this process in it:
+    /// in the hierarchies that systemd leaves alone as well.
+    pub(crate) fn in_scope(scope: Scope, pid: u32) -> Result<Self> {
+        let hierarchy = Hierarchy::current()?;
+        let mut group = Self::located(hierarchy, &joined(&scope.path()?, "")?);
+        group.scope = Some(scope);
+        for (mount, dir) in hierarchy.v1.iter().zip(&group.v1) {
+            let is_cpuset = mount.controllers.contains(&Controller::Cpuset);
+            Directory::make_below(
+                &mount.path,
+                &group.relative,
+                |child, parent| match is_cpuset {
+                    true => cpuset::inherit(child, parent),
+                    false => Ok(()),
+                },
+            )?;
+            dir.write_number("cgroup.procs", pid)?;
+        }
+        if let (Some(root), Some(dir)) = (&hierarchy.unified, &group.unified) {
+            Directory::make_below(root, &group.relative, |_, _| Ok(()))?;
+            if group.v1.is_empty() {
+                group.enable_controllers(root);
+            }
+            dir.write_number("cgroup.procs", pid)?;
+        }
+        Ok(group)
+    }
+
+    /// The unit, where systemd has made it.
+    pub fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
+    }
+
     /// Looks for a cgroup whose last part is `name`, wherever it is.
     pub fn find(name: &str) -> Result<Option<Self>> {
         let hierarchy = Hierarchy::current()?;
@@ -115,7 +158,7 @@ impl Cgroup {
 
     /// Sets limits; what is `None` stays as it is.
     pub fn apply(&self, resources: &Resources) -> Result<()> {
-        self.update(resources)?;
+        self.write(resources)?;
         devices::apply(self, &resources.devices)
     }
 
@@ -126,6 +169,13 @@ impl Cgroup {
     /// `MemoryInUse` for a limit below what is used; `Write` with what the kernel
     /// said, and then what came before in this order is changed already.
     pub fn update(&self, resources: &Resources) -> Result<()> {
+        if let Some(scope) = &self.scope {
+            scope.update(resources)?;
+        }
+        self.write(resources)
+    }
+
+    fn write(&self, resources: &Resources) -> Result<()> {
         memory::apply(self, &resources.memory)?;
         cpu::apply(self, &resources.cpu)?;
         cpuset::apply(self, &resources.cpu)?;
@@ -258,6 +308,7 @@ impl Cgroup {
             relative: relative.to_owned(),
             v1: hierarchy.v1.iter().map(|mount| at(&mount.path)).collect(),
             unified: hierarchy.unified.as_ref().map(at),
+            scope: None,
         }
     }
 

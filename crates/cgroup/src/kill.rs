@@ -49,6 +49,9 @@ impl Cgroup {
     /// tasks to leave. Removing what is gone is no error. All hierarchies are
     /// tried; the first error is reported.
     pub fn remove(&self) -> Result<()> {
+        if let Some(scope) = &self.scope {
+            scope.stop();
+        }
         let deadline = Instant::now() + PATIENCE;
         let mut first_error = None;
         for dir in self.directories() {

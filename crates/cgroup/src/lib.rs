@@ -30,6 +30,7 @@ mod oom;
 mod pids;
 mod resources;
 mod stats;
+mod systemd;
 
 pub use error::{Error, Result};
 pub use freezer::FreezerState;
@@ -41,3 +42,4 @@ pub use resources::{
     Memory, Resources,
 };
 pub use stats::{BlockIoEntry, CpuStats, MemoryStats, PidsStats, Stats};
+pub use systemd::{Scope, systemd_is_there};

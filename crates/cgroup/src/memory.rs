@@ -146,7 +146,7 @@ fn limit_v2(dir: &Directory) -> Option<i64> {
 }
 
 /// OCI counts memory and swap together, v2 counts swap alone.
-fn swap_alone(limit: Option<i64>, swap: i64) -> Result<i64> {
+pub(crate) fn swap_alone(limit: Option<i64>, swap: i64) -> Result<i64> {
     let invalid = |reason| Error::InvalidSetting {
         setting: "memory and swap limit".to_owned(),
         reason,

@@ -36,6 +36,8 @@ pub struct EngineConfig {
     pub storage_driver: Option<String>,
     /// The cgroup below which containers get theirs.
     pub cgroup_parent: String,
+    /// Whether systemd makes the cgroups; `cgroup_parent` is a slice then.
+    pub systemd_cgroup: bool,
     /// The options of the default networks.
     pub network: NetworkConfig,
     /// The log driver of containers that name none.
@@ -80,6 +82,7 @@ impl EngineConfig {
             hello_program: None,
             storage_driver: None,
             cgroup_parent: "/gantry".to_owned(),
+            systemd_cgroup: false,
             network: NetworkConfig::default(),
             log_driver: "json-file".to_owned(),
             log_opts: BTreeMap::new(),

@@ -88,6 +88,7 @@ impl Engine {
                 firewall: config.network.iptables,
                 cgroup_v2,
                 security_options,
+                systemd: config.systemd_cgroup,
                 containers: containers.clone(),
                 images: images.clone(),
                 events: events.clone(),
@@ -153,6 +154,7 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
             memory_nodes: system::memory_nodes(),
             memory: u64::try_from(system::memory()).unwrap_or(u64::MAX),
             cgroup_v2,
+            systemd: config.systemd_cgroup,
             blkio_weight: Hierarchy::current().is_ok_and(Hierarchy::has_block_weights),
         },
     }

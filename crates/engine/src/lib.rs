@@ -37,6 +37,7 @@ pub use containers::{
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
+pub use gantry_cgroup::systemd_is_there;
 pub use images::{Images, ImagesQuery, ImportQuery};
 pub use system::System;
 pub use user_namespaces::IdMap;

@@ -39,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) cgroup_v2: bool,
     /// What confines containers by default.
     pub(crate) security_options: Vec<String>,
+    pub(crate) systemd: bool,
     pub(crate) containers: Containers,
     pub(crate) images: Images,
     pub(crate) events: Events,
@@ -135,7 +136,7 @@ impl System {
             n_goroutines: entries("/proc/self/task"),
             system_time: rfc3339_nano(now_nano()),
             logging_driver: inner.log_driver.clone(),
-            cgroup_driver: "cgroupfs".to_owned(),
+            cgroup_driver: if inner.systemd { "systemd" } else { "cgroupfs" }.to_owned(),
             cgroup_version: if inner.cgroup_v2 { "2" } else { "1" }.to_owned(),
             n_events_listener: counted(inner.events.listeners()),
             kernel_version: kernel,

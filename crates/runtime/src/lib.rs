@@ -32,6 +32,7 @@ mod mount_options;
 mod namespaces;
 mod program;
 mod tree;
+mod scope;
 mod validate;
 
 pub use capability::CapabilityMask;
@@ -43,3 +44,4 @@ pub use gantry_sys::{ExitStatus, SockFilter};
 pub use hooks::{HookPoint, run_all_hooks, run_hooks};
 pub use launch::{CgroupJoin, Launch, Launched, Rootfs, Scaffold, Stdio, UserRequest};
 pub use mount_options::SUBPATH;
+pub use scope::{ScopeError, spawn_in_scope};

@@ -114,6 +114,7 @@ mod tests {
             memory_nodes: 1,
             memory: 1 << 30,
             cgroup_v2: false,
+            systemd: false,
             blkio_weight: true,
         };
         let mut warnings = Vec::new();

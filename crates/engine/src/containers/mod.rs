@@ -158,6 +158,8 @@ pub(crate) struct Host {
     /// Bytes of memory.
     pub(crate) memory: u64,
     pub(crate) cgroup_v2: bool,
+    /// Whether systemd makes the cgroups.
+    pub(crate) systemd: bool,
     /// Whether block devices can be weighted.
     pub(crate) blkio_weight: bool,
 }

@@ -4,12 +4,17 @@
 use std::path::{Path, PathBuf};
 
 use gantry_api::{Config, EndpointSettings, HostConfig};
+use gantry_cgroup::Scope;
 use gantry_types::ContainerId;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
 use super::mounts::{self, MountPoint};
+use crate::error::{Error, Result};
 use crate::user_namespaces::IdMap;
+
+/// What the names of our scopes begin with.
+const SCOPE_PREFIX: &str = "gantry";
 
 /// What a container was created with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +68,32 @@ impl Record {
     /// The container's directory below a data root.
     pub(crate) fn dir(&self, data_root: &Path) -> PathBuf {
         data_root.join("containers").join(self.id.as_str())
+    }
+
+    /// The scope of its own, where systemd makes the cgroups.
+    ///
+    /// # Errors
+    /// When the slice it shall be in is none.
+    pub(crate) fn scope(&self, settings: &Settings) -> Result<Option<Scope>> {
+        if !settings.host.systemd {
+            return Ok(None);
+        }
+        let slice = match self.host_config.cgroup_parent.as_str() {
+            "" => &settings.cgroup_parent,
+            given => given,
+        };
+        let scope = Scope::new(slice, SCOPE_PREFIX, self.id.as_str());
+        scope
+            .map(Some)
+            .map_err(|error| Error::spec(error.to_string()))
+    }
+
+    /// The path of its cgroup below each hierarchy's root.
+    pub(crate) fn cgroup(&self, settings: &Settings) -> String {
+        match self.scope(settings) {
+            Ok(Some(scope)) => scope.path().unwrap_or_default(),
+            _ => format!("{}/{}", self.cgroup_parent(settings), self.id),
+        }
     }
 
     /// The cgroup above the container's own.

@@ -228,8 +228,7 @@ impl Inner {
     /// Ends what is left of a container that has lost its shim and its run
     /// directory, but not by the end of the machine.
     fn end_cgroup(&self, container: &Container) {
-        let parent = container.record().cgroup_parent(&self.settings);
-        let path = format!("{parent}/{}", container.id());
+        let path = container.record().cgroup(&self.settings);
         let Ok(cgroup) = Cgroup::open(&path) else {
             return;
         };

@@ -199,6 +199,7 @@ impl Inner {
             scaffold_layer: spec::scaffold_layer(&rootfs),
             rootfs,
             cgroup_parent: parent,
+            scope: record.scope(settings)?,
             log: log_settings::for_start(container, settings)?,
             open_stdin: record.config.open_stdin,
             stdin_once: record.config.stdin_once,

@@ -85,10 +85,8 @@ impl Inner {
         if !state.running() || state.pid == 0 {
             return Seen::Resting;
         }
-        let record = container.record();
-        let parent = record.cgroup_parent(&self.settings);
         Seen::Running(Subject {
-            cgroup: format!("{parent}/{}", container.id()),
+            cgroup: container.record().cgroup(&self.settings),
             pid: state.pid,
         })
     }

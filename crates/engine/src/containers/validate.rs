@@ -65,6 +65,7 @@ fn health(check: &HealthCheck) -> Result<()> {
 pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     modes(host_config)?;
+    cgroup_parent(host_config, host)?;
     memory(host_config, host, &mut warnings)?;
     cpu(host_config, host)?;
     block_io::check(host_config, host, &mut warnings)?;
@@ -97,6 +98,22 @@ pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<V
         }
     }
     Ok(warnings)
+}
+
+fn cgroup_parent(c: &HostConfig, host: &Host) -> Result<()> {
+    let parent = &c.cgroup_parent;
+    match host.systemd && !parent.is_empty() && !is_slice(parent) {
+        true => invalid(NO_SLICE),
+        false => Ok(()),
+    }
+}
+
+/// What Docker says to a parent that systemd cannot have.
+const NO_SLICE: &str =
+    "cgroup-parent for systemd cgroup should be a valid slice named as \"xxx.slice\"";
+
+fn is_slice(name: &str) -> bool {
+    name.len() > ".slice".len() && name.ends_with(".slice")
 }
 
 /// Checks options of the storage driver: it has none on this file system.
@@ -312,6 +329,7 @@ mod tests {
         memory_nodes: 1,
         memory: 1 << 30,
         cgroup_v2: false,
+        systemd: false,
         blkio_weight: false,
     };
 

@@ -155,6 +155,13 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "Leave the terminal (used when a command starts the daemon)",
     ),
+    opt(
+        "exec-opt",
+        "exec-opts",
+        List,
+        Yes,
+        "How processes are run: native.cgroupdriver=cgroupfs or systemd",
+    ),
     both(
         "exec-root",
         Text,
@@ -416,7 +423,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     not_yet("dns", "dns", List),
     not_yet("dns-opt", "dns-opts", List),
     not_yet("dns-search", "dns-search", List),
-    not_yet("exec-opt", "exec-opts", List),
     both("experimental", Switch, Only("false"), ""),
     not_yet("feature", "features", Any),
     not_yet("firewall-backend", "firewall-backend", Text),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use super::command_line::Values;
-use super::{config_file, quantity};
+use super::{cgroup_driver, config_file, quantity};
 use crate::embedded;
 
 /// Where the API is found when nobody says otherwise.
@@ -106,9 +106,9 @@ impl Settings {
             EngineConfig::new(self.data_root.clone(), self.exec_root.clone(), shim_program);
         config.hello_program = Some(embedded::HELLO);
         config.storage_driver = text(values, "storage-driver").map(str::to_owned);
-        if let Some(parent) = text(values, "cgroup-parent") {
-            config.cgroup_parent = parent.to_owned();
-        }
+        config.systemd_cgroup = cgroup_driver::is_systemd(&strings(values, "exec-opt"))?;
+        config.cgroup_parent =
+            cgroup_driver::parent(text(values, "cgroup-parent"), config.systemd_cgroup)?;
         config.network = self.network()?;
         if let Some(driver) = text(values, "log-driver") {
             config.log_driver = driver.to_owned();

@@ -13,11 +13,12 @@ use super::ahead::Ahead;
 use super::args::{Arguments, Option as Flag};
 use super::error::{Error, Result};
 use super::foreground::{self, Signals};
-use super::plan::Plan;
+use super::plan::{Place, Plan};
 use super::store::{self, Container, Record, Status};
 use super::{Context, clock, console, manage, process};
 use crate::hooks::{HookPoint, run_all_hooks};
 use crate::launch::{CgroupJoin, Launch, Launched, Rootfs, Stdio};
+use crate::scope::{ScopeError, spawn_in_scope};
 
 /// Options of `create`.
 pub(super) const OPTIONS: &[Flag] = &COMMON;
@@ -187,27 +188,33 @@ fn make(plan: &Plan<'_>, container: &Container, hold: bool) -> Result<Launched> 
     } else {
         None
     };
-    let cgroup = plan.cgroup()?;
+    let place = plan.place()?;
     let network = network.take();
     let given = Given {
         rootfs: &rootfs,
         network: network.as_ref().map(AsFd::as_fd),
         hold: hold.as_ref().map(AsFd::as_fd),
     };
-    let launched = launch(plan, given, cgroup.as_ref()).and_then(|launched| {
-        match note(plan, container, &rootfs, cgroup.as_ref(), &launched) {
-            Ok(()) => Ok(launched),
-            Err(error) => {
-                let _ = gantry_sys::pidfd_send_signal(&launched.pidfd, libc::SIGKILL);
-                let _ = gantry_sys::wait_pidfd(&launched.pidfd, true);
-                Err(error)
+    let (launched, group) = match launch(plan, given, &place) {
+        Ok((launched, scope)) => (launched, scope.or(place.group().cloned())),
+        Err(error) => {
+            if let Some(group) = place.group() {
+                let _ = group.remove();
             }
+            return Err(error);
         }
-    });
-    if let (Err(_), Some(group)) = (&launched, &cgroup) {
-        let _ = group.remove();
+    };
+    match note(plan, container, &rootfs, group.as_ref(), &launched) {
+        Ok(()) => Ok(launched),
+        Err(error) => {
+            let _ = gantry_sys::pidfd_send_signal(&launched.pidfd, libc::SIGKILL);
+            let _ = gantry_sys::wait_pidfd(&launched.pidfd, true);
+            if let Some(group) = &group {
+                let _ = group.remove();
+            }
+            Err(error)
+        }
     }
-    launched
 }
 
 /// What the process is given.
@@ -217,7 +224,11 @@ struct Given<'a> {
     hold: Option<BorrowedFd<'a>>,
 }
 
-fn launch(plan: &Plan<'_>, given: Given<'_>, cgroup: Option<&Cgroup>) -> Result<Launched> {
+fn launch(
+    plan: &Plan<'_>,
+    given: Given<'_>,
+    place: &Place,
+) -> Result<(Launched, Option<Cgroup>)> {
     let size = plan.spec.process.as_ref().and_then(|p| p.console_size);
     let size = size.map(|s| (s.height as u16, s.width as u16));
     let launch = Launch {
@@ -247,9 +258,16 @@ fn launch(plan: &Plan<'_>, given: Given<'_>, cgroup: Option<&Cgroup>) -> Result<
     };
     // Nor what made the cgroup.
     gantry_sys::release_code_pages();
-    let spawned = match cgroup {
-        None => launch.spawn(),
-        Some(group) => {
+    let spawned = match place {
+        Place::Here => launch.spawn(),
+        Place::Scope(scope, resources) => {
+            return match spawn_in_scope(&launch, scope, resources) {
+                Ok((launched, group)) => Ok((launched, Some(group))),
+                Err(ScopeError::Cgroup(error)) => Err(error.into()),
+                Err(ScopeError::Start(error)) => Err(Error::Start(error)),
+            };
+        }
+        Place::Group(group) => {
             // Born in its cgroup: the closure runs where children get there.
             let spawn = |fd: Option<BorrowedFd<'_>>| {
                 let mut launch = Launch { ..launch };
@@ -261,7 +279,8 @@ fn launch(plan: &Plan<'_>, given: Given<'_>, cgroup: Option<&Cgroup>) -> Result<
             group.birth(spawn)?
         }
     };
-    spawned.map_err(Error::Start)
+    let launched = spawned.map_err(Error::Start)?;
+    Ok((launched, None))
 }
 
 /// Terminal, state and pid file.
@@ -290,6 +309,7 @@ fn note(
         created: clock::rfc3339(clock::now(), true),
         owner: String::new(),
         cgroup: cgroup.map(Cgroup::path),
+        scope: cgroup.and_then(Cgroup::scope).cloned(),
         annotations: plan.spec.annotations.clone(),
     })?;
     match plan.args.value("pid-file") {

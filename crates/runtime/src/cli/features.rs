@@ -70,6 +70,7 @@ pub(super) fn features(_: &Context, _: &Arguments) -> Result<i32> {
             cgroup: CgroupFeatures {
                 v1: true,
                 v2: true,
+                systemd: true,
                 ..CgroupFeatures::default()
             },
             seccomp: SeccompFeatures {

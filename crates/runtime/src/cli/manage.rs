@@ -171,6 +171,9 @@ fn shares_pids(context: &Context, record: &Record) -> bool {
 }
 
 fn cgroup(record: &Record) -> Option<Cgroup> {
+    if let Some(scope) = &record.scope {
+        return Cgroup::open_scope(scope.clone()).ok();
+    }
     Cgroup::open(record.cgroup.as_deref()?).ok()
 }
 

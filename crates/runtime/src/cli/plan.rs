@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use gantry_cgroup::{Cgroup, Hierarchy, Resources, Version};
+use gantry_cgroup::{Cgroup, Hierarchy, Resources, Scope, Version};
 use gantry_oci::{Process, Spec};
 
 use rustix::thread::CapabilitySet;
@@ -28,6 +28,28 @@ pub(super) struct Plan<'a> {
     pub preserve_fds: u32,
     /// Whether it may do without a cgroup that cannot be made.
     rootless: bool,
+    /// Whether systemd makes its cgroup.
+    systemd: bool,
+}
+
+/// Where the process is to be.
+pub(super) enum Place {
+    /// Where its parent is.
+    Here,
+    /// In a cgroup of its own.
+    Group(Cgroup),
+    /// In one that systemd is yet to make.
+    Scope(Scope, Resources),
+}
+
+impl Place {
+    /// The cgroup, as far as it has been made.
+    pub(super) fn group(&self) -> Option<&Cgroup> {
+        match self {
+            Self::Group(group) => Some(group),
+            Self::Here | Self::Scope(..) => None,
+        }
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -46,11 +68,6 @@ impl<'a> Plan<'a> {
         };
         // What read it is not needed again.
         gantry_sys::release_code_pages();
-        if context.systemd {
-            return Err(Error::Usage(
-                "--systemd-cgroup is not supported: only the cgroupfs manager is".to_owned(),
-            ));
-        }
         let terminal = spec.process.as_ref().is_some_and(|p| p.terminal);
         let socket = args.value("console-socket");
         if let Some(text) = terminal_problem(terminal, socket.is_some(), detached) {
@@ -74,6 +91,7 @@ impl<'a> Plan<'a> {
                 .transpose()?,
             preserve_fds: args.number("preserve-fds")?.saturating_add(listen_fds),
             rootless: context.rootless,
+            systemd: context.systemd,
         })
     }
 
@@ -92,18 +110,9 @@ impl<'a> Plan<'a> {
     }
 
     /// The cgroup: where the spec says, or beside its like.
-    pub(super) fn cgroup(&self) -> Result<Option<Cgroup>> {
+    pub(super) fn place(&self) -> Result<Place> {
         let linux = self.spec.linux.as_ref();
         let wanted = linux.and_then(|l| l.cgroups_path.as_deref());
-        let default = Path::new(gantry_cgroup::DEFAULT_PARENT).join(self.id);
-        let path = Path::new("/").join(wanted.unwrap_or(&default));
-        if path.to_string_lossy().contains(':') {
-            let text = format!(
-                "cgroupsPath {}: systemd's form is not supported",
-                path.display()
-            );
-            return Err(Error::Usage(text));
-        }
         let given = linux.and_then(|l| l.resources.as_ref());
         let mut oci = given.cloned().unwrap_or_default();
         if !oci.devices.is_empty() {
@@ -114,15 +123,34 @@ impl<'a> Plan<'a> {
             return Err(Error::Usage(text.to_owned()));
         }
         let resources = Resources::from_oci(&oci)?;
+        if self.systemd {
+            return Ok(Place::Scope(self.scope(wanted)?, resources));
+        }
+        let default = Path::new(gantry_cgroup::DEFAULT_PARENT).join(self.id);
+        let path = Path::new("/").join(wanted.unwrap_or(&default));
         let text = |part: Option<&Path>| part.map(|p| p.to_string_lossy().into_owned());
         let parent = text(path.parent()).unwrap_or_else(|| "/".to_owned());
         let name = text(path.file_name().map(Path::new)).unwrap_or_else(|| self.id.to_owned());
         match Cgroup::create(&parent, &name, &resources) {
-            Ok(group) => Ok(Some(group)),
+            Ok(group) => Ok(Place::Group(group)),
             // Without privilege and without limits there need be none.
-            Err(_) if given.is_none() && self.rootless => Ok(None),
+            Err(_) if given.is_none() && self.rootless => Ok(Place::Here),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn scope(&self, wanted: Option<&Path>) -> Result<Scope> {
+        let Some(wanted) = wanted else {
+            return Ok(Scope::new("", "gantry", self.id)?);
+        };
+        let text = wanted.to_string_lossy();
+        if text.split(':').count() != 3 {
+            return Err(Error::Usage(format!(
+                "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, \
+                 got {text:?} instead"
+            )));
+        }
+        Ok(Scope::parse(&text)?)
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) struct Record {
     pub owner: String,
     /// The cgroup's path, unless it has none of its own.
     pub cgroup: Option<String>,
+    /// The unit, where systemd has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<gantry_cgroup::Scope>,
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }

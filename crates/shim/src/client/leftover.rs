@@ -112,6 +112,9 @@ pub(super) fn bury(directory: &Directory, id: &ContainerId) -> ExitRecord {
     // Without its state (a full disk, a shim killed before it could write it)
     // the id is the name all the same.
     let cgroup = match status {
+        Some(Status {
+            scope: Some(scope), ..
+        }) => Cgroup::open_scope(*scope).ok(),
         Some(status) => Cgroup::open(&status.cgroup).ok(),
         None => Cgroup::find(id.as_str()).ok().flatten(),
     };

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use gantry_cgroup::OomWatch;
 use gantry_logs::Timestamp;
 use gantry_sys::ExitStatus;
 use rustix::process::WaitOptions;
@@ -192,6 +193,10 @@ impl Monitor {
         self.tell_all(told);
         for answer in answers {
             self.answer_start(answer);
+        }
+        // The kernel may tell of it only after the end of the process.
+        if self.oom.as_mut().is_some_and(OomWatch::take) {
+            self.tell(&Event::OutOfMemory);
         }
         // Who is subscribed hears it even if the file system is full.
         let recorded = self.container.directory.write(EXIT, &record).is_ok();

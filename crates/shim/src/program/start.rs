@@ -11,7 +11,9 @@ use gantry_cgroup::{Cgroup, Resources};
 use gantry_logs::Timestamp;
 use gantry_runtime::oci::{LinuxNamespaceType, Process, Spec};
 use gantry_runtime::seccomp::Filter;
-use gantry_runtime::{CgroupJoin, Launch, Launched, Rootfs, StartError, Step, UserRequest};
+use gantry_runtime::{
+    CgroupJoin, Launch, Launched, Rootfs, ScopeError, StartError, Step, UserRequest, spawn_in_scope,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -84,14 +86,18 @@ pub(super) fn start(
     let listener = make_directory(&directory)?;
     let mut undo = Undo::new(directory);
     let resources = resources(&request.spec)?;
-    let cgroup = Cgroup::create(&request.cgroup_parent, request.id.as_str(), &resources);
-    let cgroup = undo.cgroup.insert(cgroup.map_err(cgroup_failure)?).clone();
+    if request.scope.is_none() {
+        let made = Cgroup::create(&request.cgroup_parent, request.id.as_str(), &resources);
+        undo.cgroup = Some(made.map_err(cgroup_failure)?);
+    }
     let log = Log::open(&request.log).map_err(log_failure)?;
     let process = request.spec.process.as_ref();
     let process = process.ok_or_else(|| bad("spec without process"))?;
     let oom_score_adj = process.oom_score_adj.unwrap_or(0);
     let (theirs, mut ours) = make_stdio(process, request.open_stdin)?;
-    let launched = launch(&request, &luggage, filter.as_ref(), &cgroup, &theirs)?;
+    let plan = plan(&request, &luggage, filter.as_ref(), &theirs);
+    let (launched, cgroup) = launch(&request, &plan, undo.cgroup.as_ref(), &resources)?;
+    undo.cgroup = Some(cgroup.clone());
     drop(theirs);
     drop(luggage);
     let pid = launched.pid.as_raw_nonzero().get().unsigned_abs();
@@ -103,6 +109,7 @@ pub(super) fn start(
         pid,
         shim_pid: std::process::id(),
         cgroup: cgroup.path(),
+        scope: cgroup.scope().cloned().map(Box::new),
         started_at: Timestamp::now().rfc3339_nano(),
         paused: false,
         execs: Vec::new(),
@@ -222,41 +229,59 @@ pub(super) fn make_stdio(
     stdio::pipes(open_stdin).map_err(prepare("make pipes"))
 }
 
-/// Makes the process, inside its cgroup from its first moment.
+/// The process that is asked for.
+fn plan<'a>(
+    request: &'a StartRequest,
+    luggage: &'a Luggage,
+    filter: Option<&'a Filter>,
+    stdio: &'a Theirs,
+) -> Launch<'a> {
+    let user = request.user.as_ref();
+    Launch {
+        id: request.id.as_str(),
+        spec: &request.spec,
+        bundle: &request.bundle,
+        rootfs: Rootfs::Mount(&request.rootfs),
+        scaffold: &request.scaffold,
+        scaffold_layer: request.scaffold_layer.as_deref(),
+        network: luggage.network.as_ref().map(AsFd::as_fd),
+        user_namespace: luggage.user.as_ref().map(AsFd::as_fd),
+        empty_mounts: luggage.empty_mounts.as_ref().map(AsFd::as_fd),
+        seccomp: filter,
+        cgroup: CgroupJoin::Inherit,
+        stdio: stdio.stdio(),
+        hold: None,
+        preserve_fds: 0,
+        new_keyring: true,
+        no_pivot: false,
+        user: user.map(|user| UserRequest {
+            user: &user.user,
+            groups: &user.groups,
+        }),
+    }
+}
+
+/// Makes the process, inside its cgroup from its first moment, or from before it
+/// does anything where systemd makes the cgroup.
 fn launch(
     request: &StartRequest,
-    luggage: &Luggage,
-    filter: Option<&Filter>,
-    cgroup: &Cgroup,
-    stdio: &Theirs,
-) -> Result<Launched, StartFailure> {
+    plan: &Launch<'_>,
+    cgroup: Option<&Cgroup>,
+    resources: &Resources,
+) -> Result<(Launched, Cgroup), StartFailure> {
+    if let Some(scope) = &request.scope {
+        return spawn_in_scope(plan, scope, resources).map_err(|error| match error {
+            ScopeError::Cgroup(error) => cgroup_failure(error),
+            ScopeError::Start(error) => runtime_failure(error),
+        });
+    }
+    let cgroup = cgroup.ok_or_else(|| bad("neither cgroup nor scope"))?;
     let launched = cgroup.birth(|fd| {
-        let user = request.user.as_ref();
-        let launch = Launch {
-            id: request.id.as_str(),
-            spec: &request.spec,
-            bundle: &request.bundle,
-            rootfs: Rootfs::Mount(&request.rootfs),
-            scaffold: &request.scaffold,
-            scaffold_layer: request.scaffold_layer.as_deref(),
-            network: luggage.network.as_ref().map(AsFd::as_fd),
-            user_namespace: luggage.user.as_ref().map(AsFd::as_fd),
-            empty_mounts: luggage.empty_mounts.as_ref().map(AsFd::as_fd),
-            seccomp: filter,
-            cgroup: fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified),
-            stdio: stdio.stdio(),
-            hold: None,
-            preserve_fds: 0,
-            new_keyring: true,
-            no_pivot: false,
-            user: user.map(|user| UserRequest {
-                user: &user.user,
-                groups: &user.groups,
-            }),
-        };
-        launch.spawn()
+        let cgroup = fd.map_or(CgroupJoin::Inherit, CgroupJoin::Unified);
+        Launch { cgroup, ..*plan }.spawn()
     });
-    launched.map_err(cgroup_failure)?.map_err(runtime_failure)
+    let launched = launched.map_err(cgroup_failure)?.map_err(runtime_failure)?;
+    Ok((launched, cgroup.clone()))
 }
 
 pub(super) fn runtime_failure(error: StartError) -> StartFailure {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use gantry_cgroup::{Resources, Stats};
+use gantry_cgroup::{Resources, Scope, Stats};
 use gantry_logs::Settings;
 use gantry_runtime::oci::{Process, Spec};
 use gantry_runtime::{Scaffold, StartError, Step};
@@ -108,6 +108,8 @@ pub struct StartRequest {
     pub user: Option<User>,
     /// The cgroup to make the container's cgroup in, such as `/gantry`.
     pub cgroup_parent: String,
+    /// The scope that systemd is to make for it instead.
+    pub scope: Option<Scope>,
     /// Where output is kept.
     pub log: Settings,
     /// Whether standard input is a pipe (or the terminal) that clients can write
@@ -256,6 +258,9 @@ pub struct Status {
     pub shim_pid: u32,
     /// The path of its cgroup below each hierarchy's root.
     pub cgroup: String,
+    /// The unit, where systemd has made it.
+    #[serde(default)]
+    pub scope: Option<Box<Scope>>,
     /// When it was started, as RFC 3339 with nanoseconds.
     pub started_at: String,
     /// Whether its processes are stopped.

@@ -161,6 +161,7 @@ impl Environment {
             },
             user: None,
             cgroup_parent: self.cgroup_parent.clone(),
+            scope: None,
             log: Settings::new(Driver::JsonFile, &logs, id.as_str()),
             open_stdin: false,
             stdin_once: false,
