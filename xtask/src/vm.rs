@@ -168,7 +168,8 @@ fn initramfs(
     Ok(image)
 }
 
-/// Busybox with its applets, the docker client with its libraries, and the root
+/// Busybox with its applets, the docker client and systemd with their libraries
+/// (no systemd, no tests with it), and the root
 /// file system that the tests make with GNU tar here.
 const PROGRAMS: &str = "set -e
     cp \"$(command -v busybox)\" \"$0/bin/busybox\"
@@ -176,6 +177,11 @@ const PROGRAMS: &str = "set -e
     client=$(command -v docker); cp -L \"$client\" \"$0/bin/docker\"
     { ldd \"$client\" 2>/dev/null || :; } | grep -o '/[^ )]*' | while read -r library; do
         mkdir -p \"$0/${library%/*}\"; cp -L \"$library\" \"$0/$library\"; done
+    for program in /lib/systemd/systemd /bin/systemctl; do
+        test -x $program || continue
+        mkdir -p \"$0/${program%/*}\"; cp -L $program \"$0/$program\"
+        ldd $program | grep -o '/[^ )]*' | while read -r library; do
+            mkdir -p \"$0/${library%/*}\"; cp -L \"$library\" \"$0/$library\"; done; done
     made=$(dirname \"$1\")/../../e2e-rootfs/busybox.tar
     test -f \"$made\" || \"$1\" --exact harness::rootfs::busybox_can_be_made >/dev/null
     mkdir -p \"$0/tests/e2e-rootfs\"; cp \"$made\" \"$0/tests/e2e-rootfs/\"";

@@ -33,5 +33,21 @@ dd if=/dev/zero of=/tmp/disk bs=1M count=16 2>/dev/null
 losetup /dev/loop0 /tmp/disk
 # shellcheck disable=SC2046 # words are wanted
 GANTRY_BIN=/bin/gantry /tests/debug/deps/e2e $(cat /tests/arguments)
+code=$?
+if [ $code = 0 ] && [ -x /lib/systemd/systemd ]; then
+    # Once more with systemd as the first process: those that are about it.
+    cat >/tests/with-systemd <<'END'
+#!/bin/busybox sh
+export PATH=/bin:/sbin HOME=/root
+GANTRY_BIN=/bin/gantry /tests/debug/deps/e2e --test-threads=1 resources::systemd::
 echo "VM-TEST EXIT $?"
+poweroff -f
+END
+    chmod +x /tests/with-systemd
+    mkdir -p /etc/systemd/system
+    printf '[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/tests/with-systemd\nStandardOutput=tty\nStandardError=tty\nTTYPath=/dev/console\n' \
+        >/etc/systemd/system/default.service
+    exec /lib/systemd/systemd --unit=default.service --show-status=no
+fi
+echo "VM-TEST EXIT $code"
 poweroff -f

@@ -121,22 +121,6 @@ impl Hierarchy {
         Ok(hierarchy)
     }
 
-    /// Whether the use of block devices can be weighted.
-    pub fn has_block_weights(&self) -> bool {
-        let controller = Controller::BlockIo;
-        let v1 = self.v1.iter().find(|m| m.controllers.contains(&controller));
-        match (v1, &self.unified) {
-            (Some(mount), _) => mount.path.join("blkio.weight").exists(),
-            // The root itself has no weight.
-            (None, Some(root)) => {
-                let groups = fs::read_dir(root).into_iter().flatten().flatten();
-                let mut paths = groups.map(|group| group.path());
-                paths.any(|path| path.join("io.weight").exists())
-            }
-            (None, None) => false,
-        }
-    }
-
     /// What `detect` found when this process first asked.
     pub fn current() -> Result<&'static Self> {
         static CURRENT: OnceLock<Hierarchy> = OnceLock::new();

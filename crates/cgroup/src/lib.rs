@@ -12,6 +12,7 @@
 //! A controller that the kernel lacks is an error only when a limit needs it.
 //! Knows of OCI's resource records, and nothing of Docker.
 
+mod abilities;
 mod blkio;
 mod cpu;
 mod cpuset;
@@ -32,6 +33,7 @@ mod resources;
 mod stats;
 mod systemd;
 
+pub use abilities::Abilities;
 pub use error::{Error, Result};
 pub use freezer::FreezerState;
 pub use group::{Cgroup, DEFAULT_PARENT};

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use gantry_cgroup::{Controller, Hierarchy, Version};
+use gantry_cgroup::{Abilities, Hierarchy, Version};
 use gantry_metadata::Database;
 use gantry_network::{BridgeChoice, Network};
 use gantry_shim::client::{PoolConfig, ShimPool};
@@ -19,7 +19,8 @@ use crate::containers::{
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
-use crate::system::{self, Limits, System};
+use crate::limits;
+use crate::system::{self, System};
 use crate::volumes::Volumes;
 
 /// A container engine.
@@ -48,6 +49,7 @@ impl Engine {
         make_dir(&config.data_root, 0o700)?;
         make_dir(&config.exec_root, 0o711)?;
         let cgroup_v2 = is_unified();
+        let limits = limits::abilities();
         let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
         let snapshots = open_snapshots(&config, &database)?;
         let events = Events::new();
@@ -64,7 +66,7 @@ impl Engine {
         let (exits, queues) = Exits::new();
         let shims = open_shims(&config, &exits)?;
         let containers = Containers::open(Parts {
-            settings: settings(&config, cgroup_v2),
+            settings: settings(&config, cgroup_v2, limits),
             database: Arc::clone(&database),
             snapshots: Arc::clone(&snapshots),
             network,
@@ -84,7 +86,7 @@ impl Engine {
                 log_driver: config.log_driver,
                 labels: config.labels,
                 debug: config.debug,
-                limits: limits(),
+                limits,
                 firewall: config.network.iptables,
                 cgroup_v2,
                 security_options,
@@ -130,7 +132,7 @@ fn security_options(config: &EngineConfig, cgroup_v2: bool) -> Vec<String> {
     on.map(|(_, option)| option).collect()
 }
 
-fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
+fn settings(config: &EngineConfig, cgroup_v2: bool, limits: Abilities) -> Settings {
     Settings {
         data_root: config.data_root.clone(),
         exec_root: config.exec_root.clone(),
@@ -155,7 +157,7 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
             memory: u64::try_from(system::memory()).unwrap_or(u64::MAX),
             cgroup_v2,
             systemd: config.systemd_cgroup,
-            blkio_weight: Hierarchy::current().is_ok_and(Hierarchy::has_block_weights),
+            limits,
         },
     }
 }
@@ -163,18 +165,6 @@ fn settings(config: &EngineConfig, cgroup_v2: bool) -> Settings {
 /// Whether there is the unified hierarchy alone.
 fn is_unified() -> bool {
     Hierarchy::current().is_ok_and(|hierarchy| hierarchy.version() == Version::V2)
-}
-
-/// Which limits can be set on this machine.
-fn limits() -> Limits {
-    let hierarchy = Hierarchy::current().ok();
-    let has = |controller| hierarchy.is_some_and(|hierarchy| hierarchy.supports(controller));
-    Limits {
-        memory: has(Controller::Memory),
-        cpu: has(Controller::Cpu),
-        cpuset: has(Controller::Cpuset),
-        pids: has(Controller::Pids),
-    }
 }
 
 fn open_shims(config: &EngineConfig, exits: &Arc<Exits>) -> Result<ShimPool> {

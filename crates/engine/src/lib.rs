@@ -24,6 +24,7 @@ mod engine;
 mod error;
 mod events;
 mod images;
+mod limits;
 mod stats;
 mod system;
 mod user_namespaces;

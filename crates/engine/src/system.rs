@@ -11,6 +11,8 @@ use gantry_api::{
     RuntimeInfo, SwarmInfo, Version, rfc3339_nano,
 };
 
+use gantry_cgroup::Abilities;
+
 use crate::clock::now_nano;
 use crate::containers::Containers;
 use crate::error::{Error, Result};
@@ -33,7 +35,8 @@ pub(crate) struct Inner {
     pub(crate) log_driver: String,
     pub(crate) labels: Vec<String>,
     pub(crate) debug: bool,
-    pub(crate) limits: Limits,
+    /// Which limits can be set.
+    pub(crate) limits: Abilities,
     /// Whether packet rules are made.
     pub(crate) firewall: bool,
     pub(crate) cgroup_v2: bool,
@@ -43,14 +46,6 @@ pub(crate) struct Inner {
     pub(crate) containers: Containers,
     pub(crate) images: Images,
     pub(crate) events: Events,
-}
-
-/// Which limits can be set.
-pub(crate) struct Limits {
-    pub(crate) memory: bool,
-    pub(crate) cpu: bool,
-    pub(crate) cpuset: bool,
-    pub(crate) pids: bool,
 }
 
 impl System {
@@ -123,16 +118,17 @@ impl System {
             driver_status: self.driver_status(),
             plugins: plugins(),
             memory_limit: inner.limits.memory,
-            swap_limit: inner.limits.memory,
-            cpu_cfs_period: inner.limits.cpu,
-            cpu_cfs_quota: inner.limits.cpu,
-            cpu_shares: inner.limits.cpu,
+            swap_limit: inner.limits.swap,
+            kernel_memory_tcp: inner.limits.kernel_memory_tcp,
+            cpu_cfs_period: inner.limits.cpu_quota,
+            cpu_cfs_quota: inner.limits.cpu_quota,
+            cpu_shares: inner.limits.cpu_shares,
             cpu_set: inner.limits.cpuset,
             pids_limit: inner.limits.pids,
             ipv4_forwarding: reads_one("/proc/sys/net/ipv4/ip_forward"),
             debug: inner.debug,
             n_fd: entries("/proc/self/fd"),
-            oom_kill_disable: inner.limits.memory && !inner.cgroup_v2,
+            oom_kill_disable: inner.limits.oom_kill_disable,
             n_goroutines: entries("/proc/self/task"),
             system_time: rfc3339_nano(now_nano()),
             logging_driver: inner.log_driver.clone(),
@@ -161,7 +157,7 @@ impl System {
             live_restore_enabled: true,
             security_options: inner.security_options.clone(),
             firewall_backend: inner.firewall.then(firewall),
-            warnings: warnings(&inner.limits),
+            warnings: warnings(&inner.limits, inner.cgroup_v2),
             ..Info::default()
         })
     }
@@ -222,20 +218,11 @@ fn firewall() -> FirewallInfo {
 }
 
 /// What the user of this machine should know.
-fn warnings(limits: &Limits) -> Option<Vec<String>> {
-    let forwards = reads_one("/proc/sys/net/ipv4/ip_forward");
-    let checks = [
-        (limits.memory, "WARNING: No memory limit support"),
-        (limits.memory, "WARNING: No swap limit support"),
-        (limits.cpu, "WARNING: No cpu cfs quota support"),
-        (limits.cpu, "WARNING: No cpu cfs period support"),
-        (limits.cpu, "WARNING: No cpu shares support"),
-        (limits.cpuset, "WARNING: No cpuset support"),
-        (limits.pids, "WARNING: No pids limit support"),
-        (forwards, "WARNING: IPv4 forwarding is disabled"),
-    ];
-    let failed = checks.iter().filter(|(works, _)| !works);
-    let warnings: Vec<String> = failed.map(|(_, text)| (*text).to_owned()).collect();
+fn warnings(limits: &Abilities, unified: bool) -> Option<Vec<String>> {
+    let mut warnings = crate::limits::warnings(limits, unified);
+    if !reads_one("/proc/sys/net/ipv4/ip_forward") {
+        warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
+    }
     Some(warnings).filter(|warnings| !warnings.is_empty())
 }
 

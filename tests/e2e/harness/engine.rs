@@ -38,7 +38,11 @@ impl Engine {
             socket: real
                 .as_ref()
                 .map_or_else(|| dir.path().join("docker.sock"), PathBuf::from),
-            cgroup_parent: format!("/gantry-e2e-{}-{number}", std::process::id()),
+            cgroup_parent: match extra.contains(&"native.cgroupdriver=systemd") {
+                // Parts of a slice's name are slices above it.
+                true => format!("gantrye2e{}x{number}.slice", std::process::id()),
+                false => format!("/gantry-e2e-{}-{number}", std::process::id()),
+            },
             daemon: None,
             extra: extra.iter().map(|&arg| arg.to_owned()).collect(),
             dir,

@@ -170,7 +170,7 @@ fn block_devices((path, number): &(String, String)) -> Vec<Limit> {
 }
 
 /// A whole disk of this machine.
-pub fn disk() -> Option<(String, String)> {
+fn disk() -> Option<(String, String)> {
     let mut disks: Vec<(String, String)> = std::fs::read_dir("/sys/block")
         .ok()?
         .flatten()

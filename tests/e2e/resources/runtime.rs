@@ -11,13 +11,15 @@ use crate::gantry_only;
 use crate::harness::{Engine, busybox_tar, command, finish, gantry_binary, remark};
 
 /// A bundle with busybox, and a place for the runtime's state.
-struct Bundle {
+pub struct Bundle {
     dir: tempfile::TempDir,
     id: String,
+    global: Vec<&'static str>,
 }
 
 impl Bundle {
-    fn new(resources: &Value) -> Self {
+    /// One with these limits.
+    pub fn new(resources: &Value) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let rootfs = dir.path().join("rootfs");
         std::fs::create_dir(&rootfs).expect("a folder");
@@ -30,7 +32,11 @@ impl Bundle {
                 |name| name.to_string_lossy().trim_start_matches('.').to_owned()
             )
         );
-        let bundle = Self { dir, id };
+        let bundle = Self {
+            dir,
+            id,
+            global: Vec::new(),
+        };
         bundle
             .runtime(&["spec", "--bundle", &bundle.path()])
             .ok_or_say();
@@ -52,7 +58,8 @@ impl Bundle {
     fn command(&self, args: &[&str]) -> Command {
         let mut runtime = Command::new(gantry_binary());
         let root = self.dir.path().join("state");
-        runtime.args(["runtime", "--root"]).arg(root).args(args);
+        runtime.args(["runtime", "--root"]).arg(root);
+        runtime.args(&self.global).args(args);
         runtime
     }
 
@@ -60,8 +67,19 @@ impl Bundle {
         Told(finish(&mut self.command(args), b""))
     }
 
+    /// Has systemd make its cgroup in a slice; the unit's name.
+    pub fn systemd(&mut self, slice: &str) -> String {
+        self.global.push("--systemd-cgroup");
+        let config = self.dir.path().join("config.json");
+        let text = std::fs::read(&config).expect("a specification");
+        let mut spec: Value = serde_json::from_slice(&text).expect("JSON");
+        spec["linux"]["cgroupsPath"] = json!(format!("{slice}:test:{}", self.id));
+        std::fs::write(&config, spec.to_string()).expect("the specification is written");
+        format!("test-{}.scope", self.id)
+    }
+
     /// Starts it; the folders of its process.
-    fn start(&self) -> Folders {
+    pub fn start(&self) -> Folders {
         let pid = self.dir.path().join("pid");
         let file = pid.display().to_string();
         // A process that stays must not hold the test's own pipes.

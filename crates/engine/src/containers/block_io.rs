@@ -20,7 +20,7 @@ pub(crate) fn check(c: &mut HostConfig, host: &Host, warnings: &mut Vec<String>)
              discarded."
         )
     };
-    if c.blkio_weight > 0 && !host.blkio_weight {
+    if c.blkio_weight > 0 && !host.limits.block_weight {
         c.blkio_weight = 0;
         warnings.push(discarded("weight", "Weight"));
     }
@@ -29,7 +29,7 @@ pub(crate) fn check(c: &mut HostConfig, host: &Host, warnings: &mut Vec<String>)
         return Err(Error::Invalid(message.to_owned()));
     }
     let weighted = c.blkio_weight_device.as_ref();
-    if weighted.is_some_and(|devices| !devices.is_empty()) && !host.blkio_weight {
+    if weighted.is_some_and(|devices| !devices.is_empty()) && !host.limits.block_weight {
         c.blkio_weight_device = Some(Vec::new());
         warnings.push(discarded("weight_device", "Weight-device"));
     }
@@ -115,11 +115,14 @@ mod tests {
             memory: 1 << 30,
             cgroup_v2: false,
             systemd: false,
-            blkio_weight: true,
+            limits: gantry_cgroup::Abilities {
+                block_weight: true,
+                ..Default::default()
+            },
         };
         let mut warnings = Vec::new();
         check(&mut host.clone(), &machine, &mut warnings).unwrap_err();
-        machine.blkio_weight = false;
+        machine.limits.block_weight = false;
         check(&mut host, &machine, &mut warnings).unwrap();
         assert_eq!((host.blkio_weight, warnings.len()), (0, 1));
     }

@@ -18,6 +18,7 @@ mod copy;
 mod create;
 mod defaults;
 mod detach;
+mod discard;
 mod exec;
 mod exit;
 mod export;
@@ -160,8 +161,8 @@ pub(crate) struct Host {
     pub(crate) cgroup_v2: bool,
     /// Whether systemd makes the cgroups.
     pub(crate) systemd: bool,
-    /// Whether block devices can be weighted.
-    pub(crate) blkio_weight: bool,
+    /// Which limits there are.
+    pub(crate) limits: gantry_cgroup::Abilities,
 }
 
 /// A storage driver by the name that Docker's users know.

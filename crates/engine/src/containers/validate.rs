@@ -4,7 +4,7 @@
 use gantry_api::{Config, HealthCheck, HostConfig, Ulimit};
 
 use super::mounts::clean;
-use super::{Host, block_io, joined, restart_policy, signals};
+use super::{Host, block_io, discard, joined, restart_policy, signals};
 use crate::error::{Error, Result};
 
 /// Docker's smallest memory limit: 6 MiB.
@@ -69,6 +69,7 @@ pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<V
     memory(host_config, host, &mut warnings)?;
     cpu(host_config, host)?;
     block_io::check(host_config, host, &mut warnings)?;
+    discard::discard(host_config, &host.limits, &mut warnings)?;
     limits(host_config)?;
     storage(host_config)?;
     restart_policy::check(&host_config.restart_policy, host_config.auto_remove)?;
@@ -191,7 +192,7 @@ fn memory(c: &mut HostConfig, host: &Host, warnings: &mut Vec<String>) -> Result
                 "Invalid value: {value}, valid memory swappiness range is 0-100"
             ));
         }
-        Some(_) if host.cgroup_v2 => {
+        Some(_) if !host.limits.swappiness => {
             c.memory_swappiness = None;
             warnings.push(
                 "Your kernel does not support memory swappiness capabilities or the cgroup is \
@@ -202,7 +203,7 @@ fn memory(c: &mut HostConfig, host: &Host, warnings: &mut Vec<String>) -> Result
         _ => {}
     }
     if c.oom_kill_disable == Some(true) {
-        if host.cgroup_v2 {
+        if !host.limits.oom_kill_disable {
             c.oom_kill_disable = None;
             warnings.push(
                 "Your kernel does not support OomKillDisable. OomKillDisable discarded.".to_owned(),
@@ -330,7 +331,20 @@ mod tests {
         memory: 1 << 30,
         cgroup_v2: false,
         systemd: false,
-        blkio_weight: false,
+        limits: gantry_cgroup::Abilities {
+            memory: true,
+            swap: true,
+            kernel_memory_tcp: true,
+            oom_kill_disable: true,
+            swappiness: true,
+            cpu_quota: true,
+            cpu_shares: true,
+            cpu_realtime: true,
+            cpuset: true,
+            pids: true,
+            block_weight: false,
+            block_throttle: true,
+        },
     };
 
     fn refusal(json: &str) -> String {
