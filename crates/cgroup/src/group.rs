@@ -21,7 +21,7 @@ use crate::hierarchy::{Controller, Hierarchy};
 use crate::resources::Resources;
 use crate::stats::Stats;
 use crate::systemd::Scope;
-use crate::{blkio, cpu, cpuset, devices, hugetlb, kill, memory, pids};
+use crate::{blkio, cpu, cpuset, devices, hugetlb, kill, memory, pids, rdma};
 
 /// The cgroup that containers are children of, unless told otherwise.
 pub const DEFAULT_PARENT: &str = "/gantry";
@@ -182,6 +182,8 @@ impl Cgroup {
         pids::apply(self, resources.pids)?;
         blkio::apply(self, &resources.block_io)?;
         hugetlb::apply(self, &resources.hugepages)?;
+        rdma::apply_rdma(self, &resources.rdma)?;
+        rdma::apply_packets(self, &resources.packets)?;
         for (file, value) in &resources.unified {
             self.write_unified(file, value)?;
         }
@@ -299,6 +301,11 @@ impl Cgroup {
             .or_else(|| self.v1_dir(Controller::Memory))
             .or(self.unified.as_ref())
             .or(self.v1.first())
+    }
+
+    /// A path without slashes at its ends, if it can be a cgroup's.
+    pub(crate) fn relative(path: &str) -> Result<String> {
+        joined(path, "")
     }
 
     fn located(hierarchy: &'static Hierarchy, relative: &str) -> Self {

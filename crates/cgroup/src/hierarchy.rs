@@ -28,12 +28,18 @@ pub enum Controller {
     Hugetlb,
     /// Memory.
     Memory,
+    /// The class of packets; v1 only.
+    NetClass,
+    /// The priority of packets; v1 only.
+    NetPriority,
     /// Number of tasks.
     Pids,
+    /// RDMA devices.
+    Rdma,
 }
 
 impl Controller {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::BlockIo,
         Self::Cpu,
         Self::CpuAccounting,
@@ -42,7 +48,10 @@ impl Controller {
         Self::Freezer,
         Self::Hugetlb,
         Self::Memory,
+        Self::NetClass,
+        Self::NetPriority,
         Self::Pids,
+        Self::Rdma,
     ];
 
     /// The name on v1.
@@ -56,7 +65,10 @@ impl Controller {
             Self::Freezer => "freezer",
             Self::Hugetlb => "hugetlb",
             Self::Memory => "memory",
+            Self::NetClass => "net_cls",
+            Self::NetPriority => "net_prio",
             Self::Pids => "pids",
+            Self::Rdma => "rdma",
         }
     }
 
@@ -69,7 +81,12 @@ impl Controller {
             Self::Hugetlb => Some("hugetlb"),
             Self::Memory => Some("memory"),
             Self::Pids => Some("pids"),
-            Self::CpuAccounting | Self::Devices | Self::Freezer => None,
+            Self::Rdma => Some("rdma"),
+            Self::CpuAccounting
+            | Self::Devices
+            | Self::Freezer
+            | Self::NetClass
+            | Self::NetPriority => None,
         }
     }
 }
@@ -160,6 +177,7 @@ impl Hierarchy {
     pub(crate) fn unified_has(&self, controller: Controller) -> bool {
         match controller.v2_name() {
             Some(name) => self.unified_controllers.iter().any(|c| c == name),
+            None if matches!(controller, Controller::NetClass | Controller::NetPriority) => false,
             None => self.v1.is_empty() && self.unified.is_some(),
         }
     }

@@ -29,6 +29,8 @@ mod memory;
 mod oci;
 mod oom;
 mod pids;
+mod rdma;
+mod realtime;
 mod resources;
 mod stats;
 mod systemd;
@@ -39,9 +41,10 @@ pub use freezer::FreezerState;
 pub use group::{Cgroup, DEFAULT_PARENT};
 pub use hierarchy::{Controller, Hierarchy, Version};
 pub use oom::OomWatch;
+pub use realtime::allow_realtime;
 pub use resources::{
     Access, BlockIo, Cpu, DeviceKind, DeviceRule, DeviceThrottle, DeviceWeight, HugepageLimit,
-    Memory, Resources,
+    Memory, Packets, RdmaLimit, Resources,
 };
 pub use stats::{BlockIoEntry, CpuStats, MemoryStats, PidsStats, Stats};
 pub use systemd::{Scope, systemd_is_there};

@@ -1,14 +1,14 @@
 //! OCI's `linux.resources` → [`Resources`].
 
 use gantry_oci::{
-    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources,
-    LinuxThrottleDevice,
+    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxNetwork,
+    LinuxResources, LinuxThrottleDevice,
 };
 
 use crate::error::{Error, Result};
 use crate::resources::{
     Access, BlockIo, Cpu, DeviceKind, DeviceRule, DeviceThrottle, DeviceWeight, HugepageLimit,
-    Memory, Resources,
+    Memory, Packets, RdmaLimit, Resources,
 };
 
 impl Resources {
@@ -29,6 +29,8 @@ impl Resources {
                     limit: limit.limit,
                 })
                 .collect(),
+            rdma: rdma(oci),
+            packets: oci.network.as_ref().map(packets).unwrap_or_default(),
             unified: oci.unified.clone(),
         })
     }
@@ -86,6 +88,25 @@ fn throttles(oci: &[LinuxThrottleDevice]) -> Vec<DeviceThrottle> {
         rate: device.rate,
     };
     oci.iter().map(one).collect()
+}
+
+fn rdma(oci: &LinuxResources) -> Vec<RdmaLimit> {
+    let limits = oci.rdma.iter().map(|(device, limit)| RdmaLimit {
+        device: device.clone(),
+        handles: limit.hca_handles,
+        objects: limit.hca_objects,
+    });
+    limits.collect()
+}
+
+fn packets(oci: &LinuxNetwork) -> Packets {
+    let priorities = oci.priorities.iter();
+    Packets {
+        class: oci.class_id,
+        priorities: priorities
+            .map(|one| (one.name.clone(), one.priority))
+            .collect(),
+    }
 }
 
 fn device_rule(oci: &LinuxDeviceCgroup) -> Result<DeviceRule> {

@@ -22,6 +22,10 @@ pub struct Resources {
     pub devices: Vec<DeviceRule>,
     /// Huge page limits, one for each page size.
     pub hugepages: Vec<HugepageLimit>,
+    /// Limits of RDMA devices.
+    pub rdma: Vec<RdmaLimit>,
+    /// How packets are marked (v1 only).
+    pub packets: Packets,
     /// Values for files of the unified hierarchy, written as they are.
     pub unified: BTreeMap<String, String>,
 }
@@ -161,4 +165,25 @@ pub struct HugepageLimit {
     pub page_size: String,
     /// Bytes; -1 is "no limit".
     pub limit: i64,
+}
+
+/// The limits of one RDMA device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RdmaLimit {
+    /// Its name.
+    pub device: String,
+    /// Handles of the adapter.
+    pub handles: Option<u32>,
+    /// Objects of the adapter.
+    pub objects: Option<u32>,
+}
+
+/// How packets are marked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Packets {
+    /// Their class; zero leaves it.
+    pub class: Option<u32>,
+    /// Interfaces, and the priority of packets to them.
+    pub priorities: Vec<(String, u32)>,
 }

@@ -36,6 +36,10 @@ pub struct EngineConfig {
     pub storage_driver: Option<String>,
     /// The cgroup below which containers get theirs.
     pub cgroup_parent: String,
+    /// Microseconds of the period of `realtime_runtime`; 0 leaves the kernel's.
+    pub realtime_period: u64,
+    /// Microseconds for real-time tasks of all containers; 0 leaves them none.
+    pub realtime_runtime: i64,
     /// Whether systemd makes the cgroups; `cgroup_parent` is a slice then.
     pub systemd_cgroup: bool,
     /// The options of the default networks.
@@ -82,6 +86,8 @@ impl EngineConfig {
             hello_program: None,
             storage_driver: None,
             cgroup_parent: "/gantry".to_owned(),
+            realtime_period: 0,
+            realtime_runtime: 0,
             systemd_cgroup: false,
             network: NetworkConfig::default(),
             log_driver: "json-file".to_owned(),

@@ -50,6 +50,7 @@ impl Engine {
         make_dir(&config.exec_root, 0o711)?;
         let cgroup_v2 = is_unified();
         let limits = limits::abilities();
+        limits::allow_realtime(&config)?;
         let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
         let snapshots = open_snapshots(&config, &database)?;
         let events = Events::new();

@@ -3,9 +3,26 @@
 
 use gantry_cgroup::{Abilities, Hierarchy};
 
+use crate::config::EngineConfig;
+use crate::error::{Error, Result};
+
 /// What the kernel has; nothing where no cgroups are mounted.
 pub(crate) fn abilities() -> Abilities {
     Hierarchy::current().map_or_else(|_| Abilities::default(), Hierarchy::abilities)
+}
+
+/// Gives the containers' parent what the configuration has for real-time tasks.
+///
+/// # Errors
+/// `Invalid`, when this machine cannot.
+pub(crate) fn allow_realtime(config: &EngineConfig) -> Result<()> {
+    let period = Some(config.realtime_period).filter(|&period| period != 0);
+    let runtime = Some(config.realtime_runtime).filter(|&runtime| runtime != 0);
+    if period.is_none() && runtime.is_none() {
+        return Ok(());
+    }
+    gantry_cgroup::allow_realtime(&config.cgroup_parent, period, runtime)
+        .map_err(|error| Error::Invalid(format!("real-time tasks: {error}")))
 }
 
 /// What the user of this machine should know, in Docker's words.

@@ -122,6 +122,18 @@ pub(super) static OPTIONS: &[Opt] = &[
         "Configuration file (default: /etc/gantry/daemon.json or else /etc/docker/daemon.json)",
     ),
     both(
+        "cpu-rt-period",
+        Number,
+        Yes,
+        "The period of --cpu-rt-runtime in microseconds",
+    ),
+    both(
+        "cpu-rt-runtime",
+        Number,
+        Yes,
+        "Microseconds for real-time tasks of all containers (cgroup v1)",
+    ),
+    both(
         "data-root",
         Text,
         Yes,
@@ -411,8 +423,6 @@ pub(super) static OPTIONS: &[Opt] = &[
         "containerd-plugins-namespace",
         Text,
     ),
-    not_yet("cpu-rt-period", "cpu-rt-period", Number),
-    not_yet("cpu-rt-runtime", "cpu-rt-runtime", Number),
     both("cri-containerd", Switch, Only("false"), ""),
     not_yet("default-cgroupns-mode", "default-cgroupns-mode", Text),
     not_yet("default-gateway", "default-gateway", Text),

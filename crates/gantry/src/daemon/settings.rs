@@ -107,6 +107,8 @@ impl Settings {
         config.hello_program = Some(embedded::HELLO);
         config.storage_driver = text(values, "storage-driver").map(str::to_owned);
         config.systemd_cgroup = cgroup_driver::is_systemd(&strings(values, "exec-opt"))?;
+        config.realtime_period = u64::try_from(number(values, "cpu-rt-period", 0)).unwrap_or(0);
+        config.realtime_runtime = number(values, "cpu-rt-runtime", 0);
         config.cgroup_parent =
             cgroup_driver::parent(text(values, "cgroup-parent"), config.systemd_cgroup)?;
         config.network = self.network()?;
