@@ -31,8 +31,8 @@ mod launch;
 mod mount_options;
 mod namespaces;
 mod program;
-mod tree;
 mod scope;
+mod tree;
 mod validate;
 
 pub use capability::CapabilityMask;

@@ -224,11 +224,7 @@ struct Given<'a> {
     hold: Option<BorrowedFd<'a>>,
 }
 
-fn launch(
-    plan: &Plan<'_>,
-    given: Given<'_>,
-    place: &Place,
-) -> Result<(Launched, Option<Cgroup>)> {
+fn launch(plan: &Plan<'_>, given: Given<'_>, place: &Place) -> Result<(Launched, Option<Cgroup>)> {
     let size = plan.spec.process.as_ref().and_then(|p| p.console_size);
     let size = size.map(|s| (s.height as u16, s.width as u16));
     let launch = Launch {
