@@ -32,7 +32,7 @@ macro_rules! transcripts {
 
 transcripts! {
     codes events exec health images input inspect limits log_services logging mounts namespaces
-    output pause ports process ps refused restart security state stopping terminal volumes
+    output pause ports process ps refused restart security state stats stopping terminal volumes
 }
 
 #[test]

@@ -21,12 +21,14 @@ const NEEDED: [(&str, &str); 4] = [
     ("busybox", "busybox-static"),
 ];
 /// Kernel modules that the engine needs; what they need comes along.
-const MODULES: [&str; 9] = [
+const MODULES: [&str; 11] = [
     "overlay",
     "bridge",
     "veth",
     "nf_tables",
     "nft_chain_nat",
+    "nft_nat",
+    "nft_fib_inet",
     "nft_masq",
     "nft_ct",
     "nf_nat",
