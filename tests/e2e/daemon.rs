@@ -138,7 +138,7 @@ fn every_other_route_says_that_it_is_not_there_yet() {
         ("POST", "/v1.51/build"),
         ("GET", "/volumes"),
         ("POST", "/networks/create"),
-        ("POST", "/commit"),
+        ("POST", "/build/prune"),
     ] {
         let answer = engine.curl(&["-X", method, &format!("http://x{path}")]);
         let (body, status) = answer.stdout.rsplit_once('\n').expect("a status");

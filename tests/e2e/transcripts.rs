@@ -31,8 +31,34 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    codes events exec health images input inspect limits log_services logging mounts namespaces
-    output pause ports process ps refused restart security state stats stopping terminal volumes
+    codes
+    events
+    exec
+    health
+    images
+    input
+    inspect
+    limits
+    log_services
+    logging
+    mounts
+    namespaces
+    options
+    output
+    pause
+    ports
+    process
+    ps
+    refused
+    restart
+    security
+    state
+    stats
+    stopping
+    terminal
+    update
+    volumes
+    waiting
 }
 
 #[test]

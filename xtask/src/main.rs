@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod options;
 mod packages;
 mod release;
 mod run;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::run::{Failure, capture, cargo, say};
-use crate::tree;
+use crate::{options, tree};
 
 /// Crate, its layer, and the crates of the *same* layer that it may use.
 const LAYERS: &[(&str, u8, &[&str])] = &[
@@ -57,6 +57,7 @@ pub fn run() -> Result<(), Failure> {
     for file in sources(&tree::root())? {
         check_file(&file, &mut breaches);
     }
+    breaches.extend(options::breaches(&tree::root())?);
     if breaches.is_empty() {
         say("tidy: the house is in order");
         return Ok(());

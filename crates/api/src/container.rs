@@ -13,7 +13,7 @@ mod top;
 mod wait;
 
 pub use config::{Config, Empty, HealthCheck};
-pub use create::{ContainerCreate, ContainerCreated, ContainersPruned};
+pub use create::{ContainerCreate, ContainerCreated, ContainerUpdated, ContainersPruned};
 pub use exec::{ExecCreate, ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions};
 pub use files::{FilesystemChange, PATH_STAT_HEADER, PathStat, go_mode};
 pub use host_config::{

@@ -28,13 +28,13 @@ pub use body::StrSlice;
 pub use container::{
     BlkioEntry, BlkioStats, BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated,
     ContainerInspect, ContainerState, ContainerStats, ContainerSummary, ContainerTop,
-    ContainersPruned, CpuStats, CpuUsage, Device, DeviceRequest, DriverConfig, Empty, ExecCreate,
-    ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions, FilesystemChange, GraphDriver,
-    HealthCheck, HealthLog, HealthState, HostConfig, InterfaceStats, LogConfig, MemoryStats, Mount,
-    MountBindOptions, MountImageOptions, MountPoint, MountTmpfsOptions, MountVolumeOptions,
-    PATH_STAT_HEADER, PathStat, PidsStats, Port, RestartPolicy, SummaryHostConfig,
-    SummaryNetworkSettings, ThrottlingData, Ulimit, WaitCondition, WaitError, WaitResponse,
-    go_mode,
+    ContainerUpdated, ContainersPruned, CpuStats, CpuUsage, Device, DeviceRequest, DriverConfig,
+    Empty, ExecCreate, ExecCreated, ExecInspect, ExecProcessConfig, ExecStartOptions,
+    FilesystemChange, GraphDriver, HealthCheck, HealthLog, HealthState, HostConfig, InterfaceStats,
+    LogConfig, MemoryStats, Mount, MountBindOptions, MountImageOptions, MountPoint,
+    MountTmpfsOptions, MountVolumeOptions, PATH_STAT_HEADER, PathStat, PidsStats, Port,
+    RestartPolicy, SummaryHostConfig, SummaryNetworkSettings, ThrottlingData, Ulimit,
+    WaitCondition, WaitError, WaitResponse, go_mode,
 };
 pub use decode::decode;
 pub use error_body::ErrorBody;

@@ -86,6 +86,7 @@ impl Engine {
                 storage_driver: shown_driver(snapshots.name()).to_owned(),
                 log_driver: config.log_driver,
                 labels: config.labels,
+                init_binary: init_binary(config.init_program.as_deref()),
                 debug: config.debug,
                 limits,
                 firewall: config.network.iptables,
@@ -161,6 +162,12 @@ fn settings(config: &EngineConfig, cgroup_v2: bool, limits: Abilities) -> Settin
             limits,
         },
     }
+}
+
+/// The name by which `info` shows the init program.
+fn init_binary(program: Option<&Path>) -> String {
+    let name = program.and_then(Path::file_name);
+    name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// Whether there is the unified hierarchy alone.

@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod images;
 mod limits;
+mod pattern;
 mod stats;
 mod system;
 mod user_namespaces;

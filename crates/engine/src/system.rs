@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::{
-    ApiVersion, Component, FirewallInfo, Info, Platform, Plugins, RegistryConfig, RegistryIndex,
-    RuntimeInfo, SwarmInfo, Version, rfc3339_nano,
+    ApiVersion, Commit, Component, FirewallInfo, Info, Platform, Plugins, RegistryConfig,
+    RegistryIndex, RuntimeInfo, SwarmInfo, Version, rfc3339_nano,
 };
 
 use gantry_cgroup::Abilities;
@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) storage_driver: String,
     pub(crate) log_driver: String,
     pub(crate) labels: Vec<String>,
+    /// The file name of the init program.
+    pub(crate) init_binary: String,
     pub(crate) debug: bool,
     /// Which limits can be set.
     pub(crate) limits: Abilities,
@@ -148,7 +150,12 @@ impl System {
             name,
             labels: inner.labels.clone(),
             server_version: VERSION.to_owned(),
-            runtimes: BTreeMap::from([("gantry".to_owned(), runtime())]),
+            runtimes: ["gantry", "runc"]
+                .map(|name| (name.to_owned(), runtime()))
+                .into(),
+            runc_commit: own_commit(),
+            init_commit: own_commit(),
+            init_binary: inner.init_binary.clone(),
             default_runtime: "gantry".to_owned(),
             swarm: SwarmInfo {
                 local_node_state: "inactive".to_owned(),
@@ -207,6 +214,13 @@ fn runtime() -> RuntimeInfo {
     RuntimeInfo {
         path: "gantry-runc".to_owned(),
         ..RuntimeInfo::default()
+    }
+}
+
+/// Runtime and init are parts of this program.
+fn own_commit() -> Commit {
+    Commit {
+        id: format!("gantry {VERSION}"),
     }
 }
 

@@ -55,6 +55,12 @@ body! {
         pub warnings: Vec<String>,
     }
 
+    /// The answer to an update.
+    pub struct ContainerUpdated {
+        /// What was left out.
+        pub warnings: Option<Vec<String>>,
+    }
+
     /// What `prune` removed.
     pub struct ContainersPruned {
         /// Ids, `null` when there were none.

@@ -1,7 +1,7 @@
 //! What a flag is: its names, the kind of its value, its help.
 
 use super::values::Values;
-use crate::container_options::units;
+use crate::container_options::{limits, units};
 
 /// The kind of a flag's value: how it is checked while parsing, how it is
 /// called in the help, and whether it may be repeated.
@@ -43,6 +43,12 @@ pub(crate) enum Kind {
     ExtraHost,
     /// The address of a host.
     Address,
+    /// `/dev/path:weight`.
+    DeviceWeight,
+    /// `/dev/path:bytes`, per second.
+    DeviceBytes,
+    /// `/dev/path:operations`, per second.
+    DeviceOperations,
 }
 
 /// One flag.
@@ -123,7 +129,10 @@ impl Kind {
             | Self::Env
             | Self::Label
             | Self::ExtraHost
-            | Self::Address => "list",
+            | Self::Address
+            | Self::DeviceWeight
+            | Self::DeviceBytes
+            | Self::DeviceOperations => "list",
             Self::Strings => "strings",
             Self::Map | Self::Sysctl => "map",
             Self::Pairs => "stringToString",
@@ -185,9 +194,12 @@ impl Kind {
                 Ok(_) => Ok(()),
                 Err(_) => Err(format!("IP address is not correctly formatted: {value}")),
             },
-            Self::Sysctl => crate::container_options::limits::sysctl(value),
+            Self::Sysctl => limits::sysctl(value),
+            Self::DeviceWeight => limits::weight(value).map(drop),
+            Self::DeviceBytes => limits::throttle(value, true).map(drop),
+            Self::DeviceOperations => limits::throttle(value, false).map(drop),
             Self::Mount => crate::container_options::mount::parse(value).map(drop),
-            Self::Ulimit => crate::container_options::limits::ulimit(value).map(drop),
+            Self::Ulimit => limits::ulimit(value).map(drop),
             Self::Gpus => crate::container_options::devices::gpus(value).map(drop),
             Self::Pairs => match value.split(',').all(|pair| pair.contains('=')) {
                 true => Ok(()),

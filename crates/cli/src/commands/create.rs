@@ -36,6 +36,7 @@ pub(crate) async fn create(
             "option --use-api-socket is not supported yet".to_owned(),
         ));
     }
+    refuse_windows(matches)?;
     refuse_unknown_action(session, matches).await?;
     let image = &built.body.config.image;
     names::refuse_invalid(image).map_err(Error::Message)?;
@@ -73,6 +74,21 @@ pub(crate) async fn create(
     }
     id_file.write(&created.id)?;
     Ok(created.id)
+}
+
+/// Flags that only an engine on Windows takes; this client knows none.
+fn refuse_windows(matches: &Matches) -> Result<(), Error> {
+    let flags = ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"];
+    match flags.iter().find(|name| matches.changed(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::Status {
+            message: format!(
+                "\"--{name}\" is only supported on a Docker daemon running on windows, but the \
+                 Docker daemon is running on linux"
+            ),
+            code: 1,
+        }),
+    }
 }
 
 /// An engine that does not know what to do about an unhealthy container would

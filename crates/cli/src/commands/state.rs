@@ -96,9 +96,6 @@ pub(crate) fn wait<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFu
     Box::pin(each(session, &matches.operands, async |name| {
         let call = Call::post(container_path(name, "/wait")?);
         let response: WaitResponse = session.client.json(&call).await?;
-        match response.error {
-            Some(error) if !error.message.is_empty() => Err(Error::message(error.message)),
-            _ => Ok(response.status_code.to_string()),
-        }
+        Ok(response.status_code.to_string())
     }))
 }

@@ -169,7 +169,7 @@ pub(crate) static UPDATABLE: &[Flag] = &[
 pub(crate) static RESOURCES: &[Flag] = &[
     flag(
         "blkio-weight-device",
-        Kind::List,
+        Kind::DeviceWeight,
         "Weight of block I/O on one device",
     )
     .default("[]"),
@@ -187,25 +187,25 @@ pub(crate) static RESOURCES: &[Flag] = &[
     .default("0"),
     flag(
         "device-read-bps",
-        Kind::List,
+        Kind::DeviceBytes,
         "Limit bytes read per second from a device",
     )
     .default("[]"),
     flag(
         "device-read-iops",
-        Kind::List,
+        Kind::DeviceOperations,
         "Limit reads per second from a device",
     )
     .default("[]"),
     flag(
         "device-write-bps",
-        Kind::List,
+        Kind::DeviceBytes,
         "Limit bytes written per second to a device",
     )
     .default("[]"),
     flag(
         "device-write-iops",
-        Kind::List,
+        Kind::DeviceOperations,
         "Limit writes per second to a device",
     )
     .default("[]"),

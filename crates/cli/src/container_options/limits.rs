@@ -78,7 +78,7 @@ fn device(text: &str) -> Result<(&str, &str), String> {
 }
 
 /// `/dev/path:weight`.
-pub(super) fn weight(text: &str) -> Result<BlkioWeight, String> {
+pub(crate) fn weight(text: &str) -> Result<BlkioWeight, String> {
     let (path, value) = device(text)?;
     let weight = value
         .parse::<u16>()
@@ -92,7 +92,7 @@ pub(super) fn weight(text: &str) -> Result<BlkioWeight, String> {
 }
 
 /// `/dev/path:rate`, the rate a size when `bytes` holds.
-pub(super) fn throttle(text: &str, bytes: bool) -> Result<BlkioThrottle, String> {
+pub(crate) fn throttle(text: &str, bytes: bool) -> Result<BlkioThrottle, String> {
     let (path, value) = device(text)?;
     let rate = if bytes {
         parse_size(value)

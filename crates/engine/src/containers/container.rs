@@ -41,7 +41,7 @@ pub(crate) struct Container {
     followers: Mutex<Vec<FollowControl>>,
     /// How many want it to stay after its end, whatever `AutoRemove` says.
     keepers: AtomicUsize,
-    /// Held by whoever stops or continues its processes.
+    /// Held by whoever stops or continues its processes, or changes their limits.
     freezer: Mutex<()>,
     /// Whether its next end is the last, whatever its restart policy says.
     stays_down: AtomicBool,
@@ -107,6 +107,11 @@ impl Container {
         Arc::clone(&lock(&self.record))
     }
 
+    /// Puts an updated record in place, which is written already.
+    pub(crate) fn replace_record(&self, record: Record) {
+        *lock(&self.record) = Arc::new(record);
+    }
+
     /// What it is called now, without a slash.
     pub(crate) fn name(&self) -> String {
         lock(&self.name).clone()
@@ -117,7 +122,7 @@ impl Container {
         std::mem::replace(&mut *lock(&self.name), name.to_owned())
     }
 
-    /// Until the answer is dropped nobody else pauses or unpauses it. The state
+    /// Until the answer is dropped nobody else pauses, unpauses or updates it. The state
     /// stays readable, and its end is settled all the same.
     pub(crate) fn freezer(&self) -> MutexGuard<'_, ()> {
         lock(&self.freezer)

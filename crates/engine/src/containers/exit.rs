@@ -138,7 +138,10 @@ impl Inner {
         let ran = finished_at.saturating_sub(state.started_at);
         let ran = Duration::from_nanos(u64::try_from(ran).unwrap_or(0));
         let again = self.is_restarted(container, &state, record.exit_code);
+        // Its policy may be another one by the time this matters.
+        let by_user = container.stays_down() && !self.restarts.is_closed();
         let ended = |state: &mut State| {
+            state.manually_stopped |= by_user;
             state.end(record.exit_code, record.oom_killed, finished_at);
             if again {
                 state.phase = Phase::Restarting;

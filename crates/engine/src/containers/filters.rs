@@ -1,16 +1,19 @@
 //! The filters of the list of containers and of `prune`.
 
+use std::num::IntErrorKind;
 use std::ops::RangeInclusive;
 
 use gantry_api::{Filters, Timestamp};
 
 use super::container::Container;
 use super::publish;
+use super::record::Record;
 use super::state::State;
 use super::table::Table;
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
 use crate::images::Images;
+use crate::pattern::Pattern;
 
 const LIST: [&str; 15] = [
     "ancestor",
@@ -49,6 +52,7 @@ pub(crate) struct ListFilter<'a> {
     created_before: Option<i64>,
     created_after: Option<i64>,
     is_task: Option<bool>,
+    names: Vec<Pattern>,
 }
 
 impl<'a> ListFilter<'a> {
@@ -59,11 +63,10 @@ impl<'a> ListFilter<'a> {
         filters.validate(&LIST).map_err(invalid)?;
         check_words(filters, "status", "state", &STATES)?;
         check_words(filters, "health", "health", &HEALTHS)?;
-        for value in ["expose", "publish"]
-            .iter()
-            .flat_map(|key| filters.get(key))
-        {
-            check_port(value)?;
+        for key in ["expose", "publish"] {
+            for value in filters.get(key) {
+                check_port(key, value)?;
+            }
         }
         let exit_codes = filters.get("exited").iter().map(|code| {
             code.parse().map_err(|_| {
@@ -92,6 +95,11 @@ impl<'a> ListFilter<'a> {
             created_before: created("before")?,
             created_after: created("since")?,
             is_task,
+            names: filters
+                .get("name")
+                .iter()
+                .map(|n| Pattern::new(n))
+                .collect(),
         })
     }
 
@@ -115,16 +123,22 @@ impl<'a> ListFilter<'a> {
                 .as_ref()
                 .is_none_or(|images| images.contains(&record.image_id))
             && filters.any("id", |prefix| record.id.as_str().starts_with(prefix))
-            && filters.any("name", |pattern| name_matches(pattern, &name))
+            && self.named(&name)
             && filters.any("status", |status| status == state.word())
             && filters.any("health", |health| {
                 health == state.health.as_ref().map_or("none", |h| h.word())
             })
             && filters.any("network", |network| self.network(container, state, network))
             && filters.any("volume", |volume| mounted(container, volume))
-            && filters.any("expose", |port| exposes(container, port))
-            && filters.any("publish", |wanted| published(state, wanted))
+            && has_port(filters, record, state)
             && filters.all_pairs("label", record.config.labels.as_ref())
+    }
+
+    /// Docker's names begin with a slash; without it they are tried as well.
+    fn named(&self, name: &str) -> bool {
+        let slashed = format!("/{name}");
+        let mut names = self.names.iter();
+        self.names.is_empty() || names.any(|p| p.matches(name) || p.matches(&slashed))
     }
 
     fn exited(&self, state: &State) -> bool {
@@ -202,17 +216,30 @@ fn check_words(filters: &Filters, key: &str, noun: &str, known: &[&str]) -> Resu
 }
 
 /// `port`, `first-last`, each with an optional `/protocol`.
-fn check_port(value: &str) -> Result<()> {
+fn check_port(key: &str, value: &str) -> Result<()> {
+    let wrong = |why: String| {
+        Err(Error::Invalid(format!(
+            "error while looking up for {key} {value}: {why}"
+        )))
+    };
     let range = value.split('/').next().unwrap_or_default();
+    let mut bounds = Vec::new();
     for port in range.splitn(2, '-') {
-        if port.parse::<u16>().is_err() {
-            return Err(Error::Invalid(format!(
-                "error while looking up for expose {value}: strconv.ParseUint: parsing \
-                 \"{port}\": invalid syntax"
-            )));
+        match port.parse::<u16>() {
+            Ok(number) => bounds.push(number),
+            Err(error) => {
+                let why = match error.kind() {
+                    IntErrorKind::PosOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                return wrong(format!("strconv.ParseUint: parsing \"{port}\": {why}"));
+            }
         }
     }
-    Ok(())
+    match bounds.is_sorted() {
+        true => Ok(()),
+        false => wrong(format!("Invalid range specified for the Port: {range}")),
+    }
 }
 
 /// A range of ports, and their protocol.
@@ -223,19 +250,20 @@ fn port_range(wanted: &str) -> Option<(RangeInclusive<u16>, &str)> {
     Some((first..=last, protocol))
 }
 
-fn published(state: &State, wanted: &str) -> bool {
-    port_range(wanted).is_some_and(|(ports, kind)| publish::publishes(state, &ports, kind))
-}
-
-fn exposes(container: &Container, wanted: &str) -> bool {
-    let record = container.record();
-    let exposed = record.config.exposed_ports.iter().flatten();
-    port_range(wanted).is_some_and(|(ports, protocol)| {
-        exposed.map(|(port, _)| port).any(|port| {
-            let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
-            let number = number.parse::<u16>();
-            kind == protocol && number.is_ok_and(|number| ports.contains(&number))
+/// Whether a container's ports have one that is wanted, published or inside: as in
+/// Docker either is enough, and one that does not run has none.
+fn has_port(filters: &Filters, record: &Record, state: &State) -> bool {
+    if !filters.contains("expose") && !filters.contains("publish") {
+        return true;
+    }
+    let wanted = |key: &str, number: u16, kind: &str| {
+        filters.get(key).iter().any(|wanted| {
+            port_range(wanted).is_some_and(|(ports, k)| k == kind && ports.contains(&number))
         })
+    };
+    publish::list(record, state).iter().any(|port| {
+        wanted("publish", port.public_port, &port.kind)
+            || wanted("expose", port.private_port, &port.kind)
     })
 }
 
@@ -258,76 +286,28 @@ fn lacks_labels(filters: &Filters, container: &Container) -> bool {
     })
 }
 
-/// Docker's name filter is a regular expression; the parts of one that are used
-/// in practice are understood: the anchors `^` and `$`, a leading slash, `.*`.
-pub(crate) fn name_matches(pattern: &str, name: &str) -> bool {
-    let (from_start, rest) = match pattern.strip_prefix('^') {
-        Some(rest) => (true, rest),
-        None => (false, pattern),
-    };
-    let (to_end, rest) = match rest.strip_suffix('$') {
-        Some(rest) => (true, rest),
-        None => (false, rest),
-    };
-    // Both `/web` and `web` are tried, as Docker does.
-    let slashed = format!("/{name}");
-    [name, slashed.as_str()]
-        .into_iter()
-        .any(|candidate| pieces_match(rest, candidate, from_start, to_end))
-}
-
-fn pieces_match(pattern: &str, text: &str, from_start: bool, to_end: bool) -> bool {
-    let pieces: Vec<&str> = pattern.split(".*").collect();
-    let mut left = text;
-    for (index, piece) in pieces.iter().enumerate() {
-        let first = index == 0 && from_start;
-        let last = index + 1 == pieces.len() && to_end;
-        left = match (first, last) {
-            (true, true) => return left == *piece,
-            (true, false) => match left.strip_prefix(piece) {
-                Some(rest) => rest,
-                None => return false,
-            },
-            (false, true) => return left.ends_with(piece),
-            (false, false) => match left.find(piece) {
-                Some(at) => &left[at + piece.len()..],
-                None => return false,
-            },
-        };
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_match_anywhere_unless_anchored() {
-        for (pattern, name, matches) in [
-            ("we", "web", true),
-            ("^we$", "web", false),
-            ("^web$", "web", true),
-            ("^/web$", "web", true),
-            ("/web", "web", true),
-            ("b$", "web", true),
-            ("^w.*b$", "web", true),
-            ("x", "web", false),
-            ("", "web", true),
-        ] {
-            assert_eq!(name_matches(pattern, name), matches, "{pattern}");
-        }
-    }
-
-    #[test]
     fn ports_are_checked() {
-        check_port("80").unwrap();
-        check_port("80-90/udp").unwrap();
-        assert!(
-            check_port("a")
-                .unwrap_err()
-                .to_string()
-                .contains("parsing \"a\"")
-        );
+        for good in ["80", "80-90/udp"] {
+            check_port("expose", good).unwrap();
+        }
+        for (port, why) in [
+            ("a", "strconv.ParseUint: parsing \"a\": invalid syntax"),
+            (
+                "70000",
+                "strconv.ParseUint: parsing \"70000\": value out of range",
+            ),
+            ("85-70", "Invalid range specified for the Port: 85-70"),
+        ] {
+            let error = check_port("publish", port).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("error while looking up for publish {port}: {why}")
+            );
+        }
     }
 }

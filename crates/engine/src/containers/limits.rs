@@ -15,7 +15,6 @@ impl Inner {
     ///
     /// # Errors
     /// `Failed` with what the kernel said; then a part may have changed.
-    #[allow(dead_code, reason = "called by the verb that changes the record")]
     pub(super) fn change_limits(
         &self,
         container: &Container,
@@ -42,6 +41,6 @@ impl Inner {
 /// Docker's runtime is a program, which ends with an error.
 fn refused(why: &str) -> Error {
     Error::Failed(format!(
-        "runc did not terminate successfully: exit status 1: {why}"
+        "runc did not terminate successfully: exit status 1: {why}\n"
     ))
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! verbs      create start stop kill restart wait list inspect logs attach
-//!            resize remove prune pause rename top exec
+//!            resize remove prune pause rename top exec update
 //! by itself  exit (a process ended), restarter (by restart_policy), restore
 //!            (the engine opens), health (checks whether it is well)
 //! shared     record + state = container, table (all of them), spec (what the
@@ -59,6 +59,7 @@ mod stop;
 mod table;
 mod top;
 mod undo;
+mod update;
 mod user_namespace;
 mod validate;
 mod view;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 
 use gantry_api::{Config, HostConfig, Port, PortBinding, PortMap};
 use gantry_network::{Attachment, HostPorts, PortRequest, Protocol, Published};
@@ -147,13 +146,6 @@ pub(crate) fn list(record: &Record, state: &State) -> Vec<Port> {
     }));
     ports.sort();
     ports
-}
-
-/// Whether a port of the host within a range leads to the container.
-pub(crate) fn publishes(state: &State, ports: &RangeInclusive<u16>, protocol: &str) -> bool {
-    let attachment = state.attachment.as_ref().filter(|_| state.running());
-    let mut published = attachment.iter().flat_map(|a| &a.published);
-    published.any(|port| port.protocol.name() == protocol && ports.contains(&port.host_port))
 }
 
 #[cfg(test)]

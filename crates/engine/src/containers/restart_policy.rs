@@ -56,7 +56,7 @@ pub(crate) fn check(policy: &RestartPolicy, auto_remove: bool) -> Result<()> {
         return invalid("can't create 'AutoRemove' container with restart policy".to_owned());
     }
     match policy.name.as_str() {
-        "" | "no" | "always" | "unless-stopped" if most != 0 => {
+        "no" | "always" | "unless-stopped" if most != 0 => {
             let negative = if most < 0 {
                 " and cannot be negative"
             } else {
@@ -129,7 +129,6 @@ mod tests {
         for (name, most, auto_remove, message) in [
             ("always", 3, false, only),
             ("no", 3, false, only),
-            ("", 3, false, only),
             ("unless-stopped", -3, false, both.as_str()),
             (
                 "on-failure",
@@ -151,6 +150,8 @@ mod tests {
             assert_eq!(error.to_string(), message);
         }
         check(&policy("no", 0), true).unwrap();
+        // Clients before 25 sent that.
+        check(&policy("", 3), false).unwrap();
         check(&policy("on-failure", 3), false).unwrap();
     }
 }

@@ -66,6 +66,12 @@ pub(crate) fn host_config(host_config: &mut HostConfig, host: &Host) -> Result<V
     let mut warnings = Vec::new();
     modes(host_config)?;
     cgroup_parent(host_config, host)?;
+    windows(host_config, &mut warnings)?;
+    if host_config.memory == 0 && host_config.memory_swap > 0 {
+        return invalid(
+            "You should always set the Memory limit when using Memoryswap limit, see usage",
+        );
+    }
     memory(host_config, host, &mut warnings)?;
     cpu(host_config, host)?;
     block_io::check(host_config, host, &mut warnings)?;
@@ -117,6 +123,22 @@ fn is_slice(name: &str) -> bool {
     name.len() > ".slice".len() && name.ends_with(".slice")
 }
 
+/// Checks what an update asks for, takes out what cannot be had, and returns
+/// warnings about that.
+///
+/// # Errors
+/// `Invalid`.
+pub(crate) fn update(given: &mut HostConfig, host: &Host) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    memory(given, host, &mut warnings)?;
+    cpu(given, host)?;
+    block_io::check(given, host, &mut warnings)?;
+    restart_policy::check(&given.restart_policy, false)?;
+    // Whatever is no limit is written in one way.
+    given.pids_limit = given.pids_limit.map(|limit| limit.max(0));
+    Ok(warnings)
+}
+
 /// Checks options of the storage driver: it has none on this file system.
 fn storage(host: &HostConfig) -> Result<()> {
     let mut options = host.storage_opt.iter().flatten().map(|(option, _)| option);
@@ -127,6 +149,26 @@ fn storage(host: &HostConfig) -> Result<()> {
         ),
         None => Ok(()),
     }
+}
+
+/// What only containers of Windows can have; that a number of processors is no
+/// limit on Linux is all that Docker passes over.
+fn windows(host: &mut HostConfig, warnings: &mut Vec<String>) -> Result<()> {
+    if host.cpu_percent > 0 {
+        host.cpu_percent = 0;
+        warnings.push("linux does not support CPU percent. Percent discarded.".to_owned());
+    }
+    for (given, noun) in [
+        (host.io_maximum_iops, "IOPs"),
+        (host.io_maximum_bandwidth, "bandwidth"),
+    ] {
+        if given > 0 {
+            return invalid(format!(
+                "invalid option: QoS maximum {noun} configuration is not supported on linux"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn modes(host: &HostConfig) -> Result<()> {
@@ -149,7 +191,7 @@ fn modes(host: &HostConfig) -> Result<()> {
             host.cgroupns_mode
         ));
     }
-    if !known(&host.isolation, &["", "default"]) {
+    if !known(&host.isolation.to_ascii_lowercase(), &["", "default"]) {
         return invalid(format!(
             "invalid isolation ({}): linux only supports 'default'",
             host.isolation
@@ -170,11 +212,6 @@ fn memory(c: &mut HostConfig, host: &Host, warnings: &mut Vec<String>) -> Result
     }
     if c.memory > 0 && c.memory_swap > 0 && c.memory_swap < c.memory {
         return invalid("Minimum memoryswap limit should be larger than memory limit, see usage");
-    }
-    if c.memory == 0 && c.memory_swap > 0 {
-        return invalid(
-            "You should always set the Memory limit when using Memoryswap limit, see usage",
-        );
     }
     if c.memory_reservation != 0 && c.memory_reservation < LEAST_MEMORY {
         return invalid("Minimum memory reservation allowed is 6MB");
@@ -350,6 +387,20 @@ mod tests {
     fn refusal(json: &str) -> String {
         let mut host: HostConfig = serde_json::from_str(json).unwrap();
         host_config(&mut host, &HOST).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_only_windows_has_is_told() {
+        let mut host: HostConfig = serde_json::from_str(r#"{"CpuPercent":50}"#).unwrap();
+        let warnings = host_config(&mut host, &HOST).unwrap();
+        assert_eq!(
+            warnings,
+            ["linux does not support CPU percent. Percent discarded."]
+        );
+        assert_eq!(host.cpu_percent, 0);
+        for json in [r#"{"IOMaximumIOps":1}"#, r#"{"IOMaximumBandwidth":1}"#] {
+            assert!(refusal(json).contains("is not supported on linux"));
+        }
     }
 
     #[test]

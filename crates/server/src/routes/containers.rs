@@ -1,6 +1,6 @@
 //! `/containers/*`, without the streams (`attach`, `logs`).
 
-use gantry_api::{ApiVersion, ContainerCreate, WaitCondition};
+use gantry_api::{ApiVersion, ContainerCreate, HostConfig, WaitCondition};
 use gantry_engine::{ListQuery, RemoveOptions};
 use http::{Method, StatusCode};
 
@@ -24,6 +24,7 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/containers/{id}/pause", pause);
     router.add(Method::POST, "/containers/{id}/unpause", unpause);
     router.add(Method::POST, "/containers/{id}/rename", rename);
+    router.add(Method::POST, "/containers/{id}/update", update);
     router.add(Method::GET, "/containers/{id}/top", top);
     router.add(Method::DELETE, "/containers/{id}", remove);
 }
@@ -186,6 +187,16 @@ async fn rename(call: Call) -> Result<Answer> {
     call.run(move |engine| engine.containers.rename(&id, &name))
         .await?;
     Ok(no_content(StatusCode::NO_CONTENT))
+}
+
+async fn update(mut call: Call) -> Result<Answer> {
+    let id = call.param("id");
+    let mut given: HostConfig = call.json().await?.unwrap_or_default();
+    old_clients::modernize_update(&mut given, call.version);
+    let updated = call
+        .run(move |engine| engine.containers.update(&id, given))
+        .await?;
+    json(StatusCode::OK, &updated)
 }
 
 async fn top(call: Call) -> Result<Answer> {

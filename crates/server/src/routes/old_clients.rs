@@ -42,6 +42,13 @@ pub(super) fn modernize(config: &mut Config, host: &mut HostConfig, version: Api
     }
 }
 
+/// The same of an update.
+pub(super) fn modernize_update(host: &mut HostConfig, version: ApiVersion) {
+    if version < ApiVersion::new(1, 40) {
+        host.pids_limit = None;
+    }
+}
+
 /// Whether there is only the new kind of control groups.
 fn is_unified() -> bool {
     Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
