@@ -11,6 +11,8 @@
 //!                  [7] Second    + 1 fd     the process that takes its place, which
 //!                                           waits for [go]
 //!                  [8] Limits               waits for [go]: limits set from outside
+//!                  [9 number(4)] Listener   its filter's listener will be there; waits
+//!                                           for [go] once it is
 //!                  [5 step errno(4) pathlen(2) sourcelen(2) path source detail] Failed
 //!                  end of file              execve succeeded
 //! parent → child   [go]
@@ -31,6 +33,7 @@ const FAILED: u8 = 5;
 const MOUNTS: u8 = 6;
 const SECOND: u8 = 7;
 const LIMITS: u8 = 8;
+const LISTENER: u8 = 9;
 
 /// The longest message, and the longest text in it.
 const MAX_MESSAGE: usize = 8192;
@@ -50,6 +53,8 @@ pub(crate) enum FromChild {
     /// The pidfd of the one that takes its place.
     Second(OwnedFd),
     Limits,
+    /// The number of a descriptor of the child that is about to be.
+    Listener(i32),
     Failed(StartError),
     /// End of file.
     Executed,
@@ -95,6 +100,10 @@ impl Parent {
             (Some(&MOUNTS), Some(fd)) => Ok(FromChild::Mounts(fd)),
             (Some(&SECOND), Some(fd)) => Ok(FromChild::Second(fd)),
             (Some(&LIMITS), _) => Ok(FromChild::Limits),
+            (Some(&LISTENER), _) => match buffer[1..length].try_into() {
+                Ok(number) => Ok(FromChild::Listener(i32::from_le_bytes(number))),
+                Err(_) => Err(failed(Errno::PROTO)),
+            },
             (Some(&FAILED), _) => decode(&buffer[..length]).map(FromChild::Failed),
             _ => Err(failed(Errno::PROTO)),
         }
@@ -150,6 +159,13 @@ impl Child {
     /// Says that only the program's start is left.
     pub(crate) fn holding(&self) -> Result<(), StartError> {
         self.send(&[HOLDING], &[])
+    }
+
+    /// Says where the filter's listener will be.
+    pub(crate) fn listener(&self, number: i32) -> Result<(), StartError> {
+        let mut message = vec![LISTENER];
+        message.extend(number.to_le_bytes());
+        self.send(&message, &[])
     }
 
     /// Reports a failure, if anybody listens.

@@ -277,8 +277,11 @@ impl fmt::Display for StartError {
                 }
             }
         }
-        if !self.detail.is_empty() {
-            write!(f, ": {}", self.detail)?;
+        match self.detail.as_str() {
+            "" => {}
+            // Of a mount: it goes on with what it is.
+            more if more.starts_with(", ") => f.write_str(more)?,
+            detail => write!(f, ": {detail}")?,
         }
         if self.errno != 0 {
             write!(f, ": {}", errno_text(self.errno))?;
@@ -332,6 +335,11 @@ mod tests {
         assert_eq!(
             mount.to_string(),
             r#"error mounting "/y" to rootfs at "/x": mount src=/y, dst=/x: not a directory"#
+        );
+        let mount = mount.with_detail(", dstFd=/proc/thread-self/fd/7, flags=MS_BIND");
+        assert_eq!(
+            mount.to_string(),
+            r#"error mounting "/y" to rootfs at "/x": mount src=/y, dst=/x, dstFd=/proc/thread-self/fd/7, flags=MS_BIND: not a directory"#
         );
         let place = StartError::new(Step::MountPoint, Errno::ROFS, "/x").with_source("/y");
         assert_eq!(

@@ -10,10 +10,10 @@ use rustix::process::Pid;
 use crate::channel::{self, FromChild};
 use crate::child::{self, ExecPlan};
 use crate::error::{StartError, Step};
-use crate::launch::{CgroupJoin, Launched, Stdio, UserRequest, end, fork};
+use crate::launch::{CgroupJoin, Launched, Stdio, UserRequest, end, fork, nobody_listens};
 use crate::namespaces::{self, PidNamespace};
 use crate::program::Program;
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Listener};
 
 /// A process to be added to a container.
 pub struct Exec<'a> {
@@ -23,6 +23,8 @@ pub struct Exec<'a> {
     pub process: &'a Process,
     /// The seccomp filter, compiled.
     pub seccomp: Option<&'a Filter>,
+    /// Who decides about calls, if the filter leaves some to somebody.
+    pub listener: Option<&'a Listener>,
     /// How the process gets into the container's cgroup.
     pub cgroup: CgroupJoin<'a>,
     /// Standard input, output and error.
@@ -99,6 +101,7 @@ impl Exec<'_> {
             channel: ours,
             child: Some((pid, pidfd)),
             terminal: None,
+            listener: self.listener.cloned(),
         };
         restored.map(|()| starting)
     }
@@ -111,6 +114,7 @@ pub struct Starting {
     /// Until it is handed out.
     child: Option<(Pid, OwnedFd)>,
     terminal: Option<OwnedFd>,
+    listener: Option<Listener>,
 }
 
 impl Starting {
@@ -134,6 +138,13 @@ impl Starting {
             FromChild::Terminal(fd) => self.terminal = Some(fd),
             // It has none of its own.
             FromChild::Mounts(_) | FromChild::Second(_) | FromChild::Limits => {}
+            FromChild::Listener(number) => {
+                let listener = self.listener.as_ref().ok_or_else(nobody_listens)?;
+                if let Some((pid, pidfd)) = &self.child {
+                    listener.hand_over(*pid, pidfd.as_fd(), number)?;
+                }
+                self.channel.go()?;
+            }
             FromChild::Failed(error) => return Err(error),
             FromChild::Holding | FromChild::Executed => {
                 let (pid, pidfd) = self

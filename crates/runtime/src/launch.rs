@@ -15,7 +15,7 @@ use crate::child::{self, ChildPlan};
 use crate::error::{StartError, Step};
 use crate::namespaces::Namespaces;
 use crate::program::Program;
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Listener};
 
 /// A container's first process, to be made.
 pub struct Launch<'a> {
@@ -238,6 +238,14 @@ impl Launch<'_> {
                     gantry_sys::wait_pidfd(first.1, true).map_err(second_failed)?;
                     channel.go()?;
                 }
+                FromChild::Listener(number) => {
+                    let state =
+                        || crate::hooks::state("creating", self.id, self.spec, self.bundle, pid);
+                    Listener::of_spec(self.spec, state)
+                        .ok_or_else(nobody_listens)?
+                        .hand_over(pid, process.1.as_fd(), number)?;
+                    channel.go()?;
+                }
                 FromChild::Limits => {
                     let own = self.spec.process.iter().flat_map(|p| &p.rlimits);
                     child::limit(Some(pid), own)?;
@@ -248,6 +256,11 @@ impl Launch<'_> {
             }
         }
     }
+}
+
+/// A filter that was compiled for a listener, and a spec that names none.
+pub(crate) fn nobody_listens() -> StartError {
+    StartError::other(Step::Seccomp, "", "no listenerPath is given")
 }
 
 fn second_failed(errno: Errno) -> StartError {

@@ -179,6 +179,27 @@ impl MountOptions {
         true
     }
 
+    /// The flags of mount(2) that say the same, by name, as runc lists them.
+    pub(crate) fn flag_names(&self, bind: bool) -> String {
+        let has =
+            |attribute: MountAttr| !attribute.is_empty() && self.set.with(attribute) == self.set;
+        let mut names = Vec::new();
+        for (name, attribute) in [
+            ("MS_RDONLY", MountAttr::RDONLY),
+            ("MS_NOSUID", MountAttr::NOSUID),
+            ("MS_NODEV", MountAttr::NODEV),
+            ("MS_NOEXEC", MountAttr::NOEXEC),
+        ] {
+            names.extend(has(attribute).then_some(name));
+        }
+        names.extend(self.remount.then_some("MS_REMOUNT"));
+        if bind {
+            names.push("MS_BIND");
+            names.extend((self.bind == Some(Bind::Recursive)).then_some("MS_REC"));
+        }
+        names.join("|")
+    }
+
     /// The value of a data option.
     pub(crate) fn value(&self, key: &str) -> Option<&str> {
         let found = self.data.iter().rev().find(|(known, _)| known == key)?;
@@ -219,6 +240,16 @@ mod tests {
         assert_eq!(o.clear, MountAttr::ATIME_MASK);
         assert_eq!(o.value("size"), Some("65536k"));
         assert_eq!(o.data[2], ("newinstance".to_owned(), None));
+    }
+
+    #[test]
+    fn flags_have_names() {
+        assert_eq!(
+            parse("rbind,ro").flag_names(true),
+            "MS_RDONLY|MS_BIND|MS_REC"
+        );
+        assert_eq!(parse("nosuid,mode=1").flag_names(false), "MS_NOSUID");
+        assert_eq!(parse("bind").flag_names(true), "MS_BIND");
     }
 
     #[test]

@@ -311,6 +311,7 @@ fn exec_joins() {
         target: launched.pid,
         process: &process,
         seccomp: None,
+        listener: None,
         cgroup: CgroupJoin::Inherit,
         stdio: Stdio::Fds([null.as_fd(), write.as_fd(), write.as_fd()]),
         preserve_fds: 0,

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd};
 
 use gantry_oci::Process;
 use rustix::fs::Mode;
@@ -16,6 +17,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use super::user::User;
 use super::{at, stdio};
 use crate::capability::{CapabilityMask, NAMES, SYS_ADMIN};
+use crate::channel::Child;
 use crate::error::{StartError, Step};
 use crate::program::Program;
 use crate::seccomp::Filter;
@@ -136,8 +138,31 @@ impl Ready<'_> {
         Err(self.program.exec(&found.path, &found.env))
     }
 
+    /// Installs a filter that leaves some calls to somebody. That one must have the
+    /// listener before anything else happens here, and our parent before it ends.
+    pub(super) fn install_listened(&self, channel: &Child) -> Result<(), StartError> {
+        let Some(filter) = self.seccomp.filter(|filter| filter.is_listened_to()) else {
+            return Ok(());
+        };
+        if self.process.no_new_privileges {
+            rustix::thread::set_no_new_privs(true).map_err(at(Step::NoNewPrivileges, ""))?;
+        } else if self.user.uid != 0 {
+            raise_admin()?;
+        }
+        let fail = |errno| StartError::new(Step::Seccomp, errno, "listener");
+        // The kernel takes the lowest free number.
+        let lowest = rustix::io::fcntl_dupfd_cloexec(channel.as_fd(), 0).map_err(fail)?;
+        let number = lowest.as_raw_fd();
+        drop(lowest);
+        channel.listener(number)?;
+        let listener = gantry_sys::install_seccomp(&filter.program, filter.flags).map_err(fail)?;
+        channel.wait()?;
+        drop(listener);
+        Ok(())
+    }
+
     fn install_filter(&self) -> Result<(), StartError> {
-        let Some(filter) = self.seccomp else {
+        let Some(filter) = self.seccomp.filter(|filter| !filter.is_listened_to()) else {
             return Ok(());
         };
         gantry_sys::install_seccomp(&filter.program, filter.flags)

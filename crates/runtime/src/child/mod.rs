@@ -213,6 +213,7 @@ fn become_program(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, S
         program: plan.program,
     };
     let found = ready.prepare()?;
+    ready.install_listened(channel)?;
     if let Some(hold) = launch.hold {
         channel.holding()?;
         let_go(launch.preserve_fds, hold, channel)?;
@@ -272,6 +273,7 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
         program: plan.program,
     };
     let found = ready.prepare()?;
+    ready.install_listened(channel)?;
     ready.execute(&found, || Ok(()))
 }
 

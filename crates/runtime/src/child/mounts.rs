@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use gantry_oci::{Mount, Spec};
@@ -180,15 +180,37 @@ impl Maker<'_> {
         self.fail(errno).with_detail(words)
     }
 
+    /// A failure at a place that is there, in the words that people know: through
+    /// which descriptor, and how.
+    fn fail_at(&self, errno: Errno, target: &impl AsFd) -> StartError {
+        let flags = self.options.flag_names(self.is_bind());
+        let mut text = format!(
+            ", dstFd=/proc/thread-self/fd/{}",
+            target.as_fd().as_raw_fd()
+        );
+        if !flags.is_empty() {
+            text.push_str(&format!(", flags={flags}"));
+        }
+        self.fail(errno).with_detail(text)
+    }
+
     /// The place could not be made; if it is there, it is of the wrong kind.
     fn fail_place(&self, error: &gantry_sys::Error) -> StartError {
-        let failure = self.fail(error.errno);
-        if error.errno == Errno::NOTDIR && self.root.open_path(&self.destination).is_ok() {
-            return failure;
+        if error.errno == Errno::NOTDIR
+            && let Ok(target) = self.root.open_path(&self.destination)
+        {
+            return self.fail_at(error.errno, &target);
         }
+        let path = &self.destination;
+        let words = match error.errno {
+            Errno::NOTDIR => {
+                format!("lookup mountpoint target: securejoin.OpenInRoot {path}: openat2 {path}")
+            }
+            _ => format!("make mountpoint {path:?}"),
+        };
         StartError {
             step: Step::MountPoint,
-            ..failure
+            ..self.fail(error.errno).with_detail(words)
         }
     }
 
@@ -245,10 +267,10 @@ impl Maker<'_> {
         let stat = rustix::fs::fstat(&tree).map_err(|e| self.fail(e))?;
         let target = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             self.directory()?
-        } else if self.root.open_dir(&self.destination).is_ok() {
+        } else if let Ok(target) = self.root.open_dir(&self.destination) {
             // To the kernel an invalid argument; people are told as when it is
             // the other way round.
-            return Err(self.fail(Errno::NOTDIR));
+            return Err(self.fail_at(Errno::NOTDIR, &target));
         } else {
             self.root
                 .create_file(&self.destination, FILE)
@@ -306,7 +328,7 @@ impl Maker<'_> {
             };
             gantry_sys::mount_setattr(&tree, Path::new(""), change).map_err(|e| self.fail(e))?;
         }
-        attach(&tree, target).map_err(|e| self.fail(e))?;
+        attach(&tree, target).map_err(|e| self.fail_at(e, target))?;
         if SystemMounts::wants(&self.mount.destination) {
             self.system.keep(&self.mount.destination, tree);
         }

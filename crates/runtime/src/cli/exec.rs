@@ -7,6 +7,7 @@ use gantry_oci::{LinuxCapabilities, Process, Spec, User};
 use rustix::process::Pid;
 
 use super::args::{Arguments, Option as Flag};
+use super::create::hook_state;
 use super::error::{Error, Result};
 use super::foreground::{self, Signals};
 use super::place::Place;
@@ -15,7 +16,7 @@ use super::{Context, console};
 use crate::capability::CapabilityMask;
 use crate::exec::Exec;
 use crate::launch::{CgroupJoin, Stdio};
-use crate::seccomp;
+use crate::seccomp::{self, Listener};
 
 /// Options of `exec`.
 pub(super) const OPTIONS: &[Flag] = &[
@@ -98,11 +99,13 @@ fn add(context: &Context, args: &Arguments) -> Result<i32> {
         .map(seccomp::compile)
         .transpose()
         .map_err(Error::Exec)?;
+    let listener = Listener::of_spec(&spec, || hook_state(&record, "running"));
     let place = Place::wanted(args, record.cgroup.as_deref())?;
     let launched = place.spawn(Exec {
         target: Pid::from_raw(record.pid).ok_or_else(gone)?,
         process: &process,
         seccomp: filter.as_ref(),
+        listener: listener.as_ref(),
         cgroup: CgroupJoin::Inherit,
         stdio: stdio(args, &process),
         preserve_fds: args.number("preserve-fds")?,

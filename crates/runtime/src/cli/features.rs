@@ -16,19 +16,25 @@ use crate::defaults;
 use crate::seccomp::{KNOWN_ARCHITECTURES, OPERATORS};
 
 /// Actions of seccomp that can be compiled.
-const ACTIONS: [Action; 8] = [
+const ACTIONS: [Action; 9] = [
     Action::Allow,
     Action::Errno,
     Action::Kill,
     Action::KillProcess,
     Action::KillThread,
     Action::Log,
+    Action::Notify,
     Action::Trace,
     Action::Trap,
 ];
 
 /// Flags of its filters that can be asked for.
-const FILTER_FLAGS: [FilterFlag; 3] = [FilterFlag::Log, FilterFlag::SpecAllow, FilterFlag::Tsync];
+const FILTER_FLAGS: [FilterFlag; 4] = [
+    FilterFlag::Log,
+    FilterFlag::SpecAllow,
+    FilterFlag::Tsync,
+    FilterFlag::WaitKillable,
+];
 
 const NAMESPACES: [Namespace; 8] = [
     Namespace::Cgroup,

@@ -51,8 +51,8 @@ fn native() -> Arch {
     }
 }
 
-/// Compiles a profile. Fails on what it cannot express: user notification, and
-/// a program longer than the kernel takes.
+/// Compiles a profile. Fails on what means nothing, and on a program longer than
+/// the kernel takes.
 pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter, StartError> {
     let default = action(seccomp.default_action, seccomp.default_errno_ret)?;
     let mut arches: Vec<Arch> = vec![native()];
@@ -92,10 +92,45 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter, StartError> {
             program.len()
         )));
     }
-    Ok(Filter {
-        program,
-        flags: flags(seccomp.flags.as_deref()),
-    })
+    let mut flags = flags(seccomp.flags.as_deref());
+    if listened_to(seccomp)? {
+        // One thread there is; and with a listener the kernel has no other way.
+        flags.0 = flags.0 & !SeccompFlags::TSYNC.0 | SeccompFlags::NEW_LISTENER.0;
+    } else {
+        flags.0 &= !SeccompFlags::WAIT_KILLABLE_RECV.0;
+    }
+    Ok(Filter { program, flags })
+}
+
+/// Whether somebody else decides about some calls; who, must be said then.
+fn listened_to(seccomp: &LinuxSeccomp) -> Result<bool, StartError> {
+    let notify = LinuxSeccompAction::Notify;
+    if seccomp.default_action == notify {
+        return Err(refuse("SCMP_ACT_NOTIFY cannot be used as default action"));
+    }
+    let mut asked = seccomp.syscalls.iter().filter(|rule| rule.action == notify);
+    let named = seccomp
+        .listener_path
+        .as_ref()
+        .is_some_and(|path| !path.is_empty());
+    let told = seccomp.listener_metadata.as_ref();
+    if !named && told.is_some_and(|text| !text.is_empty()) {
+        return Err(refuse("listenerMetadata needs a listenerPath"));
+    }
+    // Also what reports a failure to whom it may concern.
+    if asked
+        .clone()
+        .any(|rule| rule.names.iter().any(|name| name == "write"))
+    {
+        return Err(refuse(
+            "SCMP_ACT_NOTIFY cannot be used for the write syscall",
+        ));
+    }
+    match (asked.next(), named) {
+        (None, _) => Ok(false),
+        (Some(_), true) => Ok(true),
+        (Some(_), false) => Err(refuse("SCMP_ACT_NOTIFY needs a listenerPath")),
+    }
 }
 
 /// Without a word from the profile, speculative stores are left alone, as runc does.
@@ -107,8 +142,7 @@ fn flags(listed: Option<&[LinuxSeccompFilterFlag]>) -> SeccompFlags {
         LinuxSeccompFilterFlag::Log => SeccompFlags::LOG.0,
         LinuxSeccompFilterFlag::Tsync => SeccompFlags::TSYNC.0,
         LinuxSeccompFilterFlag::SpecAllow => SeccompFlags::SPEC_ALLOW.0,
-        // Only a listener's filter waits, and those are refused.
-        LinuxSeccompFilterFlag::WaitKillable => 0,
+        LinuxSeccompFilterFlag::WaitKillable => SeccompFlags::WAIT_KILLABLE_RECV.0,
     });
     SeccompFlags(bits.fold(0, |all, bit| all | bit))
 }
@@ -131,9 +165,7 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, StartEr
         LinuxSeccompAction::Log => 0x7ffc_0000,
         LinuxSeccompAction::Allow => 0x7fff_0000,
         LinuxSeccompAction::Trace => 0x7ff0_0000 | data(libc::EPERM as u32),
-        LinuxSeccompAction::Notify => {
-            return Err(refuse("SCMP_ACT_NOTIFY is not supported"));
-        }
+        LinuxSeccompAction::Notify => 0x7fc0_0000,
     })
 }
 

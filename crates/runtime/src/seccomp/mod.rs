@@ -3,6 +3,7 @@
 //! ```text
 //! profile.rs   engine-style JSON with conditions  → LinuxSeccomp (OCI)
 //! compile.rs   LinuxSeccomp                       → one tree per architecture
+//! listener.rs  who decides about calls: handed a descriptor
 //! bpf.rs       tree                               → classic BPF
 //! tables/      system call numbers by name, one file per architecture
 //! ```
@@ -14,6 +15,7 @@
 
 mod bpf;
 mod compile;
+mod listener;
 mod profile;
 mod syscalls;
 
@@ -28,6 +30,7 @@ use crate::error::{StartError, Step};
 
 pub use compile::compile;
 pub(crate) use compile::{KNOWN_ARCHITECTURES, OPERATORS};
+pub use listener::Listener;
 pub use profile::{ProfileError, from_profile};
 
 /// A compiled filter.
@@ -37,6 +40,13 @@ pub struct Filter {
     pub program: Vec<SockFilter>,
     /// How it is to be installed.
     pub flags: SeccompFlags,
+}
+
+impl Filter {
+    /// Whether somebody else decides about some calls.
+    pub fn is_listened_to(&self) -> bool {
+        self.flags.0 & SeccompFlags::NEW_LISTENER.0 != 0
+    }
 }
 
 /// Bytes of one instruction in [`Filter::to_bytes`].

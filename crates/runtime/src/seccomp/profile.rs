@@ -38,7 +38,6 @@ struct Profile {
     architectures: Option<Vec<Arch>>,
     arch_map: Option<Vec<ArchEntry>>,
     flags: Option<Vec<LinuxSeccompFilterFlag>>,
-    listener_path: Option<String>,
     syscalls: Option<Vec<Entry>>,
 }
 
@@ -113,7 +112,8 @@ pub fn from_profile(
         default_errno_ret: profile.default_errno_ret,
         architectures,
         flags: profile.flags,
-        listener_path: profile.listener_path.filter(|path| !path.is_empty()),
+        // Nobody would hand the listener over: such a profile does not compile.
+        listener_path: None,
         listener_metadata: None,
         syscalls: rules,
     })

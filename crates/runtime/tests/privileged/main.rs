@@ -23,4 +23,5 @@ mod namespaces_joined;
 mod process;
 mod process_attributes;
 mod seccomp;
+mod seccomp_listener;
 mod sysctl;

@@ -474,6 +474,7 @@ fn begin(
             target,
             process: &request.process,
             seccomp: filter,
+            listener: None,
             cgroup,
             stdio: stdio.stdio(),
             preserve_fds: 0,
