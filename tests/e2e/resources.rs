@@ -9,6 +9,7 @@ mod parent;
 mod runtime;
 mod stats;
 mod systemd;
+mod update;
 
 use crate::harness::Engine;
 use crate::run::wait_for;

@@ -35,33 +35,58 @@ impl Hierarchy {
     /// What can be limited here.
     pub fn abilities(&self) -> Abilities {
         use Controller as C;
+        // A cgroup that was made before its controllers were handed down tells
+        // nothing about them: then the kernel is taken to be an ordinary one.
         let probe = self.unified.as_deref().and_then(Probe::new);
-        let has = |controller: C, v1: &str, v2: &str| match self.v1_of(controller) {
-            Some(at) => self
-                .v1
-                .get(at)
-                .is_some_and(|mount| mount.path.join(v1).exists()),
-            None => probe.as_ref().is_some_and(|probe| probe.has(v2)),
+        let has = |controller: C, v1: &str, v2: &[&str]| {
+            if let Some(mount) = self.v1_of(controller).and_then(|at| self.v1.get(at)) {
+                return mount.path.join(v1).exists();
+            }
+            let always = v2.first().is_none_or(|first| EVERYWHERE.contains(first));
+            let looked_at = probe.as_ref().filter(|probe| {
+                !always
+                    && probe.has(if controller == C::Memory {
+                        "memory.max"
+                    } else {
+                        "io.max"
+                    })
+            });
+            self.unified_has(controller)
+                && !v2.is_empty()
+                && looked_at.is_none_or(|probe| v2.iter().any(|file| probe.has(file)))
         };
-        let only_v1 = |controller, file| has(controller, file, "");
+        let only_v1 = |controller, file| has(controller, file, &[]);
         Abilities {
-            memory: has(C::Memory, "memory.limit_in_bytes", "memory.max"),
-            swap: has(C::Memory, "memory.memsw.limit_in_bytes", "memory.swap.max"),
+            memory: has(C::Memory, "memory.limit_in_bytes", &["memory.max"]),
+            swap: has(
+                C::Memory,
+                "memory.memsw.limit_in_bytes",
+                &["memory.swap.max"],
+            ),
             kernel_memory_tcp: only_v1(C::Memory, "memory.kmem.tcp.limit_in_bytes"),
             oom_kill_disable: only_v1(C::Memory, "memory.oom_control"),
             swappiness: only_v1(C::Memory, "memory.swappiness"),
-            cpu_quota: has(C::Cpu, "cpu.cfs_quota_us", "cpu.max"),
-            cpu_shares: has(C::Cpu, "cpu.shares", "cpu.weight"),
+            cpu_quota: has(C::Cpu, "cpu.cfs_quota_us", &["cpu.max"]),
+            cpu_shares: has(C::Cpu, "cpu.shares", &["cpu.weight"]),
             cpu_realtime: only_v1(C::Cpu, "cpu.rt_runtime_us"),
-            cpuset: has(C::Cpuset, "cpuset.cpus", "cpuset.cpus"),
+            cpuset: has(C::Cpuset, "cpuset.cpus", &["cpuset.cpus"]),
             // The root of an old hierarchy has no limit of its own.
-            pids: has(C::Pids, "tasks", "pids.max"),
-            block_weight: has(C::BlockIo, "blkio.weight", "io.weight")
-                || has(C::BlockIo, "blkio.weight", "io.bfq.weight"),
-            block_throttle: has(C::BlockIo, "blkio.throttle.read_bps_device", "io.max"),
+            pids: has(C::Pids, "tasks", &["pids.max"]),
+            block_weight: has(C::BlockIo, "blkio.weight", &["io.weight", "io.bfq.weight"]),
+            block_throttle: has(C::BlockIo, "blkio.throttle.read_bps_device", &["io.max"]),
         }
     }
 }
+
+/// Files that every kernel with the controller has.
+const EVERYWHERE: [&str; 6] = [
+    "memory.max",
+    "cpu.max",
+    "cpu.weight",
+    "cpuset.cpus",
+    "pids.max",
+    "io.max",
+];
 
 /// A cgroup to look at.
 struct Probe {

@@ -21,6 +21,11 @@ fn there() -> bool {
     there
 }
 
+/// Slices that nobody uses stay until somebody stops them.
+fn stop(slice: &str) {
+    finish(&mut command("systemctl", &["stop", slice]), b"").ok();
+}
+
 /// A property of a unit, as systemd has it.
 fn property(unit: &str, name: &str) -> String {
     let args = ["show", "--value", "-p", name, unit];
@@ -69,6 +74,7 @@ fn a_container_is_a_scope_with_its_limits() {
     engine.docker(&["rm", "-f", "unit"]).ok();
     wait_for(|| all.iter().all(|folder| !folder.exists()));
     wait_for(|| property(&unit, "LoadState") == "not-found");
+    stop(engine.cgroup_parent());
 }
 
 #[test]
@@ -94,6 +100,8 @@ fn a_parent_must_be_a_slice() {
     run("/gantry").code(125).says(words);
     let nested = engine.cgroup_parent().replace(".slice", "-inner.slice");
     run(&nested).ok().prints("0::/\n");
+    stop(&nested);
+    stop(engine.cgroup_parent());
 }
 
 #[test]
@@ -112,4 +120,5 @@ fn the_runtime_has_systemds_form_of_paths() {
     assert_eq!(property(&unit, "MemoryMax"), "50331648");
     drop(bundle);
     wait_for(|| property(&unit, "LoadState") == "not-found");
+    stop("gantrye2e.slice");
 }
