@@ -11,6 +11,7 @@ mod body;
 
 mod container;
 mod decode;
+mod disk_usage;
 mod error_body;
 mod event;
 mod filters;
@@ -37,6 +38,7 @@ pub use container::{
     WaitCondition, WaitError, WaitResponse, go_mode,
 };
 pub use decode::decode;
+pub use disk_usage::DiskUsage;
 pub use error_body::ErrorBody;
 pub use event::{Actor, Event};
 pub use filters::{FilterError, Filters};

@@ -95,6 +95,7 @@ impl Engine {
                 systemd: config.systemd_cgroup,
                 containers: containers.clone(),
                 images: images.clone(),
+                volumes: volumes.clone(),
                 events: events.clone(),
             }),
         };

@@ -20,6 +20,7 @@
 mod clock;
 mod config;
 mod containers;
+mod disk_usage;
 mod engine;
 mod error;
 mod events;

@@ -18,6 +18,7 @@ use crate::containers::Containers;
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
+use crate::volumes::Volumes;
 
 /// The engine's version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) systemd: bool,
     pub(crate) containers: Containers,
     pub(crate) images: Images,
+    pub(crate) volumes: Volumes,
     pub(crate) events: Events,
 }
 

@@ -268,6 +268,13 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_source_is_no_option_of_the_file_system() {
+        let o = parse("rbind,x-gantry-subpath=a/b=c");
+        assert_eq!(o.subpath.as_deref(), Some("a/b=c"));
+        assert!(o.data.is_empty());
+    }
+
+    #[test]
     fn recursive_ones_and_binds() {
         let o = parse("rbind,rro,rprivate,nodev");
         assert_eq!(o.bind, Some(Bind::Recursive));

@@ -23,8 +23,18 @@ pub enum Backing {
 impl Backing {
     /// Whether it is another directory of the host.
     pub fn is_bind(&self) -> bool {
+        self.bound().is_some()
+    }
+
+    /// The directory of the host that it is, if it is another one.
+    pub fn bound(&self) -> Option<&str> {
         let is = |option: &String| option == "bind" || option == "rbind";
-        matches!(self, Self::Mount { options, .. } if options.iter().any(is))
+        match self {
+            Self::Mount {
+                device, options, ..
+            } if options.iter().any(is) => Some(device),
+            _ => None,
+        }
     }
 }
 

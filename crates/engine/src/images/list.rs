@@ -55,6 +55,24 @@ impl Images {
             .collect())
     }
 
+    /// Bytes of all layers, each counted once.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn layers_size(&self) -> Result<i64> {
+        let layers = self.snapshots.list().into_iter();
+        let mut all = 0_u64;
+        for layer in layers.filter(|layer| layer.committed) {
+            match self.snapshots.usage(&layer.key) {
+                Ok(usage) => all = all.saturating_add(usage.bytes),
+                // Gone since.
+                Err(error) if error.kind() == gantry_types::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(i64::try_from(all).unwrap_or(i64::MAX))
+    }
+
     /// The image of each container.
     fn users(&self) -> Result<Vec<String>> {
         let rows = self.database.read(gantry_metadata::containers::list)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use gantry_api::{FilterError, VolumeCreate, VolumeUsage, rfc3339_nano};
 use gantry_metadata::Database;
-use gantry_volume::{Listed, Volume, VolumeStore, Wanted};
+use gantry_volume::{Backing, Listed, Volume, VolumeStore, Wanted};
 
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -80,10 +80,12 @@ impl Volumes {
         }
     }
 
-    /// All volumes, with how much they hold and how many containers use them.
+    /// All volumes whose files are here, with how much they hold and how many
+    /// containers use them.
     pub fn usage(&self) -> Vec<gantry_api::Volume> {
         let all = self.store.list();
         all.iter()
+            .filter(|listed| listed.volume.backing == Backing::Directory)
             .map(|listed| gantry_api::Volume {
                 usage_data: Some(VolumeUsage {
                     ref_count: i64::try_from(listed.users.len()).unwrap_or(i64::MAX),

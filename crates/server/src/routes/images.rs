@@ -46,6 +46,11 @@ fn for_version(image: &mut ImageSummary, version: ApiVersion) {
     if version < ApiVersion::new(1, 51) {
         image.containers = -1;
     }
+    shape_for_version(image, version);
+}
+
+/// The same where containers were always counted.
+pub(super) fn shape_for_version(image: &mut ImageSummary, version: ApiVersion) {
     if version < ApiVersion::new(1, 44) {
         image.virtual_size = image.size;
     }

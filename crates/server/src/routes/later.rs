@@ -18,7 +18,6 @@ const BEFORE_IMAGES: &[(Method, &str)] = &[
 
 const ROUTES: &[(Method, &str)] = &[
     (Method::POST, "/auth"),
-    (Method::GET, "/system/df"),
     (Method::POST, "/build"),
     (Method::POST, "/build/prune"),
     (Method::POST, "/build/cancel"),

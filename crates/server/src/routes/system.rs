@@ -7,12 +7,14 @@ use crate::body::{Answer, Content, json, no_content, with_type};
 use crate::call::Call;
 use crate::error::Result;
 use crate::router::Router;
+use crate::routes::images;
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/_ping", ping);
     router.add(Method::HEAD, "/_ping", ping_head);
     router.add(Method::GET, "/version", version);
     router.add(Method::GET, "/info", info);
+    router.add(Method::GET, "/system/df", disk_usage);
     router.add(Method::GET, "/plugins", plugins);
     router.add(Method::OPTIONS, "/{any..}", options);
 }
@@ -52,6 +54,24 @@ async fn version(call: Call) -> Result<Answer> {
 async fn info(call: Call) -> Result<Answer> {
     let info = call.run(|engine| engine.system.info()).await?;
     json(StatusCode::OK, &for_version(info, call.version))
+}
+
+async fn disk_usage(call: Call) -> Result<Answer> {
+    // Older clients get everything.
+    let kinds: Vec<String> = match call.version < ApiVersion::new(1, 42) {
+        true => Vec::new(),
+        false => call.query.all("type").map(str::to_owned).collect(),
+    };
+    let mut usage = call
+        .run(move |engine| engine.system.disk_usage(&kinds))
+        .await?;
+    for image in usage.images.iter_mut().flatten() {
+        images::shape_for_version(image, call.version);
+    }
+    if call.version < ApiVersion::new(1, 44) {
+        usage.builder_size = Some(0);
+    }
+    json(StatusCode::OK, &usage)
 }
 
 /// Puts what is known of the engine into the shape that older clients expect.

@@ -56,6 +56,7 @@ impl Inner {
             wanted.name.clone_from(&volume.name);
             wanted.driver = DRIVER.to_owned();
             wanted.directory = volume.directory.display().to_string();
+            wanted.elsewhere = volume.backing.bound().unwrap_or_default().to_owned();
             held.push(volume);
         }
         Ok(held)

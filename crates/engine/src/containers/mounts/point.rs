@@ -75,6 +75,9 @@ pub(crate) struct Volume {
     /// Its directory on the host.
     #[serde(default)]
     pub(crate) directory: String,
+    /// The directory of the host that it stands for, if it is one elsewhere.
+    #[serde(default)]
+    pub(crate) elsewhere: String,
     /// Whether it goes with its last container, if that is wished.
     #[serde(default)]
     pub(crate) anonymous: bool,
@@ -139,6 +142,7 @@ impl MountPoint {
     pub(crate) fn source(&self) -> &str {
         match &self.what {
             Mounted::Bind(bind) => &bind.source,
+            Mounted::Volume(volume) if !volume.elsewhere.is_empty() => &volume.elsewhere,
             Mounted::Volume(volume) => &volume.directory,
             Mounted::Tmpfs(_) | Mounted::Image(_) => "",
         }
@@ -184,7 +188,10 @@ impl MountPoint {
         gantry_api::MountPoint {
             kind: self.kind().to_owned(),
             name,
-            source: self.source().to_owned(),
+            source: self
+                .volume()
+                .map_or(self.source(), |v| &v.directory)
+                .to_owned(),
             destination: self.target.clone(),
             driver,
             mode: self.mode.clone(),
