@@ -2,12 +2,13 @@
 //! engine keeps, and the sandbox that its process enters.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ip_cidr::IpCidr;
 use crate::mode::NetworkMode;
 use crate::ports::Published;
 
@@ -37,49 +38,143 @@ impl fmt::Debug for MacAddress {
     }
 }
 
-/// A container's interface on a bridge network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
-    /// The container's address (`IPAddress`).
-    pub address: Ipv4Addr,
-    /// The subnet's prefix length (`IPPrefixLen`).
-    pub prefix: u8,
-    /// The default route's next hop (`Gateway`): the bridge's address.
-    pub gateway: Ipv4Addr,
-    /// The interface's Ethernet address (`MacAddress`).
-    pub mac: MacAddress,
-    /// The interface's name inside: `eth0`.
-    pub interface: String,
-    /// The name of the other end of the veth pair, on the host's bridge.
-    pub host_interface: String,
+impl std::str::FromStr for MacAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("invalid MAC address: {text}");
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let mut bytes = [0; 6];
+        let mut parts = text.split(separator);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() == 2);
+            *byte = part
+                .and_then(|part| u8::from_str_radix(part, 16).ok())
+                .ok_or_else(wrong)?;
+        }
+        match parts.next() {
+            None => Ok(Self(bytes)),
+            Some(_) => Err(wrong()),
+        }
+    }
 }
 
-/// A container's connection to a network, as `inspect` shows it. The engine
-/// keeps it with the container's state and hands it to
+/// An address of an interface, and the way out by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The address, with the length of the subnet's prefix.
+    pub address: IpCidr,
+    /// The bridge's address; `None` where there is no way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+}
+
+/// A container's place in one network. In `none` and `host` it has no interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// `NetworkID`: 64 hexadecimal digits, stable over restarts.
+    pub network_id: String,
+    /// The network's name.
+    pub network: String,
+    /// `EndpointID`: 64 hexadecimal digits, new at each attach.
+    pub endpoint_id: String,
+    /// Its IPv4 address, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4: Option<Place>,
+    /// Its IPv6 address, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Place>,
+    /// The interface, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Interface>,
+    /// The highest one has the default route.
+    #[serde(default)]
+    pub gw_priority: i64,
+    /// What the network's other containers know it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_names: Vec<String>,
+}
+
+/// The two ends of a veth pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// The inner end's Ethernet address (`MacAddress`).
+    pub mac: MacAddress,
+    /// The inner end's name, such as `eth0`.
+    pub name: String,
+    /// The name of the other end, on the host's bridge.
+    pub host_name: String,
+}
+
+impl Endpoint {
+    /// Its addresses, IPv4 first.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let places = [self.ipv4, self.ipv6].into_iter().flatten();
+        places.map(|place| place.address.address()).collect()
+    }
+
+    /// How well it serves as the way out; of equals the network with the first
+    /// name does. `None` when there is no way out by it.
+    fn preference(&self) -> Option<(i64, usize, std::cmp::Reverse<&str>)> {
+        let places = [self.ipv4, self.ipv6].into_iter().flatten();
+        let families = places.filter(|place| place.gateway.is_some()).count();
+        let name = std::cmp::Reverse(self.network.as_str());
+        (families > 0).then_some((self.gw_priority, families, name))
+    }
+}
+
+/// A container's networks, as `inspect` shows them. The engine keeps this with the
+/// container's state and hands it to
 /// [`Network::reconcile`](crate::Network::reconcile) after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// Which kind of network.
     pub mode: NetworkMode,
-    /// `NetworkID`: 64 hexadecimal digits, stable over restarts.
-    pub network_id: String,
-    /// `EndpointID`: 64 hexadecimal digits, new at each attach.
-    pub endpoint_id: String,
     /// `SandboxID`: 64 hexadecimal digits, new at each attach.
     pub sandbox_id: String,
-    /// The interface, for bridge networks.
-    pub endpoint: Option<Endpoint>,
+    /// Its places, in the order of their interfaces.
+    #[serde(default)]
+    pub endpoints: Vec<Endpoint>,
     /// The ports of the host that lead to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<Published>,
 }
 
 impl Attachment {
-    /// The container's addresses.
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        let endpoint = self.endpoint.iter();
-        endpoint.map(|e| IpAddr::V4(e.address)).collect()
+    /// The endpoint that has the default route, and the published ports.
+    pub fn gateway(&self) -> Option<&Endpoint> {
+        let ways = self.endpoints.iter().filter(|e| e.preference().is_some());
+        ways.max_by_key(|endpoint| endpoint.preference())
     }
+
+    /// The endpoint in a network.
+    pub fn endpoint(&self, network_id: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|e| e.network_id == network_id)
+    }
+
+    /// The addresses that published ports lead to.
+    pub(crate) fn targets(&self) -> Vec<IpAddr> {
+        self.gateway().map_or_else(Vec::new, Endpoint::addresses)
+    }
+}
+
+/// What a container wants of one network; the empty value leaves all to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointRequest {
+    /// The network's id.
+    pub network_id: String,
+    /// This IPv4 address.
+    pub ipv4: Option<Ipv4Addr>,
+    /// This IPv6 address.
+    pub ipv6: Option<Ipv6Addr>,
+    /// These further addresses, of links.
+    pub link_local: Vec<IpAddr>,
+    /// This Ethernet address.
+    pub mac: Option<MacAddress>,
+    /// The highest one has the default route.
+    pub gw_priority: i64,
+    /// What the network's other containers shall know it by.
+    pub dns_names: Vec<String>,
 }
 
 /// A network namespace that waits for its container.
@@ -91,4 +186,63 @@ pub struct Sandbox {
     pub netns: Option<Arc<OwnedFd>>,
     /// What `inspect` shows.
     pub attachment: Attachment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(network: &str, four: bool, six: bool, priority: i64) -> Endpoint {
+        let place = |text: &str| Place {
+            address: text.parse().unwrap(),
+            gateway: Some(IpAddr::from([10, 0, 0, 1])),
+        };
+        Endpoint {
+            network_id: network.to_owned(),
+            network: network.to_owned(),
+            endpoint_id: String::new(),
+            ipv4: four.then(|| place("10.0.0.2/24")),
+            ipv6: six.then(|| place("fd00::2/64")),
+            interface: None,
+            gw_priority: priority,
+            dns_names: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_way_out_is_chosen_as_docker_does() {
+        let gateway = |endpoints: Vec<Endpoint>| {
+            let attachment = Attachment {
+                mode: NetworkMode::User,
+                sandbox_id: String::new(),
+                endpoints,
+                published: Vec::new(),
+            };
+            attachment.gateway().map(|e| e.network.clone())
+        };
+        let (a, b) = (endpoint("a", true, false, 0), endpoint("b", true, false, 0));
+        let both = endpoint("both", true, true, 0);
+        let first = endpoint("z", true, false, 5);
+        let inner = endpoint("inner", false, false, 9);
+        assert_eq!(gateway(vec![b.clone(), a.clone()]).unwrap(), "a");
+        assert_eq!(gateway(vec![a.clone(), both.clone()]).unwrap(), "both");
+        assert_eq!(gateway(vec![a, both, first, inner.clone()]).unwrap(), "z");
+        assert_eq!(gateway(vec![inner]), None);
+    }
+
+    #[test]
+    fn ethernet_addresses_are_understood() {
+        let mac: MacAddress = "02:42:AC:11:00:09".parse().unwrap();
+        assert_eq!(mac.to_string(), "02:42:ac:11:00:09");
+        assert_eq!("02-42-ac-11-00-09".parse(), Ok(mac));
+        for wrong in [
+            "",
+            "nope",
+            "02:42:ac:11:00",
+            "02:42:ac:11:00:09:0a",
+            "2:42:ac:11:00:09",
+        ] {
+            assert!(wrong.parse::<MacAddress>().is_err(), "{wrong}");
+        }
+    }
 }

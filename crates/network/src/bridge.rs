@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attachment::MacAddress;
 use crate::cidr::Ipv4Cidr;
-use crate::config::{AddressPool, BridgeChoice, NetworkConfig, docker_address_pools};
+use crate::config::{BridgeChoice, NetworkConfig};
 use crate::error::Error;
+use crate::ip_cidr::IpCidr;
 use crate::netlink::Socket;
 use crate::netlink::route::{self, Link};
 use crate::sandbox::address_of_link;
@@ -14,22 +15,23 @@ use crate::{random, subnet, sysctl};
 /// The longest name of an interface.
 const NAME_LIMIT: usize = 15;
 
-/// A bridge that is up and has an address.
+/// A bridge that is up and has its addresses.
 #[derive(Debug)]
 pub(crate) struct Bridge {
     pub(crate) name: String,
     /// Changes when somebody deletes the bridge and it is made again.
     index: AtomicU32,
-    /// Its address and subnet; the gateway of its containers.
-    pub(crate) address: Ipv4Cidr,
+    /// Its addresses and subnets; the gateways of its containers.
+    pub(crate) addresses: Vec<IpCidr>,
     /// Whether it is ours, to repair and to delete.
     pub(crate) own: bool,
     mtu: u32,
 }
 
 impl Bridge {
-    /// Makes or adopts the bridge that the options name; `remembered` is the
-    /// address of the last time. `None` if there shall be no bridge network.
+    /// Makes or adopts the bridge of the default network, that the options name;
+    /// `remembered` is the address of the last time. `None` if there shall be no
+    /// such network.
     pub(crate) fn open(
         socket: &mut Socket,
         config: &NetworkConfig,
@@ -47,15 +49,16 @@ impl Bridge {
             existing(socket, name)?
         };
         let current = addresses_of(socket, link.index)?;
+        let four: Vec<Ipv4Cidr> = current.iter().filter_map(IpCidr::to_ipv4).collect();
         let address = if own {
-            own_address(socket, config, &link, &current, remembered)?
+            own_address(socket, config, &link, &four, remembered)?
         } else {
-            foreign_address(name, &current)?
+            foreign_address(name, &four)?
         };
         let bridge = Self {
             name: name.clone(),
             index: AtomicU32::new(link.index),
-            address,
+            addresses: vec![address.into()],
             own,
             mtu: config.mtu,
         };
@@ -63,6 +66,47 @@ impl Bridge {
             bridge.settle(socket, &link, &current)?;
         }
         Ok(Some(bridge))
+    }
+
+    /// Makes the bridge of a user's network, or takes one over that is there; one
+    /// that is not our `own` keeps what it has.
+    pub(crate) fn make(
+        socket: &mut Socket,
+        name: &str,
+        addresses: Vec<IpCidr>,
+        mtu: u32,
+        own: bool,
+    ) -> Result<Self, Error> {
+        check_name(name)?;
+        let link = make(socket, name, mtu)?;
+        let current = addresses_of(socket, link.index)?;
+        let bridge = Self {
+            name: name.to_owned(),
+            index: AtomicU32::new(link.index),
+            addresses,
+            own,
+            mtu,
+        };
+        match bridge.settle(socket, &link, &current) {
+            Ok(()) => Ok(bridge),
+            Err(error) => {
+                if current.is_empty() && own {
+                    let _ = bridge.delete(socket);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether there is an interface of that name.
+    pub(crate) fn exists(socket: &mut Socket, name: &str) -> Result<bool, Error> {
+        check_name(name)?;
+        Ok(route::link_by_name(socket, name)?.is_some())
+    }
+
+    /// Its IPv4 address and subnet.
+    pub(crate) fn ipv4(&self) -> Option<Ipv4Cidr> {
+        self.addresses.iter().find_map(IpCidr::to_ipv4)
     }
 
     /// The interface's index.
@@ -91,7 +135,8 @@ impl Bridge {
             self.settle(socket, &link, &current)?;
         }
         for port in route::links(socket)? {
-            let ours = address_of_link(&port.name).is_some_and(|a| self.address.contains(a));
+            let address = address_of_link(&port.name);
+            let ours = address.is_some_and(|a| self.addresses.iter().any(|s| s.contains(a.into())));
             if ours && port.controller == 0 {
                 socket.apply(vec![route::set_bridge(port.index, link.index, &port.name)])?;
             }
@@ -99,16 +144,22 @@ impl Bridge {
         Ok(())
     }
 
-    /// Gives our own bridge its address and MTU, takes other IPv4 addresses
-    /// from it, and brings it up.
-    fn settle(&self, socket: &mut Socket, link: &Link, current: &[Ipv4Cidr]) -> Result<(), Error> {
+    /// Gives the bridge its addresses and MTU, takes other addresses from our own
+    /// one, and brings it up.
+    fn settle(&self, socket: &mut Socket, link: &Link, current: &[IpCidr]) -> Result<(), Error> {
         let name = &self.name;
         let mut requests = Vec::new();
-        for other in current.iter().filter(|a| **a != self.address) {
-            requests.push(route::delete_address(link.index, *other, name));
+        for other in current.iter().filter(|a| !self.addresses.contains(a)) {
+            if self.own {
+                requests.push(route::delete_address(link.index, *other, name));
+            }
         }
-        if !current.contains(&self.address) {
-            requests.push(route::add_address(link.index, self.address, name));
+        let six = self.addresses.iter().any(|address| !address.is_ipv4());
+        if six {
+            sysctl::set_if_possible(&format!("ipv6/conf/{name}/disable_ipv6"), "0");
+        }
+        for address in self.addresses.iter().filter(|a| !current.contains(a)) {
+            requests.push(route::add_address(link.index, *address, name));
         }
         if link.mtu != self.mtu {
             requests.push(route::set_mtu(link.index, self.mtu, name));
@@ -173,7 +224,7 @@ fn existing(socket: &mut Socket, name: &str) -> Result<Link, Error> {
     }
 }
 
-fn addresses_of(socket: &mut Socket, index: u32) -> Result<Vec<Ipv4Cidr>, Error> {
+fn addresses_of(socket: &mut Socket, index: u32) -> Result<Vec<IpCidr>, Error> {
     let all = route::addresses(socket)?;
     Ok(all
         .into_iter()
@@ -200,21 +251,17 @@ fn own_address(
     if let Some(address) = current.iter().copied().find(usable) {
         return Ok(address);
     }
-    let taken = taken_elsewhere(socket, link.index)?;
+    let taken: Vec<Ipv4Cidr> = taken_elsewhere(socket, link.index)?
+        .iter()
+        .filter_map(IpCidr::to_ipv4)
+        .collect();
     if let Some(address) = remembered.filter(usable) {
         if !taken.iter().any(|other| other.overlaps(&address)) {
             return Ok(address);
         }
         tracing::warn!(%address, "the bridge's subnet is used by the host now; another is chosen");
     }
-    let docker: Vec<AddressPool>;
-    let pools = if config.default_address_pools.is_empty() {
-        docker = docker_address_pools();
-        &docker
-    } else {
-        &config.default_address_pools
-    };
-    subnet::choose(pools, &taken)
+    subnet::choose(&config.pools(), &taken)
 }
 
 /// Changing the subnet under living containers would cut them off.
@@ -240,7 +287,7 @@ fn foreign_address(name: &str, current: &[Ipv4Cidr]) -> Result<Ipv4Cidr, Error> 
 }
 
 /// The subnets that the host's other links and routes use.
-fn taken_elsewhere(socket: &mut Socket, bridge: u32) -> Result<Vec<Ipv4Cidr>, Error> {
+pub(crate) fn taken_elsewhere(socket: &mut Socket, bridge: u32) -> Result<Vec<IpCidr>, Error> {
     let mut taken = route::addresses(socket)?;
     taken.extend(route::routes(socket)?);
     Ok(taken

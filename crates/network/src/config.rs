@@ -102,6 +102,14 @@ impl NetworkConfig {
         }
         subnet::check_options(self.bip, &self.default_address_pools)
     }
+
+    /// Where subnets are taken from.
+    pub(crate) fn pools(&self) -> Vec<AddressPool> {
+        match self.default_address_pools.as_slice() {
+            [] => docker_address_pools(),
+            given => given.to_vec(),
+        }
+    }
 }
 
 /// Docker's default address pools, in its order.

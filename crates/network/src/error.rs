@@ -1,10 +1,10 @@
 //! What can go wrong with networks, in words for the user of the engine.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use gantry_types::ErrorKind;
 
-use crate::cidr::Ipv4Cidr;
+use crate::ip_cidr::IpCidr;
 use crate::ports::Protocol;
 
 /// An operation on a network, a sandbox or the firewall failed.
@@ -70,12 +70,12 @@ pub enum Error {
     #[error("all predefined address pools have been fully subnetted")]
     NoFreeSubnet,
     /// All addresses of a subnet are taken.
-    #[error("no available IPv4 addresses on this network's address pools: {network} ({subnet})")]
+    #[error("no available {} addresses on this network's address pools: {network} ({subnet})", if .subnet.is_ipv4() { "IPv4" } else { "IPv6" })]
     AddressesExhausted {
         /// The network's name.
         network: String,
         /// Its subnet.
-        subnet: Ipv4Cidr,
+        subnet: IpCidr,
     },
     /// Another container has the port.
     #[error("Bind for {}:{} failed: port is already allocated", .0.ip(), .0.port())]
@@ -95,6 +95,21 @@ pub enum Error {
         /// The system's answer.
         errno: i32,
     },
+    /// The wished address is another's.
+    #[error("Address already in use")]
+    AddressInUse,
+    /// What a client asks for makes no sense; the text is Docker's.
+    #[error("{0}")]
+    Invalid(String),
+    /// What a client asks for collides with what is there; the text is Docker's.
+    #[error("{0}")]
+    Conflict(String),
+    /// What a client asks for is not allowed; the text is Docker's.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Something that a client names does not exist; the text is Docker's.
+    #[error("{0}")]
+    NotFound(String),
     /// The bridge exists but cannot be used as it is.
     #[error("bridge {name}: {reason}")]
     Bridge {
@@ -107,7 +122,7 @@ pub enum Error {
     #[error("address {address} is used by containers {first} and {second}")]
     AddressClaimedTwice {
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The container that has it.
         first: String,
         /// The container that claims it too.
@@ -130,14 +145,18 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NetworkNotFound(_) => ErrorKind::NotFound,
+            Self::NetworkNotFound(_) | Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Invalid(_) => ErrorKind::InvalidArgument,
+            Self::Conflict(_) => ErrorKind::Conflict,
+            Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotYet(_) | Self::NoNfTables { .. } => ErrorKind::Unsupported,
             Self::InvalidOption { .. } | Self::OptionsContradict(_) => ErrorKind::InvalidArgument,
             Self::NoFreeSubnet | Self::AddressesExhausted { .. } | Self::ShutDown => {
                 ErrorKind::Unavailable
             }
             Self::Bridge { .. } | Self::AddressClaimedTwice { .. } => ErrorKind::Conflict,
-            Self::PortAllocated(_)
+            Self::AddressInUse
+            | Self::PortAllocated(_)
             | Self::AllPortsAllocated
             | Self::PortBind { .. }
             | Self::Kernel { .. }

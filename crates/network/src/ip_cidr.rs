@@ -96,7 +96,6 @@ impl IpCidr {
             && other.first() <= self.last()
     }
 
-    #[allow(dead_code, reason = "user networks are next")]
     /// The numbers that interfaces may have. Of IPv4, all but the network's and
     /// the broadcast address; of IPv6, all but the network's own.
     pub(crate) fn hosts(&self) -> std::ops::RangeInclusive<u128> {

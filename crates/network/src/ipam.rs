@@ -8,48 +8,58 @@
 //! kernel's teardown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use crate::cidr::Ipv4Cidr;
+use crate::ip_cidr::{IpCidr, bits};
 
 /// The addresses of one subnet.
 #[derive(Debug)]
 pub(crate) struct Addresses {
-    subnet: Ipv4Cidr,
-    used: BTreeSet<u32>,
-    cooling: BTreeMap<u32, String>,
+    subnet: IpCidr,
+    /// Where addresses that nobody names are taken from.
+    range: IpCidr,
+    used: BTreeSet<u128>,
+    cooling: BTreeMap<u128, String>,
 }
 
 /// What [`Addresses::take`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// This address; it is used now.
-    Free(Ipv4Addr),
+    Free(IpAddr),
     /// Nothing but this cooling address, whose link must be deleted first. It
     /// is used now.
-    AfterDeleting(Ipv4Addr, String),
+    AfterDeleting(IpAddr, String),
     /// Every address is used.
     Exhausted,
 }
 
 impl Addresses {
-    /// All addresses of the subnet but the gateway's are free.
-    pub(crate) fn new(gateway: Ipv4Cidr) -> Self {
-        let used = BTreeSet::from([gateway.address().to_bits()]);
+    /// All addresses of the subnet but the reserved ones are free; those that
+    /// nobody names come from `range`.
+    pub(crate) fn new(subnet: IpCidr, range: Option<IpCidr>, reserved: &[IpAddr]) -> Self {
+        let subnet = subnet.network();
         Self {
-            subnet: gateway.network(),
-            used,
+            subnet,
+            range: range.unwrap_or(subnet),
+            used: reserved.iter().map(|address| bits(*address)).collect(),
             cooling: BTreeMap::new(),
         }
+    }
+
+    pub(crate) fn subnet(&self) -> IpCidr {
+        self.subnet
     }
 
     /// Takes the lowest free address. `link_exists` tells whether the link of a
     /// cooling address is still there.
     pub(crate) fn take(&mut self, mut link_exists: impl FnMut(&str) -> bool) -> Taken {
+        let (hosts, range) = (self.subnet.hosts(), &self.range);
+        let candidates = *hosts.start().max(&range.first())..=*hosts.end().min(&range.last());
         let mut occupied = None;
         let mut used = self.used.iter().copied().peekable();
         let mut found = None;
-        for candidate in self.subnet.hosts() {
+        for candidate in candidates {
             while used.next_if(|u| *u < candidate).is_some() {}
             if used.peek() == Some(&candidate) {
                 continue;
@@ -66,36 +76,47 @@ impl Addresses {
         }
         drop(used);
         let taken = match (found, occupied) {
-            (Some(bits), _) => Taken::Free(Ipv4Addr::from_bits(bits)),
-            (None, Some((bits, link))) => Taken::AfterDeleting(Ipv4Addr::from_bits(bits), link),
+            (Some(number), _) => Taken::Free(self.subnet.at(number)),
+            (None, Some((number, link))) => Taken::AfterDeleting(self.subnet.at(number), link),
             (None, None) => Taken::Exhausted,
         };
         if let Taken::Free(address) | Taken::AfterDeleting(address, _) = &taken {
-            self.cooling.remove(&address.to_bits());
-            self.used.insert(address.to_bits());
+            self.cooling.remove(&bits(*address));
+            self.used.insert(bits(*address));
         }
         taken
     }
 
+    /// Takes an address that somebody names; `None` when it is used or none of an
+    /// interface. With it comes the link that must be deleted first, if any.
+    pub(crate) fn take_this(&mut self, address: IpAddr) -> Option<Option<String>> {
+        let number = bits(address);
+        let possible = self.subnet.contains(address) && self.subnet.hosts().contains(&number);
+        if !possible || !self.used.insert(number) {
+            return None;
+        }
+        Some(self.cooling.remove(&number))
+    }
+
     /// Marks an address used by a container that is alive. Whether it was not
     /// used already; an address outside the subnet collides with nothing.
-    pub(crate) fn claim(&mut self, address: Ipv4Addr) -> bool {
-        self.cooling.remove(&address.to_bits());
-        !self.subnet.contains(address) || self.used.insert(address.to_bits())
+    pub(crate) fn claim(&mut self, address: IpAddr) -> bool {
+        self.cooling.remove(&bits(address));
+        !self.subnet.contains(address) || self.used.insert(bits(address))
     }
 
     /// Gives an address back, which is free once `link` is gone.
-    pub(crate) fn release(&mut self, address: Ipv4Addr, link: String) {
-        if self.used.remove(&address.to_bits()) {
-            self.cooling.insert(address.to_bits(), link);
+    pub(crate) fn release(&mut self, address: IpAddr, link: String) {
+        if self.used.remove(&bits(address)) {
+            self.cooling.insert(bits(address), link);
         }
     }
 
     /// Notes a link found on the bridge, whose container is not known.
-    pub(crate) fn found_link(&mut self, address: Ipv4Addr, link: String) {
-        let bits = address.to_bits();
-        if self.subnet.contains(address) && !self.used.contains(&bits) {
-            self.cooling.insert(bits, link);
+    pub(crate) fn found_link(&mut self, address: IpAddr, link: String) {
+        let number = bits(address);
+        if self.subnet.contains(address) && !self.used.contains(&number) {
+            self.cooling.insert(number, link);
         }
     }
 }
@@ -106,11 +127,43 @@ mod tests {
     use proptest::prelude::*;
 
     fn addresses(gateway: &str) -> Addresses {
-        Addresses::new(gateway.parse().unwrap())
+        let gateway: IpCidr = gateway.parse().unwrap();
+        Addresses::new(gateway, None, &[gateway.address()])
+    }
+
+    fn four(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
     }
 
     fn free(last: u8) -> Taken {
-        Taken::Free(Ipv4Addr::new(10, 0, 0, last))
+        Taken::Free(four(last))
+    }
+
+    #[test]
+    fn what_is_named_is_had_once() {
+        let mut pool = addresses("10.0.0.1/29");
+        assert_eq!(pool.take_this(four(5)), Some(None));
+        for taken in [5, 1, 0, 7, 9] {
+            assert_eq!(pool.take_this(four(taken)), None, "{taken}");
+        }
+        pool.release(four(5), "old".to_owned());
+        assert_eq!(pool.take_this(four(5)), Some(Some("old".to_owned())));
+    }
+
+    #[test]
+    fn a_range_limits_what_nobody_names() {
+        let subnet: IpCidr = "10.0.0.0/24".parse().unwrap();
+        let range = "10.0.0.128/31".parse().ok();
+        let mut pool = Addresses::new(subnet, range, &[four(128)]);
+        assert_eq!(pool.take(|_| false), free(129));
+        assert_eq!(pool.take(|_| false), Taken::Exhausted);
+        assert_eq!(pool.take_this(four(7)), Some(None));
+        let six: IpCidr = "fd00::/64".parse().unwrap();
+        let mut pool = Addresses::new(six, None, &["fd00::1".parse().unwrap()]);
+        assert_eq!(
+            pool.take(|_| false),
+            Taken::Free("fd00::2".parse().unwrap())
+        );
     }
 
     #[test]
@@ -118,7 +171,7 @@ mod tests {
         let mut pool = addresses("10.0.0.1/29");
         assert_eq!(pool.take(|_| false), free(2));
         assert_eq!(pool.take(|_| false), free(3));
-        pool.release(Ipv4Addr::new(10, 0, 0, 2), "a".to_owned());
+        pool.release(four(2), "a".to_owned());
         assert_eq!(pool.take(|_| true), free(4), "2 is cooling");
         assert_eq!(pool.take(|_| false), free(2), "2 has cooled");
         assert_eq!(pool.take(|_| false), free(5));
@@ -137,8 +190,8 @@ mod tests {
     fn a_full_subnet_falls_back_on_a_cooling_address() {
         let mut pool = addresses("10.0.0.1/30");
         assert_eq!(pool.take(|_| false), free(2));
-        pool.release(Ipv4Addr::new(10, 0, 0, 2), "old".to_owned());
-        let expected = Taken::AfterDeleting(Ipv4Addr::new(10, 0, 0, 2), "old".to_owned());
+        pool.release(four(2), "old".to_owned());
+        let expected = Taken::AfterDeleting(four(2), "old".to_owned());
         assert_eq!(pool.take(|_| true), expected);
         assert_eq!(pool.take(|_| true), Taken::Exhausted);
     }
@@ -146,13 +199,13 @@ mod tests {
     #[test]
     fn what_lives_is_claimed_once() {
         let mut pool = addresses("10.0.0.1/29");
-        let address = Ipv4Addr::new(10, 0, 0, 2);
+        let address = four(2);
         pool.found_link(address, "veth".to_owned());
         assert!(pool.claim(address));
         assert!(!pool.claim(address));
         assert_eq!(pool.take(|_| false), free(3));
         assert!(
-            pool.claim(Ipv4Addr::new(192, 0, 2, 1)),
+            pool.claim(IpAddr::from([192, 0, 2, 1])),
             "not of this subnet"
         );
     }
@@ -179,8 +232,8 @@ mod tests {
         #[test]
         fn no_address_is_shared_or_lost(steps in steps()) {
             let mut pool = addresses("10.0.0.1/28");
-            let mut held: Vec<(Ipv4Addr, String)> = Vec::new();
-            let mut links: BTreeMap<String, Ipv4Addr> = BTreeMap::new();
+            let mut held: Vec<(IpAddr, String)> = Vec::new();
+            let mut links: BTreeMap<String, IpAddr> = BTreeMap::new();
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Take => {
@@ -197,7 +250,7 @@ mod tests {
                             }
                         };
                         prop_assert!(!links.values().any(|a| *a == address));
-                        prop_assert!((2..=14).contains(&address.octets()[3]));
+                        prop_assert!((2..=14).contains(&(bits(address) & 0xff)));
                         let link = format!("link{number}");
                         links.insert(link.clone(), address);
                         held.push((address, link));

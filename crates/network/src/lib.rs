@@ -24,10 +24,15 @@
 //!
 //! This crate blocks, knows no container process and no HTTP.
 
+mod attach;
 mod attachment;
 mod bridge;
+mod builtin;
+mod catalogue;
 mod cidr;
 mod config;
+mod create;
+mod definition;
 mod error;
 mod files;
 mod firewall;
@@ -38,18 +43,24 @@ mod netlink;
 mod network;
 mod pool;
 mod ports;
+mod publish;
 mod random;
 mod records;
 mod sandbox;
+mod segment;
 mod subnet;
 mod sysctl;
 
-pub use attachment::{Attachment, Endpoint, MacAddress, Sandbox};
+pub use attach::AttachRequest;
+pub use attachment::{
+    Attachment, Endpoint, EndpointRequest, Interface, MacAddress, Place, Sandbox,
+};
 pub use cidr::{CidrError, Ipv4Cidr};
 pub use config::{AddressPool, BridgeChoice, NetworkConfig};
+pub use definition::{Definition, SubnetConfig};
 pub use error::Error;
 pub use files::{DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts};
 pub use ip_cidr::IpCidr;
 pub use mode::NetworkMode;
-pub use network::{BuiltinNetwork, Network};
+pub use network::{Living, Network};
 pub use ports::{HostPorts, PortRequest, Protocol, Published};

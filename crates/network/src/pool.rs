@@ -5,7 +5,7 @@
 //! The stock of `none` sandboxes is only kept once one was used.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Stock {
     /// By address: the lowest goes first.
-    bridge: BTreeMap<Ipv4Addr, Ready>,
+    bridge: BTreeMap<Option<IpAddr>, Ready>,
     none: Vec<Ready>,
     none_wanted: bool,
     stopped: bool,
@@ -82,7 +82,7 @@ impl Pool {
         stock.last_use = Some(Instant::now());
         let ready = match mode {
             NetworkMode::Bridge => stock.bridge.pop_first().map(|(_, ready)| ready),
-            NetworkMode::None => {
+            NetworkMode::None | NetworkMode::User => {
                 stock.none_wanted = true;
                 stock.none.pop()
             }
@@ -97,7 +97,7 @@ impl Pool {
         let stock = lock(&self.shared.stock);
         match mode {
             NetworkMode::Bridge => stock.bridge.len(),
-            NetworkMode::None => stock.none.len(),
+            NetworkMode::None | NetworkMode::User => stock.none.len(),
             NetworkMode::Host => 0,
         }
     }
@@ -111,8 +111,11 @@ impl Pool {
                 std::mem::take(&mut stock.none),
             )
         };
+        let Some(segment) = self.shared.builder.default_segment() else {
+            return;
+        };
         for endpoint in stock.0.values().filter_map(|ready| ready.endpoint.as_ref()) {
-            self.shared.builder.release(endpoint);
+            segment.release(endpoint);
         }
     }
 
@@ -133,13 +136,13 @@ impl Shared {
         let mut complaint = String::new();
         while let Some(mode) = self.next_missing() {
             let built = match mode {
-                NetworkMode::None => self.builder.build_none(None),
-                _ => self.builder.build_on_bridge(None),
+                NetworkMode::None => self.builder.build_none(),
+                _ => self.builder.build_on_bridge(),
             };
             let mut stock = lock(&self.stock);
             match built {
-                Ok(ready) => match ready.endpoint.as_ref().map(|e| e.address) {
-                    Some(address) => drop(stock.bridge.insert(address, ready)),
+                Ok(ready) => match ready.endpoint.as_ref().map(|e| e.addresses()) {
+                    Some(all) => drop(stock.bridge.insert(all.first().copied(), ready)),
                     None => stock.none.push(ready),
                 },
                 Err(error) => {
@@ -164,7 +167,7 @@ impl Shared {
             if stock.stopped {
                 return None;
             }
-            let has_bridge = self.builder.bridge().is_some();
+            let has_bridge = self.builder.default_segment().is_some();
             let mode = if has_bridge && stock.bridge.len() < self.size {
                 Some((NetworkMode::Bridge, stock.bridge.len()))
             } else if stock.none_wanted && stock.none.len() < self.size {

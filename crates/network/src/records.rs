@@ -5,7 +5,9 @@ use gantry_metadata::networks::{self, NetworkRow};
 use gantry_metadata::{Database, Tx};
 use serde::{Deserialize, Serialize};
 
+use crate::builtin;
 use crate::cidr::Ipv4Cidr;
+use crate::definition::Definition;
 use crate::error::Error;
 use crate::mode::NetworkMode;
 use crate::random;
@@ -25,6 +27,8 @@ pub(crate) struct Record {
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) id: String,
+    /// Nanoseconds since the epoch.
+    pub(crate) created: i64,
     pub(crate) record: Record,
 }
 
@@ -37,6 +41,7 @@ pub(crate) fn find_or_make(database: &Database, mode: NetworkMode) -> Result<Kno
     if let Some(row) = found {
         return Ok(Known {
             record: parse(&row)?,
+            created: row.created_at,
             id: row.id,
         });
     }
@@ -51,6 +56,7 @@ pub(crate) fn find_or_make(database: &Database, mode: NetworkMode) -> Result<Kno
         .write_durable(|tx| networks::insert(tx, &row))
         .map_err(failed(name))?;
     Ok(Known {
+        created: row.created_at,
         id: row.id,
         record: Record::default(),
     })
@@ -74,8 +80,49 @@ pub(crate) const fn driver(mode: NetworkMode) -> &'static str {
     match mode {
         NetworkMode::None => "null",
         NetworkMode::Host => "host",
-        NetworkMode::Bridge => "bridge",
+        NetworkMode::Bridge | NetworkMode::User => "bridge",
     }
+}
+
+/// The networks that users made. What cannot be read is told and left out.
+pub(crate) fn users_networks(database: &Database) -> Result<Vec<Definition>, Error> {
+    let rows = database.read(networks::list).map_err(failed("of all"))?;
+    let predefined = |row: &NetworkRow| builtin::NAMES.contains(&row.name.as_str());
+    let rows = rows.into_iter().filter(|row| !predefined(row));
+    let read = |row: NetworkRow| match serde_json::from_str::<Definition>(&row.record) {
+        Ok(definition) => Some(definition),
+        Err(error) => {
+            tracing::error!(network = row.name, %error, "a network's record cannot be read");
+            None
+        }
+    };
+    Ok(rows.filter_map(read).collect())
+}
+
+/// Writes a user's network down.
+pub(crate) fn insert(database: &Database, definition: &Definition) -> Result<(), Error> {
+    let name = &definition.name;
+    let record = serde_json::to_string(definition).map_err(|source| Error::Record {
+        name: name.clone(),
+        source: source.into(),
+    })?;
+    let row = NetworkRow {
+        id: definition.id.clone(),
+        name: name.clone(),
+        driver: definition.driver.clone(),
+        created_at: definition.created,
+        record,
+    };
+    database
+        .write_durable(|tx| networks::insert(tx, &row))
+        .map_err(failed(name))
+}
+
+/// Forgets a user's network.
+pub(crate) fn delete(database: &Database, id: &str) -> Result<(), Error> {
+    database
+        .write_freeing_durable(|tx| networks::delete(tx, id).map(drop))
+        .map_err(failed(id))
 }
 
 fn parse(row: &NetworkRow) -> Result<Record, Error> {

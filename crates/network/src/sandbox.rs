@@ -1,34 +1,31 @@
-//! Building a sandbox: a new network namespace, and for bridge networks a veth
-//! pair from the bridge into it.
+//! Building a sandbox: a network namespace, and in it the inner ends of veth
+//! pairs from the bridges of its networks.
 //!
 //! ```text
 //! in a thread of the new namespace        on the host
 //! ───────────────────────────────         ─────────────────────────────
 //! unshare, settings
 //!                                         one message: veth + port + peer inside
-//! one datagram: lo up, address, eth0 up, default route
+//! one datagram: lo up, addresses, eth0 up, default route
 //! ```
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::attachment::{Endpoint, MacAddress};
-use crate::bridge::Bridge;
-use crate::cidr::Ipv4Cidr;
+use crate::attachment::{Attachment, Endpoint, EndpointRequest};
 use crate::error::Error;
-use crate::ipam::{Addresses, Taken};
-use crate::netlink::route::{self, VethPair};
+use crate::ip_cidr::IpCidr;
+use crate::netlink::route;
 use crate::netlink::{Family, Socket};
+use crate::segment::Segment;
 use crate::{random, sysctl};
 
-/// The name of a container's interface.
-const INSIDE: &str = "eth0";
 /// The loopback interface is the first one of every namespace.
 const LOOPBACK: u32 = 1;
-/// How often a random name that is taken is drawn again.
-const NAME_ATTEMPTS: usize = 16;
+/// As many interfaces of one kind a container has at most.
+const INTERFACES: usize = 256;
 /// How long a new bridge port is waited for, and in what steps.
 const FORWARDING_LIMIT: Duration = Duration::from_millis(250);
 const FORWARDING_STEP: Duration = Duration::from_micros(500);
@@ -44,56 +41,33 @@ pub(crate) struct Ready {
 #[derive(Debug)]
 pub(crate) struct Builder {
     socket: Mutex<Socket>,
-    addresses: Option<Mutex<Addresses>>,
-    bridge: Option<Bridge>,
-    mtu: u32,
-    isolate_ports: bool,
+    /// The default network, if there is one.
+    default: Option<Arc<Segment>>,
 }
 
 impl Builder {
-    /// A builder in the namespace of `socket`. Addresses of links that are on
-    /// the bridge already are not handed out while these exist.
-    pub(crate) fn new(
-        mut socket: Socket,
-        bridge: Option<Bridge>,
-        mtu: u32,
-        isolate_ports: bool,
-    ) -> Result<Self, Error> {
-        let addresses = match &bridge {
-            None => None,
-            Some(bridge) => {
-                let mut addresses = Addresses::new(bridge.address);
-                for link in route::links(&mut socket)? {
-                    if let Some(address) = address_of_link(&link.name) {
-                        addresses.found_link(address, link.name);
-                    }
-                }
-                Some(Mutex::new(addresses))
-            }
-        };
-        Ok(Self {
+    /// A builder in the namespace of `socket`.
+    pub(crate) fn new(socket: Socket, default: Option<Arc<Segment>>) -> Self {
+        Self {
             socket: Mutex::new(socket),
-            addresses,
-            bridge,
-            mtu,
-            isolate_ports,
-        })
+            default,
+        }
     }
 
-    pub(crate) fn bridge(&self) -> Option<&Bridge> {
-        self.bridge.as_ref()
+    /// The default network.
+    pub(crate) fn default_segment(&self) -> Option<&Arc<Segment>> {
+        self.default.as_ref()
     }
 
     pub(crate) fn socket(&self) -> MutexGuard<'_, Socket> {
         lock(&self.socket)
     }
 
-    /// A sandbox with nothing but loopback; in the namespace `own`, or a new one.
-    pub(crate) fn build_none(&self, own: Option<OwnedFd>) -> Result<Ready, Error> {
-        let netns = in_namespace(own, || {
+    /// A sandbox with nothing but loopback.
+    pub(crate) fn build_none(&self) -> Result<Ready, Error> {
+        let netns = in_new_namespace(|| {
             let mut inside = Socket::open(Family::Route)?;
-            set_defaults();
-            inside.apply(vec![route::set_up(LOOPBACK, "lo")])
+            prepare(&mut inside)
         })?;
         Ok(Ready {
             netns,
@@ -101,75 +75,174 @@ impl Builder {
         })
     }
 
-    /// A sandbox on the bridge; in the namespace `own`, or a new one.
+    /// A sandbox on the default bridge.
     ///
     /// Fails with `AddressesExhausted`, or with `NetworkNotFound` if there is
     /// no bridge network.
-    pub(crate) fn build_on_bridge(&self, own: Option<OwnedFd>) -> Result<Ready, Error> {
-        let (Some(bridge), Some(addresses)) = (&self.bridge, &self.addresses) else {
+    pub(crate) fn build_on_bridge(&self) -> Result<Ready, Error> {
+        let Some(segment) = &self.default else {
             return Err(Error::NetworkNotFound("bridge".to_owned()));
         };
         let mut endpoint = None;
-        let built = in_namespace(own, || {
-            let here =
-                gantry_sys::netns::current().map_err(|errno| namespace_error("open", errno))?;
+        let netns = in_new_namespace(|| {
             let mut inside = Socket::open(Family::Route)?;
-            set_defaults();
-            let address = self.take_address(bridge, addresses)?;
-            let made = endpoint.insert(Endpoint {
-                address,
-                prefix: bridge.address.prefix(),
-                gateway: bridge.address.address(),
-                mac: MacAddress::for_ipv4(address),
-                interface: INSIDE.to_owned(),
-                host_interface: String::new(),
-            });
-            self.connect(bridge, made, &here)?;
-            furnish(&mut inside, made)?;
-            self.wait_until_forwarding(bridge, made)
+            prepare(&mut inside)?;
+            let made = self.place(&mut inside, segment, &EndpointRequest::default(), true)?;
+            let routed = set_gateway(&mut inside, &[&made]);
+            endpoint = Some(made);
+            routed
         });
-        match built {
+        match netns {
             Ok(netns) => Ok(Ready { netns, endpoint }),
             Err(error) => {
                 if let Some(endpoint) = endpoint {
-                    self.release(&endpoint);
+                    segment.release(&endpoint);
                 }
                 Err(error)
             }
         }
     }
 
-    /// Whether a sandbox that was built a while ago is still on the bridge.
-    pub(crate) fn is_connected(&self, endpoint: &Endpoint) -> bool {
-        let Some(bridge) = &self.bridge else {
-            return false;
-        };
-        let link = route::link_by_name(&mut self.socket(), &endpoint.host_interface);
-        matches!(link, Ok(Some(link)) if link.controller == bridge.index())
+    /// Settings and loopback of a namespace that somebody else has made.
+    pub(crate) fn prepare(&self, namespace: &OwnedFd) -> Result<(), Error> {
+        within(namespace, || prepare(&mut Socket::open(Family::Route)?))
+    }
+
+    /// Connects a namespace to networks, in their order: to all of them, or none.
+    pub(crate) fn join(
+        &self,
+        namespace: &OwnedFd,
+        attachment: &mut Attachment,
+        wanted: &[(Arc<Segment>, &EndpointRequest)],
+    ) -> Result<(), Error> {
+        let fresh = attachment.endpoints.iter().all(|e| e.interface.is_none());
+        let mut made: Vec<Endpoint> = Vec::new();
+        let joined = within(namespace, || {
+            let mut inside = Socket::open(Family::Route)?;
+            for (index, (segment, request)) in wanted.iter().enumerate() {
+                let endpoint = self.place(&mut inside, segment, request, fresh && index == 0)?;
+                made.push(endpoint);
+            }
+            let mut future = attachment.clone();
+            future.endpoints.extend(made.iter().cloned());
+            let gateway: Vec<&Endpoint> = future.gateway().into_iter().collect();
+            set_gateway(&mut inside, &gateway)
+        });
+        match joined {
+            Ok(()) => {
+                attachment.endpoints.extend(made);
+                Ok(())
+            }
+            Err(error) => {
+                for endpoint in made {
+                    let segment = wanted.iter().find(|(s, _)| s.id == endpoint.network_id);
+                    if let Some((segment, _)) = segment {
+                        self.unplug(segment, &endpoint);
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sets the default routes of a namespace anew.
+    pub(crate) fn route(&self, namespace: &OwnedFd, attachment: &Attachment) -> Result<(), Error> {
+        let gateway: Vec<&Endpoint> = attachment.gateway().into_iter().collect();
+        within(namespace, || {
+            set_gateway(&mut Socket::open(Family::Route)?, &gateway)
+        })
+    }
+
+    /// Takes an endpoint away at once, with its interface.
+    pub(crate) fn unplug(&self, segment: &Segment, endpoint: &Endpoint) {
+        if let Some(interface) = &endpoint.interface {
+            let mut socket = self.socket();
+            let deleted = route::link_by_name(&mut socket, &interface.host_name).and_then(|link| {
+                let name = &interface.host_name;
+                let delete = |link: route::Link| route::delete_link(link.index, name);
+                link.map_or(Ok(()), |link| {
+                    tolerate_gone(socket.apply(vec![delete(link)]))
+                })
+            });
+            if let Err(error) = deleted {
+                tracing::warn!(%error, "an interface could not be taken away");
+            }
+        }
+        segment.release(endpoint);
     }
 
     /// Lets the endpoint's container reach itself by the host's address.
     pub(crate) fn hairpin(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let Some(interface) = &endpoint.interface else {
+            return Ok(());
+        };
         let mut socket = self.socket();
-        let name = &endpoint.host_interface;
-        match route::link_by_name(&mut socket, name)? {
-            Some(link) => socket.apply(vec![route::hairpin(link.index, name)]),
+        match route::link_by_name(&mut socket, &interface.host_name)? {
+            Some(link) => socket.apply(vec![route::hairpin(link.index, &interface.host_name)]),
             None => Ok(()),
         }
     }
 
-    /// Gives an endpoint's address back; it is free when its link is gone.
-    pub(crate) fn release(&self, endpoint: &Endpoint) {
-        if let Some(addresses) = &self.addresses {
-            lock(addresses).release(endpoint.address, endpoint.host_interface.clone());
+    /// One endpoint, made from a thread inside the namespace; without its default
+    /// route. With `fresh`, there is no other interface yet.
+    fn place(
+        &self,
+        inside: &mut Socket,
+        segment: &Segment,
+        request: &EndpointRequest,
+        fresh: bool,
+    ) -> Result<Endpoint, Error> {
+        let here = gantry_sys::netns::current().map_err(|errno| namespace_error("open", errno))?;
+        let name = match fresh {
+            true => format!("{}0", segment.prefix),
+            false => free_name(inside, &segment.prefix)?,
+        };
+        let mut endpoint = segment.reserve(&mut self.socket(), request)?;
+        let made = self.furnish(inside, segment, request, &mut endpoint, &here, name);
+        match made {
+            Ok(()) => Ok(endpoint),
+            Err(error) => {
+                self.unplug(segment, &endpoint);
+                Err(error)
+            }
         }
     }
 
-    /// Marks the address of a live container used; whether it was not already.
-    pub(crate) fn claim(&self, endpoint: &Endpoint) -> bool {
-        self.addresses
-            .as_ref()
-            .is_none_or(|a| lock(a).claim(endpoint.address))
+    fn furnish(
+        &self,
+        inside: &mut Socket,
+        segment: &Segment,
+        request: &EndpointRequest,
+        endpoint: &mut Endpoint,
+        here: &OwnedFd,
+        name: String,
+    ) -> Result<(), Error> {
+        segment.connect(
+            &mut self.socket(),
+            endpoint,
+            here,
+            name.clone(),
+            request.mac,
+        )?;
+        let Some(link) = route::link_by_name(inside, &name)? else {
+            return Err(Error::Malformed {
+                operation: "look up a new link",
+                reason: "it is missing",
+            });
+        };
+        // No IPv6 on a network without it, as in Docker.
+        let disabled = if segment.has_ipv6() { "0" } else { "1" };
+        sysctl::set_if_possible(&format!("ipv6/conf/{name}/disable_ipv6"), disabled);
+        let places = [endpoint.ipv4, endpoint.ipv6].into_iter().flatten();
+        let further = request.link_local.iter().filter_map(|a| link_local(*a));
+        let mut requests: Vec<_> = places
+            .map(|place| place.address)
+            .chain(further)
+            .map(|address| route::add_address(link.index, address, &name))
+            .collect();
+        requests.push(route::set_up(link.index, &name));
+        inside.apply(requests)?;
+        self.wait_until_forwarding(segment, endpoint)
     }
 
     /// Waits until the bridge forwards through the new port, and is itself
@@ -177,12 +250,15 @@ impl Builder {
     /// its own time; since 6.8 a look at the link makes it notice at once.
     /// Without this, a container's first packets may be lost, and TCP waits a
     /// second before it tries again.
-    fn wait_until_forwarding(&self, bridge: &Bridge, endpoint: &Endpoint) -> Result<(), Error> {
+    fn wait_until_forwarding(&self, segment: &Segment, endpoint: &Endpoint) -> Result<(), Error> {
+        let Some(interface) = &endpoint.interface else {
+            return Ok(());
+        };
         let begin = Instant::now();
         let mut socket = self.socket();
         loop {
-            let port = route::link_by_name(&mut socket, &endpoint.host_interface)?;
-            let switch = route::link_by_index(&mut socket, bridge.index())?;
+            let port = route::link_by_name(&mut socket, &interface.host_name)?;
+            let switch = route::link_by_index(&mut socket, segment.bridge.index())?;
             let waiting = [port, switch]
                 .into_iter()
                 .flatten()
@@ -195,135 +271,82 @@ impl Builder {
             socket = self.socket();
         }
     }
-
-    fn take_address(
-        &self,
-        bridge: &Bridge,
-        addresses: &Mutex<Addresses>,
-    ) -> Result<Ipv4Addr, Error> {
-        let mut socket = self.socket();
-        let exists = |name: &str| !matches!(route::link_by_name(&mut socket, name), Ok(None));
-        let taken = lock(addresses).take(exists);
-        match taken {
-            Taken::Free(address) => Ok(address),
-            Taken::AfterDeleting(address, name) => {
-                if let Some(link) = route::link_by_name(&mut socket, &name)? {
-                    tolerate_gone(socket.apply(vec![route::delete_link(link.index, &name)]))?;
-                }
-                Ok(address)
-            }
-            Taken::Exhausted => Err(Error::AddressesExhausted {
-                network: "bridge".to_owned(),
-                subnet: bridge.address.network(),
-            }),
-        }
-    }
-
-    /// Makes the veth pair; if the bridge has vanished, makes that again first.
-    fn connect(
-        &self,
-        bridge: &Bridge,
-        endpoint: &mut Endpoint,
-        namespace: &OwnedFd,
-    ) -> Result<(), Error> {
-        let mut repaired = false;
-        for _ in 0..NAME_ATTEMPTS {
-            let name = link_name(endpoint.address)?;
-            let pair = VethPair {
-                host_name: &name,
-                bridge: bridge.index(),
-                inside_name: INSIDE,
-                inside_mac: endpoint.mac,
-                inside_namespace: namespace.as_fd(),
-                mtu: self.mtu,
-            };
-            let mut socket = self.socket();
-            match socket.apply(vec![route::add_veth(&pair)]) {
-                Ok(()) => {
-                    endpoint.host_interface = name;
-                    return self.isolate(&mut socket, &endpoint.host_interface);
-                }
-                Err(error) if error.errno() == Some(libc::EEXIST) => {}
-                Err(error) if error.errno() == Some(libc::EXFULL) => {
-                    return Err(Error::Bridge {
-                        name: bridge.name.clone(),
-                        reason: "it has as many ports as the kernel allows (1023)".to_owned(),
-                    });
-                }
-                Err(error) => {
-                    let gone = route::link_by_index(&mut socket, bridge.index())?.is_none();
-                    if repaired || !gone {
-                        return Err(error);
-                    }
-                    repaired = true;
-                    bridge.repair(&mut socket)?;
-                }
-            }
-        }
-        Err(Error::Malformed {
-            operation: "create veth",
-            reason: "every name is taken",
-        })
-    }
-
-    fn isolate(&self, socket: &mut Socket, name: &str) -> Result<(), Error> {
-        if !self.isolate_ports {
-            return Ok(());
-        }
-        match route::link_by_name(socket, name)? {
-            Some(link) => socket.apply(vec![route::isolate_port(link.index, name)]),
-            None => Ok(()),
-        }
-    }
 }
 
-/// The inside of a sandbox on a bridge, in the thread that is in it.
-fn furnish(inside: &mut Socket, endpoint: &Endpoint) -> Result<(), Error> {
-    let Some(link) = route::link_by_name(inside, INSIDE)? else {
-        return Err(Error::Malformed {
-            operation: "look up link eth0",
-            reason: "it is missing",
-        });
-    };
-    let Some(address) = Ipv4Cidr::new(endpoint.address, endpoint.prefix) else {
-        return Err(Error::Malformed {
-            operation: "add an address",
-            reason: "prefix above 32",
-        });
-    };
-    // No IPv6 on a network without it, as in Docker.
-    sysctl::set_if_possible("ipv6/conf/eth0/disable_ipv6", "1");
-    inside.apply(vec![
-        route::set_up(LOOPBACK, "lo"),
-        route::add_address(link.index, address, INSIDE),
-        route::set_up(link.index, INSIDE),
-        route::add_default_route(link.index, endpoint.gateway),
-    ])
-}
-
-/// What Docker lets every container do: bind low ports and send pings without
-/// a capability.
-fn set_defaults() {
+/// What every namespace gets: what Docker lets every container do (bind low ports
+/// and send pings without a capability), and loopback.
+fn prepare(inside: &mut Socket) -> Result<(), Error> {
     sysctl::set_if_possible("ipv4/ip_unprivileged_port_start", "0");
     sysctl::set_if_possible("ipv4/ping_group_range", "0 2147483647");
+    inside.apply(vec![route::set_up(LOOPBACK, "lo")])
 }
 
-fn in_namespace(
-    own: Option<OwnedFd>,
-    work: impl FnOnce() -> Result<(), Error> + Send,
-) -> Result<OwnedFd, Error> {
-    let (netns, done) = match own {
-        Some(netns) => {
-            let done = gantry_sys::netns::enter(&netns, work);
-            (
-                netns,
-                done.map_err(|errno| namespace_error("enter", errno))?,
-            )
+/// The first name of that kind which no interface has.
+fn free_name(inside: &mut Socket, prefix: &str) -> Result<String, Error> {
+    for number in 0..INTERFACES {
+        let name = format!("{prefix}{number}");
+        if route::link_by_name(inside, &name)?.is_none() {
+            return Ok(name);
         }
-        None => {
-            gantry_sys::netns::create_and(work).map_err(|errno| namespace_error("create", errno))?
+    }
+    Err(Error::Malformed {
+        operation: "name an interface",
+        reason: "every name is taken",
+    })
+}
+
+/// Default routes by one endpoint; by none, there are none.
+fn set_gateway(inside: &mut Socket, gateway: &[&Endpoint]) -> Result<(), Error> {
+    let mut routed = [false, false];
+    for endpoint in gateway {
+        let Some(interface) = &endpoint.interface else {
+            continue;
+        };
+        let Some(link) = route::link_by_name(inside, &interface.name)? else {
+            continue;
+        };
+        for gateway in [endpoint.ipv4, endpoint.ipv6].into_iter().flatten() {
+            if let Some(gateway) = gateway.gateway {
+                inside.apply(vec![route::set_default_route(link.index, gateway)])?;
+                routed[usize::from(gateway.is_ipv6())] = true;
+            }
         }
-    };
+    }
+    for (routed, ipv4) in routed.into_iter().zip([true, false]) {
+        if routed {
+            continue;
+        }
+        match inside.apply(vec![route::delete_default_route(ipv4)]) {
+            Err(error)
+                if !matches!(
+                    error.errno(),
+                    Some(libc::ESRCH | libc::ENOENT | libc::EAFNOSUPPORT)
+                ) =>
+            {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A further address, with the prefix of the links' own range.
+fn link_local(address: IpAddr) -> Option<IpCidr> {
+    IpCidr::new(address, if address.is_ipv4() { 16 } else { 64 })
+}
+
+/// Runs work in a thread inside a namespace.
+pub(crate) fn within<T: Send>(
+    namespace: impl AsFd,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    gantry_sys::netns::enter(namespace, work).map_err(|errno| namespace_error("enter", errno))?
+}
+
+fn in_new_namespace(work: impl FnOnce() -> Result<(), Error> + Send) -> Result<OwnedFd, Error> {
+    let (netns, done) =
+        gantry_sys::netns::create_and(work).map_err(|errno| namespace_error("create", errno))?;
     done.map(|()| netns)
 }
 
@@ -335,7 +358,7 @@ fn namespace_error(operation: &'static str, errno: rustix::io::Errno) -> Error {
     }
 }
 
-fn tolerate_gone(result: Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn tolerate_gone(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
         other => other,
@@ -344,7 +367,7 @@ fn tolerate_gone(result: Result<(), Error>) -> Result<(), Error> {
 
 /// A new name for the host's end of the pair to `address`: `veth`, the address
 /// in hexadecimal, three random digits (the former one may still be dying).
-fn link_name(address: Ipv4Addr) -> Result<String, Error> {
+pub(crate) fn link_name(address: Ipv4Addr) -> Result<String, Error> {
     let salt = u16::from_ne_bytes(random::bytes()?) & 0xfff;
     Ok(format!("veth{:08x}{salt:03x}", address.to_bits()))
 }

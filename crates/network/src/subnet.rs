@@ -1,10 +1,11 @@
 //! The choice of a subnet that nothing on this host uses yet.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::cidr::Ipv4Cidr;
 use crate::config::AddressPool;
 use crate::error::Error;
+use crate::ip_cidr::IpCidr;
 
 /// The first subnet of the pools that overlaps with none of `taken`, as the
 /// gateway's address in it.
@@ -38,6 +39,21 @@ fn subnets(pool: &AddressPool) -> impl Iterator<Item = Ipv4Cidr> + use<> {
 fn gateway(subnet: &Ipv4Cidr) -> Option<Ipv4Cidr> {
     let first = subnet.hosts().start;
     Ipv4Cidr::new(Ipv4Addr::from_bits(first), subnet.prefix())
+}
+
+/// The first subnet of our own range of unique local IPv6 addresses that overlaps
+/// with none of `taken`, as the gateway's address in it. The range comes from
+/// `seed`, so that it is the same at all times and another on other hosts.
+pub(crate) fn choose_ipv6(seed: &str, taken: &[IpCidr]) -> Result<IpCidr, Error> {
+    let number = |text: Option<&str>| u128::from_str_radix(text.unwrap_or("0"), 16).unwrap_or(0);
+    let base = 0xfd << 120 | number(seed.get(..10)) << 80;
+    (0..=0xffffu128)
+        .filter_map(|number| {
+            let gateway = Ipv6Addr::from_bits(base | number << 64 | 1);
+            IpCidr::new(gateway.into(), 64)
+        })
+        .find(|subnet| !taken.iter().any(|other| other.overlaps(subnet)))
+        .ok_or(Error::NoFreeSubnet)
 }
 
 /// Checks the daemon's address options.
@@ -99,6 +115,14 @@ mod tests {
             error.to_string(),
             "all predefined address pools have been fully subnetted"
         );
+    }
+
+    #[test]
+    fn ipv6_subnets_are_of_this_host() {
+        let first = choose_ipv6("0123456789abcdef", &[]).unwrap();
+        assert_eq!(first.to_string(), "fd01:2345:6789::1/64");
+        let second = choose_ipv6("0123456789abcdef", &[first]).unwrap();
+        assert_eq!(second.to_string(), "fd01:2345:6789:1::1/64");
     }
 
     #[test]

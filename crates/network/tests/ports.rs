@@ -12,8 +12,8 @@ mod harness;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gantry_network::{HostPorts, NetworkConfig, NetworkMode, PortRequest, Protocol};
-use harness::{Host, connect, container, echo_at, ip, unpooled};
+use gantry_network::{HostPorts, Living, NetworkConfig, NetworkMode, PortRequest, Protocol};
+use harness::{Host, connect, container, echo_at, ip, plain, unpooled};
 
 fn tcp(host: u16, container: u16) -> PortRequest {
     PortRequest {
@@ -32,10 +32,14 @@ fn at(address: &str, port: u16) -> SocketAddr {
 fn a_port_is_reached_from_everywhere() {
     Host::run(|host| {
         let network = host.open(unpooled());
-        network.reconcile(&[]).unwrap();
+        network.reconcile(Vec::new()).unwrap();
         let world = host.world("192.0.2.1/24", "192.0.2.2/24");
-        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
-        let two = network.attach(&container(2), NetworkMode::Bridge).unwrap();
+        let one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
+        let two = network
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
         echo_at(Some(&one), at("0.0.0.0", 80));
         let published = network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
         assert_eq!(published.len(), 2, "{published:?}");
@@ -73,10 +77,14 @@ fn a_port_is_reached_from_everywhere() {
 fn ports_survive_the_daemon() {
     Host::run(|host| {
         let first = host.open(unpooled());
-        first.reconcile(&[]).unwrap();
+        first.reconcile(Vec::new()).unwrap();
         let world = host.world("192.0.2.1/24", "192.0.2.2/24");
-        let mut one = first.attach(&container(1), NetworkMode::Bridge).unwrap();
-        let two = first.attach(&container(2), NetworkMode::Bridge).unwrap();
+        let mut one = first
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
+        let two = first
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
         for (sandbox, number, port) in [(&one, 1, 8080), (&two, 2, 8081)] {
             echo_at(Some(sandbox), at("0.0.0.0", 80));
             first.publish(&container(number), &[tcp(port, 80)]).unwrap();
@@ -89,13 +97,20 @@ fn ports_survive_the_daemon() {
             .connect(at("192.0.2.1", 8080))
             .expect("before it is known who lives");
         second
-            .reconcile(&[(container(1), one.attachment.clone())])
+            .reconcile(vec![Living {
+                container: container(1),
+                name: "one".to_owned(),
+                attachment: one.attachment.clone(),
+                netns: None,
+            }])
             .unwrap();
         world.connect(at("192.0.2.1", 8080)).expect("still wanted");
         world
             .connect(at("192.0.2.1", 8081))
             .expect_err("not wanted any more");
-        let third = second.attach(&container(3), NetworkMode::Bridge).unwrap();
+        let third = second
+            .attach(&container(3), NetworkMode::Bridge, plain())
+            .unwrap();
         let taken = second.publish(&container(3), &[tcp(8080, 80)]).unwrap_err();
         assert_eq!(
             taken.to_string(),
@@ -110,9 +125,13 @@ fn ports_survive_the_daemon() {
 fn ports_are_chosen_and_refused() {
     Host::run(|host| {
         let network = host.open(unpooled());
-        network.reconcile(&[]).unwrap();
-        let _one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
-        let _two = network.attach(&container(2), NetworkMode::Bridge).unwrap();
+        network.reconcile(Vec::new()).unwrap();
+        let _one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
+        let _two = network
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
         let ask = |number, request| network.publish(&container(number), &[request]);
         let any = PortRequest {
             host_ports: HostPorts::Any,
@@ -155,7 +174,9 @@ fn ports_are_chosen_and_refused() {
         // Closed and opened again at once.
         for _ in 0..20 {
             network.release(&container(1));
-            let _again = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+            let _again = network
+                .attach(&container(1), NetworkMode::Bridge, plain())
+                .unwrap();
             ask(1, tcp(7777, 80)).unwrap();
         }
     });
@@ -165,9 +186,11 @@ fn ports_are_chosen_and_refused() {
 fn flushed_rules_are_put_back_with_the_next_change() {
     Host::run(|host| {
         let network = host.open(unpooled());
-        network.reconcile(&[]).unwrap();
+        network.reconcile(Vec::new()).unwrap();
         let world = host.world("192.0.2.1/24", "192.0.2.2/24");
-        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
         echo_at(Some(&one), at("0.0.0.0", 80));
         network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
         // A second daemon's view of the same tables throws them away.
@@ -189,9 +212,11 @@ fn without_rules_the_proxy_does_it_all() {
             iptables: false,
             ..unpooled()
         });
-        network.reconcile(&[]).unwrap();
+        network.reconcile(Vec::new()).unwrap();
         let world = host.world("192.0.2.1/24", "192.0.2.2/24");
-        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
         echo_at(Some(&one), at("0.0.0.0", 80));
         network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
         connect(None, at("127.0.0.1", 8080)).unwrap();
@@ -224,8 +249,10 @@ fn much_goes_through_the_proxy() {
     use std::io::{Read, Write};
     Host::run(|host| {
         let network = host.open(unpooled());
-        network.reconcile(&[]).unwrap();
-        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        network.reconcile(Vec::new()).unwrap();
+        let one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
         let listener = host.inside(&one, || std::net::TcpListener::bind("0.0.0.0:80").unwrap());
         network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
         const SIZE: usize = 20 << 20;

@@ -15,42 +15,68 @@ mod harness;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gantry_network::{
-    AddressPool, Attachment, BridgeChoice, Error, Network, NetworkConfig, NetworkMode, Sandbox,
+    AddressPool, Attachment, BridgeChoice, Error, Living, Network, NetworkConfig, NetworkMode,
+    Sandbox,
 };
 use gantry_types::ErrorKind;
-use harness::{Host, address, connect, container, echo, eventually, ip, ping, unpooled};
+use harness::{Host, address, connect, container, echo, eventually, ip, ping, plain, unpooled};
 
 fn endpoint(sandbox: &Sandbox) -> &gantry_network::Endpoint {
-    sandbox
-        .attachment
-        .endpoint
-        .as_ref()
-        .expect("a bridge sandbox has an endpoint")
+    &sandbox.attachment.endpoints[0]
+}
+
+fn gateway(sandbox: &Sandbox) -> IpAddr {
+    endpoint(sandbox).ipv4.unwrap().gateway.unwrap()
+}
+
+/// Name and id of the predefined networks.
+fn predefined(network: &Network) -> Vec<(String, String)> {
+    let names = ["bridge", "host", "none"];
+    let found = names.iter().filter_map(|name| network.find(name).ok());
+    found.map(|d| (d.name.clone(), d.id.clone())).collect()
+}
+
+fn subnet(network: &Network) -> String {
+    network.find("bridge").unwrap().subnets[0].subnet.clone()
+}
+
+fn living(number: u8, attachment: &Attachment) -> Living {
+    Living {
+        container: container(number),
+        name: format!("c{number}"),
+        attachment: attachment.clone(),
+        netns: None,
+    }
 }
 
 #[test]
 fn a_sandbox_talks_to_the_gateway_and_to_its_neighbours() {
     Host::run(|host| {
         let network = host.open(unpooled());
-        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
-        let two = network.attach(&container(2), NetworkMode::Bridge).unwrap();
+        let one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
+        let two = network
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
         assert_eq!(address(&one), Ipv4Addr::new(172, 17, 0, 2));
         assert_eq!(address(&two), Ipv4Addr::new(172, 17, 0, 3));
-        assert_eq!(endpoint(&one).mac.to_string(), "02:42:ac:11:00:02");
-        assert_eq!(endpoint(&one).gateway, Ipv4Addr::new(172, 17, 0, 1));
-        assert_eq!(one.attachment.endpoint_id.len(), 64);
+        let interface = endpoint(&one).interface.as_ref().unwrap();
+        assert_eq!(interface.mac.to_string(), "02:42:ac:11:00:02");
+        assert_eq!(gateway(&one), IpAddr::from([172, 17, 0, 1]));
+        assert_eq!(endpoint(&one).endpoint_id.len(), 64);
         assert_ne!(one.attachment.sandbox_id, two.attachment.sandbox_id);
 
-        let gateway = IpAddr::V4(endpoint(&one).gateway);
-        let server = echo(None, gateway);
+        let server = echo(None, gateway(&one));
         connect(Some(&one), server).unwrap();
         let server = echo(Some(&two), address(&two).into());
         connect(Some(&one), server).unwrap();
         connect(None, server).unwrap();
-        ping(&one, endpoint(&one).gateway).unwrap();
+        ping(&one, Ipv4Addr::new(172, 17, 0, 1)).unwrap();
         let inside = host.inside(&one, || {
             let eth0 = std::fs::read_to_string("/proc/sys/net/ipv6/conf/eth0/disable_ipv6");
             let ports = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
@@ -85,7 +111,9 @@ fn traffic_to_the_world_is_masqueraded_and_unpublished_ports_are_closed() {
     Host::run(|host| {
         let network = host.open(unpooled());
         let world = host.world("192.0.2.1/24", "192.0.2.2/24");
-        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let sandbox = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
 
         let outside = world.echo("192.0.2.2".parse().unwrap());
         let seen = connect(Some(&sandbox), outside).unwrap();
@@ -105,7 +133,9 @@ fn traffic_to_the_world_is_masqueraded_and_unpublished_ports_are_closed() {
             ..unpooled()
         };
         let network = host.open(open);
-        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let sandbox = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
         let server = echo(Some(&sandbox), address(&sandbox).into());
         assert_eq!(world.connect(server).unwrap(), "192.0.2.2");
         assert_eq!(
@@ -146,8 +176,12 @@ fn without_icc_containers_reach_the_world_but_not_each_other() {
             ..unpooled()
         });
         let world = host.world("192.0.2.1/24", "192.0.2.2/24");
-        let one = network.attach(&container(1), NetworkMode::Bridge).unwrap();
-        let two = network.attach(&container(2), NetworkMode::Bridge).unwrap();
+        let one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
+        let two = network
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
         let server = echo(Some(&two), address(&two).into());
         connect(Some(&one), server).expect_err("not through the bridge");
         host.inside(&one, || {
@@ -166,13 +200,15 @@ fn a_hundred_sandboxes_at_once_share_nothing_and_leave_nothing() {
             pool_size: 4,
             ..NetworkConfig::default()
         });
-        network.reconcile(&[]).unwrap();
+        network.reconcile(Vec::new()).unwrap();
         let here = gantry_sys::netns::current().unwrap();
         let sandboxes: Vec<Sandbox> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..100)
                 .map(|number| {
                     let network = &network;
-                    scope.spawn(move || network.attach(&container(number), NetworkMode::Bridge))
+                    scope.spawn(move || {
+                        network.attach(&container(number), NetworkMode::Bridge, plain())
+                    })
                 })
                 .collect();
             threads
@@ -191,7 +227,7 @@ fn a_hundred_sandboxes_at_once_share_nothing_and_leave_nothing() {
             network.release(&container(number));
         }
         assert!(matches!(
-            network.attach(&container(1), NetworkMode::None),
+            network.attach(&container(1), NetworkMode::None, plain()),
             Err(Error::ShutDown)
         ));
         drop((sandboxes, here));
@@ -203,33 +239,25 @@ fn a_hundred_sandboxes_at_once_share_nothing_and_leave_nothing() {
 fn a_restart_finds_the_same_network_and_keeps_the_living() {
     Host::run(|host| {
         let first = host.open(unpooled());
-        let ids: Vec<_> = first
-            .builtin()
-            .iter()
-            .map(|n| (n.name, n.id.clone()))
-            .collect();
-        assert_eq!(
-            ids.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
-            ["bridge", "host", "none"]
-        );
-        let known = first.attach(&container(1), NetworkMode::Bridge).unwrap();
-        let unknown = first.attach(&container(2), NetworkMode::Bridge).unwrap();
+        let ids = predefined(&first);
+        let known = first
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
+        let unknown = first
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
         let rules = nft_ruleset();
         drop(first);
 
         let second = host.open(unpooled());
-        assert_eq!(
-            second
-                .builtin()
-                .iter()
-                .map(|n| (n.name, n.id.clone()))
-                .collect::<Vec<_>>(),
-            ids
-        );
+        assert_eq!(predefined(&second), ids);
         assert_eq!(nft_ruleset(), rules);
-        let live = [(container(1), known.attachment.clone())];
-        second.reconcile(&live).unwrap();
-        let third = second.attach(&container(3), NetworkMode::Bridge).unwrap();
+        second
+            .reconcile(vec![living(1, &known.attachment)])
+            .unwrap();
+        let third = second
+            .attach(&container(3), NetworkMode::Bridge, plain())
+            .unwrap();
         assert_eq!(
             address(&third),
             Ipv4Addr::new(172, 17, 0, 4),
@@ -241,12 +269,13 @@ fn a_restart_finds_the_same_network_and_keeps_the_living() {
         let freed = address(&unknown);
         drop(unknown);
         eventually("the address is free again", || {
-            let next = second.attach(&container(4), NetworkMode::Bridge).unwrap();
+            let next = second
+                .attach(&container(4), NetworkMode::Bridge, plain())
+                .unwrap();
             address(&next) == freed
         });
-        let twice: [(_, Attachment); 2] =
-            [live[0].clone(), (container(9), known.attachment.clone())];
-        let error = second.reconcile(&twice).unwrap_err();
+        let twice = vec![living(1, &known.attachment), living(9, &known.attachment)];
+        let error = second.reconcile(twice).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
     });
 }
@@ -259,29 +288,35 @@ fn a_chosen_subnet_is_free_and_stays() {
         ip("addr add 172.17.200.1/24 dev other");
         ip("link set other up");
         let network = host.open(unpooled());
-        let subnet = network.builtin()[0].subnet.unwrap();
-        assert_eq!(subnet.to_string(), "172.18.0.0/16");
+        let chosen = subnet(&network);
+        assert_eq!(chosen, "172.18.0.0/16");
         network.destroy().unwrap();
         drop(network);
         ip("link del other");
         let network = host.open(unpooled());
-        assert_eq!(network.builtin()[0].subnet, Some(subnet), "remembered");
+        assert_eq!(subnet(&network), chosen, "remembered");
         network.destroy().unwrap();
 
         let bip = Some("10.9.8.1/29".parse().unwrap());
         let network = host.open(NetworkConfig { bip, ..unpooled() });
         assert_eq!(network.host_gateway(), Some("10.9.8.1".parse().unwrap()));
         let sandboxes: Vec<_> = (0..5)
-            .map(|n| network.attach(&container(n), NetworkMode::Bridge).unwrap())
+            .map(|n| {
+                network
+                    .attach(&container(n), NetworkMode::Bridge, plain())
+                    .unwrap()
+            })
             .collect();
         let error = network
-            .attach(&container(6), NetworkMode::Bridge)
+            .attach(&container(6), NetworkMode::Bridge, plain())
             .unwrap_err();
         assert!(matches!(error, Error::AddressesExhausted { .. }), "{error}");
         // Released but still held: its interface goes before its address comes back.
         let held = address(&sandboxes[2]);
         network.release(&container(2));
-        let again = network.attach(&container(6), NetworkMode::Bridge).unwrap();
+        let again = network
+            .attach(&container(6), NetworkMode::Bridge, plain())
+            .unwrap();
         assert_eq!(address(&again), held);
         connect(
             Some(&again),
@@ -299,7 +334,7 @@ fn a_chosen_subnet_is_free_and_stays() {
                 default_address_pools: pools,
                 ..unpooled()
             })
-            .map(|n| n.builtin()[0].subnet.unwrap().to_string());
+            .map(|n| subnet(&n));
         assert_eq!(error.unwrap(), "10.9.8.128/25");
     });
 }
@@ -320,9 +355,11 @@ fn foreign_bridges_and_tables_are_left_alone() {
         nft("add chain ip filter forward { type filter hook forward priority 0 ; }");
         let before = nft_ruleset();
         let network = host.open(admin());
-        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let sandbox = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
         assert_eq!(address(&sandbox), Ipv4Addr::new(10, 1, 2, 1));
-        assert_eq!(endpoint(&sandbox).gateway, Ipv4Addr::new(10, 1, 2, 3));
+        assert_eq!(gateway(&sandbox), IpAddr::from([10, 1, 2, 3]));
         network.destroy().unwrap();
         assert!(ip("addr show br-admin").contains("10.1.2.3/24"));
         assert_eq!(nft_ruleset(), before);
@@ -340,13 +377,17 @@ fn a_deleted_bridge_is_made_again() {
             pool_size: 2,
             ..NetworkConfig::default()
         });
-        let old = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let old = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
         eventually("the pool is full", || {
             network.ready(NetworkMode::Bridge) == 2
         });
         ip("link del gantry0");
-        let new = network.attach(&container(2), NetworkMode::Bridge).unwrap();
-        connect(Some(&new), echo(None, endpoint(&new).gateway.into())).unwrap();
+        let new = network
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
+        connect(Some(&new), echo(None, gateway(&new))).unwrap();
         connect(Some(&new), echo(Some(&old), address(&old).into())).unwrap();
     });
 }
@@ -355,14 +396,21 @@ fn a_deleted_bridge_is_made_again() {
 fn none_has_loopback_and_host_has_no_namespace() {
     Host::run(|host| {
         let network = host.open(unpooled());
-        let none = network.attach(&container(1), NetworkMode::None).unwrap();
-        assert!(none.attachment.endpoint.is_none());
+        let none = network
+            .attach(&container(1), NetworkMode::None, plain())
+            .unwrap();
+        assert!(endpoint(&none).interface.is_none());
         let links = host.inside(&none, || ip("-o link"));
         assert!(links.contains("lo: <LOOPBACK,UP"), "{links}");
         assert!(!links.contains("eth0"), "{links}");
-        let plain = network.attach(&container(2), NetworkMode::Host).unwrap();
-        assert!(plain.netns.is_none());
-        assert_eq!(plain.attachment.network_id, network.builtin()[1].id);
+        let host_network = network
+            .attach(&container(2), NetworkMode::Host, plain())
+            .unwrap();
+        assert!(host_network.netns.is_none());
+        assert_eq!(
+            endpoint(&host_network).network_id,
+            predefined(&network)[1].1
+        );
         network.release(&container(1));
         network.release(&container(1));
         network.release(&container(77));
@@ -372,7 +420,7 @@ fn none_has_loopback_and_host_has_no_namespace() {
             ..unpooled()
         });
         let error = without
-            .attach(&container(1), NetworkMode::Bridge)
+            .attach(&container(1), NetworkMode::Bridge, plain())
             .unwrap_err();
         assert_eq!(error.to_string(), "network bridge not found");
         assert_eq!(without.host_gateway(), None);
@@ -385,14 +433,16 @@ fn victim() {
     let Ok(database) = std::env::var("GANTRY_NETWORK_VICTIM") else {
         return;
     };
-    let database = gantry_metadata::Database::open(database).unwrap();
+    let database = Arc::new(gantry_metadata::Database::open(database).unwrap());
     let config = NetworkConfig {
         pool_size: 4,
         ..NetworkConfig::default()
     };
     let network = Network::open(config, &database).unwrap();
-    network.reconcile(&[]).unwrap();
-    let _held = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+    network.reconcile(Vec::new()).unwrap();
+    let _held = network
+        .attach(&container(1), NetworkMode::Bridge, plain())
+        .unwrap();
     eventually("the pool is full", || {
         network.ready(NetworkMode::Bridge) == 4
     });
@@ -417,7 +467,9 @@ fn a_killed_daemon_leaves_nothing() {
         victim.wait().unwrap();
         eventually("the kernel takes all down", || !ip("link").contains("veth"));
         let network = host.open(unpooled());
-        let sandbox = network.attach(&container(1), NetworkMode::Bridge).unwrap();
+        let sandbox = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
         assert_eq!(address(&sandbox), Ipv4Addr::new(172, 17, 0, 2));
     });
 }
@@ -432,7 +484,7 @@ fn the_cost_of_a_sandbox() {
             for _ in 0..ROUNDS {
                 eventually("the pool is full", || network.ready(mode) >= full);
                 let begin = Instant::now();
-                let sandbox = network.attach(&container(1), mode).unwrap();
+                let sandbox = network.attach(&container(1), mode, plain()).unwrap();
                 times.push(begin.elapsed());
                 drop(sandbox);
                 network.release(&container(1));
@@ -449,8 +501,10 @@ fn the_cost_of_a_sandbox() {
             pool_size: 4,
             ..NetworkConfig::default()
         });
-        pooled.reconcile(&[]).unwrap();
-        pooled.attach(&container(1), NetworkMode::None).unwrap();
+        pooled.reconcile(Vec::new()).unwrap();
+        pooled
+            .attach(&container(1), NetworkMode::None, plain())
+            .unwrap();
         let bridge = measure(&pooled, NetworkMode::Bridge, 4);
         let none = measure(&pooled, NetworkMode::None, 4);
         println!("pooled: bridge {bridge} µs, none {none} µs");

@@ -76,7 +76,7 @@ pub(super) fn render(request: &NameRequest<'_>, host: &str) -> String {
     for (name, address) in request.extra_hosts {
         let _ = writeln!(text, "{address}\t{name}");
     }
-    if let Some(address) = request.address {
+    for address in request.addresses {
         let full = full_name(request);
         let _ = match full.split_once('.') {
             Some((short, _)) if !short.is_empty() => writeln!(text, "{address}\t{full} {short}"),
@@ -100,7 +100,10 @@ mod tests {
             mode,
             hostname,
             domainname,
-            address: (mode == NetworkMode::Bridge).then_some(Ipv4Addr::new(10, 213, 0, 2)),
+            addresses: match mode {
+                NetworkMode::Bridge => &[IpAddr::V4(Ipv4Addr::new(10, 213, 0, 2))],
+                _ => &[],
+            },
             extra_hosts: &parse_extra_hosts(&lines, gateway).unwrap(),
             dns: &DnsOptions::default(),
         };

@@ -5,7 +5,7 @@ mod hosts;
 mod resolv_conf;
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 
 pub use hosts::parse_extra_hosts;
@@ -58,8 +58,8 @@ pub struct NameRequest<'a> {
     pub hostname: &'a str,
     /// `--domainname`; may be empty.
     pub domainname: &'a str,
-    /// The container's address, if it has one.
-    pub address: Option<Ipv4Addr>,
+    /// The container's addresses.
+    pub addresses: &'a [IpAddr],
     /// `--add-host`, from [`parse_extra_hosts`].
     pub extra_hosts: &'a [(String, IpAddr)],
     /// `--dns`, `--dns-search`, `--dns-option`, or the daemon's.

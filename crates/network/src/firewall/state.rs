@@ -69,7 +69,6 @@ impl Firewall {
         self.replace(&mut wanted)
     }
 
-    #[allow(dead_code, reason = "user networks are next")]
     /// Adds a network's subnets.
     pub(crate) fn add_members(&self, members: &[Member]) -> Result<(), Error> {
         let mut wanted = lock(&self.wanted);
@@ -89,7 +88,6 @@ impl Firewall {
         done
     }
 
-    #[allow(dead_code, reason = "user networks are next")]
     /// Takes a network's subnets away.
     pub(crate) fn remove_members(&self, members: &[Member]) -> Result<(), Error> {
         let mut wanted = lock(&self.wanted);

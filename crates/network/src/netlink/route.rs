@@ -1,6 +1,6 @@
 //! The rtnetlink requests that networks need: links, addresses and routes.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::message::{
@@ -8,8 +8,8 @@ use super::message::{
 };
 use super::socket::{About, Socket};
 use crate::attachment::MacAddress;
-use crate::cidr::Ipv4Cidr;
 use crate::error::Error;
+use crate::ip_cidr::{IpCidr, octets};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
@@ -19,6 +19,7 @@ const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 
 const IFLA_ADDRESS: u16 = 1;
@@ -38,6 +39,8 @@ const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
+/// The address is not looked for elsewhere before it is used: we know that it is free.
+const IFA_F_NODAD: u8 = 2;
 
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
@@ -51,6 +54,7 @@ const RT_TABLE_LOCAL: u8 = 255;
 const IFF_UP: u32 = 1;
 const IF_OPER_UP: u8 = 6;
 const AF_INET: u8 = libc::AF_INET as u8;
+const AF_INET6: u8 = libc::AF_INET6 as u8;
 const AF_BRIDGE: u8 = 7;
 
 /// A request with what it is about.
@@ -220,21 +224,34 @@ pub(crate) fn delete_link(index: u32, name: &str) -> Request<'_> {
     )
 }
 
-fn address_message(kind: u16, flags: u16, index: u32, address: Ipv4Cidr) -> Message {
-    let mut header = [0; 8];
-    header[0] = AF_INET;
-    header[1] = address.prefix();
-    header[4..].copy_from_slice(&index.to_ne_bytes());
-    Message::new(kind, flags)
-        .raw(&header)
-        .attribute(IFA_LOCAL, &address.address().octets())
-        .attribute(IFA_ADDRESS, &address.address().octets())
+fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { AF_INET } else { AF_INET6 }
 }
 
-/// Gives a link an address, with the subnet's broadcast address.
-pub(crate) fn add_address(index: u32, address: Ipv4Cidr, name: &str) -> Request<'_> {
-    let message = address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address)
-        .attribute(IFA_BROADCAST, &address.broadcast().octets());
+fn address_message(kind: u16, flags: u16, index: u32, address: IpCidr) -> Message {
+    let mut header = [0; 8];
+    header[0] = family(address.address());
+    header[1] = address.prefix();
+    if !address.is_ipv4() {
+        header[2] = IFA_F_NODAD;
+    }
+    header[4..].copy_from_slice(&index.to_ne_bytes());
+    let bytes = octets(address.address());
+    Message::new(kind, flags)
+        .raw(&header)
+        .attribute(IFA_LOCAL, &bytes)
+        .attribute(IFA_ADDRESS, &bytes)
+}
+
+/// Gives a link an address; of IPv4, with the subnet's broadcast address.
+pub(crate) fn add_address(index: u32, address: IpCidr, name: &str) -> Request<'_> {
+    let message = address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address);
+    let message = match address.to_ipv4() {
+        Some(four) if four.prefix() < 31 => {
+            message.attribute(IFA_BROADCAST, &four.broadcast().octets())
+        }
+        _ => message,
+    };
     (
         About {
             operation: "add an address to",
@@ -245,7 +262,7 @@ pub(crate) fn add_address(index: u32, address: Ipv4Cidr, name: &str) -> Request<
 }
 
 /// Takes an address from a link.
-pub(crate) fn delete_address(index: u32, address: Ipv4Cidr, name: &str) -> Request<'_> {
+pub(crate) fn delete_address(index: u32, address: IpCidr, name: &str) -> Request<'_> {
     let message = address_message(RTM_DELADDR, 0, index, address);
     (
         About {
@@ -256,10 +273,9 @@ pub(crate) fn delete_address(index: u32, address: Ipv4Cidr, name: &str) -> Reque
     )
 }
 
-/// Sets the default route.
-pub(crate) fn add_default_route(index: u32, gateway: Ipv4Addr) -> Request<'static> {
+fn default_route(kind: u16, flags: u16, family: u8) -> Message {
     let header = [
-        AF_INET,
+        family,
         0,
         0,
         0,
@@ -272,16 +288,35 @@ pub(crate) fn add_default_route(index: u32, gateway: Ipv4Addr) -> Request<'stati
         0,
         0,
     ];
-    let message = Message::new(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL)
-        .raw(&header)
-        .attribute(RTA_GATEWAY, &gateway.octets())
+    Message::new(kind, flags).raw(&header)
+}
+
+const DEFAULT_ROUTE: &str = "the default route";
+
+/// Sets the default route of the gateway's family, in the place of one that is there.
+pub(crate) fn set_default_route(index: u32, gateway: IpAddr) -> Request<'static> {
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    let message = default_route(RTM_NEWROUTE, flags, family(gateway))
+        .attribute(RTA_GATEWAY, &octets(gateway))
         .u32(RTA_OIF, index);
     (
         About {
-            operation: "add",
-            object: "the default route",
+            operation: "set",
+            object: DEFAULT_ROUTE,
         },
         message,
+    )
+}
+
+/// Deletes the default route of a family.
+pub(crate) fn delete_default_route(ipv4: bool) -> Request<'static> {
+    let family = if ipv4 { AF_INET } else { AF_INET6 };
+    (
+        About {
+            operation: "delete",
+            object: DEFAULT_ROUTE,
+        },
+        default_route(RTM_DELROUTE, 0, family),
     )
 }
 
@@ -320,9 +355,9 @@ pub(crate) fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
     )
 }
 
-/// All IPv4 addresses, each with its link's index.
-pub(crate) fn addresses(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Cidr)>, Error> {
-    let message = Message::new(RTM_GETADDR, 0).raw(&[AF_INET, 0, 0, 0, 0, 0, 0, 0]);
+/// All addresses, each with its link's index; without link-local ones of IPv6.
+pub(crate) fn addresses(socket: &mut Socket) -> Result<Vec<(u32, IpCidr)>, Error> {
+    let message = Message::new(RTM_GETADDR, 0).raw(&[0; 8]);
     socket.dump(
         About {
             operation: "list",
@@ -330,23 +365,22 @@ pub(crate) fn addresses(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Cidr)>, Err
         },
         message,
         |answer| {
-            if answer.payload.first() != Some(&AF_INET) {
-                return None;
-            }
             let attributes = Attributes::after(answer.payload, 8);
             let value = attributes
                 .get(IFA_LOCAL)
                 .or_else(|| attributes.get(IFA_ADDRESS))?;
-            let address = Ipv4Cidr::new(ipv4(value)?, *answer.payload.get(1)?)?;
-            Some((read_u32(answer.payload, 4)?, address))
+            let address = IpCidr::new(ip(value)?, *answer.payload.get(1)?)?;
+            let uninteresting = matches!(address.address(), IpAddr::V6(six)
+                if six.is_unicast_link_local());
+            (!uninteresting).then_some((read_u32(answer.payload, 4)?, address))
         },
     )
 }
 
-/// The destinations of all IPv4 unicast routes but the default one, with the
+/// The destinations of all unicast routes but the default ones, with the
 /// index of the link each leaves by (0 if by none).
-pub(crate) fn routes(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Cidr)>, Error> {
-    let message = Message::new(RTM_GETROUTE, 0).raw(&[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+pub(crate) fn routes(socket: &mut Socket) -> Result<Vec<(u32, IpCidr)>, Error> {
+    let message = Message::new(RTM_GETROUTE, 0).raw(&[0; 12]);
     socket.dump(
         About {
             operation: "list",
@@ -354,16 +388,16 @@ pub(crate) fn routes(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Cidr)>, Error>
         },
         message,
         |answer| {
-            let (&family, &prefix, &table) = (
-                answer.payload.first()?,
+            let (&prefix, &table, &kind) = (
                 answer.payload.get(1)?,
                 answer.payload.get(4)?,
+                answer.payload.get(7)?,
             );
-            if family != AF_INET || prefix == 0 || table == RT_TABLE_LOCAL {
+            if prefix == 0 || table == RT_TABLE_LOCAL || kind != RTN_UNICAST {
                 return None;
             }
             let attributes = Attributes::after(answer.payload, 12);
-            let destination = Ipv4Cidr::new(ipv4(attributes.get(RTA_DST)?)?, prefix)?;
+            let destination = IpCidr::new(ip(attributes.get(RTA_DST)?)?, prefix)?;
             Some((attributes.u32(RTA_OIF).unwrap_or(0), destination))
         },
     )
@@ -392,6 +426,11 @@ fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from)
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(four).into());
+    }
+    <[u8; 16]>::try_from(bytes)
+        .ok()
+        .map(|six| Ipv6Addr::from(six).into())
 }

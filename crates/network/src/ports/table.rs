@@ -21,8 +21,6 @@ const DEFAULT_RANGE: RangeInclusive<u16> = 32768..=60999;
 #[derive(Debug)]
 pub(crate) struct Ports {
     table: Mutex<Table>,
-    /// The host's address of ports that name none.
-    host_binding: Option<IpAddr>,
     /// Without it, only the kernel forwards.
     proxy: Option<Proxy>,
 }
@@ -52,16 +50,15 @@ enum Refusal {
 
 impl Ports {
     /// No ports yet.
-    pub(crate) fn new(proxy: bool, host_binding: Option<IpAddr>) -> Self {
+    pub(crate) fn new(proxy: bool) -> Self {
         Self {
             table: Mutex::default(),
-            host_binding,
             proxy: proxy.then(Proxy::default),
         }
     }
 
     /// Takes ports for a container whose addresses are `targets`: all that are
-    /// asked for, or none.
+    /// asked for, or none. `binding` is the host's address of those that name none.
     ///
     /// Fails with `PortAllocated` and `PortBind`.
     pub(crate) fn reserve(
@@ -69,13 +66,17 @@ impl Ports {
         container: &ContainerId,
         requests: &[PortRequest],
         targets: &[IpAddr],
+        binding: Option<IpAddr>,
     ) -> Result<Vec<Published>, Error> {
         // Those that leave no choice come first, so that nothing else takes theirs.
         let mut requests = requests.to_vec();
         requests.sort_by_key(|request| request.host_ports);
         let mut published = Vec::new();
         for request in &requests {
-            let addresses = self.addresses(request, targets);
+            let addresses = match request.host_ip.or(binding) {
+                Some(address) => vec![address],
+                None => self.all_addresses(request.protocol, targets),
+            };
             match self.reserve_one(container, request, &addresses, targets) {
                 Ok(more) => published.extend(more),
                 Err(error) => {
@@ -106,19 +107,15 @@ impl Ports {
         }
     }
 
-    /// The addresses of the host that a request means. Without the proxy, IPv6 is
-    /// of use only to a container that has it.
-    fn addresses(&self, request: &PortRequest, targets: &[IpAddr]) -> Vec<IpAddr> {
-        if let Some(address) = request.host_ip.or(self.host_binding) {
-            return vec![address];
-        }
-        let six = self.proxies(request.protocol) || targets.iter().any(IpAddr::is_ipv6);
-        let four = targets.iter().any(IpAddr::is_ipv4);
+    /// All addresses of the host. Without the proxy, one family is of use only to a
+    /// container that has it.
+    fn all_addresses(&self, protocol: Protocol, targets: &[IpAddr]) -> Vec<IpAddr> {
+        let proxies = self.proxies(protocol);
         let mut addresses: Vec<IpAddr> = Vec::new();
-        if four || self.proxies(request.protocol) {
+        if proxies || targets.iter().any(IpAddr::is_ipv4) {
             addresses.push(Ipv4Addr::UNSPECIFIED.into());
         }
-        if six && has_ipv6() {
+        if has_ipv6() && (proxies || targets.iter().any(IpAddr::is_ipv6)) {
             addresses.push(Ipv6Addr::UNSPECIFIED.into());
         }
         addresses

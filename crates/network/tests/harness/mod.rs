@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use gantry_metadata::Database;
-use gantry_network::{Error, Network, NetworkConfig, Sandbox};
+use gantry_network::{AttachRequest, Error, Network, NetworkConfig, Sandbox};
 use gantry_sys::netns;
 use gantry_types::ContainerId;
 
@@ -53,7 +53,7 @@ impl Host {
     }
 
     pub fn try_open(&self, config: NetworkConfig) -> Result<Arc<Network>, Error> {
-        let database = Database::open(self.database_path()).unwrap();
+        let database = Arc::new(Database::open(self.database_path()).unwrap());
         Network::open(config, &database)
     }
 
@@ -114,8 +114,16 @@ pub fn container(number: u8) -> ContainerId {
     ContainerId::from_random([number; 32])
 }
 
+/// Nothing but what the mode says.
+pub fn plain() -> AttachRequest {
+    AttachRequest::default()
+}
+
 pub fn address(sandbox: &Sandbox) -> Ipv4Addr {
-    sandbox.attachment.endpoint.as_ref().unwrap().address
+    match sandbox.attachment.endpoints[0].addresses()[0] {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(address) => panic!("{address} is not IPv4"),
+    }
 }
 
 /// Runs `ip` in the calling thread's namespace.
