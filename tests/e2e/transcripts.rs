@@ -43,6 +43,7 @@ transcripts! {
     logging
     mounts
     namespaces
+    networks
     options
     output
     pause

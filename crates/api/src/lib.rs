@@ -17,6 +17,7 @@ mod event;
 mod filters;
 mod image;
 mod network;
+mod network_body;
 mod progress;
 mod query;
 mod stream;
@@ -49,6 +50,10 @@ pub use image::{
 pub use network::{
     Address, EndpointIpam, EndpointSettings, NetworkSettings, NetworkingConfig, PortBinding,
     PortMap,
+};
+pub use network_body::{
+    ConfigReference, EndpointResource, Ipam, IpamConfig, NetworkConnect, NetworkCreate,
+    NetworkCreated, NetworkDisconnect, NetworkInspect, NetworksPruned,
 };
 pub use progress::{ProgressDetail, ProgressError, ProgressMessage};
 pub use query::query_bool;

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
 use crate::limits;
+use crate::networks::Networks;
 use crate::system::{self, System};
 use crate::volumes::Volumes;
 
@@ -31,6 +32,8 @@ pub struct Engine {
     pub images: Images,
     /// Volumes.
     pub volumes: Volumes,
+    /// Networks.
+    pub networks: Networks,
     /// Containers.
     pub containers: Containers,
     /// What the engine is and has.
@@ -64,6 +67,7 @@ impl Engine {
         clean_snapshots(&database, &snapshots)?;
         let network = Network::open(config.network.clone(), &database)?;
         let volumes = Volumes::open(&config.data_root, &database, events.clone())?;
+        let networks = Networks::new(Arc::clone(&network), events.clone());
         let (exits, queues) = Exits::new();
         let shims = open_shims(&config, &exits)?;
         let containers = Containers::open(Parts {
@@ -103,6 +107,7 @@ impl Engine {
             events,
             images,
             volumes,
+            networks,
             containers,
             system,
         })

@@ -40,6 +40,9 @@ pub enum Error {
     /// A request that the state of a container forbids.
     #[error("{0}")]
     Conflict(String),
+    /// A request that is not allowed; the text is Docker's.
+    #[error("{0}")]
+    Forbidden(String),
     /// Something named in the request does not exist.
     #[error("{0}")]
     NotFound(String),
@@ -150,6 +153,7 @@ impl Error {
             | Self::Invalid(_) => ErrorKind::InvalidArgument,
             Self::NameInUse { .. } | Self::Conflict(_) | Self::NotRunning(_) => ErrorKind::Conflict,
             Self::UnsupportedOption(_) | Self::Unsupported(_) => ErrorKind::Unsupported,
+            Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotModified(_) => ErrorKind::NotModified,
             Self::Verb { source, .. } | Self::NewName(source) => source.kind(),
             Self::Start { kind, .. } => *kind,

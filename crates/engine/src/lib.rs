@@ -2,7 +2,7 @@
 //! subsystems below.
 //!
 //! ```text
-//! events ◄── images ◄── volumes ◄── containers        (each uses those to its left only)
+//! events ◄── images ◄── volumes ◄── networks ◄── containers  (each uses those to its left only)
 //!                 ▲
 //!               system (looks at all, changes nothing)
 //! ```
@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod images;
 mod limits;
+mod networks;
 mod pattern;
 mod stats;
 mod system;
@@ -42,6 +43,7 @@ pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
 pub use gantry_cgroup::systemd_is_there;
 pub use images::{Images, ImagesQuery, ImportQuery};
+pub use networks::Networks;
 pub use system::System;
 pub use user_namespaces::IdMap;
 pub use volumes::Volumes;

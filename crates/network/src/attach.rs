@@ -1,5 +1,6 @@
 //! Containers come to networks and leave them.
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct AttachRequest {
     pub endpoints: Vec<EndpointRequest>,
     /// The namespace to build in; else there is a new one.
     pub netns: Option<OwnedFd>,
+    /// Its own name servers (`--dns`), in users' networks; else it has the host's.
+    pub dns: Vec<IpAddr>,
 }
 
 impl Network {
@@ -78,6 +81,12 @@ impl Network {
             }
         };
         self.note(container, request.name, &attachment)?;
+        if let Some(netns) = netns.as_ref().filter(|_| mode == NetworkMode::User)
+            && let Err(error) = self.names.serve(container, netns, request.dns)
+        {
+            self.release(container);
+            return Err(error);
+        }
         self.pool.start();
         Ok(Sandbox {
             netns: netns.map(Arc::new),
@@ -186,6 +195,7 @@ impl Network {
         container: &ContainerId,
         netns: &OwnedFd,
         request: &EndpointRequest,
+        dns: Vec<IpAddr>,
     ) -> Result<Attachment, Error> {
         let Some(one) = lock(&self.attached).get(container).cloned() else {
             return Err(Error::Invalid(format!(
@@ -199,6 +209,16 @@ impl Network {
         };
         let wanted = self.wanted(NetworkMode::User, &request)?;
         self.builder.join(netns, &mut attachment, &wanted)?;
+        let named = wanted
+            .iter()
+            .any(|(s, _)| NetworkMode::parse(&s.name) == NetworkMode::User);
+        if named && attachment.mode != NetworkMode::User {
+            // From now on there are names that it can ask for.
+            match self.names.serve(container, netns, dns) {
+                Ok(()) => attachment.mode = NetworkMode::User,
+                Err(error) => tracing::warn!(%container, %error, "a container has no resolver"),
+            }
+        }
         let moved = self.move_ports(container, &one.attachment, &mut attachment);
         let noted = moved.and_then(|()| {
             // Before it is noted nobody removes the network; afterwards nobody can.
@@ -270,6 +290,9 @@ impl Network {
         let Some(Attached { attachment, .. }) = one else {
             return;
         };
+        if attachment.mode == NetworkMode::User {
+            self.names.forget(container);
+        }
         self.close_ports(container, &attachment);
         self.let_go(&attachment);
     }

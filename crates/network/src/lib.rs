@@ -39,6 +39,7 @@ mod firewall;
 mod ip_cidr;
 mod ipam;
 mod mode;
+mod names;
 mod netlink;
 mod network;
 mod pool;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use gantry_metadata::Database;
 use gantry_types::ContainerId;
@@ -16,6 +16,7 @@ use crate::config::NetworkConfig;
 use crate::error::Error;
 use crate::firewall::{Firewall, Forward, Member};
 use crate::mode::NetworkMode;
+use crate::names::{Everybody, Names};
 use crate::netlink::{Family, Socket};
 use crate::pool::Pool;
 use crate::ports::Ports;
@@ -31,7 +32,8 @@ pub struct Network {
     pub(crate) database: Arc<Database>,
     pub(crate) builder: Arc<Builder>,
     pub(crate) pool: Pool,
-    pub(crate) attached: Mutex<HashMap<ContainerId, Attached>>,
+    pub(crate) attached: Everybody,
+    pub(crate) names: Names,
     pub(crate) catalogue: Catalogue,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) ports: Ports,
@@ -58,6 +60,8 @@ pub struct Living {
     pub attachment: Attachment,
     /// Its network namespace, where it can be had.
     pub netns: Option<OwnedFd>,
+    /// Its own name servers (`--dns`).
+    pub dns: Vec<IpAddr>,
 }
 
 impl Network {
@@ -92,6 +96,7 @@ impl Network {
             _ => None,
         };
         let host_gateway = config.host_gateway_ip.or(gateway_of(segment.as_deref()));
+        let attached: Everybody = Arc::default();
         let builder = Arc::new(Builder::new(socket, segment));
         let network = Self {
             host_gateway,
@@ -100,7 +105,8 @@ impl Network {
             builder,
             config,
             database: Arc::clone(database),
-            attached: Mutex::new(HashMap::new()),
+            names: Names::new(Arc::clone(&attached)),
+            attached,
             catalogue,
             firewall,
             stopped: AtomicBool::new(false),
@@ -141,11 +147,17 @@ impl Network {
             let published = &one.attachment.published;
             self.ports.adopt(&one.container, published, &targets);
             open.extend(forwards(published, &targets));
+            let named = one.attachment.mode == NetworkMode::User;
             let attached = Attached {
                 name: one.name,
                 attachment: one.attachment,
             };
-            lock(&self.attached).insert(one.container, attached);
+            lock(&self.attached).insert(one.container.clone(), attached);
+            if let Some(netns) = one.netns.as_ref().filter(|_| named)
+                && let Err(error) = self.names.serve(&one.container, netns, one.dns)
+            {
+                tracing::error!(container = %one.container, %error, "a container has no resolver");
+            }
         }
         self.forget_dead_links();
         // In one step: what is still wanted was never closed.

@@ -8,6 +8,7 @@ mod files;
 mod images;
 mod later;
 mod logs;
+mod networks;
 mod old_clients;
 mod stats;
 mod swarm;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Router {
     later::before_images(&mut router);
     images::routes(&mut router);
     volumes::routes(&mut router);
+    networks::routes(&mut router);
     swarm::routes(&mut router);
     later::routes(&mut router);
     router

@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use gantry_api::{ContainerCreate, ContainerCreated, EndpointSettings};
 use gantry_metadata::Tx;
 use gantry_metadata::containers::ContainerRow;
-use gantry_network::NetworkMode;
 use gantry_types::{ContainerId, Platform};
 use gantry_volume::VolumeStore;
 
@@ -16,8 +15,8 @@ use super::record::Record;
 use super::state::State;
 use super::undo::Undo;
 use super::{
-    Containers, Inner, defaults, files, health, log_settings, merge, mounts, names, options,
-    publish, spec, user_namespace, validate,
+    Containers, Inner, defaults, endpoints, files, health, log_settings, merge, mounts, names,
+    options, publish, shared_network, spec, user_namespace, validate,
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
@@ -64,8 +63,9 @@ impl Containers {
         let claimed = name.clone();
         undo.push(move || inner.table.unclaim(&claimed));
         mounts::name_snapshots(&id, &mut mounts);
+        let endpoints = endpoints::of_request(&mut request, &inner.network)?;
         let volumes = inner.hold_volumes(&id, &mut mounts, &mut undo)?;
-        let mut record = inner.record(id, name, request, mounts, &image);
+        let mut record = inner.record(id, name, request, endpoints, mounts, &image);
         log_settings::check(&record)?;
         files::dns(&record)?;
         health::check_on_failure(&record)?;
@@ -95,6 +95,7 @@ impl Inner {
                 "conflicting options: hostname and the UTS mode".to_owned(),
             ));
         }
+        shared_network::check(&request.config, &request.host_config)?;
         let warnings = validate::host_config(&mut request.host_config, &self.settings.host)?;
         user_namespace::check(&request.host_config, &self.settings)?;
         publish::check(&request.host_config)?;
@@ -124,16 +125,15 @@ impl Inner {
         id: ContainerId,
         name: String,
         request: ContainerCreate,
+        (endpoint, more_endpoints): (EndpointSettings, endpoints::Wishes),
         mounts: Vec<MountPoint>,
         image: &UsedImage,
     ) -> Record {
         let (mut config, host_config) = (request.config, request.host_config);
         let (path, args) = merge::command_line(&config);
-        let network = match NetworkMode::parse(&host_config.network_mode) {
-            _ if config.network_disabled => "none".to_owned(),
-            Ok(mode) => mode.name().to_owned(),
-            // Found out at start, as in Docker.
-            Err(_) => host_config.network_mode.clone(),
+        let network = match config.network_disabled {
+            true => "none".to_owned(),
+            false => host_config.network_mode.clone(),
         };
         if config.hostname.is_empty() {
             config.hostname = match network == "host" || host_config.uts_mode == "host" {
@@ -142,17 +142,13 @@ impl Inner {
             };
         }
         config.volumes = config.volumes.filter(|volumes| !volumes.is_empty());
-        let endpoints = request.networking_config.endpoints_config;
-        let endpoint = endpoints
-            .into_iter()
-            .flatten()
-            .find_map(|(_, endpoint)| endpoint);
         Record {
             created: now_nano(),
             image_id: image.id.to_string(),
             os: image.platform.os.clone(),
             driver: self.driver_name(),
-            endpoint: endpoint.unwrap_or_else(EndpointSettings::default),
+            endpoint,
+            more_endpoints,
             id,
             name,
             path,

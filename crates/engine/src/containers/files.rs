@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-use gantry_network::{DnsOptions, HostFiles, NameFiles, NameRequest, Sandbox, parse_extra_hosts};
+use gantry_network::{
+    Attachment, DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts,
+};
 
 use super::record::Record;
 use crate::error::{Error, Result};
@@ -19,25 +21,11 @@ use crate::user_namespaces::IdMap;
 /// `Network` for wrong extra hosts, `Invalid` for wrong name servers, `Io`.
 pub(super) fn write(
     record: &Record,
-    sandbox: &Sandbox,
+    attachment: &Attachment,
     dir: &Path,
     host_gateway: Option<IpAddr>,
 ) -> Result<()> {
-    let (config, host) = (&record.config, &record.host_config);
-    let lines = host.extra_hosts.as_deref().unwrap_or_default();
-    let extra_hosts = parse_extra_hosts(lines, host_gateway)?;
-    let endpoint = sandbox.attachment.endpoint.as_ref();
-    let rendered = NameFiles::render(
-        &NameRequest {
-            mode: sandbox.attachment.mode,
-            hostname: &config.hostname,
-            domainname: &config.domainname,
-            address: endpoint.map(|endpoint| endpoint.address),
-            extra_hosts: &extra_hosts,
-            dns: &dns(record)?,
-        },
-        &HostFiles::read(),
-    );
+    let rendered = render(record, attachment, host_gateway)?;
     let root = record.id_map.as_ref().and_then(IdMap::root);
     for (name, text) in [
         ("hosts", rendered.hosts),
@@ -55,6 +43,54 @@ pub(super) fn write(
             .map_err(|error| Error::io("write", &path, error))?;
     }
     Ok(())
+}
+
+/// Brings the files of a running container up to date with its networks, in place:
+/// they are mounted. One that somebody has changed is left as it is.
+///
+/// # Errors
+/// As [`write`].
+pub(super) fn rewrite(
+    record: &Record,
+    (before, after): (&Attachment, &Attachment),
+    dir: &Path,
+    host_gateway: Option<IpAddr>,
+) -> Result<()> {
+    let old = render(record, before, host_gateway)?;
+    let new = render(record, after, host_gateway)?;
+    for (name, old, new) in [
+        ("hosts", old.hosts, new.hosts),
+        ("resolv.conf", old.resolv_conf, new.resolv_conf),
+    ] {
+        let path = dir.join(name);
+        if std::fs::read_to_string(&path).is_ok_and(|text| text == old) {
+            std::fs::write(&path, new).map_err(|error| Error::io("write", &path, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn render(
+    record: &Record,
+    attachment: &Attachment,
+    host_gateway: Option<IpAddr>,
+) -> Result<NameFiles> {
+    let (config, host) = (&record.config, &record.host_config);
+    let lines = host.extra_hosts.as_deref().unwrap_or_default();
+    let extra_hosts = parse_extra_hosts(lines, host_gateway)?;
+    let endpoints = attachment.endpoints.iter();
+    let addresses: Vec<IpAddr> = endpoints.flat_map(|e| e.addresses()).collect();
+    Ok(NameFiles::render(
+        &NameRequest {
+            mode: attachment.mode,
+            hostname: &config.hostname,
+            domainname: &config.domainname,
+            addresses: &addresses,
+            extra_hosts: &extra_hosts,
+            dns: &dns(record)?,
+        },
+        &HostFiles::read(),
+    ))
 }
 
 /// What the client said about name servers.

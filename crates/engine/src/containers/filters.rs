@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use gantry_api::{Filters, Timestamp};
 
 use super::container::Container;
+use super::endpoints;
 use super::publish;
 use super::record::Record;
 use super::state::State;
@@ -149,11 +150,10 @@ impl<'a> ListFilter<'a> {
     }
 
     fn network(&self, container: &Container, state: &State, wanted: &str) -> bool {
-        container.record().network == wanted
-            || state
-                .attachment
-                .as_ref()
-                .is_some_and(|attachment| attachment.network_id.starts_with(wanted))
+        let attachment = state.attachment.as_ref();
+        let mut places = attachment.iter().flat_map(|a| &a.endpoints);
+        endpoints::wishes(&container.record(), state).contains_key(wanted)
+            || places.any(|place| place.network_id.starts_with(wanted))
     }
 }
 

@@ -22,7 +22,7 @@ impl Containers {
         let inner = &self.inner;
         let container = inner.find(idref)?;
         let (record, state) = (&container.record(), container.state());
-        let dir = record.dir(&inner.settings.data_root);
+        let dir = inner.names_dir(record);
         let file = |name: &str| match state.has_files {
             true => dir.join(name).display().to_string(),
             false => String::new(),
@@ -63,6 +63,17 @@ pub(super) fn mounts(record: &Record) -> Vec<MountPoint> {
 }
 
 impl Inner {
+    /// Where the files are that tell a container its names: with its network.
+    fn names_dir(&self, record: &Record) -> std::path::PathBuf {
+        let donor = super::joined::named(&record.network);
+        let donor = donor.and_then(|id| self.find(id).ok());
+        let data_root = &self.settings.data_root;
+        donor.map_or_else(
+            || record.dir(data_root),
+            |donor| donor.record().dir(data_root),
+        )
+    }
+
     fn log_path(&self, container: &Container, state: &State) -> String {
         let json = container.record().host_config.log_config.kind == "json-file";
         if !json || !state.has_files {

@@ -32,7 +32,8 @@ pub(crate) fn own_pid_namespace(host: &HostConfig) -> bool {
 
 /// Whether the container cannot start without another one.
 pub(crate) fn joins_any(host: &HostConfig) -> bool {
-    named(&host.pid_mode).is_some() || named(&host.ipc_mode).is_some()
+    let modes = [&host.pid_mode, &host.ipc_mode, &host.network_mode];
+    modes.iter().any(|mode| named(mode).is_some())
 }
 
 impl Inner {
@@ -41,6 +42,12 @@ impl Inner {
     /// # Errors
     /// `Invalid` when there is no such container.
     pub(super) fn name_joined(&self, host: &mut HostConfig) -> Result<()> {
+        if let Some(name) = named(&host.network_mode) {
+            let found = self.find(name).map_err(|error| {
+                Error::Invalid(format!("joining network namespace of container: {error}"))
+            })?;
+            host.network_mode = format!("{PREFIX}{}", found.id());
+        }
         for (kind, mode) in [("PID", &mut host.pid_mode), ("IPC", &mut host.ipc_mode)] {
             let Some(name) = named(mode) else { continue };
             if name.is_empty() {
@@ -83,6 +90,32 @@ impl Inner {
             pid: pid.transpose()?.map(first),
             ipc,
         })
+    }
+
+    /// The one whose network a container shares, if it shares one's.
+    ///
+    /// # Errors
+    /// `Conflict` when it does not run.
+    pub(super) fn network_donor(&self, network: &str) -> Result<Option<Arc<Container>>> {
+        let Some(id) = named(network) else {
+            return Ok(None);
+        };
+        let donor = self.find(id)?;
+        donor.wait_started();
+        let state = donor.state();
+        if state.restarting() {
+            return Err(Error::Conflict(format!(
+                "Container {id} is restarting, wait until the container is running"
+            )));
+        }
+        if !state.running() {
+            return Err(Error::Conflict(format!(
+                "cannot join network namespace of a non running container: container {} is {}",
+                donor.name(),
+                state.word()
+            )));
+        }
+        Ok(Some(donor))
     }
 
     fn joinable(&self, kind: &str, id: &str) -> Result<Arc<Container>> {

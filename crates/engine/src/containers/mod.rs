@@ -13,12 +13,14 @@ mod attach;
 mod block_io;
 mod changes;
 mod commit;
+mod connect;
 mod container;
 mod copy;
 mod create;
 mod defaults;
 mod detach;
 mod discard;
+mod endpoints;
 mod exec;
 mod exit;
 mod export;
@@ -49,6 +51,7 @@ mod restart;
 mod restart_policy;
 mod restarter;
 mod restore;
+mod shared_network;
 mod signals;
 mod spec;
 mod start;
@@ -71,7 +74,7 @@ use std::sync::Arc;
 
 use gantry_api::Ulimit;
 use gantry_metadata::Database;
-use gantry_network::{Attachment, Network, NetworkMode};
+use gantry_network::{Attachment, Definition, Network};
 use gantry_shim::client::ShimPool;
 use gantry_snapshot::SnapshotDriver;
 
@@ -247,19 +250,24 @@ impl Inner {
 
     /// Tells that a container joined or left its network.
     fn publish_network(&self, container: &Container, action: &str, attachment: &Attachment) {
-        let mode = attachment.mode;
-        let kind = match mode {
-            NetworkMode::None => "null",
-            other => other.name(),
-        };
+        for endpoint in &attachment.endpoints {
+            match self.network.find(&endpoint.network_id) {
+                Ok(network) => self.publish_place(container, action, &network.id, &network),
+                Err(error) => tracing::debug!(%error, "no event of a network that is gone"),
+            }
+        }
+    }
+
+    /// The same, for one network.
+    fn publish_place(&self, container: &Container, action: &str, id: &str, network: &Definition) {
         let attributes = [
             ("container", container.id().as_str()),
-            ("name", mode.name()),
-            ("type", kind),
+            ("name", network.name.as_str()),
+            ("type", network.driver.as_str()),
         ];
         let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
         self.events
-            .publish("network", action, &attachment.network_id, attributes.into());
+            .publish("network", action, id, attributes.into());
     }
 
     /// Tells that `action` happened to a container, with more attributes than

@@ -2,47 +2,53 @@
 //! the short form of the list.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use gantry_api::{EndpointSettings, NetworkSettings};
-use gantry_network::Attachment;
+use gantry_network::Endpoint;
 
+use super::endpoints;
 use super::publish;
 use super::record::Record;
 use super::state::State;
 
-/// The networks of a container by name: there is one.
+/// The networks of a container by name.
 pub(crate) fn by_name(record: &Record, state: &State) -> BTreeMap<String, EndpointSettings> {
-    let endpoint = state
-        .attachment
-        .as_ref()
-        .filter(|_| state.running())
-        .map_or_else(
-            || EndpointSettings {
-                network_id: state
-                    .attachment
-                    .as_ref()
-                    .map(|attachment| attachment.network_id.clone())
-                    .unwrap_or_default(),
-                ..record.endpoint.clone()
-            },
-            |attachment| endpoint(record, attachment),
-        );
-    BTreeMap::from([(record.network.clone(), endpoint)])
+    let mut networks = endpoints::wishes(record, state);
+    for (name, shown) in &mut networks {
+        let attachment = state.attachment.as_ref();
+        let mut places = attachment.into_iter().flat_map(|a| &a.endpoints);
+        let Some(place) = places.find(|p| p.network == *name || p.network_id == *name) else {
+            continue;
+        };
+        shown.network_id.clone_from(&place.network_id);
+        if state.running() {
+            fill(shown, place);
+        }
+    }
+    networks
 }
 
-fn endpoint(record: &Record, attachment: &Attachment) -> EndpointSettings {
-    let mut shown = EndpointSettings {
-        network_id: attachment.network_id.clone(),
-        endpoint_id: attachment.endpoint_id.clone(),
-        ..record.endpoint.clone()
-    };
-    if let Some(interface) = &attachment.endpoint {
-        shown.gateway = interface.gateway.to_string();
-        shown.ip_address = interface.address.to_string();
-        shown.ip_prefix_len = i64::from(interface.prefix);
+fn fill(shown: &mut EndpointSettings, place: &Endpoint) {
+    shown.endpoint_id.clone_from(&place.endpoint_id);
+    if let Some(four) = place.ipv4 {
+        shown.ip_address = four.address.address().to_string();
+        shown.ip_prefix_len = i64::from(four.address.prefix());
+        shown.gateway = text(four.gateway);
+    }
+    if let Some(six) = place.ipv6 {
+        shown.global_ipv6_address = six.address.address().to_string();
+        shown.global_ipv6_prefix_len = i64::from(six.address.prefix());
+        shown.ipv6_gateway = text(six.gateway);
+    }
+    if let Some(interface) = &place.interface {
         shown.mac_address = interface.mac.to_string();
     }
-    shown
+    shown.dns_names = Some(place.dns_names.clone()).filter(|names| !names.is_empty());
+}
+
+fn text(address: Option<IpAddr>) -> String {
+    address.map_or_else(String::new, |address| address.to_string())
 }
 
 /// Everything about the networks of a container.
@@ -57,7 +63,7 @@ pub(crate) fn settings(record: &Record, state: &State, bridge: &str) -> NetworkS
     }
     // Also when it is over.
     let ever = state.attachment.as_ref();
-    if ever.is_some_and(|attachment| attachment.endpoint.is_some()) {
+    if ever.is_some_and(|attachment| attachment.endpoints.iter().any(|e| e.network == "bridge")) {
         bridge.clone_into(&mut shown.bridge);
     }
     if let Some(endpoint) = networks.get("bridge") {

@@ -11,25 +11,6 @@ type Given = fn(&ContainerCreate) -> bool;
 /// The command line's name of an option, and whether a request uses it.
 const UNSUPPORTED: &[(&str, Given)] = &[
     ("--link", |c| some(&c.host_config.links)),
-    ("--network container:", |c| {
-        joins(&c.host_config.network_mode)
-    }),
-    ("--network more than once", |c| endpoints(c).count() > 1),
-    ("--mac-address", |c| {
-        !c.config.mac_address.is_empty() || endpoints(c).any(|e| !e.mac_address.is_empty())
-    }),
-    ("--ip", |c| {
-        endpoints(c).any(|e| {
-            let ipam = e.ipam_config.as_ref();
-            ipam.is_some_and(|ipam| *ipam != gantry_api::EndpointIpam::default())
-        })
-    }),
-    ("--network-alias", |c| {
-        endpoints(c).any(|e| some(&e.aliases))
-    }),
-    ("--network driver-opt=", |c| {
-        endpoints(c).any(|e| e.driver_opts.as_ref().is_some_and(|o| !o.is_empty()))
-    }),
     ("--link of a network", |c| {
         endpoints(c).any(|e| some(&e.links))
     }),
@@ -48,10 +29,6 @@ pub(crate) fn refuse_unsupported(request: &ContainerCreate) -> Result<()> {
 
 fn some<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_some_and(|list| !list.is_empty())
-}
-
-fn joins(mode: &str) -> bool {
-    mode.starts_with("container:")
 }
 
 fn endpoints(request: &ContainerCreate) -> impl Iterator<Item = &EndpointSettings> {

@@ -98,7 +98,7 @@ fn exposed(config: &Config) -> impl Iterator<Item = Target> {
 /// The ports of a container that runs in a network which has ports.
 fn shown<'a>(record: &'a Record, state: &'a State) -> Option<(&'a Record, &'a Attachment)> {
     let attachment = state.attachment.as_ref().filter(|_| state.running())?;
-    attachment.endpoint.as_ref().map(|_| (record, attachment))
+    attachment.gateway().map(|_| (record, attachment))
 }
 
 /// `NetworkSettings.Ports` of `inspect`.

@@ -1,6 +1,7 @@
 //! The durable half of a container that hardly ever changes: what it was created
 //! with, every default filled in. Only an update replaces it, as a whole.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gantry_api::{Config, EndpointSettings, HostConfig};
@@ -40,6 +41,9 @@ pub(crate) struct Record {
     /// The network of the container, and what the client wished of it.
     pub(crate) network: String,
     pub(crate) endpoint: EndpointSettings,
+    /// The same of further networks, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) more_endpoints: BTreeMap<String, EndpointSettings>,
     /// Which ids of the host its own are; `None` without a user namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id_map: Option<IdMap>,

@@ -42,6 +42,12 @@ impl Containers {
             }
         }
         let old = inner.table.rename(&container, name);
+        inner.network.rename(container.id(), name);
+        if let Some(attachment) = inner.network.attachment(container.id()) {
+            inner.settle_fact(&container, |state| {
+                state.attachment = Some(attachment.clone());
+            });
+        }
         inner.publish(&container, "rename", &[("oldName", with_slash(&old))]);
         Ok(())
     }

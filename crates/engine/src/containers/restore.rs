@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gantry_cgroup::Cgroup;
 use gantry_metadata::containers::ContainerRow;
-use gantry_network::Attachment;
+use gantry_network::Living;
 use gantry_shim::client::{self as shims, Found, ShimConnection};
 use gantry_shim::protocol::{ExitRecord, Status};
 use gantry_types::ContainerId;
@@ -19,6 +19,7 @@ use gantry_types::ContainerId;
 use super::Inner;
 use super::container::Container;
 use super::exit;
+use super::files;
 use super::health::{self, Health};
 use super::joined;
 use super::record::Record;
@@ -49,7 +50,7 @@ impl Inner {
         }
         // Two that claim one address are told apart there; that is no reason
         // to leave all others alone.
-        if let Err(error) = self.network.reconcile(&live) {
+        if let Err(error) = self.network.reconcile(live) {
             tracing::error!(%error, "cannot take over all networks of running containers");
         }
         let mut all = self.table.all();
@@ -106,11 +107,7 @@ impl Inner {
 
     /// Finds out what became of a container. What cannot be written down is
     /// true all the same: it is no reason to leave the others alone.
-    fn reconnect(
-        self: &Arc<Self>,
-        container: &Arc<Container>,
-        live: &mut Vec<(ContainerId, Attachment)>,
-    ) {
+    fn reconnect(self: &Arc<Self>, container: &Arc<Container>, live: &mut Vec<Living>) {
         let id = container.id();
         let found = match self.shims.reconnect(id) {
             Ok(found) => Some(found),
@@ -158,10 +155,16 @@ impl Inner {
         container: &Arc<Container>,
         link: ShimConnection,
         status: &Status,
-        live: &mut Vec<(ContainerId, Attachment)>,
+        live: &mut Vec<Living>,
     ) {
         if let Some(attachment) = container.state().attachment {
-            live.push((container.id().clone(), attachment));
+            live.push(Living {
+                container: container.id().clone(),
+                name: container.name(),
+                attachment,
+                netns: namespace_of(status.pid),
+                dns: files::dns(&container.record()).map_or_else(|_| Vec::new(), |dns| dns.servers),
+            });
         }
         self.adopt_execs(container, &link, &status.execs);
         container.set_link(Some(Arc::new(link)));
@@ -259,6 +262,12 @@ impl Inner {
     }
 }
 
+/// The network namespace of a container's first process.
+fn namespace_of(pid: u32) -> Option<std::os::fd::OwnedFd> {
+    let path = format!("/proc/{pid}/ns/net");
+    std::fs::File::open(path).ok().map(Into::into)
+}
+
 /// Whether a restart policy wants an ended container to run.
 fn is_wanted(container: &Container) -> bool {
     let state = container.state();
@@ -313,6 +322,7 @@ fn spoilt(id: ContainerId, row: &ContainerRow, why: &str) -> (Record, State) {
         host_config: gantry_api::HostConfig::default(),
         network: "none".to_owned(),
         endpoint: gantry_api::EndpointSettings::default(),
+        more_endpoints: std::collections::BTreeMap::new(),
         mounts: Vec::new(),
         old_mounts: None,
     };

@@ -14,12 +14,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use gantry_network::{Attachment, NetworkMode, Sandbox};
+use gantry_network::{AttachRequest, Attachment, NetworkMode};
 use gantry_shim::client::{Error as ShimError, ShimConnection, StartFds};
 use gantry_shim::protocol::{StartRequest, User};
 use gantry_types::ErrorKind;
 
 use super::container::Container;
+use super::endpoints;
 use super::health::{self, Health};
 use super::mounts::MountPoint;
 use super::publish;
@@ -29,6 +30,23 @@ use super::undo::Undo;
 use super::{Containers, Inner, files, joined, log_settings, propagation, spec, start_error};
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
+
+/// A container's network namespace, and its places in networks. One that shares
+/// another's has no places of its own.
+struct Sandbox {
+    /// `None` for the host's.
+    netns: Option<Arc<OwnedFd>>,
+    attachment: Option<Attachment>,
+}
+
+/// A container that cannot start because of another one.
+fn unjoinable(error: Error) -> Error {
+    Error::Start {
+        kind: error.kind(),
+        message: error.to_string(),
+        exit_code: 128,
+    }
+}
 
 impl Containers {
     /// Starts a container.
@@ -92,8 +110,13 @@ impl Inner {
         let mut undo = Undo::new();
         let mut own = self.prepare_namespaces(&container.record())?;
         let network = own.as_mut().and_then(|own| own.network.take());
-        let mut sandbox = self.sandbox(container, network, &mut undo)?;
-        self.open_ports(container, &mut sandbox.attachment)?;
+        let donor = self
+            .network_donor(&container.record().network)
+            .map_err(unjoinable)?;
+        let sandbox = match &donor {
+            Some(donor) => self.joined_sandbox(donor)?,
+            None => self.sandbox(container, network, &mut undo)?,
+        };
         let record = &container.record();
         record
             .mounts
@@ -102,12 +125,16 @@ impl Inner {
         propagation::check(&record.mounts)?;
         let _first = self.first_mount(record);
         let dir = record.dir(&self.settings.data_root);
-        files::write(record, &sandbox, &dir, self.network.host_gateway())?;
-        let request = self.request(container, &sandbox)?;
+        if let Some(attachment) = &sandbox.attachment {
+            files::write(record, attachment, &dir, self.network.host_gateway())?;
+        }
+        let names = donor.as_ref().unwrap_or(container).record();
+        let names = names.dir(&self.settings.data_root);
+        let request = self.request(container, &sandbox, &names)?;
         // If the daemon dies between the start and its settling, the next one
         // finds a live shim and knows its network from this.
         self.settle(container, |state| {
-            state.attachment = Some(sandbox.attachment.clone());
+            state.attachment.clone_from(&sandbox.attachment);
             state.has_files = true;
         })?;
         let user = own.as_ref().map(|own| own.user.as_fd());
@@ -119,13 +146,15 @@ impl Inner {
 
     /// Publishes the container's ports; they are closed with its sandbox.
     fn open_ports(&self, container: &Container, attachment: &mut Attachment) -> Result<()> {
+        let gateway = attachment.gateway();
+        let endpoint_id = gateway.map_or_else(String::new, |e| e.endpoint_id.clone());
         let failed = |kind, reason: &dyn std::fmt::Display| Error::Start {
             kind,
             message: format!(
                 "failed to set up container networking: driver failed programming external \
                  connectivity on endpoint {} ({}): {reason}",
                 container.name(),
-                attachment.endpoint_id
+                endpoint_id
             ),
             exit_code: 128,
         };
@@ -150,18 +179,54 @@ impl Inner {
             message: format!("failed to set up container networking: {error}"),
             exit_code: 128,
         };
-        let mode = NetworkMode::parse(&container.record().network).map_err(networking)?;
-        let sandbox = self
+        let (record, name) = (container.record(), container.name());
+        let wishes = endpoints::wishes(&record, &container.state());
+        let requests =
+            endpoints::requests(&record, &name, &wishes, &self.network).map_err(networking)?;
+        let request = AttachRequest {
+            name,
+            endpoints: requests,
+            netns: own,
+            dns: files::dns(&record)?.servers,
+        };
+        let mode = endpoints::mode(&record, &wishes);
+        let made = self
             .network
-            .attach_in(container.id(), mode, own)
+            .attach(container.id(), mode, request)
             .map_err(networking)?;
         let id = container.id().clone();
         undo.push(move || self.network.release(&id));
-        Ok(sandbox)
+        let mut attachment = made.attachment;
+        self.open_ports(container, &mut attachment)?;
+        Ok(Sandbox {
+            netns: made.netns,
+            attachment: Some(attachment),
+        })
+    }
+
+    /// The network of another container.
+    fn joined_sandbox(&self, donor: &Container) -> Result<Sandbox> {
+        let host = donor
+            .state()
+            .attachment
+            .is_some_and(|a| a.mode == NetworkMode::Host);
+        let netns = match host {
+            true => None,
+            false => Some(Arc::new(self.network_of(donor).map_err(unjoinable)?)),
+        };
+        Ok(Sandbox {
+            netns,
+            attachment: None,
+        })
     }
 
     /// The message to the shim.
-    fn request(&self, container: &Container, sandbox: &Sandbox) -> Result<StartRequest> {
+    fn request(
+        &self,
+        container: &Container,
+        sandbox: &Sandbox,
+        names: &Path,
+    ) -> Result<StartRequest> {
         let record = &container.record();
         let (host, settings) = (&record.host_config, &self.settings);
         let security = spec::security(host)?;
@@ -174,7 +239,7 @@ impl Inner {
         let spec = spec::of(&SpecInput {
             volumes: &volumes,
             record,
-            dir: &dir,
+            dir: names,
             own_network: sandbox.netns.is_some(),
             cgroup: Path::new(&parent).join(record.id.as_str()),
             default_ulimits: &settings.default_ulimits,

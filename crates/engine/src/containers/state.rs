@@ -20,6 +20,8 @@ use std::sync::Arc;
 use gantry_network::Attachment;
 use serde::{Deserialize, Serialize};
 
+use super::endpoints::Wishes;
+
 use super::health::{Health, shared};
 
 /// Where in its life a container is.
@@ -72,6 +74,9 @@ pub(crate) struct State {
     pub(crate) finished_at: i64,
     /// Whether it was started ever since it was created: then its host files exist.
     pub(crate) has_files: bool,
+    /// Its networks and what it wishes of them, once that has changed since its creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) networks: Option<Wishes>,
     /// Its sandbox, from before its start until after its exit.
     pub(crate) attachment: Option<Attachment>,
     /// How well it is, once a container with checks has run.
@@ -101,6 +106,7 @@ impl State {
             started_at: 0,
             finished_at: 0,
             has_files: false,
+            networks: None,
             attachment: None,
             health: None,
         }

@@ -88,6 +88,19 @@ impl NameFiles {
     }
 }
 
+/// The servers that the host itself asks, those on its own loopback included.
+pub(crate) fn host_servers() -> Vec<IpAddr> {
+    let text = read(Path::new("/etc/resolv.conf"));
+    let servers = resolv_conf::servers(&text);
+    match servers.is_empty() {
+        true => resolv_conf::FALLBACK
+            .iter()
+            .filter_map(|s| s.parse().ok())
+            .collect(),
+        false => servers,
+    }
+}
+
 fn read(path: &Path) -> String {
     let read = || {
         let mut bytes = Vec::new();

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use crate::mode::NetworkMode;
 
 /// Asked when nothing else is left, as Docker does.
-const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+pub(super) const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 const SYSTEMD_RESOLVED: &str = "127.0.0.53";
 
 /// What the user says about name servers; empty lists leave the host's values.
@@ -46,6 +46,12 @@ fn parse(text: &str) -> Parsed<'_> {
     parsed
 }
 
+/// The name servers of a file.
+pub(super) fn servers(text: &str) -> Vec<IpAddr> {
+    let servers = parse(text).servers.into_iter();
+    servers.filter_map(|server| server.parse().ok()).collect()
+}
+
 pub(super) fn asks_only_systemd_resolved(text: &str) -> bool {
     parse(text).servers == [SYSTEMD_RESOLVED]
 }
@@ -66,16 +72,24 @@ pub(super) fn render(mode: NetworkMode, dns: &DnsOptions, host: &str) -> String 
     if servers.is_empty() && mode != NetworkMode::Host {
         servers = FALLBACK.iter().map(ToString::to_string).collect();
     }
+    if mode == NetworkMode::User {
+        // Our resolver asks the others.
+        servers = vec![crate::names::ADDRESS.to_string()];
+    }
     let search: Vec<&str> = match dns.search.as_slice() {
         [] => host.search,
         [only] if only == "." => Vec::new(),
         given => given.iter().map(String::as_str).collect(),
     };
-    let options: Vec<&str> = if dns.options.is_empty() {
+    let mut options: Vec<&str> = if dns.options.is_empty() {
         host.options
     } else {
         dns.options.iter().map(String::as_str).collect()
     };
+    // A name of one word is a container's, too.
+    if mode == NetworkMode::User && !options.iter().any(|o| o.starts_with("ndots:")) {
+        options.push("ndots:0");
+    }
     let mut text = "# Made by gantry from the host's file and the container's options. It may be\n\
                     # changed: gantry writes it only when the container starts.\n\n"
         .to_owned();

@@ -39,8 +39,12 @@
 //! `postrouting` lets containers reach a port of their own network by way of the
 //! host: the answer has to come back the same way.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use super::Ip;
-use super::element::{BETWEEN, BRIDGES, INTERNAL, MASQUERADED, PUBLISHED, PUBLISHED_AT, SUBNETS};
+use super::element::{
+    BETWEEN, BRIDGES, Forward, INTERNAL, MASQUERADED, PUBLISHED, PUBLISHED_AT, SUBNETS,
+};
 use super::expression::Expression::{
     ByInterfaces, Decide, EstablishedOrRelated, From, FromLoopback, Masquerade, NotToAny,
     RedirectAny, RedirectExact, Redirected, SourceIn, To, ToLoopback, ToThisHost,
@@ -48,7 +52,8 @@ use super::expression::Expression::{
 use super::expression::Verdict::{Accept, Drop};
 use super::transaction::{FORWARD, Kind, OUTPUT, POSTROUTING, PREROUTING, RAW, Transaction};
 use crate::error::Error;
-use crate::netlink::Socket;
+use crate::netlink::{Family, Socket};
+use crate::ports::Protocol;
 
 /// The table's name: `gantry` for the bridge `gantry0`. A daemon with another
 /// bridge has a table of its own, so that two of them on one host do not
@@ -120,6 +125,30 @@ fn filter(t: Transaction<'_>) -> Transaction<'_> {
         .add_rule("forward", &[From(INTERNAL), Decide(Drop)])
         .add_rule("forward", &[To(BRIDGES), Decide(Drop)])
         .add_rule("forward", &[From(BRIDGES), Decide(Accept)])
+}
+
+/// Leads port 53 of an address of the calling thread's namespace, which is a
+/// container's, to these ports of it.
+pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> Result<(), Error> {
+    const TABLE: &str = "gantry-names";
+    let port = |protocol, port| {
+        Forward {
+            protocol,
+            from: SocketAddr::from((address, 53)),
+            to: SocketAddr::from((address, port)),
+        }
+        .element()
+    };
+    let mut socket = Socket::open(Family::Netfilter)?;
+    Transaction::on(TABLE, Ip::V4)
+        .add_table()
+        .delete_table()
+        .add_table()
+        .add_set(PUBLISHED_AT, Kind::SocketToSocket)
+        .add_chain("output", OUTPUT)
+        .add_rule("output", &[RedirectExact(PUBLISHED_AT)])
+        .add_elements(&[port(Protocol::Udp, udp), port(Protocol::Tcp, tcp)])
+        .commit(&mut socket)
 }
 
 /// The name of an empty table that says: we have switched the host's forwarding
