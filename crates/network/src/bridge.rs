@@ -87,7 +87,8 @@ impl Bridge {
             own,
             mtu,
         };
-        match bridge.settle(socket, &link, &current) {
+        let settled = bridge.settle(socket, &link, &current);
+        match settled.and_then(|()| bridge.take_ports(socket, link.index)) {
             Ok(()) => Ok(bridge),
             Err(error) => {
                 if current.is_empty() && own {
@@ -134,11 +135,17 @@ impl Bridge {
         if self.own {
             self.settle(socket, &link, &current)?;
         }
+        self.take_ports(socket, link.index)
+    }
+
+    /// Makes ports of the links that are of this bridge and of none now: of one that was
+    /// deleted.
+    fn take_ports(&self, socket: &mut Socket, index: u32) -> Result<(), Error> {
         for port in route::links(socket)? {
             let address = address_of_link(&port.name);
             let ours = address.is_some_and(|a| self.addresses.iter().any(|s| s.contains(a.into())));
             if ours && port.controller == 0 {
-                socket.apply(vec![route::set_bridge(port.index, link.index, &port.name)])?;
+                socket.apply(vec![route::set_bridge(port.index, index, &port.name)])?;
             }
         }
         Ok(())

@@ -102,6 +102,7 @@ fn ports_survive_the_daemon() {
                 name: "one".to_owned(),
                 attachment: one.attachment.clone(),
                 netns: None,
+                dns: Vec::new(),
             }])
             .unwrap();
         world.connect(at("192.0.2.1", 8080)).expect("still wanted");

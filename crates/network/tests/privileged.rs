@@ -50,6 +50,7 @@ fn living(number: u8, attachment: &Attachment) -> Living {
         name: format!("c{number}"),
         attachment: attachment.clone(),
         netns: None,
+        dns: Vec::new(),
     }
 }
 
