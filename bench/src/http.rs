@@ -92,6 +92,26 @@ impl Connection {
         read.map(drop).map_err(|error| error.to_string())
     }
 
+    /// `GET`s something large, reads it to the end and tells how long it was.
+    pub fn drain(mut self, path: &str) -> Result<u64, String> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n");
+        let failed = |error: std::io::Error| error.to_string();
+        let stream = self.0.get_mut();
+        stream.write_all(request.as_bytes()).map_err(failed)?;
+        let status = self.line()?;
+        if !status.contains(" 200 ") {
+            return Err(status);
+        }
+        let mut buffer = vec![0; 256 << 10];
+        let mut total = self.0.buffer().len() as u64;
+        loop {
+            match self.0.get_mut().read(&mut buffer).map_err(failed)? {
+                0 => return Ok(total),
+                count => total += count as u64,
+            }
+        }
+    }
+
     fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
         self.0

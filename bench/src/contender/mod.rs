@@ -107,10 +107,15 @@ impl Contender {
 
     /// Starts a container that stays, and returns its id.
     pub fn stay(&mut self, name: &str, command: &[&str]) -> Result<(), String> {
+        self.stay_from(IMAGE, name, command)
+    }
+
+    /// The same, from another image.
+    pub fn stay_from(&mut self, image: &str, name: &str, command: &[&str]) -> Result<(), String> {
         let flags = self.run_flags.clone();
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let run = ["run", "-d", "--name", name, "--network", "none"];
-        let args = [&run, &flags[..], &[IMAGE], command].concat();
+        let args = [&run, &flags[..], &[image], command].concat();
         self.client(&args).map(drop)
     }
 

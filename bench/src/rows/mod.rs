@@ -3,6 +3,7 @@
 
 mod cycle;
 mod exec;
+mod files;
 mod load;
 mod logs;
 mod many;
@@ -71,6 +72,10 @@ const WORK: &[Work] = &[
     Work {
         names: &["logs"],
         run: |c, o| logs::read(c, o).map(one),
+    },
+    Work {
+        names: files::NAMES,
+        run: files::all,
     },
     Work {
         names: &["load"],
