@@ -22,6 +22,7 @@ mod errors;
 mod events;
 mod exec;
 mod exit_codes;
+mod files;
 mod foreign;
 mod health;
 mod hostile_image;

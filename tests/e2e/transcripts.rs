@@ -31,35 +31,9 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    codes
-    events
-    exec
-    health
-    images
-    input
-    inspect
-    limits
-    log_services
-    logging
-    mounts
-    namespaces
-    networks
-    options
-    output
-    pause
-    ports
-    process
-    ps
-    refused
-    restart
-    security
-    state
-    stats
-    stopping
-    terminal
-    update
-    volumes
-    waiting
+    changes codes events exec files health images input inspect limits log_services logging mounts
+    namespaces networks options output pause ports process ps refused restart security state stats
+    stopping terminal update volumes waiting
 }
 
 #[test]
