@@ -45,6 +45,12 @@ pub enum Error {
         /// Whether it is the directory.
         directory: bool,
     },
+    /// Something is mounted on what was to be replaced, or in it.
+    #[error("RemoveAll {entry}: device or resource busy")]
+    Mounted {
+        /// Where.
+        entry: String,
+    },
     /// The archive is larger than the caller allows.
     #[error("archive exceeds the limit of {value} {limit}{}", at(entry))]
     Limit {
@@ -118,6 +124,7 @@ impl Error {
             | Self::OtherKind { .. }
             | Self::Limit { .. }
             | Self::Compression { .. } => ErrorKind::InvalidArgument,
+            Self::Mounted { .. } => ErrorKind::Conflict,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Read { .. } | Self::Write { .. } | Self::File { .. } => ErrorKind::Internal,
         }

@@ -27,7 +27,7 @@ mod root;
 pub mod tar;
 mod trash;
 
-pub use apply::{Applied, ApplyOptions, UnpackOptions, Whiteouts, apply, unpack};
+pub use apply::{Applied, ApplyOptions, Owners, UnpackOptions, Whiteouts, apply, unpack};
 pub use copy::{Measure, copy_tree, measure};
 pub use error::Error;
 pub use pack::{

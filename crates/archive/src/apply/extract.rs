@@ -41,7 +41,7 @@ struct Deferred {
 }
 
 /// Makes files of the entries of one archive.
-pub(crate) struct Extractor {
+pub(crate) struct Extractor<'o> {
     root: RootDir,
     whiteouts: Whiteouts,
     max_entries: u64,
@@ -50,12 +50,12 @@ pub(crate) struct Extractor {
     /// Kept only where whiteouts remove things.
     written: Option<Written>,
     /// Set where the files that are there are somebody's own.
-    among: Option<Among>,
+    among: Option<Among<'o>>,
     deferred: Vec<Deferred>,
     totals: Totals,
 }
 
-impl Extractor {
+impl<'o> Extractor<'o> {
     /// Makes files below `target`.
     pub(crate) fn new(target: BorrowedFd<'_>, options: &ApplyOptions) -> Result<Self, Error> {
         let root = target
@@ -77,7 +77,7 @@ impl Extractor {
     pub(super) fn among(
         target: BorrowedFd<'_>,
         options: &ApplyOptions,
-        rules: &UnpackOptions,
+        rules: &UnpackOptions<'o>,
     ) -> Result<Self, Error> {
         let among = Some(Among::new(rules)?);
         Ok(Self {
@@ -91,8 +91,8 @@ impl Extractor {
         let mut reader = Reader::new(stream);
         while let Some(mut entry) = reader.next_entry()? {
             self.totals.entries += 1;
-            if let Some((uid, gid)) = self.among.as_ref().and_then(|among| among.owner) {
-                (entry.uid, entry.gid) = (uid, gid);
+            if let Some(owners) = self.among.as_ref().and_then(|among| among.owners) {
+                (entry.uid, entry.gid) = owners(entry.uid, entry.gid);
             }
             if self.totals.entries > self.max_entries {
                 return Err(Error::Limit {
@@ -151,7 +151,7 @@ impl Extractor {
             Kind::File => self.file(node, entry, contents)?,
             Kind::Directory => self.directory(node, entry, &path)?,
             Kind::HardLink => self.hard_link(node, entry, &path)?,
-            Kind::Symlink => symlink(node, entry)?,
+            Kind::Symlink => self.symlink(node, entry)?,
             Kind::CharDevice | Kind::BlockDevice | Kind::Fifo => self.special(node, entry)?,
         }
         if let Some(written) = &mut self.written {
@@ -199,7 +199,7 @@ impl Extractor {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = create(node, entry, || {
+        let file = create(self.among.as_ref(), node, entry, || {
             rustix::fs::openat(node.parent, node.name, flags, mode).map(File::from)
         })?;
         contents(&file)?;
@@ -239,7 +239,7 @@ impl Extractor {
     ) -> Result<(), Error> {
         let hides = self.whiteouts == Whiteouts::Overlay
             && whiteout::is_overlay_whiteout(node).map_err(Error::file("stat", &entry.path))?;
-        remove_tree_at(node.parent, node.name)?;
+        remove(self.among.as_ref(), node, entry)?;
         make().map_err(Error::file("mkdir", &entry.path))?;
         if hides {
             whiteout::make_opaque(node).map_err(Error::file("make opaque", &entry.path))?;
@@ -272,7 +272,7 @@ impl Extractor {
         };
         let link =
             || rustix::fs::linkat(&directory, name, node.parent, node.name, AtFlags::empty());
-        match create(node, entry, link) {
+        match create(self.among.as_ref(), node, entry, link) {
             Err(Error::File { source, .. }) => Err(match Errno::from_io_error(&source) {
                 Some(Errno::NOENT | Errno::NOTDIR) => refuse(missing),
                 Some(Errno::PERM) => refuse("the target is a directory"),
@@ -282,6 +282,20 @@ impl Extractor {
         }
     }
 
+    /// Where the link leads is not looked at: nobody follows it but inside the root.
+    fn symlink(&self, node: Node<'_>, entry: &Entry) -> Result<(), Error> {
+        let target = entry.link.as_slice();
+        if target.is_empty() {
+            let reason = "symbolic link to nothing: the target is empty";
+            return Err(Error::refused(&entry.path, reason));
+        }
+        create(self.among.as_ref(), node, entry, || {
+            rustix::fs::symlinkat(target, node.parent, node.name)
+        })?;
+        attributes::set_on_node(node, entry)?;
+        attributes::set_time(node, entry.mtime).map_err(Error::file("set time of", &entry.path))
+    }
+
     fn special(&self, node: Node<'_>, entry: &Entry) -> Result<(), Error> {
         let (kind, device) = match entry.kind {
             Kind::CharDevice => (FileType::CharacterDevice, entry.device),
@@ -289,7 +303,7 @@ impl Extractor {
             _ => (FileType::Fifo, (0, 0)),
         };
         let device = makedev(device.0, device.1);
-        create(node, entry, || {
+        create(self.among.as_ref(), node, entry, || {
             rustix::fs::mknodat(node.parent, node.name, kind, Mode::empty(), device)
         })?;
         attributes::set_on_node(node, entry)?;
@@ -398,34 +412,29 @@ impl Extractor {
     }
 }
 
-/// Where the link leads is not looked at: nobody follows it but inside the root.
-fn symlink(node: Node<'_>, entry: &Entry) -> Result<(), Error> {
-    let target = entry.link.as_slice();
-    if target.is_empty() {
-        let reason = "symbolic link to nothing: the target is empty";
-        return Err(Error::refused(&entry.path, reason));
-    }
-    create(node, entry, || {
-        rustix::fs::symlinkat(target, node.parent, node.name)
-    })?;
-    attributes::set_on_node(node, entry)?;
-    attributes::set_time(node, entry.mtime).map_err(Error::file("set time of", &entry.path))
-}
-
 /// Makes something new; what has the name already is removed first.
 fn create<T>(
+    among: Option<&Among<'_>>,
     node: Node<'_>,
     entry: &Entry,
     make: impl Fn() -> Result<T, Errno>,
 ) -> Result<T, Error> {
     match make() {
         Err(Errno::EXIST) => {
-            remove_tree_at(node.parent, node.name)?;
+            remove(among, node, entry)?;
             make()
         }
         other => other,
     }
     .map_err(Error::file("create", &entry.path))
+}
+
+/// Removes what is in the way.
+fn remove(among: Option<&Among<'_>>, node: Node<'_>, entry: &Entry) -> Result<(), Error> {
+    if let Some(among) = among {
+        among.check_mounts(node, &entry.path)?;
+    }
+    remove_tree_at(node.parent, node.name)
 }
 
 fn write_data<R: BufRead>(file: &File, entry: &Entry, data: &mut Data<'_, R>) -> Result<(), Error> {

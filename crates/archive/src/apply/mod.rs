@@ -21,7 +21,7 @@ use crate::error::Error;
 
 pub(crate) use attributes::{Node, is_wanted, list, path_of};
 pub(crate) use extract::Extractor;
-pub use unpack::{UnpackOptions, unpack};
+pub use unpack::{Owners, UnpackOptions, unpack};
 pub(crate) use whiteout::{OPAQUE, OPAQUE_XATTR, PREFIX};
 
 /// How the whiteouts of a layer (OCI image spec, "Whiteouts") are written.

@@ -2,27 +2,32 @@
 //! directories, by rules that say what may be replaced and to whom it belongs.
 
 use std::io::BufRead;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::attributes::Node;
 use super::extract::Extractor;
 use super::{ApplyOptions, Whiteouts};
 use crate::error::{Error, display};
+use crate::pack::walk::{self, Walk};
 use crate::root;
 
+/// Says who owns what an archive says is owned by a user and a group, or the other way
+/// round.
+pub type Owners<'o> = &'o (dyn Fn(u32, u32) -> (u32, u32) + Sync);
+
 /// What [`unpack`] is asked to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UnpackOptions {
+#[derive(Clone, Default)]
+pub struct UnpackOptions<'o> {
     /// The directory below the root that the archive's names begin at. Symbolic
     /// links in it, and in what is below it, are followed inside the root.
     pub directory: Vec<u8>,
     /// Whether a directory and something else may not replace each other.
     pub keep_kinds: bool,
-    /// Who owns everything; without, what the archive says.
-    pub owner: Option<(u32, u32)>,
+    /// Who owns what; without, whom the archive names.
+    pub owners: Option<Owners<'o>>,
     /// Most entries; zero for as many as there are.
     pub max_entries: u64,
 }
@@ -36,7 +41,7 @@ pub struct UnpackOptions {
 pub fn unpack(
     root: BorrowedFd<'_>,
     stream: &mut impl BufRead,
-    options: &UnpackOptions,
+    options: &UnpackOptions<'_>,
 ) -> Result<(), Error> {
     let mut applying = ApplyOptions::new(Whiteouts::Literal);
     if options.max_entries != 0 {
@@ -48,26 +53,52 @@ pub fn unpack(
 }
 
 /// How an extractor works among files that are not its own.
-pub(super) struct Among {
+pub(super) struct Among<'o> {
     directory: Vec<u8>,
     keep_kinds: bool,
-    pub(super) owner: Option<(u32, u32)>,
+    pub(super) owners: Option<Owners<'o>>,
 }
 
-impl Among {
-    pub(super) fn new(options: &UnpackOptions) -> Result<Self, Error> {
+impl<'o> Among<'o> {
+    pub(super) fn new(options: &UnpackOptions<'o>) -> Result<Self, Error> {
         let directory = root::normalize(&options.directory)
             .ok_or_else(|| Error::refused(&options.directory, "the name leaves the root"))?;
         Ok(Self {
             directory,
             keep_kinds: options.keep_kinds,
-            owner: options.owner,
+            owners: options.owners,
         })
     }
 
     /// Where a name of the archive is below the root.
     pub(super) fn place(&self, path: &[u8]) -> Vec<u8> {
         root::join(&self.directory, path)
+    }
+
+    /// Checks that nothing is mounted on what is to be removed, or in it. The kernel
+    /// would let us take it from under the container: in our mount namespace it is
+    /// not mounted.
+    pub(super) fn check_mounts(&self, node: Node<'_>, name: &[u8]) -> Result<(), Error> {
+        let mounted = |path: &[u8]| Error::Mounted {
+            entry: String::from_utf8_lossy(path).escape_debug().to_string(),
+        };
+        if is_mount(node.parent, node.name).map_err(Error::file("stat", name))? {
+            return Err(mounted(name));
+        }
+        let top = match walk::enter(node.parent, node.name) {
+            Ok(top) => top,
+            // No directory, or gone.
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(Error::file("open", name)(errno)),
+        };
+        let mut walk = Walk::new(top.as_fd())?;
+        while let Some(found) = walk.next()? {
+            let here = is_mount(found.parent, found.name());
+            if here.map_err(Error::file("stat", &found.path))? {
+                return Err(mounted(&root::join(name, &found.path)));
+            }
+        }
+        Ok(())
     }
 
     /// Checks that what is there may be replaced by a directory, or by something
@@ -95,5 +126,13 @@ impl Among {
             Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(Error::file("stat", name)(errno)),
         }
+    }
+}
+
+fn is_mount(parent: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
+    match rustix::fs::statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
+        Ok(stat) => Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }

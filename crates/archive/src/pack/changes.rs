@@ -135,7 +135,7 @@ fn difference(
     if options.root_entry {
         packer.root_entry(tree)?;
     }
-    let mut whiteouts = |packer: &mut Packer<_>, directory: &[u8]| {
+    let mut whiteouts = |packer: &mut Packer<'_, _>, directory: &[u8]| {
         let paths = gone.remove(directory).unwrap_or_default();
         paths.iter().try_for_each(|path| packer.whiteout(path))
     };

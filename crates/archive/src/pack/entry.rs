@@ -1,6 +1,7 @@
 //! What the file system says of a file, as an entry.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use rustix::fs::{FileType, major, minor};
 use rustix::io::Errno;
@@ -21,6 +22,26 @@ type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The entry of a file, all extended attributes included. A directory's name
 /// ends with a slash.
 pub(crate) fn describe(found: &Found<'_>) -> Result<Entry, Error> {
+    let mut entry = plain(found)?;
+    entry.xattrs = xattrs(found)?;
+    Ok(entry)
+}
+
+/// The same of a regular file that is open.
+pub(crate) fn describe_open(found: &Found<'_>, file: &File) -> Result<Entry, Error> {
+    let mut entry = plain(found)?;
+    // Nearly always there are none, and this is cheaper than by a path.
+    let none = match rustix::fs::flistxattr(file, &mut [0u8; 0]) {
+        Ok(length) => length == 0,
+        Err(errno) => errno == Errno::OPNOTSUPP,
+    };
+    if !none {
+        entry.xattrs = xattrs(found)?;
+    }
+    Ok(entry)
+}
+
+fn plain(found: &Found<'_>) -> Result<Entry, Error> {
     let stat = &found.stat;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
@@ -63,7 +84,6 @@ pub(crate) fn describe(found: &Found<'_>) -> Result<Entry, Error> {
         }
         _ => {}
     }
-    entry.xattrs = xattrs(found)?;
     Ok(entry)
 }
 

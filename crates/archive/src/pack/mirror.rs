@@ -61,7 +61,7 @@ impl Mirror<'_> {
     }
 }
 
-fn apply(mut extractor: Extractor, queue: &Receiver<(Entry, Body)>) -> Result<(), Error> {
+fn apply(mut extractor: Extractor<'_>, queue: &Receiver<(Entry, Body)>) -> Result<(), Error> {
     while let Ok((entry, body)) = queue.recv() {
         extractor.apply(&entry, |file| write(file, &entry, body))?;
     }

@@ -114,7 +114,7 @@ fn pack_layer(
 }
 
 /// Ends a layer.
-fn finish<W: Write>(packer: Packer<Hashed<W>>) -> Result<Packed, Error> {
+fn finish<W: Write>(packer: Packer<'_, Hashed<W>>) -> Result<Packed, Error> {
     let (output, totals) = packer.finish()?;
     let (digest, stream_bytes) = output.finish()?;
     Ok(Packed {

@@ -2,6 +2,7 @@
 //! put into the layer format.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -11,13 +12,13 @@ use rustix::io::Errno;
 use super::mirror::Copies;
 use super::walk::Found;
 use super::{PackOptions, entry, holes};
-use crate::apply::{OPAQUE, PREFIX, Whiteouts};
+use crate::apply::{OPAQUE, Owners, PREFIX, Whiteouts};
 use crate::error::Error;
 use crate::root;
 use crate::tar::{Entry, Kind, Output, Writer};
 
 /// Puts files into an archive, one after the other.
-pub(super) struct Packer<O: Output> {
+pub(super) struct Packer<'o, O: Output> {
     output: Writer<O>,
     options: PackOptions,
     /// The first name of each file that has more, by device and inode.
@@ -26,6 +27,7 @@ pub(super) struct Packer<O: Output> {
     prefix: Vec<u8>,
     /// Where all entries go as well.
     copies: Option<Copies>,
+    owners: Option<Owners<'o>>,
     totals: Totals,
 }
 
@@ -38,7 +40,16 @@ pub(super) struct Totals {
     pub(super) entries: u64,
 }
 
-impl<O: Output> Packer<O> {
+/// Opens a regular file; `None` when it vanished meanwhile, or is something else now.
+pub(super) fn open(found: &Found<'_>) -> Result<Option<File>, Error> {
+    match gantry_sys::open_regular(found.parent, found.name()) {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::NOENT | Errno::MEDIUMTYPE) => Ok(None),
+        Err(errno) => Err(Error::file("open", &found.path)(errno)),
+    }
+}
+
+impl<'o, O: Output> Packer<'o, O> {
     pub(super) fn new(output: O, options: &PackOptions) -> Self {
         Self {
             output: Writer::new(output),
@@ -46,6 +57,7 @@ impl<O: Output> Packer<O> {
             links: HashMap::new(),
             prefix: Vec::new(),
             copies: None,
+            owners: None,
             totals: Totals::default(),
         }
     }
@@ -53,6 +65,12 @@ impl<O: Output> Packer<O> {
     /// Puts this before all names.
     pub(super) fn with_prefix(mut self, prefix: &[u8]) -> Self {
         self.prefix = prefix.to_vec();
+        self
+    }
+
+    /// Names others as the owners.
+    pub(super) fn with_owners(mut self, owners: Option<Owners<'o>>) -> Self {
+        self.owners = owners;
         self
     }
 
@@ -100,7 +118,17 @@ impl<O: Output> Packer<O> {
                 return self.whiteout(&found.path);
             }
         }
-        let mut entry = entry::describe(found)?;
+        let file = match kind {
+            FileType::RegularFile => match open(found)? {
+                Some(file) => Some(file),
+                None => return Ok(()),
+            },
+            _ => None,
+        };
+        let mut entry = match &file {
+            Some(file) => entry::describe_open(found, file)?,
+            None => entry::describe(found)?,
+        };
         let overlay_marks = entry::take_overlay_xattrs(&mut entry);
         if overlay {
             entry::check_self_contained(&entry, &overlay_marks)?;
@@ -113,8 +141,8 @@ impl<O: Output> Packer<O> {
             }
             self.links.insert(inode, found.path.clone());
         }
-        if entry.kind == Kind::File {
-            return self.file(found, entry);
+        if let Some(file) = file {
+            return self.file(found, &file, entry);
         }
         self.append(entry, io::empty())?;
         if overlay && entry::is_opaque(&overlay_marks) {
@@ -124,21 +152,20 @@ impl<O: Output> Packer<O> {
     }
 
     /// A regular file, with what is known of it.
-    pub(super) fn file(&mut self, found: &Found<'_>, mut entry: Entry) -> Result<(), Error> {
-        let file = match gantry_sys::open_regular(found.parent, found.name()) {
-            Ok(file) => file,
-            // It vanished meanwhile, or is something else now.
-            Err(Errno::NOENT | Errno::MEDIUMTYPE) => return Ok(()),
-            Err(errno) => return Err(Error::file("open", &found.path)(errno)),
-        };
+    pub(super) fn file(
+        &mut self,
+        found: &Found<'_>,
+        file: &File,
+        mut entry: Entry,
+    ) -> Result<(), Error> {
         self.totals.size = self.totals.size.saturating_add(entry.size);
         if self.options.sparse {
-            entry.extents = holes::extents(&file, entry.size)
+            entry.extents = holes::extents(file, entry.size)
                 .map_err(Error::file("find holes of", &found.path))?;
         }
         match entry.extents.clone() {
-            Some(extents) => self.append(entry, holes::DataOnly::new(&file, extents)),
-            None => self.append(entry, &file),
+            Some(extents) => self.append(entry, holes::DataOnly::new(file, extents)),
+            None => self.append(entry, file),
         }
     }
 
@@ -158,6 +185,9 @@ impl<O: Output> Packer<O> {
         self.totals.entries += 1;
         if self.options.whole_seconds {
             entry.mtime.nanoseconds = 0;
+        }
+        if let Some(owners) = self.owners {
+            (entry.uid, entry.gid) = owners(entry.uid, entry.gid);
         }
         if !self.prefix.is_empty() {
             entry.path.splice(0..0, self.prefix.iter().copied());

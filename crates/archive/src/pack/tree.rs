@@ -4,12 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, FileType};
 
-use super::packer::Packer;
+use super::packer::{self, Packer};
 use super::walk::{Found, Walk};
 use super::{PackOptions, entry};
-use crate::apply::Whiteouts;
+use crate::apply::{Owners, Whiteouts};
 use crate::error::Error;
-use crate::tar::{Kind, Output};
+use crate::tar::Output;
 
 /// A directory that a walk may enter or leave closed.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,8 @@ pub struct Door<'d> {
 }
 
 /// How [`pack_tree`] shows what it packs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TreeOptions {
+#[derive(Clone, Default)]
+pub struct TreeOptions<'o> {
     /// The name of the top: of a file as it is, of a directory with a slash after
     /// it, and before all that is below.
     pub name: Vec<u8>,
@@ -36,6 +36,8 @@ pub struct TreeOptions {
     pub whole_seconds: bool,
     /// Whether the top directory gets an entry.
     pub top_entry: bool,
+    /// Whom the archive names for who owns what.
+    pub owners: Option<Owners<'o>>,
 }
 
 /// Writes what is called `name` in `parent` (no link is followed there; `.` is the
@@ -48,7 +50,7 @@ pub struct TreeOptions {
 pub fn pack_tree<O: Output>(
     parent: impl AsFd,
     name: &[u8],
-    options: &TreeOptions,
+    options: &TreeOptions<'_>,
     output: O,
     mut may_enter: impl FnMut(Door<'_>) -> bool,
 ) -> Result<O, Error> {
@@ -60,7 +62,7 @@ pub fn pack_tree<O: Output>(
         whole_seconds: options.whole_seconds,
         ..PackOptions::new(Whiteouts::Literal)
     };
-    let packer = Packer::new(output, &packing);
+    let packer = Packer::new(output, &packing).with_owners(options.owners);
     let path = name.to_vec();
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         let found = Found { path, parent, stat };
@@ -93,14 +95,20 @@ pub fn pack_tree<O: Output>(
 }
 
 /// A single file under another name.
-fn one<O: Output>(mut packer: Packer<O>, found: &Found<'_>, name: &[u8]) -> Result<O, Error> {
-    if FileType::from_raw_mode(found.stat.st_mode) != FileType::Socket {
-        let mut entry = entry::describe(found)?;
-        entry::take_overlay_xattrs(&mut entry);
-        entry.path = name.to_vec();
-        match entry.kind {
-            Kind::File => packer.file(found, entry)?,
-            _ => packer.append(entry, std::io::empty())?,
+fn one<O: Output>(mut packer: Packer<'_, O>, found: &Found<'_>, name: &[u8]) -> Result<O, Error> {
+    match FileType::from_raw_mode(found.stat.st_mode) {
+        FileType::Socket => {}
+        FileType::RegularFile => {
+            if let Some(file) = packer::open(found)? {
+                let mut entry = entry::describe_open(found, &file)?;
+                entry.path = name.to_vec();
+                packer.file(found, &file, entry)?;
+            }
+        }
+        _ => {
+            let mut entry = entry::describe(found)?;
+            entry.path = name.to_vec();
+            packer.append(entry, std::io::empty())?;
         }
     }
     packer.finish().map(|(output, _)| output)

@@ -48,8 +48,10 @@ impl Export {
     /// # Errors
     /// `Failed` when something cannot be read or a piece is not taken.
     pub fn write(&self, push: &mut dyn FnMut(Vec<u8>) -> io::Result<()>) -> Result<()> {
+        let owners = |uid, gid| self.view.in_container(uid, gid);
         let options = TreeOptions {
             whole_seconds: true,
+            owners: Some(&owners),
             ..TreeOptions::default()
         };
         let output = Pieces::new(PIECE, push);

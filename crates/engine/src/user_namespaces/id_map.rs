@@ -3,12 +3,8 @@
 use gantry_runtime::oci::LinuxIdMapping;
 use serde::{Deserialize, Serialize};
 
-#[allow(
-    dead_code,
-    reason = "for what looks at files through a running container"
-)]
 /// Who ids without a counterpart seem to be, as the kernel shows them.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// The maps of a user namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +45,6 @@ impl IdMap {
     }
 
     /// The id in the container of one on the host; nobody's if it has none.
-    #[allow(
-        dead_code,
-        reason = "for what looks at files through a running container"
-    )]
     pub(crate) fn to_container(&self, kind: Kind, id: u32) -> u32 {
         let found = self.maps(kind).iter().find_map(|map| {
             let offset = id.checked_sub(map.host_id)?;

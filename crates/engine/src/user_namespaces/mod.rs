@@ -18,3 +18,4 @@ mod subordinate;
 
 pub(crate) use auto::{Auto, pool};
 pub use id_map::IdMap;
+pub(crate) use id_map::{Kind, NOBODY};

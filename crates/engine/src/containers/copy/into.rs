@@ -12,7 +12,7 @@ use rustix::fs::FileType;
 use super::super::Containers;
 use super::super::mounts::Mounted;
 use super::super::record::Record;
-use super::super::view::{Seen, View};
+use super::super::view::{Seen, View, on_a_thread};
 use super::path::{Words, resolve};
 use super::{failed, missing};
 use crate::error::{Error, Result};
@@ -39,7 +39,12 @@ impl Containers {
     /// # Errors
     /// `NoSuchContainer`; `NotFound` for the directory; `Invalid` for what is no
     /// directory, or read-only; `Failed` for what is wrong with the archive.
-    pub fn upload(&self, idref: &str, query: &UnpackQuery, body: impl BufRead) -> Result<()> {
+    pub fn upload(
+        &self,
+        idref: &str,
+        query: &UnpackQuery,
+        body: impl BufRead + Send,
+    ) -> Result<()> {
         let container = self.inner.find(idref)?;
         let view = self.inner.view(&container, Seen::Everything)?;
         let words = Words::of(&query.path);
@@ -50,16 +55,25 @@ impl Containers {
         let place = place(view.root(), &words).map_err(fail)??;
         let record = container.record();
         check_writable(&record, &place, view.is_running())?;
+        let user = match query.to_user {
+            true => owner(view.root(), &record)?,
+            false => None,
+        };
+        let owners = |uid, gid| {
+            let (uid, gid) = user.unwrap_or((uid, gid));
+            view.on_host(uid, gid)
+        };
         let options = UnpackOptions {
             directory: place.clone().into_bytes(),
             keep_kinds: query.keep_kinds,
-            owner: match query.to_user {
-                true => owner(view.root(), &record)?,
-                false => None,
-            },
+            owners: Some(&owners),
             max_entries: 0,
         };
-        unpack_body(&view, body, &options).map_err(|error| told(error, &place))?;
+        let unpacked = match view.maker() {
+            None => unpack_body(&view, body, &options),
+            Some(maker) => unpack_as(maker, || unpack_body(&view, body, &options)),
+        };
+        unpacked.map_err(|error| told(error, &place))?;
         self.inner.publish(&container, "extract-to-dir", &[]);
         Ok(())
     }
@@ -121,10 +135,25 @@ fn owner(root: &RootDir, record: &Record) -> Result<Option<(u32, u32)>> {
         })
 }
 
+/// Works on a thread whose files belong to `maker`.
+fn unpack_as(
+    (uid, gid): (u32, u32),
+    work: impl FnOnce() -> Result<(), ArchiveError> + Send,
+) -> Result<(), ArchiveError> {
+    let failed = |errno: Errno| ArchiveError::Write {
+        source: errno.into(),
+    };
+    on_a_thread(|| {
+        gantry_sys::make_files_as(uid, gid).map_err(failed)?;
+        work()
+    })
+    .map_err(failed)?
+}
+
 fn unpack_body(
     view: &View,
     mut body: impl BufRead,
-    options: &UnpackOptions,
+    options: &UnpackOptions<'_>,
 ) -> Result<(), ArchiveError> {
     let read = |source: io::Error| ArchiveError::Read { source };
     let head = body.fill_buf().map_err(read)?;

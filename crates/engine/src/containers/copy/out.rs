@@ -43,7 +43,8 @@ pub struct Download {
     view: View,
     parent: OwnedFd,
     name: Vec<u8>,
-    options: TreeOptions,
+    /// What it is called in the archive.
+    shown: Vec<u8>,
     whole: bool,
 }
 
@@ -106,12 +107,7 @@ fn look(view: View, words: &Words) -> Result<Download, Errno> {
     Ok(Download {
         stat: path_stat(&words.name, &stat, link_target),
         whole: words.clean == "/",
-        options: TreeOptions {
-            name: words.name.clone().into_bytes(),
-            sparse: false,
-            whole_seconds: true,
-            top_entry: true,
-        },
+        shown: words.name.clone().into_bytes(),
         view,
         parent,
         name,
@@ -153,20 +149,22 @@ impl Download {
                 .entry(door.device)
                 .or_insert_with(|| running && is_closed(door))
         };
+        let owners = |uid, gid| self.view.in_container(uid, gid);
+        let options = TreeOptions {
+            name: self.shown.clone(),
+            whole_seconds: true,
+            top_entry: true,
+            owners: Some(&owners),
+            ..TreeOptions::default()
+        };
         let output = Pieces::new(PIECE, push);
-        pack_tree(
-            self.parent.as_fd(),
-            &self.name,
-            &self.options,
-            output,
-            enter,
-        )
-        .and_then(|output| {
-            output
-                .finish()
-                .map_err(|source| ArchiveError::Write { source })
-        })
-        .map_err(|error| Error::Failed(error.to_string()))
+        pack_tree(self.parent.as_fd(), &self.name, &options, output, enter)
+            .and_then(|output| {
+                output
+                    .finish()
+                    .map_err(|source| ArchiveError::Write { source })
+            })
+            .map_err(|error| Error::Failed(error.to_string()))
     }
 }
 

@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 
 /// Modes of what is made to be mounted over, as at a start.
 const MODE: Mode = Mode::from_raw_mode(0o755);
-/// Such threads make a few system calls.
-const STACK: usize = 256 << 10;
+/// What such threads have on it is small.
+const STACK: usize = 1 << 20;
 
 /// Something of the host that the container has in a place.
 struct Upon {
@@ -59,6 +59,7 @@ pub(super) fn view(inner: &Inner, container: &Container, seen: Seen) -> Result<V
             return Ok(View {
                 root: RootDir::from(tree),
                 running: false,
+                ids: None,
                 _namespace: None,
             });
         }
@@ -128,6 +129,7 @@ fn assemble(tree: OwnedFd, upon: &[Upon], empty: Option<BorrowedFd<'_>>) -> Resu
     Ok(View {
         root,
         running: false,
+        ids: None,
         _namespace: Some(namespace),
     })
 }
@@ -201,7 +203,7 @@ fn failed(operation: &'static str, path: impl AsRef<Path>, errno: Errno) -> Erro
 
 /// Runs `work` on a thread that ends afterwards, so that it may leave the
 /// namespaces of the others.
-pub(super) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Errno> {
+pub(in super::super) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Errno> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("view".to_owned())

@@ -14,6 +14,8 @@
 mod at_rest;
 mod running;
 
+pub(super) use at_rest::on_a_thread;
+
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use gantry_sys::RootDir;
 use super::Inner;
 use super::container::Container;
 use crate::error::{Error, Result};
+use crate::user_namespaces::{IdMap, Kind, NOBODY};
 
 /// How long a container that is just ending is waited for.
 const ENDING: Duration = Duration::from_secs(2);
@@ -42,6 +45,8 @@ pub(crate) enum Seen {
 pub(crate) struct View {
     root: RootDir,
     running: bool,
+    /// What the ids of its files stand for: they are seen as the host has them.
+    ids: Option<IdMap>,
     /// What keeps the mounts of a container at rest: they go with it.
     _namespace: Option<OwnedFd>,
 }
@@ -50,6 +55,35 @@ impl View {
     /// The container's root. Paths are resolved below it, and only below it.
     pub(crate) fn root(&self) -> &RootDir {
         &self.root
+    }
+
+    /// Whom the container knows as the owner of what is seen with these ids.
+    pub(crate) fn in_container(&self, uid: u32, gid: u32) -> (u32, u32) {
+        match &self.ids {
+            None => (uid, gid),
+            Some(ids) => (
+                ids.to_container(Kind::User, uid),
+                ids.to_container(Kind::Group, gid),
+            ),
+        }
+    }
+
+    /// The other way round; an id that the container does not have is nobody's there.
+    pub(crate) fn on_host(&self, uid: u32, gid: u32) -> (u32, u32) {
+        let Some(ids) = &self.ids else {
+            return (uid, gid);
+        };
+        let host = |kind, id| {
+            let nobody = || ids.to_host(kind, NOBODY);
+            ids.to_host(kind, id).or_else(nobody).unwrap_or(NOBODY)
+        };
+        (host(Kind::User, uid), host(Kind::Group, gid))
+    }
+
+    /// Who makes files there, if not the host's root: to it the kernel refuses what
+    /// it could not express with the container's ids.
+    pub(crate) fn maker(&self) -> Option<(u32, u32)> {
+        self.ids.as_ref().and_then(IdMap::root)
     }
 
     /// Whether it is that of a running container: with `/proc` and the like.
@@ -76,7 +110,8 @@ impl Inner {
                 Err(Error::NotRunning(_)) => continue,
                 Err(error) => return Err(error),
             };
-            if let Some(view) = running::view(&link, state.pid, seen)? {
+            if let Some(mut view) = running::view(&link, state.pid, seen)? {
+                view.ids.clone_from(&container.record().id_map);
                 return Ok(view);
             }
             container.wait_stopped(Some(ENDING));

@@ -42,6 +42,7 @@ pub(super) fn view(link: &ShimConnection, pid: i32, seen: Seen) -> Result<Option
     Ok(Some(View {
         root: RootDir::from(root),
         running: true,
+        ids: None,
         _namespace: None,
     }))
 }
