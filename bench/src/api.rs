@@ -42,6 +42,28 @@ pub fn launch(socket: &Path, container: &Container<'_>) -> Result<String, String
     Ok(id)
 }
 
+/// Creates one container.
+pub fn make(socket: &Path, container: &Container<'_>) -> Result<String, String> {
+    create(&mut Connection::open(socket)?, container)
+}
+
+/// Lists all containers, of which there must be so many at least.
+pub fn list(socket: &Path, least: usize) -> Result<(), String> {
+    let path = format!("{VERSION}/containers/json?all=1");
+    let listed = expect(Connection::open(socket)?.send("GET", &path, "")?, 200)?;
+    let count = listed.body.windows(5).filter(|w| w == b"\"Id\":").count();
+    match count >= least {
+        true => Ok(()),
+        false => Err(format!("{count} containers instead of {least}")),
+    }
+}
+
+/// Stops one container.
+pub fn stop(socket: &Path, id: &str) -> Result<(), String> {
+    let path = format!("{VERSION}/containers/{id}/stop?t=10");
+    expect(Connection::open(socket)?.send("POST", &path, "")?, 204).map(drop)
+}
+
 /// Kills and removes one container.
 pub fn discard(socket: &Path, id: &str) -> Result<(), String> {
     remove(&mut Connection::open(socket)?, id)

@@ -146,6 +146,14 @@ impl Target {
         }
     }
 
+    /// At most so many milliseconds.
+    pub fn wall(at_most: f64) -> Self {
+        Self {
+            quantity: Quantity::Wall,
+            bound: Bound::AtMost(at_most),
+        }
+    }
+
     /// At most so many MiB.
     pub fn memory(at_most: f64) -> Self {
         Self {

@@ -15,6 +15,12 @@ pub fn engine(group: &CpuGroup, program: &str) -> u64 {
         .sum()
 }
 
+/// The PSS of an engine's largest process, which is its daemon.
+pub fn largest(group: &CpuGroup) -> u64 {
+    let processes = group.processes().into_iter();
+    processes.filter_map(pss).max().unwrap_or(0)
+}
+
 fn comm(pid: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(text.trim_end().to_owned())

@@ -58,10 +58,16 @@ fn line(series: &Series, first: &Series) -> String {
 fn judge(row: &Row, target: &Target) -> (String, Option<bool>) {
     let ours = row.series.first().and_then(|s| s.median(target.quantity));
     match &target.bound {
-        Bound::AtMost(limit) => (
-            format!("at most {limit} MiB"),
-            ours.map(|ours| ours <= *limit),
-        ),
+        Bound::AtMost(limit) => {
+            let unit = match target.quantity {
+                Quantity::Memory => "MiB",
+                Quantity::Wall | Quantity::Cpu => "ms",
+            };
+            (
+                format!("at most {limit} {unit}"),
+                ours.map(|ours| ours <= *limit),
+            )
+        }
         Bound::Times {
             contender,
             at_least,

@@ -10,6 +10,8 @@ mod many;
 mod memory;
 mod run;
 mod runtime;
+mod stop;
+mod thousand;
 
 use crate::contender::{self, Contender};
 use crate::measure::{Row, Series, Target};
@@ -52,6 +54,22 @@ const WORK: &[Work] = &[
     Work {
         names: &["many-start", "many-remove"],
         run: many::both,
+    },
+    Work {
+        names: &["stop"],
+        run: |c, o| stop::stop(c, o).map(one),
+    },
+    Work {
+        names: &["remove-running"],
+        run: |c, o| stop::remove(c, o).map(one),
+    },
+    Work {
+        names: &["ps-1000"],
+        run: |c, o| thousand::list(c, o).map(one),
+    },
+    Work {
+        names: &["start-1000", "memory-1000"],
+        run: thousand::running,
     },
     Work {
         names: &["memory-idle"],
