@@ -12,6 +12,7 @@ use gantry_network::{BridgeChoice, Network};
 use gantry_shim::client::{PoolConfig, ShimPool};
 use gantry_snapshot::SnapshotDriver;
 
+use crate::apparmor;
 use crate::config::{EngineConfig, ShimProgram};
 use crate::containers::{
     Containers, Exits, Host, Parts, Settings, claimed_snapshots, shown_driver,
@@ -128,6 +129,10 @@ fn security_options(config: &EngineConfig, cgroup_v2: bool) -> Vec<String> {
         Some(source) => source,
     };
     let listed = [
+        (
+            apparmor::support() == apparmor::Support::Full,
+            "name=apparmor".to_owned(),
+        ),
         (true, format!("name=seccomp,profile={profile}")),
         (config.userns_remap.is_some(), "name=userns".to_owned()),
         (cgroup_v2, "name=cgroupns".to_owned()),

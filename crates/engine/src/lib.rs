@@ -17,6 +17,7 @@
 //!   host or a process could see: the container's shim does that.
 //! * Nothing here knows HTTP. All methods block, except where they are `async`.
 
+mod apparmor;
 mod clock;
 mod config;
 mod containers;

@@ -13,6 +13,7 @@ use gantry_api::{
 
 use gantry_cgroup::Abilities;
 
+use crate::apparmor;
 use crate::clock::now_nano;
 use crate::containers::Containers;
 use crate::error::{Error, Result};
@@ -238,6 +239,10 @@ fn warnings(limits: &Abilities, unified: bool) -> Option<Vec<String>> {
     let mut warnings = crate::limits::warnings(limits, unified);
     if !reads_one("/proc/sys/net/ipv4/ip_forward") {
         warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
+    }
+    if apparmor::support() == apparmor::Support::WithoutParser {
+        let text = "WARNING: AppArmor does not confine containers: there is no apparmor_parser";
+        warnings.push(text.to_owned());
     }
     Some(warnings).filter(|warnings| !warnings.is_empty())
 }

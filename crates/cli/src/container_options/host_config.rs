@@ -129,6 +129,9 @@ fn security(matches: &Matches) -> Result<(Vec<String>, bool), Error> {
             }
             None => return Err(Error::message(format!("Invalid --security-opt: {text:?}"))),
         };
+        if value.is_empty() {
+            return Err(Error::message(format!("Invalid --security-opt: {text:?}")));
+        }
         if key != "seccomp" || matches!(value, "unconfined" | "builtin") {
             options.push(text);
             continue;

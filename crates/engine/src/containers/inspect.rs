@@ -10,7 +10,8 @@ use gantry_types::Mount;
 use super::container::Container;
 use super::record::Record;
 use super::state::{Phase, State};
-use super::{Containers, Inner, networks};
+use super::{Containers, Inner, networks, spec};
+use crate::apparmor;
 use crate::error::Result;
 
 impl Containers {
@@ -39,6 +40,7 @@ impl Containers {
             hostname_path: file("hostname"),
             hosts_path: file("hosts"),
             log_path: inner.log_path(&container, &state),
+            app_armor_profile: apparmor_profile(record, &state),
             name: format!("/{}", container.name()),
             restart_count: state.restart_count,
             driver: record.driver.clone(),
@@ -60,6 +62,24 @@ impl Containers {
 pub(super) fn mounts(record: &Record) -> Vec<MountPoint> {
     let shown = record.mounts.iter().filter(|point| point.is_shown());
     shown.map(super::mounts::MountPoint::shown).collect()
+}
+
+/// What was asked for until the first start; then what is in force.
+fn apparmor_profile(record: &Record, state: &State) -> String {
+    let host = &record.host_config;
+    let asked = spec::security(host)
+        .ok()
+        .and_then(|security| security.apparmor);
+    if state.started_at == 0 {
+        return asked.unwrap_or_default();
+    }
+    match apparmor::support() {
+        apparmor::Support::Full => asked.unwrap_or_else(|| match host.privileged {
+            true => apparmor::UNCONFINED.to_owned(),
+            false => apparmor::DEFAULT.to_owned(),
+        }),
+        _ => String::new(),
+    }
 }
 
 impl Inner {

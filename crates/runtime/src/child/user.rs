@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use gantry_oci::Process;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::error::{StartError, Step};
@@ -46,13 +46,34 @@ pub(super) fn resolve(
     Ok(user)
 }
 
-/// A file's text; a missing one is empty.
+/// A file's text, up to a limit. A missing one is empty, and so is what is none:
+/// nothing that the image has put there makes this wait, or opens a device.
 fn read(path: &str) -> Result<String, StartError> {
     let fail = |errno| StartError::new(Step::User, errno, path);
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = match rustix::fs::open(path, flags, Mode::empty()) {
+    let open = |flags: OFlags| {
+        let resolve = ResolveFlags::NO_MAGICLINKS;
+        let flags = flags | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve)?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
+        match kind {
+            FileType::RegularFile => Ok(fd),
+            _ => Err(Errno::MEDIUMTYPE),
+        }
+    };
+    // Looked at first, since opening a device may be enough to set it going; and
+    // once more, since it may have been swapped.
+    let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let fd = match open(OFlags::PATH).and_then(|_| open(reading)) {
         Ok(fd) => fd,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(String::new()),
+        Err(
+            Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::LOOP
+            | Errno::ACCESS
+            | Errno::PERM
+            | Errno::NXIO
+            | Errno::MEDIUMTYPE,
+        ) => return Ok(String::new()),
         Err(errno) => return Err(fail(errno)),
     };
     let mut bytes = Vec::with_capacity(4096);
@@ -143,14 +164,19 @@ fn find(request: &UserRequest<'_>, passwd: &str, group: &str) -> Result<User, St
     })
 }
 
-/// The fields of the first line that fits; lines with too few are passed over.
+/// The fields of the first line that fits. A line with too few, or whose ids are no
+/// numbers, is passed over: nobody becomes root by it.
 fn entry(text: &str, fits: impl Fn(&[&str]) -> bool) -> Option<Vec<&str>> {
     let lines = text
         .lines()
         .map(|line| line.trim().split(':').collect::<Vec<_>>());
     lines
-        .filter(|fields| fields.len() >= 4)
+        .filter(|fields| fields.len() >= 4 && is_id(fields[2]) && is_id(fields[3]))
         .find(|fields| fits(fields))
+}
+
+fn is_id(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|id| id <= MAX_ID)
 }
 
 fn group_id(group: &str, wanted: &str) -> Result<u32, StartError> {
@@ -168,7 +194,7 @@ fn entry_of_group(text: &str, fits: impl Fn(&[&str]) -> bool) -> Option<Vec<&str
         .lines()
         .map(|line| line.trim().split(':').collect::<Vec<_>>());
     lines
-        .filter(|fields| fields.len() >= 3)
+        .filter(|fields| fields.len() >= 3 && is_id(fields[2]))
         .find(|fields| fits(fields))
 }
 
@@ -213,6 +239,17 @@ mod tests {
             Ok((4242, 7, vec![7, 63, 9]))
         );
         assert_eq!(ids(":100", &[]), Ok((0, 100, vec![100])));
+    }
+
+    #[test]
+    fn spoilt_lines_make_nobody_root() {
+        let passwd =
+            "root:x:0:0\n:::\nann:x:abc:7:::\nbob:x:12::::\njoe:x:-1:0\ntom:x:4294967295:0\n";
+        let group = "root:x:0:\ncrew:x:xx:ann\n";
+        for user in ["ann", "bob", "joe", "tom", "0:crew"] {
+            let request = UserRequest { user, groups: &[] };
+            assert!(find(&request, passwd, group).is_err(), "{user}");
+        }
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Filter {
 /// Engines' default profile for a process with these capabilities, as the spec
 /// has it.
 pub fn default_profile(capabilities: CapabilityMask) -> Result<LinuxSeccomp, ProfileError> {
-    from_profile(crate::defaults::SECCOMP_PROFILE, capabilities)
+    let profile = from_profile(crate::defaults::SECCOMP_PROFILE, capabilities)?;
+    profile.ok_or_else(|| ProfileError::Syntax("it is empty".to_owned()))
 }
 
 /// The default profile compiled; kept for each set of capabilities asked for.

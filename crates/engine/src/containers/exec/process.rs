@@ -71,6 +71,9 @@ impl Inner {
         });
         if plan.privileged {
             process.capabilities = Some(spec::every_capability());
+            if let Some(profile) = &mut process.apparmor_profile {
+                crate::apparmor::UNCONFINED.clone_into(profile);
+            }
         }
         Ok(process)
     }

@@ -16,8 +16,8 @@ const ALL: &str = "ALL";
 pub(crate) fn check(host: &HostConfig) -> Result<()> {
     for (field, list) in [("CapAdd", &host.cap_add), ("CapDrop", &host.cap_drop)] {
         for word in list.iter().flatten() {
-            if !is_all(word) && CapabilityMask::number(word.trim()).is_none() {
-                let upper = word.trim().to_ascii_uppercase();
+            if !is_all(word) && CapabilityMask::number(word).is_none() {
+                let upper = word.to_ascii_uppercase();
                 let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
                 return Err(Error::Invalid(format!(
                     "invalid {field}: unknown capability: \"CAP_{name}\""
@@ -49,15 +49,13 @@ fn chosen(host: &HostConfig, all: CapabilityMask) -> CapabilityMask {
 /// The listed capabilities, and whether `ALL` is among the words.
 fn named(list: &Option<Vec<String>>) -> (u64, bool) {
     let words = list.iter().flatten();
-    let numbers = words
-        .clone()
-        .filter_map(|w| CapabilityMask::number(w.trim()));
+    let numbers = words.clone().filter_map(|w| CapabilityMask::number(w));
     let mask = numbers.fold(0, |mask, number| mask | 1 << number);
     (mask, words.clone().any(|word| is_all(word)))
 }
 
 fn is_all(word: &str) -> bool {
-    let upper = word.trim().to_ascii_uppercase();
+    let upper = word.to_ascii_uppercase();
     upper.strip_prefix("CAP_").unwrap_or(&upper) == ALL
 }
 

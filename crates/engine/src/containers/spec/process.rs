@@ -8,7 +8,7 @@ use gantry_runtime::CapabilityMask;
 use gantry_runtime::oci::{ConsoleSize, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process};
 
 use super::super::record::Record;
-use super::capabilities;
+use super::{capabilities, security};
 use crate::error::{Error, Result};
 
 /// The search path of a container whose image and client name none.
@@ -42,9 +42,15 @@ pub(crate) fn process(
         capabilities: Some(of_capabilities(host)),
         rlimits: rlimits(host, default_ulimits)?,
         no_new_privileges,
+        apparmor_profile: apparmor(host)?,
         oom_score_adj: i32::try_from(host.oom_score_adj).ok(),
         ..Process::default()
     })
+}
+
+fn apparmor(host: &HostConfig) -> Result<Option<String>> {
+    let named = security::parse(host)?.apparmor;
+    crate::apparmor::profile(named.as_deref(), host.privileged)
 }
 
 /// The engine's variables first, then the container's, which win.
