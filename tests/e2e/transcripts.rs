@@ -34,33 +34,24 @@ transcripts! {
     changes codes confinement events exec files health images input inspect limits log_services logging mounts
     namespaces networks options output pause ports process ps refused restart security state stats
     stopping terminal update users volumes waiting
-    codes
-    confinement
-    events
-    exec
-    health
-    images
-    input
-    inspect
-    limits
-    log_services
-    logging
-    mounts
-    namespaces
-    options
-    output
-    pause
-    ports
-    process
-    ps
-    refused
-    restart
-    security
-    state
-    stats
-    stopping
-    terminal
-    update
-    users
-    volumes
-    waiting
+}
+
+#[test]
+fn every_transcript_is_played() {
+    let mut played = NAMES.to_vec();
+    played.sort_unstable();
+    assert_eq!(names(), played);
+}
+
+#[test]
+fn every_difference_is_explained_in_the_documentation() {
+    let text = include_str!("../../docs/compatibility.md");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = words(text);
+    for (name, reason) in reasons() {
+        assert!(
+            reason.len() > 20 && text.contains(&words(&reason)),
+            "transcripts/{name}.txt: docs/compatibility.md does not say {reason:?}"
+        );
+    }
+}
