@@ -44,6 +44,7 @@ struct Profile {
     architectures: Option<Vec<String>>,
     arch_map: Option<Vec<ArchEntry>>,
     flags: Option<Vec<LinuxSeccompFilterFlag>>,
+    listener_path: Option<String>,
     syscalls: Option<Vec<Entry>>,
 }
 
@@ -139,7 +140,7 @@ pub fn from_profile(
         default_errno_ret: profile.default_errno_ret,
         architectures,
         flags: profile.flags,
-        // Nobody would hand the listener over: such a profile does not compile.
+        // Nobody would hand the listener over: such a profile is refused above.
         listener_path: None,
         listener_metadata: None,
         syscalls: rules,
