@@ -18,6 +18,8 @@ fn a_process_too_many_is_not_made_after_an_update_either() {
             "4",
             "-m",
             "64m",
+            "--memory-swap",
+            "64m",
             "--cpus",
             "0.5",
             "few",
