@@ -2,8 +2,8 @@
 //! (as in CVE-2019-19921 and CVE-2021-30465): they must not be mounted over
 //! something else, neither in the container nor on the host.
 //!
-//! Seen to fail with the target's path joined to the root's and given to mount(2):
-//! the folder outside is covered then.
+//! Seen to fail without `RESOLVE_IN_ROOT` in `gantry_sys::RootDir`: mounts go to
+//! places outside the container's root then, and are missing inside.
 
 use std::fs;
 use std::os::unix::fs::symlink;
