@@ -136,9 +136,16 @@ fn what_the_machine_does_not_have_is_refused() {
     let mut bundle = Bundle::new("badpath");
     bundle.set("/linux/cgroupsPath", json!("/a/../../b"));
     assert_eq!(bundle.run(&["true"]).0, 1);
+    // What systemd is to make has three parts.
     let mut bundle = Bundle::new("systemdpath");
-    bundle.set("/linux/cgroupsPath", json!("system.slice:x:y"));
-    assert_eq!(bundle.run(&["true"]).0, 1);
+    bundle.write(&["true"]);
+    let id = bundle.id.clone();
+    let output = bundle.call(&["--systemd-cgroup", "create", &id]);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        err.contains("expected cgroupsPath to be of format"),
+        "{err}"
+    );
 }
 
 #[test]
