@@ -14,6 +14,9 @@ use super::super::container::Container;
 /// The stack of a thread that runs one probe: it reads a socket.
 const STACK: usize = 256 << 10;
 
+/// When a probe is tried again that could not even begin.
+const LATER: Duration = Duration::from_secs(5);
+
 /// Which containers are looked after.
 #[derive(Default)]
 pub(crate) struct Timetable {
@@ -166,13 +169,14 @@ impl Inner {
     /// A probe takes as long as it takes: none waits for another.
     fn begin_check(self: &Arc<Self>, container: Arc<Container>, watch: u64) {
         let inner = Arc::clone(self);
-        let id = container.id().clone();
+        let again = Arc::clone(&container);
         let spawned = thread::Builder::new()
             .name("engine-probe".to_owned())
             .stack_size(STACK)
             .spawn(move || inner.check_health(&container, watch));
         if let Err(error) = spawned {
-            tracing::error!(%id, %error, "no thread for a health check");
+            tracing::error!(id = %again.id(), %error, "no thread for a health check");
+            self.schedule(&again, Some(watch), LATER);
         }
     }
 }
