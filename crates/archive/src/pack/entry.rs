@@ -31,7 +31,8 @@ pub(crate) fn describe(found: &Found<'_>) -> Result<Entry, Error> {
 pub(crate) fn describe_open(found: &Found<'_>, file: &File) -> Result<Entry, Error> {
     let mut entry = plain(found)?;
     // Nearly always there are none, and this is cheaper than by a path.
-    let none = match rustix::fs::flistxattr(file, &mut [0u8; 0]) {
+    let mut names = [0u8; 64];
+    let none = match rustix::fs::flistxattr(file, &mut names) {
         Ok(length) => length == 0,
         Err(errno) => errno == Errno::OPNOTSUPP,
     };
