@@ -40,10 +40,17 @@ pub(crate) fn is_wanted(name: &[u8]) -> bool {
 /// Owner, permissions, extended attributes and time of a new regular file.
 pub(super) fn set_on_file(file: &File, entry: &Entry) -> Result<(), Error> {
     let name = &entry.path;
-    rustix::fs::fchown(file, Some(uid(entry)), Some(gid(entry)))
-        .map_err(Error::file("chown", name))?;
-    rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))
-        .map_err(Error::file("chmod", name))?;
+    // Looking is cheaper than writing what is there.
+    let made = rustix::fs::fstat(file).map_err(Error::file("stat", name))?;
+    let owned = (made.st_uid, made.st_gid) == (entry.uid, entry.gid);
+    if !owned {
+        rustix::fs::fchown(file, Some(uid(entry)), Some(gid(entry)))
+            .map_err(Error::file("chown", name))?;
+    }
+    if !owned || made.st_mode & 0o7777 != entry.mode {
+        rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))
+            .map_err(Error::file("chmod", name))?;
+    }
     for (key, value) in wanted(&entry.xattrs) {
         let set = rustix::fs::fsetxattr(file, key, value, XattrFlags::empty());
         tolerate(set, key).map_err(Error::file("set extended attribute of", name))?;

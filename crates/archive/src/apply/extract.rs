@@ -198,7 +198,11 @@ impl<'o> Extractor<'o> {
     ) -> Result<(), Error> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        // Where nobody looks yet, a file may have its permissions from the beginning.
+        let mode = match &self.among {
+            Some(_) => Mode::RUSR | Mode::WUSR,
+            None => Mode::from_raw_mode(entry.mode & 0o777),
+        };
         let file = create(self.among.as_ref(), node, entry, || {
             rustix::fs::openat(node.parent, node.name, flags, mode).map(File::from)
         })?;
