@@ -112,6 +112,11 @@ impl Network {
             definition.ipv6 |= !subnet.is_ipv4();
             named.push(config);
         }
+        // IPv4 is shown first, whatever the client's order.
+        named.sort_by_key(|config| config.subnet.contains(':'));
+        definition
+            .gateways
+            .sort_by_key(|gateway| !gateway.is_ipv4());
         definition.subnets = named;
         let has = |d: &Definition, ipv4: bool| d.gateways.iter().any(|g| g.is_ipv4() == ipv4);
         let mut taken = ours;

@@ -88,8 +88,10 @@ pub(super) fn build(matches: &Matches) -> Result<(String, NetworkingConfig), Err
             mode.clone_from(&found.target);
             first(matches, &mut found)?;
         }
-        let has_endpoint = !matches!(found.target.as_str(), "none" | "host" | "bridge")
-            && !found.target.starts_with("container:");
+        let plain = matches!(found.target.as_str(), "none" | "host" | "bridge")
+            || found.target.starts_with("container:");
+        // What is wished of such a network is the daemon's to refuse.
+        let has_endpoint = !plain || found.endpoint != EndpointSettings::default();
         if has_endpoint {
             if endpoints.contains_key(&found.target) {
                 return Err(Error::message(format!(

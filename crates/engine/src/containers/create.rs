@@ -96,9 +96,10 @@ impl Inner {
             ));
         }
         shared_network::check(&request.config, &request.host_config)?;
-        let warnings = validate::host_config(&mut request.host_config, &self.settings.host)?;
+        let mut warnings = validate::host_config(&mut request.host_config, &self.settings.host)?;
         user_namespace::check(&request.host_config, &self.settings)?;
         publish::check(&request.host_config)?;
+        warnings.extend(publish::warning(&request.host_config));
         spec::check(&request.host_config)?;
         options::refuse_unsupported(request)?;
         Ok(warnings)

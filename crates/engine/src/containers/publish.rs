@@ -54,6 +54,16 @@ pub(crate) fn check(host: &HostConfig) -> Result<()> {
     Ok(())
 }
 
+/// What a client should know: in the host's network there is nothing to publish.
+pub(crate) fn warning(host: &HostConfig) -> Option<String> {
+    let ports = host
+        .port_bindings
+        .as_ref()
+        .is_some_and(|ports| !ports.is_empty());
+    (host.network_mode == "host" && ports)
+        .then(|| "Published ports are discarded when using host network mode".to_owned())
+}
+
 /// What is to be published when a container starts.
 ///
 /// # Errors
