@@ -214,25 +214,6 @@ fn bad_bodies_are_refused_clearly() {
 }
 
 #[test]
-fn options_of_later_stages_are_refused_by_name() {
-    let engine = Engine::with_busybox();
-    gantry_only!(engine);
-    for (args, word) in [
-        (&["--link", "a:b"][..], "link"),
-        (&["--log-driver", "splunk"], "splunk"),
-    ] {
-        let outcome = engine
-            .docker(&[&["run"], args, &["busybox", "true"]].concat())
-            .code(125);
-        assert!(
-            outcome.stderr.to_lowercase().contains(word),
-            "{args:?}: {outcome:?}"
-        );
-    }
-    engine.docker(&["ps", "-aq"]).ok().prints("");
-}
-
-#[test]
 fn tcp_with_mutual_tls() {
     let pki = tempfile::tempdir().expect("a folder");
     let text = "set -e; cd $DIR; s() { openssl \"$@\" 2>/dev/null; }; \

@@ -181,6 +181,7 @@ impl Network {
             interface: None,
             gw_priority: 0,
             dns_names: Vec::new(),
+            links: Vec::new(),
         };
         name_endpoint(&mut endpoint, request);
         Ok(endpoint)

@@ -93,6 +93,9 @@ pub struct Endpoint {
     /// What the network's other containers know it by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_names: Vec<String>,
+    /// What it alone knows others by: the other name, and whose it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(String, String)>,
 }
 
 /// The two ends of a veth pair.
@@ -175,6 +178,8 @@ pub struct EndpointRequest {
     pub gw_priority: i64,
     /// What the network's other containers shall know it by.
     pub dns_names: Vec<String>,
+    /// What it alone knows others by: the other name, and whose it is.
+    pub links: Vec<(String, String)>,
 }
 
 /// A network namespace that waits for its container.
@@ -206,6 +211,7 @@ mod tests {
             interface: None,
             gw_priority: priority,
             dns_names: Vec::new(),
+            links: Vec::new(),
         }
     }
 

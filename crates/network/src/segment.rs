@@ -115,6 +115,7 @@ impl Segment {
             interface: None,
             gw_priority: request.gw_priority,
             dns_names: request.dns_names.clone(),
+            links: request.links.clone(),
         };
         for (gateway, pool) in &self.pools {
             let wish = match gateway.is_ipv4() {

@@ -204,7 +204,8 @@ impl Inner {
         let record = container.record();
         let dir = record.dir(&self.settings.data_root);
         let gateway = self.network.host_gateway();
-        if let Err(error) = files::rewrite(&record, change, &dir, gateway) {
+        let links = container.state().links.unwrap_or_default();
+        if let Err(error) = files::rewrite(&record, change, &links.hosts, &dir, gateway) {
             tracing::warn!(id = %container.id(), %error, "/etc/hosts is not up to date");
         }
     }

@@ -16,7 +16,7 @@ use super::state::State;
 use super::undo::Undo;
 use super::{
     Containers, Inner, defaults, endpoints, files, health, log_settings, merge, mounts, names,
-    options, publish, shared_network, spec, user_namespace, validate,
+    publish, shared_network, spec, user_namespace, validate,
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
@@ -45,6 +45,7 @@ impl Containers {
         let name = name.map(names::check).transpose()?;
         let mut warnings = inner.check(&mut request)?;
         inner.name_joined(&mut request.host_config)?;
+        inner.name_links(&mut request.host_config)?;
         let mounts = mounts::of_request(&request.host_config)?;
         let image = inner.images.for_container(&request.config.image)?;
         warnings.extend(check_platform(&request.config.image, &image, platform)?);
@@ -101,7 +102,6 @@ impl Inner {
         publish::check(&request.host_config)?;
         warnings.extend(publish::warning(&request.host_config));
         spec::check(&request.host_config)?;
-        options::refuse_unsupported(request)?;
         Ok(warnings)
     }
 

@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use gantry_api::{ContainerCreate, EndpointIpam, EndpointSettings};
 use gantry_network::{Definition, EndpointRequest, MacAddress, Network, NetworkMode};
 
-use super::joined;
 use super::record::Record;
 use super::state::State;
+use super::{joined, links};
 use crate::error::{Error, Result};
 
 /// What a container wishes of its networks, by their names.
@@ -53,7 +53,9 @@ pub(crate) fn of_request(
     let main = match host.network_mode.as_str() {
         "" | "default" => "bridge",
         name => name,
-    };
+    }
+    .to_owned();
+    let main = main.as_str();
     let mut own = EndpointSettings::default();
     let mut more = Wishes::new();
     let given = request.networking_config.endpoints_config.take();
@@ -80,6 +82,11 @@ pub(crate) fn of_request(
         } else {
             more.insert(name, settings);
         }
+    }
+    if NetworkMode::parse(main) == NetworkMode::User
+        && let Some(links) = request.host_config.links.take()
+    {
+        own.links.get_or_insert(links);
     }
     let mac = &mut request.config.mac_address;
     if !mac.is_empty() {
@@ -237,7 +244,14 @@ pub(crate) fn request(
         mac: settings.mac_address.parse().ok(),
         gw_priority: settings.gw_priority,
         dns_names: dns_names(record, name, network, settings),
+        links: settings.links.iter().flatten().map(|l| link(l)).collect(),
     }
+}
+
+/// A link in a user's network: the name, and whom it means.
+fn link(text: &str) -> (String, String) {
+    let (target, alias) = links::halves(text);
+    (alias.to_owned(), target.to_owned())
 }
 
 /// What the network's other containers know a container by; in a predefined

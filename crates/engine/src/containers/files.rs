@@ -22,10 +22,11 @@ use crate::user_namespaces::IdMap;
 pub(super) fn write(
     record: &Record,
     attachment: &Attachment,
+    links: &[(String, IpAddr)],
     dir: &Path,
     host_gateway: Option<IpAddr>,
 ) -> Result<()> {
-    let rendered = render(record, attachment, host_gateway)?;
+    let rendered = render(record, attachment, links, host_gateway)?;
     let root = record.id_map.as_ref().and_then(IdMap::root);
     for (name, text) in [
         ("hosts", rendered.hosts),
@@ -53,11 +54,12 @@ pub(super) fn write(
 pub(super) fn rewrite(
     record: &Record,
     (before, after): (&Attachment, &Attachment),
+    links: &[(String, IpAddr)],
     dir: &Path,
     host_gateway: Option<IpAddr>,
 ) -> Result<()> {
-    let old = render(record, before, host_gateway)?;
-    let new = render(record, after, host_gateway)?;
+    let old = render(record, before, links, host_gateway)?;
+    let new = render(record, after, links, host_gateway)?;
     for (name, old, new) in [
         ("hosts", old.hosts, new.hosts),
         ("resolv.conf", old.resolv_conf, new.resolv_conf),
@@ -73,11 +75,13 @@ pub(super) fn rewrite(
 fn render(
     record: &Record,
     attachment: &Attachment,
+    links: &[(String, IpAddr)],
     host_gateway: Option<IpAddr>,
 ) -> Result<NameFiles> {
     let (config, host) = (&record.config, &record.host_config);
     let lines = host.extra_hosts.as_deref().unwrap_or_default();
-    let extra_hosts = parse_extra_hosts(lines, host_gateway)?;
+    let mut extra_hosts = parse_extra_hosts(lines, host_gateway)?;
+    extra_hosts.extend_from_slice(links);
     let endpoints = attachment.endpoints.iter();
     let addresses: Vec<IpAddr> = endpoints.flat_map(|e| e.addresses()).collect();
     Ok(NameFiles::render(

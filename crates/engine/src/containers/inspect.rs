@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gantry_api::{
-    ContainerInspect, ContainerState, GraphDriver, MountPoint, ZERO_TIME, rfc3339_nano,
+    ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, ZERO_TIME, rfc3339_nano,
 };
 use gantry_types::Mount;
 
@@ -46,7 +46,10 @@ impl Containers {
             driver: record.driver.clone(),
             platform: record.os.clone(),
             exec_ids: inner.exec_ids(&record.id),
-            host_config: record.host_config.clone(),
+            host_config: HostConfig {
+                links: inner.shown_links(&container.name(), &record.host_config),
+                ..record.host_config.clone()
+            },
             graph_driver: inner.graph_driver(&container),
             size_rw: sizes.map(|(written, _)| written),
             size_root_fs: sizes.map(|(_, all)| all),

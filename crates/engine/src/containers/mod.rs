@@ -6,7 +6,7 @@
 //! by itself  exit (a process ended), restarter (by restart_policy), restore
 //!            (the engine opens), health (checks whether it is well)
 //! shared     record + state = container, table (all of them), spec (what the
-//!            runtime is told), options (what is not supported yet), undo
+//!            runtime is told), undo
 //! ```
 
 mod attach;
@@ -31,6 +31,7 @@ mod inspect;
 mod joined;
 mod kill;
 mod limits;
+mod links;
 mod list;
 mod log_settings;
 mod logs;
@@ -38,7 +39,6 @@ mod merge;
 mod mounts;
 mod names;
 mod networks;
-mod options;
 mod pause;
 mod propagation;
 mod prune;

@@ -105,6 +105,11 @@ fn exposed(config: &Config) -> impl Iterator<Item = Target> {
     ports.filter_map(|(port, _)| Target::parse(port))
 }
 
+/// The exposed ports of a container.
+pub(crate) fn exposed_ports(config: &Config) -> Vec<(u16, Protocol)> {
+    exposed(config).map(|t| (t.number, t.protocol)).collect()
+}
+
 /// The ports of a container that runs in a network which has ports.
 fn shown<'a>(record: &'a Record, state: &'a State) -> Option<(&'a Record, &'a Attachment)> {
     let attachment = state.attachment.as_ref().filter(|_| state.running())?;

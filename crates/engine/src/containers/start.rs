@@ -22,6 +22,7 @@ use gantry_types::ErrorKind;
 use super::container::Container;
 use super::endpoints;
 use super::health::{self, Health};
+use super::links::Links;
 use super::mounts::MountPoint;
 use super::publish;
 use super::spec::SpecInput;
@@ -110,6 +111,7 @@ impl Inner {
         let mut undo = Undo::new();
         let mut own = self.prepare_namespaces(&container.record())?;
         let network = own.as_mut().and_then(|own| own.network.take());
+        let links = self.links(container).map_err(unjoinable)?;
         let donor = self
             .network_donor(&container.record().network)
             .map_err(unjoinable)?;
@@ -126,15 +128,22 @@ impl Inner {
         let _first = self.first_mount(record);
         let dir = record.dir(&self.settings.data_root);
         if let Some(attachment) = &sandbox.attachment {
-            files::write(record, attachment, &dir, self.network.host_gateway())?;
+            files::write(
+                record,
+                attachment,
+                &links.hosts,
+                &dir,
+                self.network.host_gateway(),
+            )?;
         }
         let names = donor.as_ref().unwrap_or(container).record();
         let names = names.dir(&self.settings.data_root);
-        let request = self.request(container, &sandbox, &names)?;
+        let request = self.request(container, &sandbox, (&names, &links.env))?;
         // If the daemon dies between the start and its settling, the next one
         // finds a live shim and knows its network from this.
         self.settle(container, |state| {
             state.attachment.clone_from(&sandbox.attachment);
+            state.links = Some(links.clone()).filter(|links| *links != Links::default());
             state.has_files = true;
         })?;
         let user = own.as_ref().map(|own| own.user.as_fd());
@@ -225,7 +234,7 @@ impl Inner {
         &self,
         container: &Container,
         sandbox: &Sandbox,
-        names: &Path,
+        (names, links): (&Path, &[String]),
     ) -> Result<StartRequest> {
         let record = &container.record();
         let (host, settings) = (&record.host_config, &self.settings);
@@ -240,6 +249,7 @@ impl Inner {
             volumes: &volumes,
             record,
             dir: names,
+            links,
             own_network: sandbox.netns.is_some(),
             cgroup: Path::new(&parent).join(record.id.as_str()),
             default_ulimits: &settings.default_ulimits,

@@ -21,6 +21,7 @@ use gantry_network::Attachment;
 use serde::{Deserialize, Serialize};
 
 use super::endpoints::Wishes;
+use super::links::Links;
 
 use super::health::{Health, shared};
 
@@ -77,6 +78,9 @@ pub(crate) struct State {
     /// Its networks and what it wishes of them, once that has changed since its creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) networks: Option<Wishes>,
+    /// What it was told of containers that it is linked to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) links: Option<Links>,
     /// Its sandbox, from before its start until after its exit.
     pub(crate) attachment: Option<Attachment>,
     /// How well it is, once a container with checks has run.
@@ -107,6 +111,7 @@ impl State {
             finished_at: 0,
             has_files: false,
             networks: None,
+            links: None,
             attachment: None,
             health: None,
         }

@@ -28,8 +28,9 @@ pub(super) fn lookup(
     let mut found = false;
     let mut addresses: Vec<IpAddr> = Vec::new();
     for place in users(asking) {
+        let name = linked(place, &query.name).unwrap_or(&query.name);
         for endpoint in members(everybody, &place.network_id) {
-            if is_called(endpoint, &query.name) {
+            if is_called(endpoint, name) {
                 found = true;
                 addresses.extend(endpoint.addresses());
             }
@@ -57,6 +58,13 @@ fn users(attachment: &Attachment) -> impl Iterator<Item = &Endpoint> {
 fn members<'a>(everybody: &'a Everybody, network: &'a str) -> impl Iterator<Item = &'a Endpoint> {
     let all = everybody.values();
     all.filter_map(move |one| one.attachment.endpoint(network))
+}
+
+/// Whom a name means that the asking one alone knows.
+fn linked<'a>(place: &'a Endpoint, name: &str) -> Option<&'a str> {
+    let mut links = place.links.iter();
+    let link = links.find(|(alias, _)| alias.eq_ignore_ascii_case(name));
+    link.map(|(_, target)| target.as_str())
 }
 
 /// By its names alone, or with the network's behind.
@@ -104,6 +112,7 @@ mod tests {
             interface: None,
             gw_priority: 0,
             dns_names: names.iter().map(ToString::to_string).collect(),
+            links: Vec::new(),
         }
     }
 
@@ -146,6 +155,13 @@ mod tests {
         );
         assert_eq!(ask(1, "db", 1), None, "another network's");
         assert_eq!(ask(1, "example.org", 1), None);
+        let mut linked = everybody[&ContainerId::from_random([1; 32])]
+            .attachment
+            .clone();
+        linked.endpoints[0].links = vec![("service".to_owned(), "app".to_owned())];
+        let query = Query::parse(&query("service", 1, false)).unwrap();
+        assert_eq!(lookup(&everybody, &linked, &query), address("10.1.0.3"));
+        assert_eq!(ask(1, "service", 1), None, "only for whom it was made");
         let name = |text: &str| Some(vec![Record::Name(text.to_owned())]);
         assert_eq!(ask(3, "3.0.2.10.in-addr.arpa", 12), name("app.back"));
         assert_eq!(ask(3, "2.0.1.10.in-addr.arpa", 12), None);

@@ -45,6 +45,7 @@ impl Inner {
         command: &[String],
     ) -> Result<Arc<Exec>> {
         let config = &container.record().config;
+        let links = container.state().links.unwrap_or_default();
         let (program, args) = match command.split_first() {
             Some((program, args)) => (program.clone(), args.to_vec()),
             None => Default::default(),
@@ -52,7 +53,7 @@ impl Inner {
         let plan = Plan {
             program,
             args,
-            env: spec::exec_environment(config, false, None),
+            env: spec::exec_environment(config, &links.env, false, None),
             working_dir: config.working_dir.clone(),
             user: config.user.clone(),
             stdout: true,

@@ -37,6 +37,7 @@ impl Containers {
             keys => detach::parse(Some(keys)).map_err(|_| Error::InvalidEscapeKeys(keys.into()))?,
         };
         let config = &container.record().config;
+        let links = container.state().links.unwrap_or_default();
         let or_else = |given: String, own: &str| match given.is_empty() {
             true => own.to_owned(),
             false => given,
@@ -47,7 +48,7 @@ impl Containers {
         let plan = Plan {
             program,
             args: command.collect(),
-            env: spec::exec_environment(config, request.tty, request.env.as_deref()),
+            env: spec::exec_environment(config, &links.env, request.tty, request.env.as_deref()),
             working_dir: or_else(request.working_dir, &config.working_dir),
             user: or_else(request.user, &config.user),
             privileged: request.privileged,

@@ -53,7 +53,12 @@ impl Inner {
         let no_new_privileges = security
             .no_new_privileges
             .unwrap_or(self.settings.no_new_privileges);
-        let mut process = spec::process(record, &self.settings.default_ulimits, no_new_privileges)?;
+        let mut process = spec::process(
+            record,
+            &[],
+            &self.settings.default_ulimits,
+            no_new_privileges,
+        )?;
         process.args = std::iter::once(&plan.program)
             .chain(&plan.args)
             .cloned()

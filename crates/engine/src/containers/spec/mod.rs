@@ -57,6 +57,8 @@ pub(crate) struct SpecInput<'a> {
     pub(crate) record: &'a Record,
     /// The container's directory, with its three network files.
     pub(crate) dir: &'a Path,
+    /// Variables that tell of linked containers.
+    pub(crate) links: &'a [String],
     /// The mounts of its volumes and images.
     pub(crate) volumes: &'a [gantry_runtime::oci::Mount],
     /// Whether it has a network namespace of its own.
@@ -112,7 +114,12 @@ pub(crate) fn of(input: &SpecInput<'_>) -> Result<Spec> {
 }
 
 fn first_process(input: &SpecInput<'_>) -> Result<Process> {
-    let mut process = process(input.record, input.default_ulimits, input.no_new_privileges)?;
+    let mut process = process(
+        input.record,
+        input.links,
+        input.default_ulimits,
+        input.no_new_privileges,
+    )?;
     if input.init.is_some() {
         process
             .args

@@ -20,6 +20,7 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// `Invalid` for a limit of no known kind.
 pub(crate) fn process(
     record: &Record,
+    links: &[String],
     default_ulimits: &[Ulimit],
     no_new_privileges: bool,
 ) -> Result<Process> {
@@ -37,7 +38,7 @@ pub(crate) fn process(
             width: u64::from(width),
         }),
         args: command.cloned().collect(),
-        env: environment(config),
+        env: environment(config, links),
         cwd: PathBuf::from(cwd),
         capabilities: Some(of_capabilities(host)),
         rlimits: rlimits(host, default_ulimits)?,
@@ -54,17 +55,23 @@ fn apparmor(host: &HostConfig) -> Result<Option<String>> {
 }
 
 /// The engine's variables first, then the container's, which win.
-pub(super) fn environment(config: &Config) -> Vec<String> {
-    exec_environment(config, config.tty, None)
+pub(super) fn environment(config: &Config, links: &[String]) -> Vec<String> {
+    exec_environment(config, links, config.tty, None)
 }
 
 /// The variables of a process that is added to a container: those of its first
 /// one, and `more`, which win.
-pub(crate) fn exec_environment(config: &Config, tty: bool, more: Option<&[String]>) -> Vec<String> {
+pub(crate) fn exec_environment(
+    config: &Config,
+    links: &[String],
+    tty: bool,
+    more: Option<&[String]>,
+) -> Vec<String> {
     let mut variables = vec![PATH.to_owned(), format!("HOSTNAME={}", config.hostname)];
     if tty {
         variables.push("TERM=xterm".to_owned());
     }
+    overlay(&mut variables, links);
     overlay(&mut variables, config.env.as_deref().unwrap_or_default());
     overlay(&mut variables, more.unwrap_or_default());
     variables
@@ -156,10 +163,13 @@ mod tests {
             ]),
             ..Config::default()
         };
-        assert_eq!(environment(&config), ["PATH=/x", "HOSTNAME=abc", "A=1"]);
+        assert_eq!(
+            environment(&config, &[]),
+            ["PATH=/x", "HOSTNAME=abc", "A=1"]
+        );
         let more = ["A=2", "PATH", "B="].map(str::to_owned);
         assert_eq!(
-            exec_environment(&config, false, Some(&more)),
+            exec_environment(&config, &[], false, Some(&more)),
             ["HOSTNAME=abc", "A=2", "B="]
         );
     }

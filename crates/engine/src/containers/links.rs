@@ -1,0 +1,154 @@
+//! `--link` on the default bridge: what a container is told of another one, in its
+//! environment and in `/etc/hosts`. In users' networks a link is one more name that
+//! the resolver knows, for this container alone.
+
+use std::net::IpAddr;
+
+use gantry_api::HostConfig;
+use gantry_network::{NetworkMode, Protocol};
+use serde::{Deserialize, Serialize};
+
+use super::Inner;
+use super::container::Container;
+use super::publish;
+use super::record::Record;
+use crate::error::{Error, Result};
+
+/// What a container was told of others at its start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Links {
+    /// Variables.
+    pub(crate) env: Vec<String>,
+    /// Names and addresses.
+    pub(crate) hosts: Vec<(String, IpAddr)>,
+}
+
+/// The two halves of a link: whom, and by what name.
+pub(crate) fn halves(link: &str) -> (&str, &str) {
+    let (target, alias) = link.split_once(':').unwrap_or((link, link));
+    (
+        target.trim_start_matches('/'),
+        alias.trim_start_matches('/'),
+    )
+}
+
+impl Inner {
+    /// Puts ids in the place of names, which may be another's tomorrow.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such container, or it shares the host's network.
+    pub(super) fn name_links(&self, host: &mut HostConfig) -> Result<()> {
+        if NetworkMode::parse(&host.network_mode) == NetworkMode::User {
+            // There they are names, which the resolver looks up.
+            return Ok(());
+        }
+        for link in host.links.iter_mut().flatten() {
+            let (target, alias) = halves(link);
+            if target.is_empty() || alias.is_empty() || alias.contains(':') {
+                return Err(Error::Invalid(format!("bad format for links: {link}")));
+            }
+            let found = self.find(target).map_err(|error| {
+                Error::Invalid(format!("could not get container for {target}: {error}"))
+            })?;
+            if found.record().network == "host" {
+                return Err(Error::Invalid(
+                    "conflicting options: host type networking can't be used with links. This \
+                     would result in undefined behavior"
+                        .to_owned(),
+                ));
+            }
+            *link = format!("{}:{alias}", found.id());
+        }
+        Ok(())
+    }
+
+    /// What a container is to be told of those that it is linked to.
+    ///
+    /// # Errors
+    /// `Conflict` when one of them does not run, or is not in the default network.
+    pub(super) fn links(&self, container: &Container) -> Result<Links> {
+        let record = container.record();
+        let mut links = Links::default();
+        for link in record.host_config.links.iter().flatten() {
+            let (target, alias) = halves(link);
+            let target = self.find(target)?;
+            target.wait_started();
+            let state = target.state();
+            let own = container.name();
+            if !state.running() {
+                return Err(Error::Conflict(format!(
+                    "Cannot link to a non running container: /{} AS /{own}/{alias}",
+                    target.name()
+                )));
+            }
+            let places = state.attachment.iter().flat_map(|a| &a.endpoints);
+            let mut places = places.filter(|place| place.network == "bridge");
+            let Some(address) = places.next().and_then(|p| p.addresses().first().copied()) else {
+                return Err(Error::Conflict(format!(
+                    "Cannot link to /{}, as it does not belong to the default network",
+                    target.name()
+                )));
+            };
+            let mut names = vec![alias.to_owned(), target.id().short().to_owned()];
+            if target.name() != alias {
+                names.push(target.name());
+            }
+            links.hosts.push((names.join(" "), address));
+            let path = format!("/{own}/{alias}");
+            links
+                .env
+                .extend(variables(&target.record(), alias, &path, address));
+        }
+        Ok(links)
+    }
+
+    /// The links as `inspect` shows them.
+    pub(super) fn shown_links(&self, name: &str, host: &HostConfig) -> Option<Vec<String>> {
+        let links = host.links.as_ref()?;
+        let shown = links.iter().filter_map(|link| {
+            let (target, alias) = halves(link);
+            let target = self.find(target).ok()?;
+            Some(format!("/{}:/{name}/{alias}", target.name()))
+        });
+        Some(shown.collect())
+    }
+}
+
+fn variables(target: &Record, alias: &str, path: &str, address: IpAddr) -> Vec<String> {
+    let prefix = alias.replace('-', "_").to_uppercase();
+    let mut env = vec![format!("{prefix}_NAME={path}")];
+    let mut ports = publish::exposed_ports(&target.config);
+    ports.sort_by_key(|(number, protocol)| (*protocol != Protocol::Tcp, *number));
+    for (index, (number, protocol)) in ports.into_iter().enumerate() {
+        let url = format!("{protocol}://{address}:{number}");
+        if index == 0 {
+            env.push(format!("{prefix}_PORT={url}"));
+        }
+        let name = format!("{prefix}_PORT_{number}_{}", protocol.name().to_uppercase());
+        env.push(format!("{name}={url}"));
+        env.push(format!("{name}_ADDR={address}"));
+        env.push(format!("{name}_PORT={number}"));
+        env.push(format!("{name}_PROTO={protocol}"));
+    }
+    for variable in target.config.env.iter().flatten() {
+        let Some((name, value)) = variable.split_once('=') else {
+            continue;
+        };
+        if !matches!(name, "HOME" | "PATH") {
+            env.push(format!("{prefix}_ENV_{name}={value}"));
+        }
+    }
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_have_two_halves() {
+        assert_eq!(halves("db"), ("db", "db"));
+        assert_eq!(halves("/db:/app/x"), ("db", "app/x"));
+        assert_eq!(halves("db:data"), ("db", "data"));
+    }
+}
