@@ -21,6 +21,23 @@ pub fn largest(group: &CpuGroup) -> u64 {
     processes.filter_map(pss).max().unwrap_or(0)
 }
 
+/// The most memory in bytes that one of the processes called `program` ever had.
+pub fn peak(group: &CpuGroup, program: &str) -> u64 {
+    let processes = group.processes().into_iter();
+    processes
+        .filter(|pid| comm(*pid).is_some_and(|comm| comm == program))
+        .filter_map(high_water)
+        .max()
+        .unwrap_or(0)
+}
+
+fn high_water(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 fn comm(pid: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(text.trim_end().to_owned())

@@ -20,7 +20,7 @@ impl Rootfs {
             .tempdir_in("/var/tmp")
             .map_err(|error| error.to_string())?;
         let script = "set -e; cd \"$0\"; mkdir -p rootfs/bin rootfs/etc rootfs/proc rootfs/dev rootfs/sys rootfs/tmp; \
-            cp \"$(command -v busybox)\" rootfs/bin/busybox; for a in sh true sleep cat seq; do ln -s busybox rootfs/bin/$a; done; \
+            cp \"$(command -v busybox)\" rootfs/bin/busybox; for a in sh true sleep cat seq awk; do ln -s busybox rootfs/bin/$a; done; \
             echo root:x:0:0:root:/:/bin/sh >rootfs/etc/passwd; tar -C rootfs -cf rootfs.tar .";
         run(&words(&["sh", "-c", script, &dir.path().to_string_lossy()]))?;
         Ok(Self { dir })

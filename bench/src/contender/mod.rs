@@ -112,10 +112,21 @@ impl Contender {
 
     /// The same, from another image.
     pub fn stay_from(&mut self, image: &str, name: &str, command: &[&str]) -> Result<(), String> {
+        self.stay_with(&[], image, name, command)
+    }
+
+    /// The same with more flags.
+    pub fn stay_with(
+        &mut self,
+        more: &[&str],
+        image: &str,
+        name: &str,
+        command: &[&str],
+    ) -> Result<(), String> {
         let flags = self.run_flags.clone();
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let run = ["run", "-d", "--name", name, "--network", "none"];
-        let args = [&run, &flags[..], &[image], command].concat();
+        let args = [&run, &flags[..], more, &[image], command].concat();
         self.client(&args).map(drop)
     }
 

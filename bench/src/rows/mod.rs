@@ -96,6 +96,10 @@ const WORK: &[Work] = &[
         run: files::all,
     },
     Work {
+        names: &["logs-write"],
+        run: |c, o| logs::write(c, o).map(one),
+    },
+    Work {
         names: &["load"],
         run: |c, o| load::load(c, o).map(one),
     },
