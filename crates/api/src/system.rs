@@ -115,6 +115,9 @@ body! {
         pub system_time: String,
         /// The default one.
         pub logging_driver: String,
+        /// How its files rotate when a container does not say (not in Docker).
+        #[serde(skip_serializing_if = "is_default")]
+        pub log_rotation: String,
         /// `cgroupfs` or `systemd`.
         pub cgroup_driver: String,
         /// `1` or `2`.

@@ -89,6 +89,7 @@ impl Engine {
                 id: system::engine_id(&config.data_root)?,
                 data_root: config.data_root.display().to_string(),
                 storage_driver: shown_driver(snapshots.name()).to_owned(),
+                log_rotation: gantry_logs::rotation(&config.log_driver, &config.log_opts),
                 log_driver: config.log_driver,
                 labels: config.labels,
                 init_binary: init_binary(config.init_program.as_deref()),

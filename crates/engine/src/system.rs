@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) data_root: String,
     pub(crate) storage_driver: String,
     pub(crate) log_driver: String,
+    /// How logs rotate when nobody says.
+    pub(crate) log_rotation: String,
     pub(crate) labels: Vec<String>,
     /// The file name of the init program.
     pub(crate) init_binary: String,
@@ -137,6 +139,7 @@ impl System {
             n_goroutines: entries("/proc/self/task"),
             system_time: rfc3339_nano(now_nano()),
             logging_driver: inner.log_driver.clone(),
+            log_rotation: inner.log_rotation.clone(),
             cgroup_driver: if inner.systemd { "systemd" } else { "cgroupfs" }.to_owned(),
             cgroup_version: if inner.cgroup_v2 { "2" } else { "1" }.to_owned(),
             n_events_listener: counted(inner.events.listeners()),
@@ -195,7 +198,14 @@ fn plugins() -> Plugins {
         volume: owned(&["local"]),
         network: owned(&["bridge", "host", "null"]),
         authorization: None,
-        log: owned(&["json-file", "local", "none"]),
+        log: owned(&[
+            "fluentd",
+            "gelf",
+            "journald",
+            "json-file",
+            "local",
+            "syslog",
+        ]),
     }
 }
 

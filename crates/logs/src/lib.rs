@@ -38,7 +38,7 @@ mod writer;
 
 pub use error::{Error, Result};
 pub use follow::FollowControl;
-pub use options::{Options, Subject, check};
+pub use options::{Options, Subject, check, rotation};
 pub use reader::{Entry, Query, Reader};
 pub use settings::{Driver, Format, Settings, Speaking};
 pub use size::parse_size;

@@ -151,6 +151,7 @@ impl Settings {
     pub(crate) fn without_files(&mut self) {
         self.format = Format::None;
         self.path = PathBuf::new();
+        self.max_size = None;
     }
 }
 

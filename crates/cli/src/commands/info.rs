@@ -128,6 +128,9 @@ fn server(info: &Info) -> String {
         lines.sub(label, value);
     }
     lines.some("Logging Driver", &info.logging_driver);
+    if !info.log_rotation.is_empty() {
+        lines.sub("Rotation", &info.log_rotation);
+    }
     lines.some("Cgroup Driver", &info.cgroup_driver);
     lines.some("Cgroup Version", &info.cgroup_version);
     lines.0.push_str(" Plugins:\n");

@@ -116,6 +116,31 @@ pub fn check(driver: Driver, options: &Options) -> Result<()> {
     cache.check()
 }
 
+/// How logs of a driver rotate by these options, in words; empty where none does.
+pub fn rotation(driver: &str, options: &Options) -> String {
+    let settings = Driver::from_name(driver).and_then(|driver| {
+        let mut settings = Settings::for_reading(driver, options, Path::new("/"), "")?;
+        match driver {
+            Driver::JsonFile => files::json_file(&mut settings, options)?,
+            Driver::Local => files::local(&mut settings, options)?,
+            _ => {}
+        }
+        Ok(settings)
+    });
+    let Ok((Some(size), files)) = settings.map(|settings| (settings.max_size, settings.max_file))
+    else {
+        return String::new();
+    };
+    let size = match size >> 20 {
+        mib if mib << 20 == size => format!("{mib} MiB"),
+        _ => format!("{size} bytes"),
+    };
+    match files {
+        1 => format!("1 file of {size}"),
+        files => format!("{files} files of {size}"),
+    }
+}
+
 fn chooses(option: &str) -> bool {
     CHOOSING.contains(&option)
 }

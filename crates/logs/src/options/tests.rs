@@ -305,3 +305,24 @@ fn output_waits_or_does_not() {
     let none = read(Driver::Syslog, &[("cache-disabled", "1")]).unwrap();
     assert_eq!(none.path, Path::new(""));
 }
+
+#[test]
+fn rotation_is_told() {
+    let options = |pairs: &[(&str, &str)]| -> Options {
+        let pair = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        pairs.iter().map(pair).collect()
+    };
+    for (driver, pairs, words) in [
+        ("json-file", &[][..], "5 files of 20 MiB"),
+        (
+            "json-file",
+            &[("max-size", "1m")],
+            "1 file of 1000000 bytes",
+        ),
+        ("local", &[("max-file", "3")], "3 files of 20 MiB"),
+        ("syslog", &[("cache-disabled", "true")], ""),
+        ("none", &[], ""),
+    ] {
+        assert_eq!(rotation(driver, &options(pairs)), words);
+    }
+}

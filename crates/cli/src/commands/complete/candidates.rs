@@ -109,7 +109,15 @@ fn values(line: &Line, flag: &Flag, typed: &str) -> Found {
         Values::Contexts => ask(line, Wanted::Contexts),
         Values::LogDrivers => or(
             ask(line, Wanted::Plugins("Log")),
-            &["json-file", "local", "none"],
+            &[
+                "fluentd",
+                "gelf",
+                "journald",
+                "json-file",
+                "local",
+                "none",
+                "syslog",
+            ],
         ),
         Values::VolumeDrivers => or(ask(line, Wanted::Plugins("Volume")), &["local"]),
     }
