@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod options;
 mod packages;
 mod release;
@@ -29,6 +30,8 @@ usage: cargo xtask TASK
   tidy                  the layering and the rules of the house
   vm-test [FILTER...]   end-to-end tests in a virtual machine with cgroup v2 alone and
                         Debian's kernel (by default those of resources)
+  fuzz [--seconds N] [TARGET...]
+                        feeds every parser of foreign bytes (fuzz/) for N seconds each (60)
   release               build the release binary; refuse one that is too large or not static
   bench [FILTER...] [--rounds N] [--against NAME] [--json FILE] [--load FILE] [--list]
                         this engine, the real Docker and Podman in turns: medians and ratios
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
         ["vm-test", filter @ ..] => vm::test(filter),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["release"] => release::build(),
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(Failure::new(USAGE)),

@@ -22,3 +22,23 @@ mod transport;
 
 pub use error::Error;
 pub use invocation::{Bootstrap, Invocation, main};
+
+/// The door of the fuzz target: whether these are options of `create` that a
+/// body can be made of.
+#[cfg(fuzzing)]
+pub fn read_options(args: &[String]) -> bool {
+    use container_options::flags;
+    let tables = [
+        flags::CONFIG,
+        flags::CLIENT,
+        flags::UPDATABLE,
+        flags::RESOURCES,
+        flags::RESTART,
+        flags::HOST,
+        flags::NETWORK,
+    ];
+    let Ok(args::Parsed::Matches(matches)) = args::parse(&tables, false, args) else {
+        return false;
+    };
+    container_options::build(&matches, &settings::ConfigFile::default(), "").is_ok()
+}

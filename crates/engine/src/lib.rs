@@ -48,3 +48,10 @@ pub use networks::Networks;
 pub use system::System;
 pub use user_namespaces::IdMap;
 pub use volumes::Volumes;
+
+/// The door of the fuzz target: whether what a request says makes sense, as far
+/// as its words are looked at before anything is made.
+#[cfg(fuzzing)]
+pub fn read_request(request: &gantry_api::ContainerCreate) -> bool {
+    containers::read_request(request)
+}

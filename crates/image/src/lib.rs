@@ -57,3 +57,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub const MAX_DOCUMENT: u64 = 4 << 20;
 /// Most layers of one image, as in Docker.
 pub const MAX_LAYERS: usize = 127;
+
+/// The door of the fuzz target: whether these changes (`import -c`) make sense.
+#[cfg(fuzzing)]
+pub fn read_changes(changes: &[String]) -> bool {
+    changes::apply(Default::default(), changes).is_ok()
+}

@@ -36,6 +36,8 @@ mod tree;
 mod validate;
 
 pub use capability::CapabilityMask;
+#[cfg(fuzzing)]
+pub use child::look_up;
 pub use child::{check_user, detached_root};
 pub use error::{StartError, Step, errno_text};
 pub use exec::{Exec, Starting};

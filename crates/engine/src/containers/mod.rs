@@ -358,3 +358,17 @@ impl Containers {
         self.inner.table.all().iter().any(|c| c.state().active())
     }
 }
+
+/// See [`crate::read_request`].
+#[cfg(fuzzing)]
+pub(crate) fn read_request(request: &gantry_api::ContainerCreate) -> bool {
+    let host = &request.host_config;
+    let readable = [
+        mounts::of_request(host).is_ok(),
+        spec::check(host).is_ok(),
+        block_io::of(host).is_ok(),
+        options::refuse_unsupported(request).is_ok(),
+        NetworkMode::parse(&host.network_mode).is_ok(),
+    ];
+    readable.iter().all(|fine| *fine)
+}

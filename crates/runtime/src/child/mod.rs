@@ -32,6 +32,8 @@ pub(crate) use attributes::limit;
 pub use rootfs::detached_root;
 pub(crate) use scheduling::is_list as is_processor_list;
 pub use user::check_user;
+#[cfg(fuzzing)]
+pub use user::look_up;
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
