@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let _ = Filters::parse(text);
     let _ = Timestamp::parse("since", text, 1_700_000_000_000_000_000);
-    let _ = query_bool(Some(text));
+    let _ = query_bool(text);
     let _ = gantry_logs::Timestamp::parse_rfc3339(text);
     let _ = gantry_logs::Timestamp::parse_unix(text);
 });
