@@ -124,6 +124,7 @@ mod tests {
     fn container(first: &str, name: &str) -> Arc<Container> {
         let id: ContainerId = format!("{first:0<64}").parse().unwrap();
         let record = Record {
+            more_endpoints: std::collections::BTreeMap::new(),
             id_map: None,
             id,
             name: name.to_owned(),
