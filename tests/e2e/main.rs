@@ -19,6 +19,7 @@ mod crash;
 mod daemon;
 mod debian;
 mod errors;
+mod escapes;
 mod events;
 mod exec;
 mod exit_codes;
