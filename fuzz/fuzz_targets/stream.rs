@@ -9,14 +9,16 @@ fn read(pieces: &[&[u8]]) -> Vec<(u8, Vec<u8>)> {
     let mut found: Vec<(u8, Vec<u8>)> = Vec::new();
     for piece in pieces {
         let mut rest = *piece;
-        while let Ok(Some((kind, bytes))) = demultiplexer.next(&mut rest) {
-            match found.last_mut() {
-                Some((last, all)) if *last == kind as u8 => all.extend(bytes),
-                _ => found.push((kind as u8, bytes.to_vec())),
+        loop {
+            match demultiplexer.next(&mut rest) {
+                Ok(Some((kind, bytes))) => match found.last_mut() {
+                    Some((last, all)) if *last == kind as u8 => all.extend(bytes),
+                    _ => found.push((kind as u8, bytes.to_vec())),
+                },
+                Ok(None) => break,
+                // Nothing after it means anything.
+                Err(_) => return found,
             }
-        }
-        if !rest.is_empty() {
-            break;
         }
     }
     found
