@@ -261,7 +261,7 @@ fn check_subnet(config: &SubnetConfig, wrong: &mut Vec<String>) {
     if !config.gateway.is_empty() {
         within("gateway", &config.gateway);
     }
-    for (_, address) in &config.auxiliary {
+    for address in config.auxiliary.values() {
         within("auxiliary address", address);
     }
 }

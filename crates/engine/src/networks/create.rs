@@ -1,8 +1,6 @@
 //! Making a network.
 
-use std::collections::BTreeMap;
-
-use gantry_api::{Ipam, NetworkCreate, NetworkCreated};
+use gantry_api::{NetworkCreate, NetworkCreated};
 use gantry_network::{Definition, SubnetConfig};
 
 use super::Networks;
@@ -52,7 +50,7 @@ fn refuse(request: &NetworkCreate) -> Result<()> {
 }
 
 fn definition(request: NetworkCreate) -> Definition {
-    let ipam = request.ipam.unwrap_or_else(Ipam::default);
+    let ipam = request.ipam.unwrap_or_default();
     let or = |text: String, default: &str| match text.is_empty() {
         true => default.to_owned(),
         false => text,
@@ -80,7 +78,7 @@ fn definition(request: NetworkCreate) -> Definition {
         ipam_options: Some(ipam.options.unwrap_or_default()),
         subnets: subnets.collect(),
         options: request.options.unwrap_or_default(),
-        labels: request.labels.unwrap_or_else(BTreeMap::new),
+        labels: request.labels.unwrap_or_default(),
         ..Definition::default()
     }
 }
