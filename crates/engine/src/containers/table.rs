@@ -138,7 +138,6 @@ mod tests {
             host_config: gantry_api::HostConfig::default(),
             network: "none".to_owned(),
             endpoint: gantry_api::EndpointSettings::default(),
-            more_endpoints: std::collections::BTreeMap::new(),
             mounts: Vec::new(),
             old_mounts: None,
         };
