@@ -1,9 +1,11 @@
 //! Builds the programs that the binary carries inside: the shim, the init of
 //! containers, and the `gantry/hello` image's program. Each is a small static executable of its own,
 //! made by a nested cargo with the profile `embedded` in a target directory of
-//! its own, whatever the outer build is.
+//! its own, whatever the outer build is. They are compressed: most of each is the
+//! C library, and the binary is to stay small.
 
 use std::error::Error;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,10 +51,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     build(&workspace, &target_dir)?;
     for program in PROGRAMS {
         let built = target_dir.join(TARGET).join("embedded").join(program);
-        std::fs::copy(&built, out.join(program))
-            .map_err(|error| format!("copying {}: {error}", built.display()))?;
+        pack(&built, &out.join(format!("{program}.gz")))
+            .map_err(|error| format!("packing {}: {error}", built.display()))?;
     }
     Ok(())
+}
+
+fn pack(program: &Path, packed: &Path) -> std::io::Result<()> {
+    let file = std::fs::File::create(packed)?;
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::best());
+    encoder.write_all(&std::fs::read(program)?)?;
+    encoder.finish().map(drop)
 }
 
 fn build(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {

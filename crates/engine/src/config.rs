@@ -14,7 +14,7 @@ pub enum ShimProgram {
     /// A file, read when the engine opens.
     Path(PathBuf),
     /// The program itself.
-    Bytes(&'static [u8]),
+    Bytes(Vec<u8>),
 }
 
 /// The settings of an engine. [`EngineConfig::new`] fills in Docker's defaults.
@@ -30,8 +30,8 @@ pub struct EngineConfig {
     pub init_program: Option<PathBuf>,
     /// Whether containers that do not say have an init process.
     pub init: bool,
-    /// The program of the image `gantry/hello`, where there is one.
-    pub hello_program: Option<&'static [u8]>,
+    /// What gives the program of the image `gantry/hello`, where there is one.
+    pub hello_program: Option<fn() -> std::io::Result<Vec<u8>>>,
     /// `overlay2` (or `overlay`) and `vfs`; the former when not given.
     pub storage_driver: Option<String>,
     /// The cgroup below which containers get theirs.

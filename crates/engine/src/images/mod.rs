@@ -34,8 +34,8 @@ pub struct Images {
     database: Arc<Database>,
     snapshots: Arc<dyn SnapshotDriver>,
     events: Events,
-    /// The program of `gantry/hello`.
-    hello: Option<&'static [u8]>,
+    /// What gives the program of `gantry/hello`.
+    hello: Option<fn() -> std::io::Result<Vec<u8>>>,
 }
 
 /// What a container takes from its image.
@@ -57,7 +57,7 @@ impl Images {
         database: &Arc<Database>,
         snapshots: &Arc<dyn SnapshotDriver>,
         events: Events,
-        hello: Option<&'static [u8]>,
+        hello: Option<fn() -> std::io::Result<Vec<u8>>>,
     ) -> Result<Self> {
         let content = ContentStore::open(data_root.join("content"), Arc::clone(database))
             .map_err(gantry_image::Error::from)?;

@@ -146,7 +146,8 @@ impl Images {
             )));
         };
         let present = self.store.resolve(&reference.familiar()).is_ok();
-        let id = self.store.ensure_embedded(&reference, program)?;
+        let program = program().map_err(|error| Error::io("unpack", EMBEDDED, error))?;
+        let id = self.store.ensure_embedded(&reference, &program)?;
         if !present {
             self.publish("pull", id, &reference.familiar());
         }

@@ -93,10 +93,13 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
 }
 
 async fn open_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
-    let mut config = settings.engine(ShimProgram::Bytes(embedded::SHIM))?;
+    let spoilt = |error: std::io::Error| format!("unpacking a program of this binary: {error}");
+    let shim = embedded::SHIM.unpack().map_err(spoilt)?;
+    let mut config = settings.engine(ShimProgram::Bytes(shim))?;
     config.open_files = descriptors::raise();
     if config.init_program.is_none() {
-        config.init_program = Some(init_program::place(&settings.exec_root, embedded::INIT)?);
+        let init = embedded::INIT.unpack().map_err(spoilt)?;
+        config.init_program = Some(init_program::place(&settings.exec_root, &init)?);
     }
     let opened = tokio::task::spawn_blocking(move || Engine::open(config)).await;
     let engine = opened

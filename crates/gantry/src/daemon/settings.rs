@@ -92,7 +92,7 @@ impl Settings {
             values,
         };
         // Everything is checked now, so that `--validate` means what it says.
-        settings.engine(ShimProgram::Bytes(&[]))?;
+        settings.engine(ShimProgram::Bytes(Vec::new()))?;
         Ok(settings)
     }
 
@@ -104,7 +104,7 @@ impl Settings {
         let values = &self.values;
         let mut config =
             EngineConfig::new(self.data_root.clone(), self.exec_root.clone(), shim_program);
-        config.hello_program = Some(embedded::HELLO);
+        config.hello_program = Some(embedded::hello);
         config.storage_driver = text(values, "storage-driver").map(str::to_owned);
         config.systemd_cgroup = cgroup_driver::is_systemd(&strings(values, "exec-opt"))?;
         config.realtime_period = u64::try_from(number(values, "cpu-rt-period", 0)).unwrap_or(0);
