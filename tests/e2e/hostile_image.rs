@@ -2,6 +2,7 @@
 //! it expects directories: the container gets its own things, and the image's
 //! choice of places is not followed.
 
+use crate::gantry_only;
 use crate::harness::{Engine, finish, script};
 
 /// A busybox image with links in all the places that mounts go to.
@@ -35,4 +36,32 @@ fn links_in_the_places_of_mounts_are_not_followed() {
     let look = "grep -c ' /aim' /proc/self/mountinfo; cat /aim/file";
     let seen = engine.docker(&["run", "-t", "--rm", "traps", "sh", "-c", look]);
     seen.ok().prints("0\r\nmine\r\n");
+}
+
+/// Images whose lists of users are a pipe, endless, and a device.
+const USERS: &str = "set -e; d=$(mktemp -d); mkdir -p $d/bin $d/etc; \
+    cp \"$(command -v busybox)\" $d/bin/busybox; ln -s busybox $d/bin/id; \
+    mkfifo $d/etc/passwd; mkfifo $d/etc/group; \
+    tar -C $d --numeric-owner --owner=0 --group=0 -cf \"$OUT/pipe.tar\" .; \
+    rm $d/etc/passwd; truncate -s 3G $d/etc/passwd; \
+    tar -C $d --sparse --numeric-owner --owner=0 --group=0 -cf \"$OUT/huge.tar\" .; \
+    rm $d/etc/passwd; mknod $d/etc/passwd c 1 5; \
+    tar -C $d --numeric-owner --owner=0 --group=0 -cf \"$OUT/zero.tar\" .; rm -rf $d";
+
+#[test]
+fn no_list_of_users_holds_anybody_up() {
+    let engine = Engine::start();
+    gantry_only!(engine);
+    finish(script(USERS).env("OUT", engine.dir()), b"").ok();
+    for image in ["pipe", "huge", "zero"] {
+        let tar = engine.dir().join(format!("{image}.tar"));
+        engine
+            .docker(&["import", &tar.to_string_lossy(), image])
+            .ok();
+        let named = engine.docker(&["run", "--rm", "-u", "ann", image, "id"]);
+        assert_ne!(named.code, 0, "{named:?}");
+        let group = engine.docker(&["run", "--rm", "--group-add", "staff", image, "id"]);
+        assert_ne!(group.code, 0, "{group:?}");
+        assert_eq!(engine.docker(&["ps", "-aq"]).ok().stdout, "", "{image}");
+    }
 }
