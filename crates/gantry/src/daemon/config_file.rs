@@ -178,8 +178,8 @@ mod tests {
             "the following directives don't match any configuration option: foo"
         );
         assert_eq!(
-            parse(r#"{"userland-proxy":true}"#).unwrap_err(),
-            "option \"userland-proxy\" is not supported yet"
+            parse(r#"{"fixed-cidr":"172.17.1.0/24"}"#).unwrap_err(),
+            "option \"fixed-cidr\" is not supported yet"
         );
         assert_eq!(
             parse(r#"{"debug":"yes"}"#).unwrap_err(),
