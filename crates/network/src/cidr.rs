@@ -17,6 +17,17 @@ impl CidrError {
     }
 }
 
+/// The address and the prefix length that a text consists of.
+pub(crate) fn parts<A: FromStr>(text: &str) -> Result<(A, u8), CidrError> {
+    let wrong = || CidrError::of(text);
+    let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
+    if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let address = address.parse().map_err(|_| wrong())?;
+    Ok((address, prefix.parse().map_err(|_| wrong())?))
+}
+
 /// An IPv4 address with a prefix length, such as `172.17.0.1/16`: a subnet if
 /// the host part is zero, an interface's address otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,14 +119,8 @@ impl FromStr for Ipv4Cidr {
     type Err = CidrError;
 
     fn from_str(text: &str) -> Result<Self, CidrError> {
-        let wrong = || CidrError(text.to_owned());
-        let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
-        if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(wrong());
-        }
-        let address = address.parse().map_err(|_| wrong())?;
-        let prefix = prefix.parse().map_err(|_| wrong())?;
-        Self::new(address, prefix).ok_or_else(wrong)
+        let (address, prefix) = parts(text)?;
+        Self::new(address, prefix).ok_or_else(|| CidrError::of(text))
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::cidr::{CidrError, Ipv4Cidr};
+use crate::cidr::{CidrError, Ipv4Cidr, parts};
 
 /// An address with a prefix length, such as `172.20.0.1/16` or `2001:db8::/64`: a
 /// subnet if the host part is zero, an interface's address otherwise.
@@ -161,13 +161,8 @@ impl FromStr for IpCidr {
     type Err = CidrError;
 
     fn from_str(text: &str) -> Result<Self, CidrError> {
-        let wrong = || CidrError::of(text);
-        let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
-        if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(wrong());
-        }
-        let address = address.parse().map_err(|_| wrong())?;
-        Self::new(address, prefix.parse().map_err(|_| wrong())?).ok_or_else(wrong)
+        let (address, prefix) = parts(text)?;
+        Self::new(address, prefix).ok_or_else(|| CidrError::of(text))
     }
 }
 

@@ -30,6 +30,7 @@ mod bridge;
 mod builtin;
 mod catalogue;
 mod cidr;
+mod commands;
 mod config;
 mod create;
 mod definition;

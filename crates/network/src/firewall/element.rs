@@ -12,7 +12,7 @@ use crate::ports::Protocol;
 pub(super) const BRIDGES: &str = "bridges";
 /// Those of internal networks.
 pub(super) const INTERNAL: &str = "internal";
-/// What happens between two interfaces: within one network, for now.
+/// What happens between two interfaces of one network.
 pub(super) const BETWEEN: &str = "between";
 /// The subnets of our networks.
 pub(super) const SUBNETS: &str = "subnets";

@@ -24,8 +24,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use gantry_types::ContainerId;
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{Timespec, epoll};
 
+use crate::commands::Commands;
 use crate::error::Error;
 use crate::firewall;
 use crate::network::Attached;
@@ -52,13 +53,7 @@ pub(crate) type Everybody = Arc<Mutex<HashMap<ContainerId, Attached>>>;
 #[derive(Debug)]
 pub(crate) struct Names {
     everybody: Everybody,
-    commands: Mutex<Option<Arc<Commands>>>,
-}
-
-#[derive(Debug)]
-struct Commands {
-    wake: OwnedFd,
-    list: Mutex<Vec<Command>>,
+    commands: Mutex<Option<Arc<Commands<Command>>>>,
 }
 
 #[derive(Debug)]
@@ -123,14 +118,6 @@ impl Drop for Names {
     }
 }
 
-impl Commands {
-    fn tell(&self, command: Command) {
-        lock(&self.list).push(command);
-        // Only a counter at its end could refuse, and then the thread is awake.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
-    }
-}
-
 impl Resolver {
     /// Opens the sockets in the calling thread's namespace, and leads port 53 there.
     fn open(container: &ContainerId, servers: Vec<IpAddr>) -> Result<Self, Error> {
@@ -162,14 +149,9 @@ fn failed(operation: &'static str, source: std::io::Error) -> Error {
     }
 }
 
-fn start(everybody: &Everybody) -> std::io::Result<Arc<Commands>> {
-    let commands = Arc::new(Commands {
-        wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-        list: Mutex::default(),
-    });
+fn start(everybody: &Everybody) -> std::io::Result<Arc<Commands<Command>>> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    let data = epoll::EventData::new_u64(COMMANDS);
-    epoll::add(&poll, &commands.wake, data, epoll::EventFlags::IN)?;
+    let commands = Commands::new(&poll, COMMANDS)?;
     let mut service = Service {
         poll,
         commands: Arc::clone(&commands),
@@ -188,7 +170,7 @@ fn start(everybody: &Everybody) -> std::io::Result<Arc<Commands>> {
 /// The thread's own.
 struct Service {
     poll: OwnedFd,
-    commands: Arc<Commands>,
+    commands: Arc<Commands<Command>>,
     everybody: Everybody,
     /// By the token of the datagrams; that of the streams is the next one.
     resolvers: HashMap<u64, Resolver>,
@@ -225,10 +207,7 @@ impl Service {
 
     /// Follows the commands; false at the end.
     fn obey(&mut self) -> bool {
-        let mut counter = [0; 8];
-        let _ = rustix::io::read(&self.commands.wake, &mut counter);
-        let commands = std::mem::take(&mut *lock(&self.commands.list));
-        for command in commands {
+        for command in self.commands.take() {
             match command {
                 Command::Serve(resolver) => self.serve(resolver),
                 Command::Forget(container) => {

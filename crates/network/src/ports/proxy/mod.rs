@@ -15,9 +15,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{Timespec, epoll};
 
 use super::Protocol;
+use crate::commands::Commands;
 use crate::sandbox::lock;
 
 /// How often forgotten UDP clients are looked for, while there are any.
@@ -39,14 +40,7 @@ type Key = (Protocol, SocketAddr);
 /// The proxy, and its thread once there is one.
 #[derive(Debug, Default)]
 pub(super) struct Proxy {
-    commands: Mutex<Option<Arc<Commands>>>,
-}
-
-/// What the thread is told.
-#[derive(Debug)]
-struct Commands {
-    wake: OwnedFd,
-    list: Mutex<Vec<Command>>,
+    commands: Mutex<Option<Arc<Commands<Command>>>>,
 }
 
 #[derive(Debug)]
@@ -101,22 +95,9 @@ impl Drop for Proxy {
     }
 }
 
-impl Commands {
-    fn tell(&self, command: Command) {
-        lock(&self.list).push(command);
-        // Only a counter at its end could refuse, and then the thread is awake.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
-    }
-}
-
-fn start() -> std::io::Result<Arc<Commands>> {
-    let commands = Arc::new(Commands {
-        wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-        list: Mutex::default(),
-    });
+fn start() -> std::io::Result<Arc<Commands<Command>>> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    let data = epoll::EventData::new_u64(COMMANDS);
-    epoll::add(&poll, &commands.wake, data, epoll::EventFlags::IN)?;
+    let commands = Commands::new(&poll, COMMANDS)?;
     let mut service = Service {
         poll,
         commands: Arc::clone(&commands),
@@ -134,7 +115,7 @@ fn start() -> std::io::Result<Arc<Commands>> {
 /// The thread's own.
 struct Service {
     poll: OwnedFd,
-    commands: Arc<Commands>,
+    commands: Arc<Commands<Command>>,
     /// Each served port, and the token of its entry.
     ports: HashMap<Key, u64>,
     entries: HashMap<u64, Entry>,
@@ -186,10 +167,7 @@ impl Service {
 
     /// Follows the commands; false at the end.
     fn obey(&mut self) -> bool {
-        let mut counter = [0; 8];
-        let _ = rustix::io::read(&self.commands.wake, &mut counter);
-        let commands = std::mem::take(&mut *lock(&self.commands.list));
-        for command in commands {
+        for command in self.commands.take() {
             match command {
                 Command::Add(key, socket, target) => self.add(key, socket, target),
                 Command::Remove(key, done) => {
