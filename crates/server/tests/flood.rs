@@ -3,50 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod running;
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use gantry_server::{Address, ListenOptions, Listener, Server};
+use running::Running;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::sync::watch;
-
-/// Nobody waits for an engine that never comes.
-const PATIENCE: Duration = Duration::from_millis(50);
-
-/// A server on a socket of its own.
-struct Running {
-    dir: tempfile::TempDir,
-    _runtime: tokio::runtime::Runtime,
-    _stop: watch::Sender<bool>,
-}
-
-impl Running {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let address = Address::Unix(dir.path().join("s"));
-        let listeners = runtime
-            .block_on(async { Listener::open(&address, &ListenOptions::default()) })
-            .unwrap();
-        runtime.spawn(async move { Server::new(PATIENCE).serve(listeners, stopped).await });
-        Self {
-            dir,
-            _runtime: runtime,
-            _stop: stop,
-        }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("s")
-    }
-}
 
 fn ping(server: &Running) -> String {
     let mut stream = UnixStream::connect(server.socket()).unwrap();
