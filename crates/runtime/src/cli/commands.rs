@@ -113,7 +113,7 @@ pub(super) const COMMANDS: [Command; 17] = [
     },
     command(
         "pause",
-        "stop all processes of a container for now",
+        "stop all processes of a container until they are resumed",
         &[],
         manage::pause,
     ),
