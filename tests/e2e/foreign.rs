@@ -13,7 +13,9 @@ fn engine(make: fn(&std::path::Path) -> Foreign) -> Option<Foreign> {
     }
     let found = peers::folder();
     if found.is_none() {
-        remark("SKIPPED: foreign: the real Docker and Podman are not here (GANTRY_PEERS)");
+        remark(
+            "SKIPPED: foreign: the real Docker and Podman are not installed here (GANTRY_PEERS)",
+        );
     }
     found.as_deref().map(make)
 }

@@ -10,12 +10,19 @@ use super::{busybox_tar, gantry_binary};
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where `setup` installs them unless `PEERS_ROOT` says otherwise.
+const INSTALLED: &str = "/var/tmp/peers";
+
 /// The folder of the scripts: what `GANTRY_PEERS` names, or beside the checkout.
+///
+/// Only where `setup` has run: the scripts alone can start nothing.
 pub fn folder() -> Option<PathBuf> {
     let beside = || Some(root()?.parent()?.join("shared/peers"));
     let dir = std::env::var_os("GANTRY_PEERS").map_or_else(beside, |dir| Some(dir.into()))?;
     let whole = ["dockerd", "enter", "setup"].map(|name| dir.join(name));
-    whole.iter().all(|path| path.is_file()).then_some(dir)
+    let built = std::env::var_os("PEERS_ROOT").map_or_else(|| INSTALLED.into(), PathBuf::from);
+    let mark = built.join(".peers-packages");
+    (whole.iter().all(|path| path.is_file()) && mark.is_file()).then_some(dir)
 }
 
 fn root() -> Option<&'static Path> {
@@ -60,6 +67,13 @@ impl Foreign {
             .stderr(Stdio::null())
             .spawn()
             .expect("the script can be run");
+        let kind = Kind::Docker {
+            socket: socket.clone(),
+            daemon,
+            netns: name,
+        };
+        // From here on whatever happens takes the daemon and its folder away again.
+        let this = Self { kind, dir };
         let deadline = Instant::now() + PATIENCE;
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             assert!(
@@ -68,12 +82,7 @@ impl Foreign {
             );
             std::thread::sleep(Duration::from_millis(100));
         }
-        let kind = Kind::Docker {
-            socket,
-            daemon,
-            netns: name,
-        };
-        Self { kind, dir }.with_busybox()
+        this.with_busybox()
     }
 
     /// Podman with a root of its own, and the same image.
@@ -138,7 +147,9 @@ impl Drop for Foreign {
             } => {
                 let pidfile = socket.with_extension("pid");
                 let pid = std::fs::read_to_string(pidfile).unwrap_or_default();
-                if !pid.trim().is_empty() {
+                if pid.trim().is_empty() {
+                    let _ = daemon.kill();
+                } else {
                     let _ = Command::new("kill").arg(pid.trim()).status();
                 }
                 let _ = daemon.wait();
