@@ -11,6 +11,9 @@ pub enum Error {
     /// There is no such blob.
     #[error("content {0} not found")]
     NotFound(Digest),
+    /// Somebody else is fetching this blob.
+    #[error("content {0} is being fetched already")]
+    Busy(Digest),
     /// The bytes are not what they were said to be.
     #[error("unexpected digest {found}, expected {expected}")]
     WrongDigest {
@@ -49,6 +52,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Busy(_) => ErrorKind::Conflict,
             Self::WrongDigest { .. } | Self::WrongSize { .. } => ErrorKind::InvalidArgument,
             Self::Disk { .. } => ErrorKind::Internal,
             Self::Metadata(error) => error.kind(),

@@ -4,6 +4,7 @@
 //! content/blobs/sha256/<hex>    complete, verified, on the disk; never changes
 //! content/ingest/<random>       being written; of a dead daemon: removed at open
 //! content/ingest/<random>/      scratch directories of those who unpack archives
+//! content/partial/<hex>.<size>  what has come of a blob from far away, for the next try
 //! ```
 //!
 //! Invariants: nothing is visible under its digest before all its bytes are
@@ -13,8 +14,10 @@
 
 mod error;
 mod ingest;
+mod partial;
 mod store;
 
 pub use error::Error;
 pub use ingest::Ingest;
+pub use partial::Partial;
 pub use store::{Blob, Collected, ContentStore};

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use gantry_metadata::{Database, blobs};
 use gantry_types::Digest;
 
+use crate::partial::Partials;
 use crate::{Error, Ingest};
 
 /// The content store of one daemon. Cheap to clone; all methods block.
@@ -22,7 +23,8 @@ pub struct ContentStore {
 pub(crate) struct Inner {
     blobs: PathBuf,
     ingests: PathBuf,
-    database: Arc<Database>,
+    pub(crate) partials: Partials,
+    pub(crate) database: Arc<Database>,
     /// How many [`Blob`]s there are of each digest. Held while files appear
     /// under their digest or vanish.
     held: Mutex<HashMap<Digest, usize>>,
@@ -47,7 +49,8 @@ pub struct Collected {
 
 impl ContentStore {
     /// Opens the store in the directory `root`, making it where needed. What a
-    /// dead daemon was writing is removed, and so is every blob without a record.
+    /// dead daemon was writing is removed, but for what came from far away, and so
+    /// is every blob without a record.
     ///
     /// # Errors
     /// `Disk`, `Metadata`.
@@ -56,6 +59,7 @@ impl ContentStore {
         let inner = Inner {
             blobs: root.join("blobs/sha256"),
             ingests: root.join("ingest"),
+            partials: Partials::new(root.join("partial")),
             database,
             held: Mutex::default(),
         };
@@ -67,11 +71,16 @@ impl ContentStore {
                 .map_err(Error::disk("create", directory))?;
         }
         inner.remove_ingests()?;
+        inner.tidy_partials()?;
         let store = Self {
             inner: Arc::new(inner),
         };
         store.collect_files(Duration::ZERO)?;
         Ok(store)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 
     /// Begins a blob.
