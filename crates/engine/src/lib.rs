@@ -43,7 +43,7 @@ pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
 pub use gantry_cgroup::systemd_is_there;
-pub use images::{Images, ImagesQuery, ImportQuery};
+pub use images::{Images, ImagesQuery, ImportQuery, SaveQuery, Saved};
 pub use networks::Networks;
 pub use system::System;
 pub use user_namespaces::IdMap;

@@ -15,6 +15,12 @@ pub enum Error {
     /// Several image ids begin with this.
     #[error("image id prefix {0:?} is ambiguous")]
     Ambiguous(String),
+    /// No image has this tag or digest, where nothing else is looked for.
+    #[error("reference does not exist")]
+    NoReference,
+    /// An image that is to be saved is for another platform.
+    #[error("no suitable export target found for platform {0}")]
+    ExportPlatform(String),
     /// The name does not follow the grammar.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -89,7 +95,7 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchImage(_) => ErrorKind::NotFound,
+            Self::NoSuchImage(_) | Self::NoReference => ErrorKind::NotFound,
             Self::Ambiguous(_)
             | Self::Reference(_)
             | Self::Invalid(_)
@@ -97,7 +103,9 @@ impl Error {
             | Self::Platform { .. } => ErrorKind::InvalidArgument,
             Self::InUse(_) => ErrorKind::Conflict,
             Self::Unsupported(_) => ErrorKind::Unsupported,
-            Self::Damaged { .. } | Self::Disk { .. } => ErrorKind::Internal,
+            Self::Damaged { .. } | Self::Disk { .. } | Self::ExportPlatform(_) => {
+                ErrorKind::Internal
+            }
             Self::Layer { source, .. } => source.kind(),
             Self::Stream(error) => error.kind(),
             Self::Content(error) => error.kind(),

@@ -1,4 +1,4 @@
-//! Images: import, load, commit, resolve, list, tag, history, remove, prune.
+//! Images: import, load, save, commit, resolve, list, tag, history, remove, prune.
 //!
 //! To begin with: [`ImageStore::open`].
 //!
@@ -28,10 +28,12 @@ mod import;
 mod lease;
 mod list;
 mod load;
+mod portable;
 mod prune;
 mod record;
 mod remove;
 mod resolve;
+mod save;
 mod store;
 mod tag;
 mod unpack;
@@ -47,6 +49,7 @@ pub use list::{ListFilter, Summary};
 pub use load::{LoadOptions, Loaded, Progress};
 pub use prune::{PruneFilter, Pruned};
 pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
+pub use save::{SaveOptions, Saving};
 pub use store::{ImageStore, Limits};
 pub use tag::{Tagged, tag_reference};
 

@@ -68,6 +68,14 @@ pub fn by_image(view: &View<'_>, image: ImageId) -> Result<Vec<Reference>, Error
         .map_err(Error::at("list references of image"))
 }
 
+/// The names of one repository (normalised, without tag and digest).
+pub fn by_repository(view: &View<'_>, repository: &str) -> Result<Vec<ReferenceRow>, Error> {
+    view.connection()
+        .prepare_cached("SELECT name, image FROM refs WHERE repository = ?1 ORDER BY name")
+        .and_then(|mut s| s.query_map([repository], from_row)?.collect())
+        .map_err(Error::at("list references of repository"))
+}
+
 /// All names.
 pub fn list(view: &View<'_>) -> Result<Vec<ReferenceRow>, Error> {
     view.connection()

@@ -74,7 +74,7 @@ impl NewFile {
             ));
         }
         if path.is_dir() {
-            return Err(format!("cannot write to a directory: {}", path.display()));
+            return Err("cannot write to a directory".to_owned());
         }
         let special = std::fs::metadata(path).is_ok_and(|found| !found.is_file());
         let mut options = std::fs::OpenOptions::new();

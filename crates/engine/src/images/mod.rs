@@ -6,6 +6,7 @@ mod inspect;
 mod list;
 mod receive;
 mod remove;
+mod save;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ use gantry_types::{ImageId, Platform, ProcessConfig};
 
 pub use list::ImagesQuery;
 pub use receive::ImportQuery;
+pub use save::{SaveQuery, Saved};
 
 use crate::error::{Error, Result};
 use crate::events::Events;

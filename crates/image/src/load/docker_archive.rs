@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use gantry_types::{Digest, Manifest, Reference};
+use gantry_types::{Digest, ImageId, Manifest, Reference};
 use serde::Deserialize;
 
 use super::spool::Spool;
@@ -24,6 +24,8 @@ struct Item {
     repo_tags: Option<Vec<String>>,
     #[serde(default)]
     layers: Option<Vec<String>>,
+    #[serde(default)]
+    parent: Option<String>,
 }
 
 /// The images of the archive.
@@ -82,6 +84,10 @@ fn image(
         layers,
         manifest,
         references,
+        parent: item
+            .parent
+            .as_ref()
+            .and_then(|id| Some(ImageId(id.parse().ok()?))),
     })
 }
 

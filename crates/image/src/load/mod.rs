@@ -13,6 +13,7 @@ mod spool;
 use std::io::Read;
 
 use gantry_content::Blob;
+use gantry_metadata::images;
 use gantry_types::{ChainId, DiffId, Digest, ImageId, Platform, Reference};
 
 use crate::image::platform_of;
@@ -50,6 +51,8 @@ struct Found {
     /// The manifest's bytes, where it is in OCI's form.
     manifest: Option<Vec<u8>>,
     references: Vec<Reference>,
+    /// The image that it was made from, by what the archive says.
+    parent: Option<ImageId>,
 }
 
 /// A layer of the archive.
@@ -120,10 +123,29 @@ impl ImageStore {
         for found in found {
             loaded.push(self.load_one(spool, found, options, ahead, reporter)?);
         }
+        self.join(found, &loaded)?;
         for image in loaded.iter().filter(|image| image.references.is_empty()) {
             reporter.tell(Progress::LoadedId { id: image.id });
         }
         Ok(loaded)
+    }
+
+    /// Notes which of the images was made from which, where their histories agree.
+    fn join(&self, found: &[Found], loaded: &[Loaded]) -> Result<()> {
+        for (found, image) in found.iter().zip(loaded) {
+            let here = |id: &ImageId| loaded.iter().any(|other| other.id == *id);
+            let Some(parent) = found.parent.filter(here) else {
+                continue;
+            };
+            let (child, parent) = (self.get(image.id)?, self.get(parent)?);
+            let steps = &child.config.history;
+            let before = steps.len().checked_sub(1).map(|last| &steps[..last]);
+            if child.parent.is_none() && before == Some(&parent.config.history[..]) {
+                self.database()
+                    .write(|tx| images::set_parent(tx, child.id, Some(parent.id)))?;
+            }
+        }
+        Ok(())
     }
 
     fn load_one<'s>(

@@ -123,6 +123,7 @@ fn image(
         layers: layers(&manifest),
         manifest: Some(bytes),
         references: Vec::new(),
+        parent: None,
     })
 }
 

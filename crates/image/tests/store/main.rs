@@ -13,4 +13,5 @@ mod import;
 mod load;
 mod names;
 mod removal;
+mod save;
 mod together;

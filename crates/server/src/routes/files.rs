@@ -1,25 +1,18 @@
 //! The files of containers: `/containers/{id}/archive`, `export`, `changes`, and
 //! `/commit`.
 
-use std::io;
-use std::thread;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use gantry_api::{Config, PATH_STAT_HEADER, PathStat};
-use gantry_engine::{CommitQuery, Engine, UnpackQuery};
+use gantry_engine::{CommitQuery, UnpackQuery};
 use gantry_types::ErrorKind;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use tokio::sync::{mpsc, oneshot};
 
-use crate::body::{Answer, Content, json, no_content, with_type};
+use crate::body::{Answer, json, no_content, with_type};
 use crate::call::Call;
+use crate::download::{archive, on_a_thread, send};
 use crate::error::{Failure, Result};
 use crate::router::Router;
-
-/// Such work needs little more than buffers, which are on the heap.
-const STACK: usize = 1 << 20;
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/containers/{id}/archive", download);
@@ -142,76 +135,4 @@ fn with_stat(mut answer: Answer, stat: &PathStat) -> Result<Answer> {
     let name = HeaderName::from_static(PATH_STAT_HEADER);
     answer.headers_mut().insert(name, value);
     Ok(answer)
-}
-
-/// Where work tells that it can begin to answer, or why it cannot.
-struct Begin<T>(oneshot::Sender<Result<T>>);
-
-impl<T> Begin<T> {
-    /// The answer may begin; says whether somebody waits for it.
-    fn say(self, value: T) -> bool {
-        self.0.send(Ok(value)).is_ok()
-    }
-
-    fn fail(self, error: gantry_engine::Error) {
-        // The client is gone: nobody wants to know why.
-        let _ = self.0.send(Err(error.into()));
-    }
-}
-
-type Sender = mpsc::Sender<io::Result<Bytes>>;
-
-/// Runs `work`, which writes an archive, on a thread of its own: a client may take
-/// as long as it likes. Returns when it has begun.
-async fn archive<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce(Begin<T>, Sender) + Send + 'static,
-) -> Result<(T, Content)> {
-    let (begin, begun) = oneshot::channel();
-    let (pieces, content) = Content::whole();
-    spawn(name, move || work(Begin(begin), pieces))?;
-    Ok((begun.await.map_err(|_| broken(name))??, content))
-}
-
-/// Runs blocking `work` that may last as long as the client likes.
-async fn on_a_thread<T: Send + 'static>(
-    name: &str,
-    engine: std::sync::Arc<Engine>,
-    work: impl FnOnce(&Engine) -> gantry_engine::Result<T> + Send + 'static,
-) -> Result<T> {
-    let (done, result) = oneshot::channel();
-    spawn(name, move || {
-        // The client is gone: the work was for nobody.
-        let _ = done.send(work(&engine));
-    })?;
-    Ok(result.await.map_err(|_| broken(name))??)
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(STACK)
-        .spawn(work)
-        .map(drop)
-        .map_err(|error| Failure::new(ErrorKind::Unavailable, format!("{name}: {error}")))
-}
-
-fn broken(name: &str) -> Failure {
-    Failure::new(ErrorKind::Internal, format!("{name}: internal error"))
-}
-
-/// Sends what `write` makes; when that fails, the answer is cut off.
-fn send<E: std::fmt::Display>(
-    pieces: &Sender,
-    write: impl FnOnce(&mut dyn FnMut(Vec<u8>) -> io::Result<()>) -> Result<(), E>,
-) {
-    let mut push = |piece: Vec<u8>| {
-        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        pieces.blocking_send(Ok(piece.into())).map_err(gone)
-    };
-    if let Err(error) = write(&mut push) {
-        tracing::warn!(%error, "an archive is not complete");
-        // Nobody reads it when the client has gone.
-        let _ = pieces.blocking_send(Err(io::Error::other(error.to_string())));
-    }
 }

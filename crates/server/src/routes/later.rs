@@ -10,8 +10,6 @@ use crate::router::Router;
 /// Those that the patterns of images would swallow.
 const BEFORE_IMAGES: &[(Method, &str)] = &[
     (Method::GET, "/images/search"),
-    (Method::GET, "/images/get"),
-    (Method::GET, "/images/{name..}/get"),
     (Method::GET, "/images/{name..}/attestations"),
     (Method::POST, "/images/{name..}/push"),
 ];

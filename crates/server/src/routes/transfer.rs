@@ -1,13 +1,14 @@
-//! Images that come in: `POST /images/create` (pull and import) and
-//! `POST /images/load`.
+//! Images that come in, `POST /images/create` (pull and import) and
+//! `POST /images/load`, and those that leave: `GET /images/get`.
 
 use gantry_api::ApiVersion;
-use gantry_engine::ImportQuery;
+use gantry_engine::{ImportQuery, SaveQuery};
 use gantry_types::Platform;
-use http::Method;
+use http::{Method, StatusCode};
 
-use crate::body::Answer;
+use crate::body::{Answer, with_type};
 use crate::call::Call;
+use crate::download;
 use crate::error::{Failure, Result};
 use crate::fetch;
 use crate::router::Router;
@@ -16,6 +17,8 @@ use crate::stream;
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/images/create", create);
     router.add(Method::POST, "/images/load", load);
+    router.add(Method::GET, "/images/get", save);
+    router.add(Method::GET, "/images/{name..}/get", save);
 }
 
 async fn create(mut call: Call) -> Result<Answer> {
@@ -70,6 +73,30 @@ async fn load(mut call: Call) -> Result<Answer> {
     .await
 }
 
+/// Images as an archive: those of the query, or the one of the path.
+async fn save(call: Call) -> Result<Answer> {
+    let query = SaveQuery {
+        names: match call.param("name") {
+            name if name.is_empty() => call.query.all("names").map(str::to_owned).collect(),
+            name => vec![name],
+        },
+        platform: described_platform(&call)?,
+    };
+    let engine = call.state.engine().await?;
+    let ((), content) = download::archive("save", move |begin, pieces| {
+        match engine.images.save(&query) {
+            Ok(saved) => {
+                if begin.say(()) {
+                    download::send(&pieces, |push| saved.write(push));
+                }
+            }
+            Err(error) => begin.fail(error),
+        }
+    })
+    .await?;
+    Ok(with_type(StatusCode::OK, "application/x-tar", content))
+}
+
 /// The `platform` of the query: `os[/arch[/variant]]`.
 pub(super) fn platform(call: &Call) -> Result<Option<Platform>> {
     call.query
@@ -85,7 +112,7 @@ fn described_platform(call: &Call) -> Result<Option<Platform>> {
         return Ok(None);
     }
     if call.query.all("platform").count() > 1 {
-        let message = "multiple platform parameters are not supported";
+        let message = "multiple platform parameters not supported";
         return Err(Failure::invalid(message));
     }
     call.query

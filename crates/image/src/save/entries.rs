@@ -1,0 +1,91 @@
+//! The files of an archive that is to be written, by name.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use gantry_archive::tar::{Entry, Kind, Output, Timestamp, Writer};
+use gantry_content::{Blob, ContentStore};
+
+use crate::image::nanoseconds;
+use crate::{Error, Image, Result};
+
+/// Names and what they hold; directories end with a slash, and come before what
+/// is in them.
+pub(super) struct Entries {
+    content: ContentStore,
+    files: BTreeMap<String, (Source, Timestamp)>,
+}
+
+/// Where bytes come from.
+pub(super) enum Source {
+    Directory,
+    Bytes(Vec<u8>),
+    Blob(Blob),
+}
+
+impl Entries {
+    pub(super) fn new(content: ContentStore) -> Self {
+        Self {
+            content,
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a file, and the directories that it is in; one that is there stays.
+    pub(super) fn add(&mut self, name: String, source: Source, time: Timestamp) {
+        for (slash, _) in name.match_indices('/') {
+            self.files
+                .entry(name[..=slash].to_owned())
+                .or_insert((Source::Directory, Timestamp::default()));
+        }
+        self.files.entry(name).or_insert((source, time));
+    }
+
+    /// Writes all of them.
+    pub(super) fn write<O: Output>(&self, output: O) -> Result<O> {
+        let mut archive = Writer::new(output);
+        for (name, (source, time)) in &self.files {
+            let mut entry = Entry::new(name.as_bytes(), Kind::File);
+            entry.mode = 0o644;
+            entry.mtime = *time;
+            match source {
+                Source::Directory => {
+                    entry.kind = Kind::Directory;
+                    entry.mode = 0o755;
+                    archive.append(&entry, std::io::empty())?;
+                }
+                Source::Bytes(bytes) => {
+                    entry.size = bytes.len() as u64;
+                    archive.append(&entry, &bytes[..])?;
+                }
+                Source::Blob(blob) => {
+                    entry.size = blob.size();
+                    archive.append(&entry, self.open(blob)?)?;
+                }
+            }
+        }
+        Ok(archive.finish()?)
+    }
+
+    /// A blob for reading; one that lost bytes must not be filled up with zeros.
+    fn open(&self, blob: &Blob) -> Result<File> {
+        let file = self.content.reader(blob.digest())?;
+        let found = file.metadata().map_or(0, |meta| meta.len());
+        if found != blob.size() {
+            return Err(Error::Damaged {
+                id: blob.digest(),
+                reason: format!("{found} bytes, expected {}", blob.size()),
+            });
+        }
+        Ok(file)
+    }
+}
+
+/// When an image was made, in whole seconds.
+pub(super) fn created(image: &Image) -> Timestamp {
+    let created = nanoseconds(image.config.created.as_deref());
+    Timestamp {
+        seconds: created.div_euclid(1_000_000_000),
+        nanoseconds: 0,
+    }
+}

@@ -1,0 +1,92 @@
+//! `docker save`: images to an archive, straight from the content store.
+//!
+//! ```text
+//!  names ──► images, held ──► documents ──► entries by name ──► tar
+//! ```
+//!
+//! Blobs leave as they lie here (packed); nothing is copied to the disk before,
+//! and the same images always give the same bytes.
+
+mod entries;
+mod layout;
+mod names;
+
+use gantry_archive::tar::Output;
+use gantry_metadata::images;
+use gantry_types::{ImageId, Platform, Reference};
+
+use crate::portable::Portable;
+use crate::{Error, ImageStore, Result};
+use entries::Entries;
+
+/// What to save.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SaveOptions {
+    /// Names, repositories (all their tags) and ids.
+    pub names: Vec<String>,
+    /// The platform that all of them must have.
+    pub platform: Option<Platform>,
+}
+
+/// Images about to be saved; they are kept while this lives.
+pub struct Saving {
+    ids: Vec<ImageId>,
+    entries: Entries,
+}
+
+/// An image with the names that it shall have in the archive.
+struct Chosen {
+    portable: Portable,
+    references: Vec<Reference>,
+}
+
+impl ImageStore {
+    /// Finds all that is to be saved.
+    ///
+    /// # Errors
+    /// `Reference`, `NoSuchImage`, `NoReference`, `Ambiguous` for a name;
+    /// `ExportPlatform`; `Damaged` when a layer is missing.
+    pub fn save(&self, options: &SaveOptions) -> Result<Saving> {
+        let inner = self.inner();
+        let images = self.database().read(|view| {
+            let mut chosen = Vec::new();
+            for (id, references) in names::choose(view, &options.names)? {
+                let row = images::get(view, id)?.ok_or(Error::NoSuchImage(id.to_string()))?;
+                let portable = inner.portable(view, row)?;
+                let fits = |wanted: &&Platform| !portable.image.platform().matches(wanted);
+                if let Some(wanted) = options.platform.as_ref().filter(fits) {
+                    return Err(Error::ExportPlatform(wanted.to_string()));
+                }
+                chosen.push(Chosen {
+                    portable,
+                    references,
+                });
+            }
+            Ok(chosen)
+        })?;
+        let ids = images
+            .iter()
+            .map(|chosen| chosen.portable.image.id)
+            .collect();
+        Ok(Saving {
+            ids,
+            entries: layout::entries(inner, images)?,
+        })
+    }
+}
+
+impl Saving {
+    /// The images, in the order of their first names.
+    pub fn ids(&self) -> &[ImageId] {
+        &self.ids
+    }
+
+    /// Writes the archive.
+    ///
+    /// # Errors
+    /// `Stream` when the output fails; `Content`, `Damaged` when a blob is gone or
+    /// shorter than recorded.
+    pub fn write<O: Output>(&self, output: O) -> Result<O> {
+        self.entries.write(output)
+    }
+}
