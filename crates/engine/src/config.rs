@@ -66,6 +66,8 @@ pub struct EngineConfig {
     /// How many files a container's processes may have open (the soft limit)
     /// where neither it nor `default_ulimits` say; the daemon's own when `None`.
     pub open_files: Option<u64>,
+    /// Which images must be signed, beyond what the trust directory says.
+    pub trust_policy: Vec<gantry_trust::Rule>,
     /// The daemon's labels (`key=value`), shown by `info`.
     pub labels: Vec<String>,
     /// Whether `info` says that the daemon debugs.
@@ -100,6 +102,7 @@ impl EngineConfig {
             userns_remap: None,
             stop_timeout: 10,
             open_files: None,
+            trust_policy: Vec::new(),
             labels: Vec::new(),
             debug: false,
             warm_shims: 4,

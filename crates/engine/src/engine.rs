@@ -58,13 +58,7 @@ impl Engine {
         let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
         let snapshots = open_snapshots(&config, &database)?;
         let events = Events::new();
-        let images = Images::open(
-            &config.data_root,
-            &database,
-            &snapshots,
-            events.clone(),
-            config.hello_program,
-        )?;
+        let images = Images::open(&config, &database, &snapshots, events.clone())?;
         clean_snapshots(&database, &snapshots)?;
         let network = Network::open(config.network.clone(), &database)?;
         let volumes = Volumes::open(&config.data_root, &database, events.clone())?;

@@ -93,6 +93,9 @@ pub enum Error {
     /// The image store refused or failed.
     #[error(transparent)]
     Image(#[from] gantry_image::Error),
+    /// An image is not trusted, or the policy cannot be understood.
+    #[error(transparent)]
+    Trust(#[from] gantry_trust::Error),
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] gantry_metadata::Error),
@@ -159,6 +162,7 @@ impl Error {
             Self::Start { kind, .. } => *kind,
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Image(error) => error.kind(),
+            Self::Trust(error) => error.kind(),
             Self::Metadata(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),
             Self::Volume(error) => error.kind(),

@@ -23,6 +23,8 @@
 //!               the layers of an image, bottom first; image → images (cascade)
 //! refs          name PK (normalised reference) · image → images · repository · updated_at
 //!               the tags; module `references`
+//! seals         (image, repository) PK · key · digest · created_at
+//!               which key's signature let an image in; image → images (cascade)
 //! snapshots     (driver, name) PK · id (unique number, never used again: the directory)
 //!               · kind active|committed · parent (a name of the same driver) · size · inodes
 //!               · created_at
@@ -57,6 +59,7 @@ pub mod layers;
 pub mod leases;
 pub mod networks;
 pub mod references;
+pub mod seals;
 pub mod snapshots;
 pub mod volumes;
 

@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x676e_7472;
 
 /// Step n brings version n to version n + 1. Steps are never changed once
 /// released, only added.
-const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES];
+const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS];
 
 const V1: &str = "
 CREATE TABLE blobs (
@@ -122,6 +122,17 @@ CREATE TABLE volumes (
     driver      TEXT NOT NULL,
     created_at  INTEGER NOT NULL,
     record      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+const SEALS: &str = "
+CREATE TABLE seals (
+    image       TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    repository  TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    digest      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    PRIMARY KEY (image, repository)
 ) STRICT, WITHOUT ROWID;
 ";
 

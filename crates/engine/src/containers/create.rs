@@ -47,7 +47,7 @@ impl Containers {
         inner.name_joined(&mut request.host_config)?;
         inner.name_links(&mut request.host_config)?;
         let mounts = mounts::of_request(&request.host_config)?;
-        let image = inner.images.for_container(&request.config.image)?;
+        let image = inner.images.for_new_container(&request.config.image)?;
         warnings.extend(check_platform(&request.config.image, &image, platform)?);
         merge::with_image(&mut request.config, image.config.as_ref())?;
         validate::config(&request.config)?;

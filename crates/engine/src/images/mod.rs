@@ -7,9 +7,9 @@ mod list;
 mod receive;
 mod remove;
 mod save;
+mod trust;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::{FilterError, ProgressMessage};
@@ -17,12 +17,14 @@ use gantry_content::ContentStore;
 use gantry_image::{Image, ImageStore};
 use gantry_metadata::Database;
 use gantry_snapshot::SnapshotDriver;
+use gantry_trust::Policy;
 use gantry_types::{ImageId, Platform, ProcessConfig};
 
 pub use list::ImagesQuery;
 pub use receive::ImportQuery;
 pub use save::{SaveQuery, Saved};
 
+use crate::config::EngineConfig;
 use crate::error::{Error, Result};
 use crate::events::Events;
 
@@ -38,6 +40,8 @@ pub struct Images {
     events: Events,
     /// What gives the program of `gantry/hello`.
     hello: Option<fn() -> std::io::Result<Vec<u8>>>,
+    /// Which images must be signed.
+    policy: Arc<Policy>,
 }
 
 /// What a container takes from its image.
@@ -49,18 +53,30 @@ pub(crate) struct UsedImage {
     pub(crate) top: Option<String>,
 }
 
+impl UsedImage {
+    fn of(image: Image) -> Self {
+        Self {
+            id: image.id,
+            platform: image.platform(),
+            top: image.top.map(|top| top.to_string()),
+            config: image.config.config,
+        }
+    }
+}
+
 impl Images {
     /// Opens the stores of images.
     ///
     /// # Errors
     /// When they cannot be opened.
     pub(crate) fn open(
-        data_root: &Path,
+        config: &EngineConfig,
         database: &Arc<Database>,
         snapshots: &Arc<dyn SnapshotDriver>,
         events: Events,
-        hello: Option<fn() -> std::io::Result<Vec<u8>>>,
     ) -> Result<Self> {
+        let data_root = &config.data_root;
+        let policy = Policy::open(&data_root.join("trust"), &config.trust_policy)?;
         let content = ContentStore::open(data_root.join("content"), Arc::clone(database))
             .map_err(gantry_image::Error::from)?;
         let store = ImageStore::open(Arc::clone(database), content, Arc::clone(snapshots))?;
@@ -69,7 +85,8 @@ impl Images {
             database: Arc::clone(database),
             snapshots: Arc::clone(snapshots),
             events,
-            hello,
+            hello: config.hello_program,
+            policy: Arc::new(policy),
         })
     }
 
@@ -85,18 +102,22 @@ impl Images {
         Ok(())
     }
 
-    /// What a container is to be made from.
+    /// What a new container is to be made from.
     ///
     /// # Errors
-    /// When there is no such image, or its files are missing.
-    pub(crate) fn for_container(&self, name: &str) -> Result<UsedImage> {
+    /// When there is no such image, or it is not trusted under this name.
+    pub(crate) fn for_new_container(&self, name: &str) -> Result<UsedImage> {
         let image = self.store.resolve(name)?;
-        Ok(UsedImage {
-            id: image.id,
-            platform: image.platform(),
-            top: image.top.map(|top| top.to_string()),
-            config: image.config.config,
-        })
+        self.check_trust(name, &image)?;
+        Ok(UsedImage::of(image))
+    }
+
+    /// What a container was made from.
+    ///
+    /// # Errors
+    /// When there is no such image.
+    pub(crate) fn for_container(&self, name: &str) -> Result<UsedImage> {
+        Ok(UsedImage::of(self.store.resolve(name)?))
     }
 
     /// The ids of the images that were made from those that are named, and their own.

@@ -148,6 +148,7 @@ impl Images {
         let present = self.store.resolve(&reference.familiar()).is_ok();
         let program = program().map_err(|error| Error::io("unpack", EMBEDDED, error))?;
         let id = self.store.ensure_embedded(&reference, &program)?;
+        self.seal_built_in(&reference, id)?;
         if !present {
             self.publish("pull", id, &reference.familiar());
         }

@@ -18,7 +18,7 @@ pub(super) enum Kind {
     Ulimits,
     /// `base=CIDR,size=BITS`, may be repeated; a JSON array of objects.
     Pools,
-    /// Anything; only for what is not supported.
+    /// Any JSON; in the file only.
     Any,
 }
 
@@ -374,6 +374,13 @@ pub(super) static OPTIONS: &[Opt] = &[
         Switch,
         Yes,
         "TLS, and ask clients for certificates",
+    ),
+    opt(
+        "",
+        "trust-policy",
+        Any,
+        Yes,
+        "Which images must be signed, and by whom",
     ),
     both(
         "userns-remap",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gantry_api::Ulimit;
-use gantry_engine::{EngineConfig, IdMap, ShimProgram};
+use gantry_engine::{EngineConfig, IdMap, ShimProgram, TrustPolicy, TrustRule};
 use gantry_network::{AddressPool, BridgeChoice, NetworkConfig};
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
@@ -131,6 +131,7 @@ impl Settings {
         config.init = switch(values, "init", false);
         config.init_program = text(values, "init-path").map(PathBuf::from);
         config.labels = self.labels()?;
+        config.trust_policy = self.trust_policy()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
         Ok(config)
@@ -227,6 +228,18 @@ impl Settings {
                 Ok(limit)
             })
             .collect()
+    }
+
+    /// Which images must be signed, and by whom.
+    fn trust_policy(&self) -> Result<Vec<TrustRule>, String> {
+        let Some(rules) = self.values.get("trust-policy") else {
+            return Ok(Vec::new());
+        };
+        let rules: Vec<TrustRule> = serde_json::from_value(rules.clone())
+            .map_err(|error| format!("trust-policy: {error}"))?;
+        TrustPolicy::open(&self.data_root.join("trust"), &rules)
+            .map_err(|error| error.to_string())?;
+        Ok(rules)
     }
 
     fn labels(&self) -> Result<Vec<String>, String> {
@@ -419,6 +432,7 @@ mod tests {
             (json!({"label": ["x"]}), "bad attribute format: x"),
             (json!({"log-level": "loud"}), "invalid logging level: loud"),
             (json!({"log-format": "xml"}), "invalid log format: xml"),
+            (json!({"trust-policy": [{"prefix": 1}]}), "trust-policy: "),
             (json!({"warm-shims": -1}), "--warm-shims: expected"),
             (
                 json!({"default-address-pool": [{"base": "x", "size": 1}]}),

@@ -33,7 +33,7 @@ impl Inner {
         }
         for mut point in own {
             if let Mounted::Image(image) = &mut point.what {
-                let used = self.images.for_container(&image.reference);
+                let used = self.images.for_new_container(&image.reference);
                 image.id = used.map_err(absent)?.id.to_string();
             }
             put(&mut all, point);
