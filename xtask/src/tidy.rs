@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("metadata", 1, &[]),
     ("content", 2, &[]),
     ("snapshot", 2, &[]),
+    ("registry", 2, &[]),
     ("network", 2, &[]),
     ("volume", 2, &[]),
     ("logs", 2, &[]),

@@ -1,0 +1,81 @@
+//! The door to registries: what is configured, and what all conversations share.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use gantry_types::Reference;
+
+use crate::cancel::Cancel;
+use crate::config::{Config, mirror_url};
+use crate::credentials::Credentials;
+use crate::endpoint;
+use crate::error::Result;
+use crate::http::Pool;
+use crate::repository::Repository;
+use crate::session::Session;
+use crate::tls::Tls;
+
+/// A client of registries. Copies are the same client.
+#[derive(Clone)]
+pub struct Client(Arc<RwLock<Arc<Config>>>);
+
+impl Client {
+    /// A client with that configuration.
+    ///
+    /// # Errors
+    /// When the configuration names a mirror that is none.
+    pub fn new(config: Config) -> Result<Self> {
+        Ok(Self(Arc::new(RwLock::new(checked(config)?))))
+    }
+
+    /// Takes another configuration for what begins from now on.
+    ///
+    /// # Errors
+    /// As [`Client::new`]; the old one stays then.
+    pub fn reconfigure(&self, config: Config) -> Result<()> {
+        let config = checked(config)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The repository of a name. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the name's host cannot be one.
+    pub fn repository(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+        cancel: &Cancel,
+    ) -> Result<Repository> {
+        let config = self.config();
+        let session = self.session(&config, credentials, cancel);
+        let endpoints = endpoint::of(&config, reference)?;
+        Ok(Repository::new(session, reference, endpoints))
+    }
+
+    pub(crate) fn session(
+        &self,
+        config: &Config,
+        _credentials: &Credentials,
+        cancel: &Cancel,
+    ) -> Session {
+        let (agent, limits) = (config.user_agent.clone(), config.limits.clone());
+        Session {
+            pool: Pool::new(Tls::default(), agent, limits, cancel.clone()),
+            attempts: config.attempts.max(1),
+        }
+    }
+}
+
+fn checked(config: Config) -> Result<Arc<Config>> {
+    let rules = config.rules.iter().flat_map(|rule| &rule.mirrors);
+    for url in config.mirrors.iter().chain(rules.map(|mirror| &mirror.url)) {
+        mirror_url(url)?;
+    }
+    Ok(Arc::new(config))
+}

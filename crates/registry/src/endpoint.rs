@@ -1,0 +1,207 @@
+//! Which servers are asked for a repository: mirrors by rule, then the registry itself.
+
+use std::sync::OnceLock;
+
+use gantry_types::Reference;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::http::Request;
+use crate::session::Session;
+use crate::url::Url;
+
+/// The domain that Docker's own registry has in names.
+pub(crate) const HUB: &str = "docker.io";
+/// The host behind it.
+const HUB_HOST: &str = "registry-1.docker.io";
+
+/// One server that may hold a repository.
+pub(crate) struct Endpoint {
+    /// Its roots, in the order in which they are tried: by TLS first.
+    roots: Vec<Url>,
+    /// The path of the repository there.
+    pub(crate) path: String,
+    /// Whether it is the registry of the name, and no mirror of it.
+    pub(crate) is_origin: bool,
+    reached: OnceLock<Url>,
+}
+
+impl Endpoint {
+    /// The root that answers. The first to ask finds out.
+    ///
+    /// # Errors
+    /// When none does.
+    pub(crate) fn root(&self, session: &Session) -> Result<&Url> {
+        if let Some(url) = self.reached.get() {
+            return Ok(url);
+        }
+        let mut last = Error::Cancelled;
+        for root in &self.roots {
+            let url = root.with_target("/v2/".to_owned());
+            match session.pool.send(Request::new("GET", &url)) {
+                Ok(_) => return Ok(self.reached.get_or_init(|| root.clone())),
+                Err(error) => last = session.failed("GET", &url, error),
+            }
+            if session.cancel().is_cancelled() {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    /// The URL of something of the repository, such as `tags/list`.
+    pub(crate) fn url(&self, session: &Session, what: &str) -> Result<Url> {
+        let root = self.root(session)?;
+        Ok(root.with_target(format!("/v2/{}/{what}", self.path)))
+    }
+
+    /// Of the server, for people.
+    pub(crate) fn name(&self) -> String {
+        self.reached
+            .get()
+            .or(self.roots.first())
+            .map(Url::authority)
+            .unwrap_or_default()
+    }
+}
+
+/// The endpoints of a repository, in the order in which they are asked.
+pub(crate) fn of(config: &Config, reference: &Reference) -> Result<Vec<Endpoint>> {
+    let mut endpoints = Vec::new();
+    let mut fall_back = true;
+    match rule_for(config, &reference.name()) {
+        Some((rule, rest)) => {
+            fall_back = rule.fall_back;
+            for mirror in &rule.mirrors {
+                endpoints.push(mirrored(&mirror.url, rest)?);
+            }
+        }
+        None if reference.domain() == HUB => {
+            for mirror in &config.mirrors {
+                endpoints.push(mirrored(mirror, reference.path())?);
+            }
+        }
+        None => {}
+    }
+    if fall_back || endpoints.is_empty() {
+        endpoints.push(origin(config, reference)?);
+    }
+    Ok(endpoints)
+}
+
+/// The registry of a name itself.
+pub(crate) fn origin(config: &Config, reference: &Reference) -> Result<Endpoint> {
+    let host = match reference.domain() {
+        HUB => HUB_HOST,
+        domain => domain,
+    };
+    Ok(Endpoint {
+        roots: roots(config, host)?,
+        path: reference.path().to_owned(),
+        is_origin: true,
+        reached: OnceLock::new(),
+    })
+}
+
+/// How a registry may be spoken to.
+pub(crate) fn roots(config: &Config, host: &str) -> Result<Vec<Url>> {
+    let mut schemes = vec![true];
+    if config.is_insecure(host) {
+        schemes.push(false);
+    }
+    let urls = schemes.into_iter().map(|secure| Url::of_host(secure, host));
+    urls.collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Error::Config {
+            what: "registry host",
+            text: host.to_owned(),
+            reason: "expected host[:port]".to_owned(),
+        })
+}
+
+fn mirrored(url: &str, rest: &str) -> Result<Endpoint> {
+    let root = crate::config::mirror_url(url)?;
+    let path = format!(
+        "{}/{}",
+        root.target.trim_end_matches('/'),
+        rest.trim_start_matches('/')
+    );
+    Ok(Endpoint {
+        path: path.trim_matches('/').to_owned(),
+        roots: vec![root],
+        is_origin: false,
+        reached: OnceLock::new(),
+    })
+}
+
+/// The rule with the longest prefix of a name, and what follows that prefix.
+fn rule_for<'a, 'b>(config: &'a Config, name: &'b str) -> Option<(&'a crate::Rule, &'b str)> {
+    let fits = |rule: &'a crate::Rule| {
+        let rest = name.strip_prefix(rule.prefix.trim_end_matches('/'))?;
+        (rest.is_empty() || rest.starts_with('/')).then_some((rule, rest))
+    };
+    let fitting = config.rules.iter().filter_map(fits);
+    fitting.max_by_key(|(rule, _)| rule.prefix.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mirror, Rule};
+
+    fn shown(config: &Config, name: &str) -> Vec<String> {
+        let endpoints = of(config, &name.parse().unwrap()).unwrap();
+        let shown = endpoints.iter().map(|one| {
+            let url = one.roots[0].with_target(format!("/v2/{}", one.path));
+            format!("{url}")
+        });
+        shown.collect()
+    }
+
+    fn rule(prefix: &str, mirrors: &[&str], fall_back: bool) -> Rule {
+        let mirrors = mirrors.iter().map(|url| Mirror {
+            url: (*url).to_owned(),
+        });
+        Rule {
+            prefix: prefix.to_owned(),
+            mirrors: mirrors.collect(),
+            fall_back,
+        }
+    }
+
+    #[test]
+    fn mirrors_come_first() {
+        let config = Config {
+            mirrors: vec!["https://m.example/".to_owned()],
+            rules: vec![
+                rule(
+                    "quay.example",
+                    &["https://a.example/q", "http://b.example:5000"],
+                    true,
+                ),
+                rule("quay.example/team", &["https://team.example/x/y"], false),
+            ],
+            ..Config::default()
+        };
+        for (name, wanted) in [
+            (
+                "busybox",
+                &[
+                    "https://m.example/v2/library/busybox",
+                    "https://registry-1.docker.io/v2/library/busybox",
+                ][..],
+            ),
+            (
+                "quay.example/teams/a",
+                &[
+                    "https://a.example/v2/q/teams/a",
+                    "http://b.example:5000/v2/teams/a",
+                    "https://quay.example/v2/teams/a",
+                ],
+            ),
+            ("quay.example/team/a", &["https://team.example/v2/x/y/a"]),
+            ("other.example/a", &["https://other.example/v2/a"]),
+        ] {
+            assert_eq!(shown(&config, name), wanted);
+        }
+    }
+}

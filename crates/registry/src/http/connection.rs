@@ -1,0 +1,205 @@
+//! A connection to one server: a request out, the head of its answer in.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use super::head::{self, Head};
+use super::socket::Socket;
+use super::{Payload, Request, SourceFailed};
+use crate::cancel::Cancel;
+use crate::limits::Limits;
+use crate::url::Url;
+
+/// What small reads are gathered in; larger ones go past it.
+const BUFFER: usize = 64 << 10;
+/// How much of an upload is in memory.
+const PIECE: usize = 256 << 10;
+
+enum Wire {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+}
+
+impl Wire {
+    fn socket(&mut self) -> &mut Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &mut stream.sock,
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            // A server that goes away without a farewell: the length tells whether that matters.
+            Self::Tls(stream) => match stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                other => other,
+            },
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(buffer),
+            Self::Tls(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// An open connection. Between an answer's head and the end of its body it is
+/// the body's.
+pub(super) struct Connection {
+    wire: BufReader<Wire>,
+    limits: Limits,
+    /// To whom, for those who look for an idle one.
+    pub(super) url: Url,
+    /// Since when it is idle.
+    pub(super) idle: Instant,
+}
+
+impl Connection {
+    /// Connects; by TLS where the URL says so.
+    pub(super) fn open(
+        url: &Url,
+        tls: Option<Arc<ClientConfig>>,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> io::Result<Self> {
+        let wire = match tls {
+            None => Wire::Plain(Socket::connect(url, 0, limits, cancel)?),
+            Some(config) => {
+                let socket = Socket::connect(url, BUFFER, limits, cancel)?;
+                Wire::Tls(Box::new(handshake(url, config, socket, limits)?))
+            }
+        };
+        Ok(Self {
+            wire: BufReader::with_capacity(BUFFER, wire),
+            limits: limits.clone(),
+            url: url.clone(),
+            idle: Instant::now(),
+        })
+    }
+
+    /// Whether the server still waits for a request.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.wire.buffer().is_empty() && self.wire.get_mut().socket().is_quiet()
+    }
+
+    /// Sends a request and reads the head of the answer.
+    pub(super) fn exchange(&mut self, request: &mut Request<'_>, agent: &str) -> io::Result<Head> {
+        let sent = self.send(request, agent);
+        if let Err(error) = &sent
+            && error
+                .get_ref()
+                .is_some_and(|inner| inner.is::<SourceFailed>())
+        {
+            return Err(sent.err().unwrap_or_else(|| io::ErrorKind::Other.into()));
+        }
+        // A server that refuses a long body may answer before it has taken all of it.
+        let deadline = Instant::now() + self.limits.answer;
+        self.wire.get_mut().socket().deadline = Some(deadline);
+        let head = Head::read(&mut self.wire);
+        self.wire.get_mut().socket().deadline = None;
+        match (sent, head) {
+            (Ok(()), head) => head,
+            (Err(_), Ok(mut head)) => {
+                head.keep_alive = false;
+                Ok(head)
+            }
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
+    fn send(&mut self, request: &mut Request<'_>, agent: &str) -> io::Result<()> {
+        let mut head = head::write(request, agent)?;
+        let wire = self.wire.get_mut();
+        match &mut request.payload {
+            Payload::None => wire.write_all(&head)?,
+            Payload::Bytes(bytes) => {
+                head.extend_from_slice(bytes);
+                wire.write_all(&head)?;
+            }
+            Payload::Stream { length, source } => {
+                wire.write_all(&head)?;
+                stream(wire, *source, *length)?;
+            }
+        }
+        wire.flush()
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wire.read(buffer)
+    }
+}
+
+impl BufRead for Connection {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.wire.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.wire.consume(count);
+    }
+}
+
+/// Sends exactly `length` bytes.
+fn stream(wire: &mut Wire, source: &mut dyn Read, length: u64) -> io::Result<()> {
+    let failed = |error| io::Error::other(SourceFailed(error));
+    let mut piece = vec![0; PIECE.min(usize::try_from(length).unwrap_or(PIECE))];
+    let mut left = length;
+    while left > 0 {
+        let want = usize::try_from(left).unwrap_or(PIECE).min(piece.len());
+        let count = match source.read(&mut piece[..want]) {
+            Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        wire.write_all(&piece[..count])?;
+        left -= count as u64;
+    }
+    Ok(())
+}
+
+fn handshake(
+    url: &Url,
+    config: Arc<ClientConfig>,
+    mut socket: Socket,
+    limits: &Limits,
+) -> io::Result<StreamOwned<ClientConnection, Socket>> {
+    let name = ServerName::try_from(url.host.clone())
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    socket.deadline = Some(Instant::now() + limits.answer);
+    while session.is_handshaking() {
+        if let Err(error) = session.complete_io(&mut socket) {
+            return Err(match socket.has_seen_http() {
+                true => io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "http: server gave HTTP response to HTTPS client",
+                ),
+                false => crate::tls::explained(error, &url.host),
+            });
+        }
+    }
+    socket.deadline = None;
+    Ok(StreamOwned::new(session, socket))
+}

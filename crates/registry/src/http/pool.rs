@@ -1,0 +1,92 @@
+//! Connections that wait for the next request to the same server.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+use super::{Body, Payload, Request, Response};
+use crate::cancel::Cancel;
+use crate::limits::Limits;
+use crate::tls::Tls;
+
+/// How many may wait, and for how long.
+const MOST: usize = 16;
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Sends requests, over connections that are there where there are some. Lives as
+/// long as those who use it: no connection stays open behind them.
+pub(crate) struct Pool {
+    idle: Mutex<Vec<Connection>>,
+    tls: Tls,
+    agent: String,
+    limits: Limits,
+    cancel: Cancel,
+}
+
+impl Pool {
+    pub(crate) fn new(tls: Tls, agent: String, limits: Limits, cancel: Cancel) -> Arc<Self> {
+        Arc::new(Self {
+            idle: Mutex::default(),
+            tls,
+            agent,
+            limits,
+            cancel,
+        })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// Sends one request and reads the head of its answer.
+    pub(crate) fn send(self: &Arc<Self>, mut request: Request<'_>) -> io::Result<Response> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("context canceled"));
+        }
+        if let Some(mut connection) = self.take(&request) {
+            match connection.exchange(&mut request, &self.agent) {
+                Ok(head) => return Body::respond(self, connection, head, request.verb),
+                // It was closed while it was idle: that is no failure of the server. What has
+                // been read of a stream is gone, though.
+                Err(_) if !matches!(request.payload, Payload::Stream { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let tls = match request.url.secure {
+            true => Some(self.tls.config(request.url)?),
+            false => None,
+        };
+        let mut connection = Connection::open(request.url, tls, &self.limits, &self.cancel)?;
+        let head = connection.exchange(&mut request, &self.agent)?;
+        Body::respond(self, connection, head, request.verb)
+    }
+
+    fn take(&self, request: &Request<'_>) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|connection| connection.idle.elapsed() < LONGEST);
+        while let Some(at) = idle
+            .iter()
+            .rposition(|one| one.url.same_origin(request.url))
+        {
+            let mut connection = idle.swap_remove(at);
+            if connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Takes back a connection that has nothing left to say.
+    pub(super) fn give_back(&self, mut connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST {
+            connection.idle = Instant::now();
+            idle.push(connection);
+        }
+    }
+}

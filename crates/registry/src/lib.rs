@@ -1,0 +1,44 @@
+//! The client side of registries (OCI distribution spec 1.1, Docker registry
+//! v2): find a document, read a blob, send blobs and manifests, log in, search.
+//!
+//! Everything here blocks: callers are worker threads, one for each layer. What
+//! a server says is hostile until checked: heads, documents, redirects and waits
+//! are bounded, documents are compared with their digests. Only the bytes of
+//! blobs are handed on unchecked, and never more of them than were asked for.
+//!
+//! ```text
+//! Client ── repository(name, credentials) ──▶ Repository ── resolve, blob, upload …
+//!                                                │ its endpoints, in order: mirrors, then the registry itself
+//!                                                └ a Session: connections, tokens, retries, cancel
+//! ```
+//!
+//! Knows nothing about images, stores or the Engine API.
+
+mod blob;
+mod cancel;
+mod client;
+mod config;
+mod credentials;
+mod document;
+mod endpoint;
+mod error;
+mod http;
+mod limits;
+mod refusal;
+mod repository;
+mod session;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod upload;
+mod url;
+
+pub use blob::Blob;
+pub use cancel::Cancel;
+pub use client::Client;
+pub use config::{Config, Mirror, Rule};
+pub use credentials::Credentials;
+pub use document::{Document, RateLimit};
+pub use error::{Error, Result};
+pub use repository::Repository;
+pub use upload::Source;

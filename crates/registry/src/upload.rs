@@ -1,0 +1,177 @@
+//! Sending a blob: one request with all of it; what is cut off goes on with a
+//! `PATCH` where the registry says that it stopped.
+
+use std::io::{self, Read};
+
+use gantry_types::Digest;
+
+use crate::error::{Error, Result};
+use crate::http::Response;
+use crate::repository::Repository;
+use crate::session::Ask;
+use crate::url::Url;
+
+/// Opens what is to be sent, from an offset on; more than once where it must be.
+pub type Source<'a> = dyn Fn(u64) -> io::Result<Box<dyn Read + 'a>> + 'a;
+
+/// An upload that has got so much further begins to count its failures anew.
+const PROGRESS: u64 = 1 << 20;
+
+/// An upload that the registry knows.
+struct Begun {
+    location: Url,
+    /// How much it has.
+    offset: u64,
+}
+
+impl Repository {
+    /// Takes a blob over from another repository of the same registry. Answers
+    /// whether that worked; if not, it has to be sent.
+    ///
+    /// # Errors
+    /// When the registry could not be asked.
+    pub fn mount(&self, digest: Digest, from: &str) -> Result<bool> {
+        let url = self.origin()?.url(self.session(), "blobs/uploads/")?;
+        let url = url
+            .with_parameter("mount", &digest.to_string())
+            .with_parameter("from", from);
+        let response = self.session().ask(&Ask::new("POST", url.clone()))?;
+        if response.head.status == 201 {
+            return Ok(true);
+        }
+        // It has begun an upload instead. One that is not ended lies about for days.
+        if let Ok(location) = self.location(&url, &response) {
+            let ended = self.session().ask_once(&Ask::new("DELETE", location));
+            drop(ended);
+        }
+        Ok(false)
+    }
+
+    /// Sends a blob of a known digest and size.
+    ///
+    /// # Errors
+    /// With the registry's words when it is refused, and when the source fails.
+    pub fn upload(&self, digest: Digest, size: u64, source: &Source<'_>) -> Result<()> {
+        let mut begun: Option<Begun> = None;
+        let (mut failures, mut failed_at) = (0, 0);
+        loop {
+            let error = match self.send(&mut begun, digest, size, source) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let stale =
+                matches!(&error, Error::Refused(refusal) if matches!(refusal.status, 404 | 416));
+            if !(error.is_passing() || stale && begun.is_some()) {
+                return Err(error);
+            }
+            failures += 1;
+            self.session()
+                .pause(error, failures, self.session().attempts)?;
+            begun = self.state(begun)?;
+            match &begun {
+                // What was sent last may have been taken, and only its answer was lost.
+                None if self.head_blob(digest)? == Some(size) => return Ok(()),
+                Some(begun) if begun.offset >= failed_at + PROGRESS => {
+                    failed_at = begun.offset;
+                    failures = 0;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn send(
+        &self,
+        begun: &mut Option<Begun>,
+        digest: Digest,
+        size: u64,
+        source: &Source<'_>,
+    ) -> Result<()> {
+        let Begun { location, offset } = match begun {
+            Some(begun) => begun,
+            None => begun.insert(self.begin()?),
+        };
+        if *offset == 0 {
+            let url = location.with_parameter("digest", &digest.to_string());
+            return self
+                .stream(
+                    "PUT",
+                    url,
+                    None,
+                    size,
+                    &mut *source(0).map_err(Error::Source)?,
+                )
+                .map(drop);
+        }
+        if *offset < size {
+            let range = format!("{offset}-{}", size - 1);
+            let mut rest = source(*offset).map_err(Error::Source)?;
+            let response = self.stream(
+                "PATCH",
+                location.clone(),
+                Some(range),
+                size - *offset,
+                &mut *rest,
+            )?;
+            *location = self.location(location, &response)?;
+            *offset = size;
+        }
+        self.session()
+            .ask_once(&Ask::new(
+                "PUT",
+                location.with_parameter("digest", &digest.to_string()),
+            ))
+            .map(drop)
+    }
+
+    fn begin(&self) -> Result<Begun> {
+        let url = self.origin()?.url(self.session(), "blobs/uploads/")?;
+        let response = self.session().ask(&Ask::new("POST", url.clone()))?;
+        Ok(Begun {
+            location: self.location(&url, &response)?,
+            offset: 0,
+        })
+    }
+
+    /// How far an upload has got that was cut off; nothing when it has to begin anew.
+    fn state(&self, begun: Option<Begun>) -> Result<Option<Begun>> {
+        let Some(Begun { location, .. }) = begun else {
+            return Ok(None);
+        };
+        match self.session().ask(&Ask::new("GET", location.clone())) {
+            Err(Error::Cancelled) => Err(Error::Cancelled),
+            Err(_) => Ok(None),
+            Ok(response) => {
+                let last = response
+                    .head
+                    .get("range")
+                    .and_then(|range| range.rsplit('-').next());
+                let last: u64 = last.and_then(|last| last.trim().parse().ok()).unwrap_or(0);
+                let location = self.location(&location, &response).unwrap_or(location);
+                // `0-0` is both nothing and one byte: the latter is sent again.
+                let offset = if last == 0 { 0 } else { last + 1 };
+                Ok(Some(Begun { location, offset }))
+            }
+        }
+    }
+
+    fn stream(
+        &self,
+        verb: &'static str,
+        url: Url,
+        range: Option<String>,
+        length: u64,
+        source: &mut dyn Read,
+    ) -> Result<Response> {
+        let mut ask = Ask::new(verb, url).header("Content-Type", "application/octet-stream");
+        if let Some(range) = range {
+            ask = ask.header("Content-Range", range);
+        }
+        self.session().send_stream(&ask, length, source)
+    }
+
+    fn location(&self, url: &Url, response: &Response) -> Result<Url> {
+        let location = response.head.get("location").and_then(|to| url.join(to));
+        location.ok_or_else(|| self.session().wrong("POST", url, "no place for the upload"))
+    }
+}
