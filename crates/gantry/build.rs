@@ -47,6 +47,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         println!("cargo::rerun-if-changed={}", workspace.join(file).display());
     }
+    let script = workspace.join("crates/gantry/release.ld");
+    println!("cargo::rerun-if-changed={}", script.display());
+    if std::env::var("PROFILE")? == "release" {
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    }
     let target_dir = out.join("embedded");
     build(&workspace, &target_dir)?;
     for program in PROGRAMS {
