@@ -6,10 +6,10 @@ use std::io::{self, Read};
 
 use gantry_types::Digest;
 
+use crate::endpoint::PULL;
 use crate::error::{Error, Result};
 use crate::http::{Body, Response};
 use crate::repository::Repository;
-use crate::session::Ask;
 use crate::url::Url;
 
 /// A transfer that has got so much further begins to count its failures anew.
@@ -120,8 +120,8 @@ impl Blob {
         let Some(endpoint) = self.repository.0.endpoints.get(self.endpoint) else {
             return Err(Error::BlobUnknown(self.digest));
         };
-        let url = endpoint.url(session, &format!("blobs/{}", self.digest))?;
-        let mut ask = Ask::new("GET", url.clone());
+        let mut ask = endpoint.ask(session, "GET", &format!("blobs/{}", self.digest), PULL)?;
+        let url = ask.url.clone();
         if self.position > 0 {
             ask = ask.header("Range", format!("bytes={}-", self.position));
         }

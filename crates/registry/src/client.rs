@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use gantry_types::Reference;
 
+use crate::auth::{Doors, Tokens};
 use crate::cancel::Cancel;
 use crate::config::{Config, mirror_url};
 use crate::credentials::Credentials;
@@ -16,7 +17,12 @@ use crate::tls::Tls;
 
 /// A client of registries. Copies are the same client.
 #[derive(Clone)]
-pub struct Client(Arc<RwLock<Arc<Config>>>);
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    config: RwLock<Arc<Config>>,
+    tokens: Arc<Tokens>,
+}
 
 impl Client {
     /// A client with that configuration.
@@ -24,7 +30,11 @@ impl Client {
     /// # Errors
     /// When the configuration names a mirror that is none.
     pub fn new(config: Config) -> Result<Self> {
-        Ok(Self(Arc::new(RwLock::new(checked(config)?))))
+        let config = RwLock::new(checked(config)?);
+        Ok(Self(Arc::new(Shared {
+            config,
+            tokens: Arc::default(),
+        })))
     }
 
     /// Takes another configuration for what begins from now on.
@@ -33,13 +43,17 @@ impl Client {
     /// As [`Client::new`]; the old one stays then.
     pub fn reconfigure(&self, config: Config) -> Result<()> {
         let config = checked(config)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *self
+            .0
+            .config
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 
     /// The configuration.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The repository of a name. Nothing is sent yet.
@@ -61,12 +75,15 @@ impl Client {
     pub(crate) fn session(
         &self,
         config: &Config,
-        _credentials: &Credentials,
+        credentials: &Credentials,
         cancel: &Cancel,
     ) -> Session {
         let (agent, limits) = (config.user_agent.clone(), config.limits.clone());
         Session {
             pool: Pool::new(Tls::default(), agent, limits, cancel.clone()),
+            credentials: credentials.clone(),
+            doors: Doors::default(),
+            tokens: Arc::clone(&self.0.tokens),
             attempts: config.attempts.max(1),
         }
     }

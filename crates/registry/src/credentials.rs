@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// What a user has given to be let in with; all empty: nobody in particular.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Credentials {
     /// The name.
     pub username: String,

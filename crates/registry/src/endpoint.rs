@@ -4,11 +4,18 @@ use std::sync::OnceLock;
 
 use gantry_types::Reference;
 
+use crate::auth::Access;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::Request;
-use crate::session::Session;
+use crate::limits::ERROR;
+use crate::session::{Ask, Session};
 use crate::url::Url;
+
+/// What a pull, a push and a deletion need.
+pub(crate) const PULL: &str = "pull";
+pub(crate) const PUSH: &str = "pull,push";
+pub(crate) const DELETE: &str = "delete";
 
 /// The domain that Docker's own registry has in names.
 pub(crate) const HUB: &str = "docker.io";
@@ -39,7 +46,12 @@ impl Endpoint {
         for root in &self.roots {
             let url = root.with_target("/v2/".to_owned());
             match session.pool.send(Request::new("GET", &url)) {
-                Ok(_) => return Ok(self.reached.get_or_init(|| root.clone())),
+                Ok(mut response) => {
+                    session.doors.learn(root, &response.head);
+                    // Only so that the connection is good for the next request.
+                    drop(response.body.read_up_to(ERROR));
+                    return Ok(self.reached.get_or_init(|| root.clone()));
+                }
                 Err(error) => last = session.failed("GET", &url, error),
             }
             if session.cancel().is_cancelled() {
@@ -49,10 +61,22 @@ impl Endpoint {
         Err(last)
     }
 
-    /// The URL of something of the repository, such as `tags/list`.
-    pub(crate) fn url(&self, session: &Session, what: &str) -> Result<Url> {
+    /// A request for something of the repository, such as `tags/list`, that needs the
+    /// right to do `actions` there.
+    pub(crate) fn ask(
+        &self,
+        session: &Session,
+        verb: &'static str,
+        what: &str,
+        actions: &str,
+    ) -> Result<Ask<'static>> {
         let root = self.root(session)?;
-        Ok(root.with_target(format!("/v2/{}/{what}", self.path)))
+        let url = root.with_target(format!("/v2/{}/{what}", self.path));
+        Ok(Ask::new(verb, url).access(Access {
+            root: root.clone(),
+            is_origin: self.is_origin,
+            scopes: vec![format!("repository:{}:{actions}", self.path)],
+        }))
     }
 
     /// Of the server, for people.
@@ -90,21 +114,28 @@ pub(crate) fn of(config: &Config, reference: &Reference) -> Result<Vec<Endpoint>
 }
 
 /// The registry of a name itself.
-pub(crate) fn origin(config: &Config, reference: &Reference) -> Result<Endpoint> {
-    let host = match reference.domain() {
+fn origin(config: &Config, reference: &Reference) -> Result<Endpoint> {
+    let mut endpoint = of_host(config, reference.domain())?;
+    reference.path().clone_into(&mut endpoint.path);
+    Ok(endpoint)
+}
+
+/// A registry, without a repository.
+pub(crate) fn of_host(config: &Config, domain: &str) -> Result<Endpoint> {
+    let host = match domain {
         HUB => HUB_HOST,
         domain => domain,
     };
     Ok(Endpoint {
         roots: roots(config, host)?,
-        path: reference.path().to_owned(),
+        path: String::new(),
         is_origin: true,
         reached: OnceLock::new(),
     })
 }
 
 /// How a registry may be spoken to.
-pub(crate) fn roots(config: &Config, host: &str) -> Result<Vec<Url>> {
+fn roots(config: &Config, host: &str) -> Result<Vec<Url>> {
     let mut schemes = vec![true];
     if config.is_insecure(host) {
         schemes.push(false);

@@ -35,6 +35,30 @@ pub enum Error {
     /// The server has answered with an error.
     #[error("{0}")]
     Refused(Refusal),
+    /// The server wants a name and a password, and there are none.
+    #[error("{request}no basic auth credentials")]
+    NoCredentials {
+        /// `Get "URL": `, for what is read; Docker says less about what is written.
+        request: String,
+    },
+    /// The credentials are missing, or are not the right ones.
+    #[error("{verb} \"{url}\": {reason}")]
+    Unauthorized {
+        /// `Get`, as Docker writes it.
+        verb: &'static str,
+        /// For what they are needed.
+        url: String,
+        /// The words of whoever did not like them.
+        reason: String,
+    },
+    /// A registry does not know who wants to log in.
+    #[error("login attempt to {url} failed with status: {}", refusal.status_line())]
+    Login {
+        /// Where that was tried.
+        url: String,
+        /// What it has answered.
+        refusal: Refusal,
+    },
     /// There is no such repository, or it is not for us.
     #[error(
         "pull access denied for {name}, repository does not exist or may require 'docker login': \
@@ -107,11 +131,14 @@ impl Error {
         match self {
             Self::Config { .. } => ErrorKind::InvalidArgument,
             Self::Refused(refusal) => refusal.kind(),
+            Self::Unauthorized { .. } => ErrorKind::Unauthorized,
             Self::PullDenied { .. }
             | Self::ManifestUnknown { .. }
             | Self::NameUnknown { .. }
             | Self::BlobUnknown(_) => ErrorKind::NotFound,
             Self::Request { .. }
+            | Self::Login { .. }
+            | Self::NoCredentials { .. }
             | Self::WrongDigest { .. }
             | Self::WrongSize { .. }
             | Self::TooLong { .. }

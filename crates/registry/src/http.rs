@@ -20,11 +20,11 @@ use std::io::{self, Read};
 use crate::url::Url;
 
 /// What is asked.
-pub(crate) struct Request<'a> {
+pub(crate) struct Request<'a, 'p> {
     pub(crate) verb: &'static str,
     pub(crate) url: &'a Url,
     pub(crate) headers: Vec<(&'static str, &'a str)>,
-    pub(crate) payload: Payload<'a>,
+    pub(crate) payload: Payload<'p>,
 }
 
 /// What is sent with it.
@@ -37,7 +37,7 @@ pub(crate) enum Payload<'a> {
     },
 }
 
-impl<'a> Request<'a> {
+impl<'a, 'p> Request<'a, 'p> {
     /// A request that sends nothing.
     pub(crate) fn new(verb: &'static str, url: &'a Url) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl<'a> Request<'a> {
     }
 
     /// With something to send.
-    pub(crate) fn payload(mut self, payload: Payload<'a>) -> Self {
+    pub(crate) fn payload(mut self, payload: Payload<'p>) -> Self {
         self.payload = payload;
         self
     }

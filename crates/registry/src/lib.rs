@@ -14,6 +14,7 @@
 //!
 //! Knows nothing about images, stores or the Engine API.
 
+mod auth;
 mod blob;
 mod cancel;
 mod client;
@@ -24,6 +25,7 @@ mod endpoint;
 mod error;
 mod http;
 mod limits;
+mod login;
 mod refusal;
 mod repository;
 mod session;
@@ -40,5 +42,7 @@ pub use config::{Config, Mirror, Rule};
 pub use credentials::Credentials;
 pub use document::{Document, RateLimit};
 pub use error::{Error, Result};
+pub use login::Login;
+pub use refusal::Refusal;
 pub use repository::Repository;
 pub use upload::Source;

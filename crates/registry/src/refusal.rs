@@ -82,6 +82,11 @@ impl Refusal {
         }
     }
 
+    /// The status with its name.
+    pub(crate) fn status_line(&self) -> String {
+        reason(self.status)
+    }
+
     /// Whether the server may answer otherwise later.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self.status, 408 | 429 | 500..=599)
@@ -117,12 +122,15 @@ fn printable(text: &str) -> String {
 fn reason(status: u16) -> String {
     let name = match status {
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",
         413 => "Request Entity Too Large",
+        429 => "Too Many Requests",
         416 => "Requested Range Not Satisfiable",
         451 => "Unavailable For Legal Reasons",
         500 => "Internal Server Error",

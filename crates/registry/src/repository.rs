@@ -6,7 +6,7 @@ use gantry_types::{Digest, Reference};
 
 use crate::blob::Blob;
 use crate::document::{self, Document, RateLimit};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{DELETE, Endpoint, PULL, PUSH};
 use crate::error::{Error, Result};
 use crate::http::Response;
 use crate::session::{Ask, Session};
@@ -64,8 +64,8 @@ impl Repository {
     /// As [`Repository::resolve`].
     pub fn digest_of(&self, tag: &str) -> Result<Option<Digest>> {
         self.each(|endpoint| {
-            let url = endpoint.url(self.session(), &format!("manifests/{tag}"))?;
-            let ask = Ask::new("HEAD", url).header("Accept", document::ACCEPT);
+            let ask = endpoint.ask(self.session(), "HEAD", &format!("manifests/{tag}"), PULL)?;
+            let ask = ask.header("Accept", document::ACCEPT);
             let response = self.session().ask(&ask)?;
             let digest = response.head.get("docker-content-digest");
             Ok(digest.and_then(|digest| digest.parse().ok()))
@@ -85,15 +85,14 @@ impl Repository {
         }
         let tags = self.each(|endpoint| {
             let mut tags: Vec<String> = Vec::new();
-            let mut url = endpoint
-                .url(self.session(), "tags/list")?
-                .with_parameter("n", PAGE);
+            let mut ask = endpoint.ask(self.session(), "GET", "tags/list", PULL)?;
+            ask.url = ask.url.with_parameter("n", PAGE);
             loop {
-                let (page, next): (Page, _) = self.page(&url, "the list of tags")?;
+                let (page, next): (Page, _) = self.page(&ask, "the list of tags")?;
                 let before = tags.len();
                 tags.extend(page.tags.unwrap_or_default());
                 match next.filter(|_| tags.len() > before && tags.len() < MOST_TAGS) {
-                    Some(next) => url = next,
+                    Some(next) => ask.url = next,
                     None => return Ok(tags),
                 }
             }
@@ -109,15 +108,14 @@ impl Repository {
         Blob::open(self, digest, size, offset)
     }
 
-    /// The size of a blob that the registry itself has.
+    /// The size of a blob that the registry itself has: whether it need not be sent.
     ///
     /// # Errors
     /// When it cannot be known.
     pub fn head_blob(&self, digest: Digest) -> Result<Option<u64>> {
-        let url = self
-            .origin()?
-            .url(self.session(), &format!("blobs/{digest}"))?;
-        match self.session().ask(&Ask::new("HEAD", url)) {
+        let what = format!("blobs/{digest}");
+        let ask = self.origin()?.ask(self.session(), "HEAD", &what, PUSH)?;
+        match self.session().ask(&ask) {
             Ok(response) => Ok(response.head.length().ok().flatten()),
             Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
             Err(error) => Err(error),
@@ -136,12 +134,9 @@ impl Repository {
         bytes: &[u8],
     ) -> Result<Digest> {
         let digest = Digest::of(bytes);
-        let url = self
-            .origin()?
-            .url(self.session(), &format!("manifests/{tag_or_digest}"))?;
-        let ask = Ask::new("PUT", url)
-            .header("Content-Type", media_type)
-            .bytes(bytes);
+        let what = format!("manifests/{tag_or_digest}");
+        let ask = self.origin()?.ask(self.session(), "PUT", &what, PUSH)?;
+        let ask = ask.header("Content-Type", media_type).bytes(bytes);
         let response = self.session().ask(&ask)?;
         let stored = response.head.get("docker-content-digest");
         match stored.and_then(|stored| stored.parse::<Digest>().ok()) {
@@ -159,10 +154,11 @@ impl Repository {
     /// # Errors
     /// With the registry's words when it is refused.
     pub fn delete_manifest(&self, tag_or_digest: &str) -> Result<()> {
-        let url = self
+        let what = format!("manifests/{tag_or_digest}");
+        let ask = self
             .origin()?
-            .url(self.session(), &format!("manifests/{tag_or_digest}"))?;
-        self.session().ask(&Ask::new("DELETE", url)).map(drop)
+            .ask(self.session(), "DELETE", &what, DELETE)?;
+        self.session().ask(&ask).map(drop)
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -204,8 +200,8 @@ impl Repository {
         name: &str,
         wanted: Option<Digest>,
     ) -> Result<Document> {
-        let url = endpoint.url(self.session(), &format!("manifests/{name}"))?;
-        let ask = Ask::new("GET", url.clone()).header("Accept", document::ACCEPT);
+        let ask = endpoint.ask(self.session(), "GET", &format!("manifests/{name}"), PULL)?;
+        let (url, ask) = (ask.url.clone(), ask.header("Accept", document::ACCEPT));
         let mut response = self.session().ask(&ask)?;
         let bytes = self.session().whole(&url, "the manifest", &mut response)?;
         let digest = Digest::of(&bytes);
@@ -230,10 +226,11 @@ impl Repository {
     /// One page of a list, and where the next one is.
     pub(crate) fn page<T: serde::de::DeserializeOwned>(
         &self,
-        url: &Url,
+        ask: &Ask<'_>,
         what: &str,
     ) -> Result<(T, Option<Url>)> {
-        let mut response = self.session().ask(&Ask::new("GET", url.clone()))?;
+        let url = &ask.url;
+        let mut response = self.session().ask(ask)?;
         let bytes = self.session().whole(url, what, &mut response)?;
         let page = serde_json::from_slice(&bytes).map_err(|error| {
             self.session()
@@ -247,6 +244,11 @@ impl Repository {
         let name = self.0.name.familiar_name();
         let refusal = match error {
             Error::Refused(refusal) => refusal,
+            // Docker asks for the head first, and says so.
+            Error::NoCredentials { request } => {
+                let request = request.replacen("Get ", "Head ", 1);
+                return Error::NoCredentials { request };
+            }
             other => return other,
         };
         if refusal.is("DENIED") {

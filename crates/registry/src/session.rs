@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::{Access, Doors, Tokens};
 use crate::cancel::Cancel;
+use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::http::{Head, Payload, Pool, Request, Response, SourceFailed};
 use crate::limits::{self, ERROR, REDIRECTS};
@@ -18,6 +20,9 @@ const TRIES: u32 = 3;
 /// Shared by all that is done on a repository.
 pub(crate) struct Session {
     pub(crate) pool: Arc<Pool>,
+    pub(crate) credentials: Credentials,
+    pub(crate) doors: Doors,
+    pub(crate) tokens: Arc<Tokens>,
     /// How often a long transfer that gets nowhere is begun.
     pub(crate) attempts: u32,
 }
@@ -29,6 +34,10 @@ pub(crate) struct Ask<'a> {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) bytes: Option<&'a [u8]>,
+    /// Who may see who we are.
+    pub(crate) access: Option<Access>,
+    /// Not sent elsewhere, whatever the answer says.
+    stays: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -38,11 +47,32 @@ impl<'a> Ask<'a> {
             url,
             headers: Vec::new(),
             bytes: None,
+            access: None,
+            stays: !matches!(verb, "GET" | "HEAD"),
         }
+    }
+
+    /// Whether it is part of a push.
+    fn writes(&self) -> bool {
+        let scopes = self
+            .access
+            .as_ref()
+            .and_then(|access| access.scopes.first());
+        scopes.is_some_and(|scope| !scope.ends_with(":pull"))
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    pub(crate) fn stays(mut self) -> Self {
+        self.stays = true;
         self
     }
 
@@ -75,24 +105,92 @@ impl Session {
     pub(crate) fn ask_once(&self, ask: &Ask<'_>) -> Result<Response> {
         let mut url = ask.url.clone();
         for _ in 0..=REDIRECTS {
-            let mut request = Request::new(ask.verb, &url);
-            for (name, value) in &ask.headers {
-                request = request.header(name, value);
-            }
-            if let Some(bytes) = ask.bytes {
-                request = request.payload(Payload::Bytes(bytes));
-            }
-            let response = self.pool.send(request);
-            let response = response.map_err(|error| self.failed(ask.verb, &url, error))?;
+            let mut response = self.let_in(ask, &url)?;
             let moved = matches!(response.head.status, 301 | 302 | 303 | 307 | 308);
-            if !moved || !matches!(ask.verb, "GET" | "HEAD") {
+            if !moved || ask.stays {
                 return self.accept(response);
             }
+            // Read to its end, so that the connection is good for the next request.
+            let read = response.body.read_up_to(ERROR);
+            read.map_err(|error| self.failed(ask.verb, &url, error))?;
             let next = response.head.get("location").and_then(|to| url.join(to));
             url = next.ok_or_else(|| self.wrong(ask.verb, &url, "a redirect to nowhere"))?;
         }
         let reason = format!("stopped after {REDIRECTS} redirects");
         Err(self.wrong(ask.verb, &ask.url, &reason))
+    }
+
+    /// Sends a request to where we are now; once more when that wants to know who
+    /// we are.
+    fn let_in(&self, ask: &Ask<'_>, url: &Url) -> Result<Response> {
+        for again in [false, true] {
+            let shown = self.shown(ask, url)?;
+            let payload = ask.bytes.map_or(Payload::None, Payload::Bytes);
+            let mut response = self.send(ask, url, shown.as_deref(), payload)?;
+            let access = ask
+                .access
+                .as_ref()
+                .filter(|access| access.root.same_origin(url));
+            let (401, false, Some(access)) = (response.head.status, again, access) else {
+                return Ok(response);
+            };
+            if !self.not_let_in(access, &response.head, shown.as_deref()) {
+                return Ok(response);
+            }
+            let read = response.body.read_up_to(ERROR);
+            read.map_err(|error| self.failed(ask.verb, url, error))?;
+        }
+        Err(self.wrong(ask.verb, url, "authentication required"))
+    }
+
+    /// The credentials that a server gets to see.
+    fn shown(&self, ask: &Ask<'_>, url: &Url) -> Result<Option<String>> {
+        let access = ask
+            .access
+            .as_ref()
+            .filter(|access| access.root.same_origin(url));
+        let Some(access) = access else {
+            return Ok(None);
+        };
+        let shown = self.authorization(access);
+        shown.map_err(|error| self.explained(ask, url, error))
+    }
+
+    /// An error of the token server, told as one of the request that needs the token.
+    pub(crate) fn explained(&self, ask: &Ask<'_>, url: &Url, error: Error) -> Error {
+        let (verb, url) = (named(ask.verb), url.to_string());
+        match error {
+            Error::NoCredentials { .. } if !ask.writes() => Error::NoCredentials {
+                request: format!("{verb} \"{url}\": "),
+            },
+            Error::Refused(refusal) if matches!(refusal.status, 400 | 401 | 403) => {
+                Error::Unauthorized {
+                    verb,
+                    url,
+                    reason: refusal.to_string(),
+                }
+            }
+            _ => error,
+        }
+    }
+
+    fn send(
+        &self,
+        ask: &Ask<'_>,
+        url: &Url,
+        shown: Option<&str>,
+        payload: Payload<'_>,
+    ) -> Result<Response> {
+        let mut request = Request::new(ask.verb, url).payload(payload);
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
+        }
+        if let Some(shown) = shown {
+            request = request.header("Authorization", shown);
+        }
+        self.pool
+            .send(request)
+            .map_err(|error| self.failed(ask.verb, url, error))
     }
 
     /// Sends `length` bytes of a source, once, and not elsewhere.
@@ -102,13 +200,20 @@ impl Session {
         length: u64,
         source: &mut dyn io::Read,
     ) -> Result<Response> {
-        let mut request = Request::new(ask.verb, &ask.url);
-        for (name, value) in &ask.headers {
-            request = request.header(name, value);
+        let shown = self.shown(ask, &ask.url)?;
+        let payload = Payload::Stream { length, source };
+        let response = self.send(ask, &ask.url, shown.as_deref(), payload)?;
+        match &ask.access {
+            // The source is used up: whoever has it begins anew, with what we know now.
+            Some(access)
+                if response.head.status == 401
+                    && access.root.same_origin(&ask.url)
+                    && self.not_let_in(access, &response.head, shown.as_deref()) =>
+            {
+                Err(self.wrong(ask.verb, &ask.url, "unauthorized: authentication required"))
+            }
+            _ => self.accept(response),
         }
-        let request = request.payload(Payload::Stream { length, source });
-        let response = self.pool.send(request);
-        self.accept(response.map_err(|error| self.failed(ask.verb, &ask.url, error))?)
     }
 
     /// An answer that is none of an error.

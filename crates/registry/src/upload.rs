@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use gantry_types::Digest;
 
+use crate::endpoint::PUSH;
 use crate::error::{Error, Result};
 use crate::http::Response;
 use crate::repository::Repository;
@@ -31,18 +32,20 @@ impl Repository {
     /// # Errors
     /// When the registry could not be asked.
     pub fn mount(&self, digest: Digest, from: &str) -> Result<bool> {
-        let url = self.origin()?.url(self.session(), "blobs/uploads/")?;
-        let url = url
-            .with_parameter("mount", &digest.to_string())
-            .with_parameter("from", from);
-        let response = self.session().ask(&Ask::new("POST", url.clone()))?;
+        let mut ask = self.to_upload("POST", None)?;
+        let url = ask.url.with_parameter("mount", &digest.to_string());
+        ask.url = url.with_parameter("from", from);
+        if let Some(access) = &mut ask.access {
+            access.scopes.push(format!("repository:{from}:pull"));
+        }
+        let response = self.session().ask(&ask)?;
         if response.head.status == 201 {
             return Ok(true);
         }
         // It has begun an upload instead. One that is not ended lies about for days.
-        if let Ok(location) = self.location(&url, &response) {
-            let ended = self.session().ask_once(&Ask::new("DELETE", location));
-            drop(ended);
+        if let Ok(location) = self.location(&ask.url, &response) {
+            let end = self.to_upload("DELETE", Some(location))?;
+            drop(self.session().ask_once(&end));
         }
         Ok(false)
     }
@@ -93,15 +96,8 @@ impl Repository {
         };
         if *offset == 0 {
             let url = location.with_parameter("digest", &digest.to_string());
-            return self
-                .stream(
-                    "PUT",
-                    url,
-                    None,
-                    size,
-                    &mut *source(0).map_err(Error::Source)?,
-                )
-                .map(drop);
+            let mut all = source(0).map_err(Error::Source)?;
+            return self.stream("PUT", url, None, size, &mut *all).map(drop);
         }
         if *offset < size {
             let range = format!("{offset}-{}", size - 1);
@@ -116,19 +112,16 @@ impl Repository {
             *location = self.location(location, &response)?;
             *offset = size;
         }
-        self.session()
-            .ask_once(&Ask::new(
-                "PUT",
-                location.with_parameter("digest", &digest.to_string()),
-            ))
-            .map(drop)
+        let end = location.with_parameter("digest", &digest.to_string());
+        let end = self.to_upload("PUT", Some(end))?;
+        self.session().ask_once(&end).map(drop)
     }
 
     fn begin(&self) -> Result<Begun> {
-        let url = self.origin()?.url(self.session(), "blobs/uploads/")?;
-        let response = self.session().ask(&Ask::new("POST", url.clone()))?;
+        let ask = self.to_upload("POST", None)?;
+        let response = self.session().ask(&ask)?;
         Ok(Begun {
-            location: self.location(&url, &response)?,
+            location: self.location(&ask.url, &response)?,
             offset: 0,
         })
     }
@@ -138,7 +131,8 @@ impl Repository {
         let Some(Begun { location, .. }) = begun else {
             return Ok(None);
         };
-        match self.session().ask(&Ask::new("GET", location.clone())) {
+        let ask = self.to_upload("GET", Some(location.clone()))?;
+        match self.session().ask(&ask) {
             Err(Error::Cancelled) => Err(Error::Cancelled),
             Err(_) => Ok(None),
             Ok(response) => {
@@ -163,11 +157,21 @@ impl Repository {
         length: u64,
         source: &mut dyn Read,
     ) -> Result<Response> {
-        let mut ask = Ask::new(verb, url).header("Content-Type", "application/octet-stream");
+        let ask = self.to_upload(verb, Some(url))?;
+        let mut ask = ask.header("Content-Type", "application/octet-stream");
         if let Some(range) = range {
             ask = ask.header("Content-Range", range);
         }
         self.session().send_stream(&ask, length, source)
+    }
+
+    /// A request that belongs to an upload: its beginning, or where the server wants it.
+    fn to_upload(&self, verb: &'static str, url: Option<Url>) -> Result<Ask<'static>> {
+        let mut ask = self
+            .origin()?
+            .ask(self.session(), verb, "blobs/uploads/", PUSH)?;
+        ask.url = url.unwrap_or(ask.url);
+        Ok(ask)
     }
 
     fn location(&self, url: &Url, response: &Response) -> Result<Url> {

@@ -102,7 +102,11 @@ impl Connection {
     }
 
     /// Sends a request and reads the head of the answer.
-    pub(super) fn exchange(&mut self, request: &mut Request<'_>, agent: &str) -> io::Result<Head> {
+    pub(super) fn exchange(
+        &mut self,
+        request: &mut Request<'_, '_>,
+        agent: &str,
+    ) -> io::Result<Head> {
         let sent = self.send(request, agent);
         if let Err(error) = &sent
             && error
@@ -126,7 +130,7 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, request: &mut Request<'_>, agent: &str) -> io::Result<()> {
+    fn send(&mut self, request: &mut Request<'_, '_>, agent: &str) -> io::Result<()> {
         let mut head = head::write(request, agent)?;
         let wire = self.wire.get_mut();
         match &mut request.payload {

@@ -132,7 +132,7 @@ fn end(bytes: &[u8], from: usize) -> Option<usize> {
 
 /// The bytes of a request's head. Values have been checked by whoever made them:
 /// a line break in one ends the request with an error.
-pub(crate) fn write(request: &Request<'_>, agent: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn write(request: &Request<'_, '_>, agent: &str) -> io::Result<Vec<u8>> {
     let mut text = format!(
         "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n",
         request.verb,

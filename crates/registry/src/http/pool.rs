@@ -44,7 +44,7 @@ impl Pool {
     }
 
     /// Sends one request and reads the head of its answer.
-    pub(crate) fn send(self: &Arc<Self>, mut request: Request<'_>) -> io::Result<Response> {
+    pub(crate) fn send(self: &Arc<Self>, mut request: Request<'_, '_>) -> io::Result<Response> {
         if self.cancel.is_cancelled() {
             return Err(io::Error::other("context canceled"));
         }
@@ -66,7 +66,7 @@ impl Pool {
         Body::respond(self, connection, head, request.verb)
     }
 
-    fn take(&self, request: &Request<'_>) -> Option<Connection> {
+    fn take(&self, request: &Request<'_, '_>) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|connection| connection.idle.elapsed() < LONGEST);
         while let Some(at) = idle
