@@ -146,6 +146,17 @@ impl ContentStore {
         })
     }
 
+    /// Lets go of a blob; its file goes too when nobody else holds it and there is
+    /// no record of it.
+    ///
+    /// # Errors
+    /// `Metadata`; the file stays until the next open then.
+    pub fn let_go(&self, blob: Blob) -> Result<(), Error> {
+        let digest = blob.digest;
+        drop(blob);
+        self.inner.delete_unrecorded(digest).map(drop)
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ impl Inner {
         let driver = &*self.snapshots;
         let parent = base.and_then(|base| base.top);
         let independent = driver.capabilities().independent_layers;
-        let active = Unpacking::create(driver, parent.filter(|_| !independent))?;
+        let active = Unpacking::create(&self.snapshots, parent.filter(|_| !independent))?;
         let mut encoder = Encoder::new(self.content.ingest()?, Compression::Zstd)?;
         let packed = driver.pack(key, active.key(), &mut encoder, ignore)?;
         if packed.entries == 0 {
@@ -167,6 +167,7 @@ impl Inner {
             manifest: None,
             parent: base.map(|base| base.id),
             references: options.reference.as_slice(),
+            seal: None,
         })?;
         Ok(Imported {
             id: recorded.id,

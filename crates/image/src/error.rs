@@ -59,6 +59,24 @@ pub enum Error {
         /// What is there.
         have: String,
     },
+    /// A registry says no, or cannot be asked.
+    #[error(transparent)]
+    Registry(#[from] gantry_registry::Error),
+    /// The image is not trusted, or nobody can say.
+    #[error(transparent)]
+    Trust(#[from] gantry_trust::Error),
+    /// What a registry gave is no image, or not the one that it says.
+    #[error("{0}")]
+    Manifest(String),
+    /// A list of manifests has none for the platform.
+    #[error("no matching manifest for {0} in the manifest list entries")]
+    NoManifest(String),
+    /// The bytes of a layer are not those that were asked for.
+    #[error("filesystem layer verification failed for digest {0}")]
+    NotVerified(Digest),
+    /// The one who asked has gone.
+    #[error("context canceled")]
+    Cancelled,
     /// Known, but not supported.
     #[error("{0}")]
     Unsupported(String),
@@ -95,17 +113,22 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchImage(_) | Self::NoReference => ErrorKind::NotFound,
+            Self::NoSuchImage(_) | Self::NoReference | Self::NoManifest(_) => ErrorKind::NotFound,
+            Self::Registry(error) => error.kind(),
+            Self::Trust(error) => error.kind(),
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Ambiguous(_)
             | Self::Reference(_)
             | Self::Invalid(_)
             | Self::Archive { .. }
+            | Self::Manifest(_)
             | Self::Platform { .. } => ErrorKind::InvalidArgument,
             Self::InUse(_) => ErrorKind::Conflict,
             Self::Unsupported(_) => ErrorKind::Unsupported,
-            Self::Damaged { .. } | Self::Disk { .. } | Self::ExportPlatform(_) => {
-                ErrorKind::Internal
-            }
+            Self::Damaged { .. }
+            | Self::Disk { .. }
+            | Self::ExportPlatform(_)
+            | Self::NotVerified(_) => ErrorKind::Internal,
             Self::Layer { source, .. } => source.kind(),
             Self::Stream(error) => error.kind(),
             Self::Content(error) => error.kind(),

@@ -77,6 +77,7 @@ pub(crate) fn single(
         manifest: None,
         parent: None,
         references: reference.map_or(&[], std::slice::from_ref),
+        seal: None,
     })?;
     Ok(Imported {
         id: recorded.id,

@@ -30,6 +30,7 @@ mod list;
 mod load;
 mod portable;
 mod prune;
+mod pull;
 mod record;
 mod remove;
 mod resolve;
@@ -48,6 +49,9 @@ pub use lease::Lease;
 pub use list::{ListFilter, Summary};
 pub use load::{LoadOptions, Loaded, Progress};
 pub use prune::{PruneFilter, Pruned};
+pub use pull::{
+    Admission, Admit, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,
+};
 pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
 pub use save::{SaveOptions, Saving};
 pub use store::{ImageStore, Limits};

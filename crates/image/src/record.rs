@@ -1,7 +1,7 @@
 //! The one transaction that makes an image appear.
 
 use gantry_content::Blob;
-use gantry_metadata::{blobs, images, layers};
+use gantry_metadata::{blobs, images, layers, seals};
 use gantry_types::{ChainId, DiffId, Digest, ImageConfig, ImageId, Reference};
 
 use crate::store::Inner;
@@ -20,6 +20,8 @@ pub(crate) struct NewImage<'n> {
     pub(crate) parent: Option<ImageId>,
     /// Its names.
     pub(crate) references: &'n [Reference],
+    /// Whose signature let it in.
+    pub(crate) seal: Option<&'n seals::SealRow>,
 }
 
 /// What became of a new image.
@@ -62,6 +64,9 @@ impl Inner {
                 tagged_at: None,
             };
             images::insert(tx, &row, &diff_ids)?;
+            if let Some(seal) = new.seal {
+                seals::set(tx, id, seal)?;
+            }
             let mut moved = Vec::new();
             for reference in new.references {
                 if let Some(old) = tag::set(tx, reference, id)? {

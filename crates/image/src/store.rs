@@ -8,6 +8,7 @@ use gantry_metadata::{Database, images, leases};
 use gantry_snapshot::SnapshotDriver;
 use gantry_types::ImageId;
 
+use crate::pull::Downloads;
 use crate::{Error, Image, Lease, Result};
 
 /// All images of one daemon. Cheap to clone; all methods block.
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) database: Arc<Database>,
     pub(crate) content: ContentStore,
     pub(crate) snapshots: Arc<dyn SnapshotDriver>,
+    /// What comes from registries just now.
+    pub(crate) downloads: Downloads,
     /// Held while layers are claimed and while unclaimed ones are removed, so
     /// that nobody claims what is being removed.
     gate: Mutex<()>,
@@ -83,12 +86,17 @@ impl ImageStore {
                 database,
                 content,
                 snapshots,
+                downloads: Downloads::default(),
                 gate: Mutex::new(()),
             }),
         })
     }
 
     pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Inner> {
         &self.inner
     }
 

@@ -12,6 +12,7 @@ mod keep;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gantry_archive::{Applied, ApplyOptions, apply, compression};
@@ -50,8 +51,8 @@ pub(crate) struct LayerSource {
 }
 
 /// A layer that was unpacked and kept, but is not committed.
-pub(crate) struct Unpacked<'d> {
-    active: Unpacking<'d>,
+pub(crate) struct Unpacked {
+    active: Unpacking,
     kept: Kept,
     applied: Applied,
 }
@@ -74,17 +75,20 @@ const LONGEST_COMMIT: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_micros(200);
 
 /// An active snapshot that is removed when it is not committed.
-pub(crate) struct Unpacking<'d> {
-    driver: &'d dyn SnapshotDriver,
+pub(crate) struct Unpacking {
+    driver: Arc<dyn SnapshotDriver>,
     key: Option<String>,
 }
 
-impl<'d> Unpacking<'d> {
-    pub(crate) fn create(driver: &'d dyn SnapshotDriver, parent: Option<ChainId>) -> Result<Self> {
+impl Unpacking {
+    pub(crate) fn create(
+        driver: &Arc<dyn SnapshotDriver>,
+        parent: Option<ChainId>,
+    ) -> Result<Self> {
         let key = format!("unpack-{}", random_name()?);
         driver.create(&key, parent.map(|parent| parent.to_string()).as_deref())?;
         Ok(Self {
-            driver,
+            driver: Arc::clone(driver),
             key: Some(key),
         })
     }
@@ -121,7 +125,7 @@ impl<'d> Unpacking<'d> {
     }
 }
 
-impl Drop for Unpacking<'_> {
+impl Drop for Unpacking {
     fn drop(&mut self) {
         if let Some(key) = self.key.take()
             && let Err(error) = self.driver.remove(&key)
@@ -133,7 +137,7 @@ impl Drop for Unpacking<'_> {
 
 impl Inner {
     /// Applies a layer to the active snapshot `key`.
-    fn apply(&self, key: &str, reader: impl Read) -> Result<Applied> {
+    pub(crate) fn apply(&self, key: &str, reader: impl Read) -> Result<Applied> {
         let target = self.snapshots.unpack_target(key)?;
         let options = ApplyOptions {
             limits: self.layer_limits(),
@@ -152,12 +156,11 @@ impl Inner {
 
     /// Unpacks one layer of an unknown diffID from a stream, and commits it.
     pub(crate) fn unpack_stream(&self, reader: impl Read, lease: &Lease) -> Result<KeptLayer> {
-        let driver = &*self.snapshots;
-        let active = Unpacking::create(driver, None)?;
+        let active = Unpacking::create(&self.snapshots, None)?;
         let mut keep = Keep::stream(reader, &self.content, self.layer_limits())?;
         let applied = self.apply(active.key(), &mut keep)?;
         let kept = keep.finish(None)?;
-        driver.sync()?;
+        self.snapshots.sync()?;
         let chain = ChainId(applied.diff_id.0);
         {
             let _gate = self.gate();
@@ -176,13 +179,13 @@ impl Inner {
 
     /// Unpacks a layer from its file. `told` hears of each piece that is read,
     /// and may end the reading.
-    fn unpack_file<'d>(
-        &'d self,
+    fn unpack_file(
+        &self,
         file: &LayerFile,
         parent: Option<ChainId>,
         told: impl FnMut(u64) -> io::Result<()>,
-    ) -> Result<Unpacked<'d>> {
-        let active = Unpacking::create(&*self.snapshots, parent)?;
+    ) -> Result<Unpacked> {
+        let active = Unpacking::create(&self.snapshots, parent)?;
         let mut keep = self.keep(file, told)?;
         let applied = self
             .apply(active.key(), &mut keep)
@@ -215,7 +218,7 @@ impl Inner {
     }
 
     /// Lets the lease hold the layers, and answers which exist.
-    fn claim(&self, chain: &[ChainId], lease: &Lease) -> Result<Vec<bool>> {
+    pub(crate) fn claim(&self, chain: &[ChainId], lease: &Lease) -> Result<Vec<bool>> {
         let _gate = self.gate();
         self.database
             .write(|tx| -> Result<(), gantry_metadata::Error> {

@@ -15,8 +15,10 @@ pub struct PlatformError(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// `GOARCH`.
+    #[serde(default)]
     pub architecture: String,
     /// `GOOS`.
+    #[serde(default)]
     pub os: String,
     /// Windows only.
     #[serde(
@@ -57,6 +59,55 @@ impl Platform {
                 _ => true,
             }
     }
+
+    /// How well an image for `self` does where `wanted` is asked for: 0 is what was
+    /// asked for, more is what the same processors run as well (an older variant, a
+    /// 32-bit program), `None` is what they do not. As containerd chooses.
+    pub fn rank_for(&self, wanted: &Platform) -> Option<usize> {
+        if self.os != wanted.os {
+            return None;
+        }
+        let have = (self.architecture.as_str(), variant(self));
+        can_run(&wanted.architecture, variant(wanted))
+            .iter()
+            .position(|one| *one == have)
+    }
+}
+
+/// The number of a variant such as `v7`, the usual one of its architecture where
+/// none is named.
+fn variant(platform: &Platform) -> Option<u8> {
+    let usual = match platform.architecture.as_str() {
+        "amd64" => Some(1),
+        "arm64" => Some(8),
+        "arm" => Some(7),
+        _ => None,
+    };
+    match platform.variant.as_deref() {
+        None | Some("") => usual,
+        // A variant that is none is like no other one.
+        Some(text) => Some(text.trim_start_matches('v').parse().unwrap_or(0)),
+    }
+}
+
+/// What processors of that kind run, the best first.
+fn can_run(architecture: &str, variant: Option<u8>) -> Vec<(&str, Option<u8>)> {
+    let down = |name, from: u8, to: u8| (to..=from).rev().map(move |n| (name, Some(n)));
+    let mut all = vec![(architecture, variant)];
+    let below = variant.unwrap_or(0).saturating_sub(1);
+    match architecture {
+        "amd64" => {
+            all.extend(down("amd64", below, 1));
+            all.push(("386", None));
+        }
+        "arm64" => {
+            all.extend(down("arm64", below, 8));
+            all.extend(down("arm", 8, 5));
+        }
+        "arm" => all.extend(down("arm", below, 5)),
+        _ => {}
+    }
+    all
 }
 
 impl fmt::Display for Platform {
@@ -105,6 +156,30 @@ impl FromStr for Platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_runs_is_ranked() {
+        let rank = |have: &str, wanted: &str| {
+            let parse = |text: &str| text.parse::<Platform>().unwrap();
+            parse(have).rank_for(&parse(wanted))
+        };
+        for (have, wanted, expected) in [
+            ("linux/amd64", "linux/amd64", Some(0)),
+            ("linux/amd64/v1", "linux/amd64", Some(0)),
+            ("linux/amd64/v2", "linux/amd64", None),
+            ("linux/amd64", "linux/amd64/v3", Some(2)),
+            ("linux/386", "linux/amd64", Some(1)),
+            ("linux/arm64/v8", "linux/arm64", Some(0)),
+            ("linux/arm/v7", "linux/arm64", Some(2)),
+            ("linux/arm/v6", "linux/arm", Some(1)),
+            ("linux/arm/v7", "linux/arm/v6", None),
+            ("windows/amd64", "linux/amd64", None),
+            ("unknown/unknown", "linux/amd64", None),
+            ("linux/s390x", "linux/s390x", Some(0)),
+        ] {
+            assert_eq!(rank(have, wanted), expected, "{have} for {wanted}");
+        }
+    }
 
     #[test]
     fn text_round_trips() {

@@ -173,6 +173,7 @@ impl ImageStore {
                 manifest: manifest.as_ref(),
                 parent: None,
                 references: &found.references,
+                seal: None,
             })
         };
         let recorded = bring_in();

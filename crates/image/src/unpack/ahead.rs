@@ -42,14 +42,14 @@ fn looks_like_layer(head: &[u8]) -> bool {
 /// The files of one archive that may be layers, and the threads that unpack them.
 pub(crate) struct Ahead<'s> {
     inner: &'s Inner,
-    state: Mutex<State<'s>>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State<'s> {
+struct State {
     /// Where the unpacking stands, by the file's path.
-    places: HashMap<PathBuf, Place<'s>>,
+    places: HashMap<PathBuf, Place>,
     /// What nobody works on yet; the next comes first.
     waiting: VecDeque<LayerFile>,
     /// How many work.
@@ -61,10 +61,10 @@ struct State<'s> {
     ended: bool,
 }
 
-enum Place<'s> {
+enum Place {
     Waiting,
     Running(Arc<Watch>),
-    Done(Result<Unpacked<'s>>),
+    Done(Result<Unpacked>),
 }
 
 /// What the outside sees of a running task, and tells it.
@@ -128,7 +128,7 @@ impl<'s> Ahead<'s> {
 
     /// The result for the file at `path`, waited for, if it was offered. `told`
     /// hears how far it is.
-    pub(crate) fn take(&self, path: &Path, told: &dyn Fn(u64)) -> Option<Result<Unpacked<'s>>> {
+    pub(crate) fn take(&self, path: &Path, told: &dyn Fn(u64)) -> Option<Result<Unpacked>> {
         let mut state = self.lock();
         loop {
             let watch = match state.places.get(path)? {
@@ -175,7 +175,7 @@ impl<'s> Ahead<'s> {
             .state
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let left = |place: &Place<'_>| matches!(place, Place::Done(Ok(_)));
+        let left = |place: &Place| matches!(place, Place::Done(Ok(_)));
         state.wasted || state.places.values().any(left)
     }
 
@@ -191,7 +191,7 @@ impl<'s> Ahead<'s> {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<'s>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -56,7 +56,7 @@ struct Job<'j, 'w> {
     progress: &'w LayerProgress<'w>,
 }
 
-type Made<'d> = (KeptLayer, Option<Unpacking<'d>>);
+type Made = (KeptLayer, Option<Unpacking>);
 
 impl<'j> Job<'j, '_> {
     fn parent(&self, index: usize) -> Option<ChainId> {
@@ -92,7 +92,7 @@ impl<'j> Job<'j, '_> {
         Ok(kept)
     }
 
-    fn make_all(&self) -> Result<Vec<(usize, Made<'j>)>> {
+    fn make_all(&self) -> Result<Vec<(usize, Made)>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
@@ -129,7 +129,7 @@ impl<'j> Job<'j, '_> {
     }
 
     /// Brings one layer in, as far as it is not there.
-    fn make(&self, index: usize, parent: Option<ChainId>) -> Result<Made<'j>> {
+    fn make(&self, index: usize, parent: Option<ChainId>) -> Result<Made> {
         let source = &self.sources[index];
         if self.present[index] {
             let layer = match self.known(source)? {
@@ -160,7 +160,7 @@ impl<'j> Job<'j, '_> {
         Ok((layer, Some(active)))
     }
 
-    fn unpack(&self, source: &LayerSource, parent: Option<ChainId>) -> Result<Unpacked<'j>> {
+    fn unpack(&self, source: &LayerSource, parent: Option<ChainId>) -> Result<Unpacked> {
         self.inner
             .unpack_file(&source.file, parent, self.watch(source))
     }

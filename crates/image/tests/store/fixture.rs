@@ -83,6 +83,17 @@ impl Fixture {
         Self::with(DriverKind::Vfs)
     }
 
+    /// Opens the images anew, with these limits.
+    pub(crate) fn limit(&mut self, limits: gantry_image::Limits) {
+        self.images = ImageStore::open_with(
+            Arc::clone(&self.database),
+            self.content.clone(),
+            Arc::clone(&self.snapshots),
+            limits,
+        )
+        .unwrap();
+    }
+
     pub(crate) fn load(
         &self,
         archive: &[u8],

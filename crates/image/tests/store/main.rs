@@ -12,6 +12,7 @@ mod hostile;
 mod import;
 mod load;
 mod names;
+mod pull;
 mod removal;
 mod save;
 mod together;
