@@ -469,7 +469,7 @@ mod tests {
     #[test]
     fn a_secure_registry_gets_no_password_sent_in_clear_text() {
         let session = Client::new(config()).unwrap();
-        let session = session.session(&config(), &user(), &Cancel::new());
+        let session = session.session(&Arc::new(config()), &user(), &Cancel::new());
         let root = Url::parse("https://r.example/").unwrap();
         let wanted = Wanted {
             realm: "http://127.0.0.1:1/token".to_owned(),

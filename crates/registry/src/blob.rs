@@ -35,13 +35,14 @@ impl Blob {
         digest: Digest,
         size: u64,
         offset: u64,
+        endpoint: usize,
     ) -> Result<Self> {
         let mut blob = Self {
             repository: repository.clone(),
             digest,
             size,
             position: offset.min(size),
-            endpoint: 0,
+            endpoint,
             failures: 0,
             failed_at: 0,
             body: None,
@@ -55,6 +56,11 @@ impl Blob {
     /// Where the next byte is in the blob.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The number of the server that sends it, in the order in which they are asked.
+    pub fn server(&self) -> usize {
+        self.endpoint
     }
 
     /// Who sends it.
@@ -357,7 +363,7 @@ mod tests {
         });
         let repository = server.repository();
         let mut blob = repository.blob(Digest::of(b""), 4, 0).unwrap();
-        let cancel = repository.session().cancel().clone();
+        let cancel = repository.session().cancel.clone();
         let mut bytes = [0; 4];
         assert_eq!(blob.read(&mut bytes).unwrap(), 2);
         let waiting = std::thread::spawn(move || blob.read(&mut [0; 4]));

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use gantry_types::Reference;
 
-use crate::auth::{Doors, Tokens};
+use crate::auth::Tokens;
 use crate::cancel::Cancel;
 use crate::config::{Config, mirror_url};
 use crate::credentials::Credentials;
@@ -74,15 +74,16 @@ impl Client {
 
     pub(crate) fn session(
         &self,
-        config: &Config,
+        config: &Arc<Config>,
         credentials: &Credentials,
         cancel: &Cancel,
     ) -> Session {
         let (agent, limits) = (config.user_agent.clone(), config.limits.clone());
         Session {
-            pool: Pool::new(Tls::default(), agent, limits, cancel.clone()),
+            pool: Pool::new(Tls::new(Arc::clone(config)), agent, limits),
             credentials: credentials.clone(),
-            doors: Doors::default(),
+            doors: Arc::default(),
+            cancel: cancel.clone(),
             tokens: Arc::clone(&self.0.tokens),
             attempts: config.attempts.max(1),
         }

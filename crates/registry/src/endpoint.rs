@@ -45,7 +45,7 @@ impl Endpoint {
         let mut last = Error::Cancelled;
         for root in &self.roots {
             let url = root.with_target("/v2/".to_owned());
-            match session.pool.send(Request::new("GET", &url)) {
+            match session.send_bare(Request::new("GET", &url)) {
                 Ok(mut response) => {
                     session.doors.learn(root, &response.head);
                     // Only so that the connection is good for the next request.
@@ -54,7 +54,7 @@ impl Endpoint {
                 }
                 Err(error) => last = session.failed("GET", &url, error),
             }
-            if session.cancel().is_cancelled() {
+            if session.cancel.is_cancelled() {
                 break;
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gantry_types::{Digest, Reference};
 
 use crate::blob::Blob;
+use crate::cancel::Cancel;
 use crate::document::{self, Document, RateLimit};
 use crate::endpoint::{DELETE, Endpoint, PULL, PUSH};
 use crate::error::{Error, Result};
@@ -26,14 +27,27 @@ pub(crate) struct Inner {
     pub(crate) session: Session,
     /// As the user knows it.
     pub(crate) name: Reference,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) endpoints: Arc<[Endpoint]>,
 }
 
 impl Repository {
     pub(crate) fn new(session: Session, name: &Reference, endpoints: Vec<Endpoint>) -> Self {
+        let endpoints = endpoints.into();
         Self(Arc::new(Inner {
             session,
             name: name.clone(),
+            endpoints,
+        }))
+    }
+
+    /// The same repository, with its connections and tokens, under another switch.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        let mut session = self.0.session.clone();
+        session.cancel = cancel.clone();
+        let (name, endpoints) = (self.0.name.clone(), Arc::clone(&self.0.endpoints));
+        Self(Arc::new(Inner {
+            session,
+            name,
             endpoints,
         }))
     }
@@ -105,7 +119,16 @@ impl Repository {
     /// # Errors
     /// When no server has it. What goes wrong later is an error of the reader.
     pub fn blob(&self, digest: Digest, size: u64, offset: u64) -> Result<Blob> {
-        Blob::open(self, digest, size, offset)
+        Blob::open(self, digest, size, offset, 0)
+    }
+
+    /// As [`Repository::blob`], but does not ask the first `skip` servers: for those
+    /// who have found that the bytes of an earlier one were wrong ([`Blob::server`]).
+    ///
+    /// # Errors
+    /// As [`Repository::blob`]; [`Error::BlobUnknown`] when no server is left.
+    pub fn blob_after(&self, digest: Digest, size: u64, offset: u64, skip: usize) -> Result<Blob> {
+        Blob::open(self, digest, size, offset, skip)
     }
 
     /// The size of a blob that the registry itself has: whether it need not be sent.
@@ -181,7 +204,7 @@ impl Repository {
     /// registry itself.
     pub(crate) fn each<T>(&self, ask: impl Fn(&Endpoint) -> Result<T>) -> Result<T> {
         let mut last = Error::Cancelled;
-        for endpoint in &self.0.endpoints {
+        for endpoint in self.0.endpoints.iter() {
             match ask(endpoint) {
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 Err(error) => {

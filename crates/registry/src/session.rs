@@ -18,11 +18,13 @@ use crate::url::Url;
 const TRIES: u32 = 3;
 
 /// Shared by all that is done on a repository.
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) pool: Arc<Pool>,
     pub(crate) credentials: Credentials,
-    pub(crate) doors: Doors,
+    pub(crate) doors: Arc<Doors>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) cancel: Cancel,
     /// How often a long transfer that gets nowhere is begun.
     pub(crate) attempts: u32,
 }
@@ -83,10 +85,6 @@ impl<'a> Ask<'a> {
 }
 
 impl Session {
-    pub(crate) fn cancel(&self) -> &Cancel {
-        self.pool.cancel()
-    }
-
     /// Sends a request; again where an answer may be another one then.
     pub(crate) fn ask(&self, ask: &Ask<'_>) -> Result<Response> {
         let mut failures = 0;
@@ -189,8 +187,13 @@ impl Session {
             request = request.header("Authorization", shown);
         }
         self.pool
-            .send(request)
+            .send(request, &self.cancel)
             .map_err(|error| self.failed(ask.verb, url, error))
+    }
+
+    /// Sends a request as it is.
+    pub(crate) fn send_bare(&self, request: Request<'_, '_>) -> io::Result<Response> {
+        self.pool.send(request, &self.cancel)
     }
 
     /// Sends `length` bytes of a source, once, and not elsewhere.
@@ -234,7 +237,7 @@ impl Session {
 
     /// The error of a request that came to nothing.
     pub(crate) fn failed(&self, verb: &str, url: &Url, error: io::Error) -> Error {
-        if self.cancel().is_cancelled() {
+        if self.cancel.is_cancelled() {
             return Error::Cancelled;
         }
         match error.downcast::<SourceFailed>() {
@@ -283,7 +286,7 @@ impl Session {
         // Between half and all of it, so that those who failed together do not come back so.
         let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), failures);
         let pause = half + half.mul_f64((random % 1024) as f64 / 1024.0);
-        match self.cancel().sleep(asked.max(pause)) {
+        match self.cancel.sleep(asked.max(pause)) {
             true => Ok(()),
             false => Err(Error::Cancelled),
         }

@@ -2,8 +2,10 @@
 //! own, so that tests run beside each other.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::{Cancel, Client, Config, Credentials, Repository};
 
@@ -70,6 +72,14 @@ impl Server {
     }
 
     pub(crate) fn bare(answer: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::with_tls(None, answer)
+    }
+
+    /// By TLS, where it has a certificate.
+    pub(crate) fn with_tls(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -82,7 +92,11 @@ impl Server {
                     return;
                 }
                 let (all, answer) = (Arc::clone(&all), Arc::clone(&answer));
-                std::thread::spawn(move || drop(serve(stream, &all, &*answer)));
+                let tls = tls.clone().map(|tls| ServerConnection::new(tls).unwrap());
+                std::thread::spawn(move || match tls {
+                    None => drop(serve(stream, &all, &*answer)),
+                    Some(tls) => drop(serve(StreamOwned::new(tls, stream), &all, &*answer)),
+                });
             }
         });
         Self {
@@ -145,25 +159,31 @@ pub(crate) fn repository(config: Config, name: &str) -> Repository {
 }
 
 fn serve(
-    stream: TcpStream,
+    stream: impl Read + Write,
     all: &Mutex<Vec<Seen>>,
     answer: &(dyn Fn(&Seen) -> Answer + Send + Sync),
 ) -> std::io::Result<()> {
-    let mut out = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
+    if reader.fill_buf()?.first() == Some(&0x16) {
+        // The beginning of TLS, which is answered as other servers do.
+        return reader
+            .get_mut()
+            .write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
+    }
     while let Some(seen) = read(&mut reader)? {
         all.lock().unwrap().push(seen.clone());
+        let out = reader.get_mut();
         let (code, headers, length, body, more) = match answer(&seen) {
             Answer::Of(code, headers, body) => (code, headers, Some(body.len()), body, true),
             Answer::Cut(code, headers, length, body) => (code, headers, Some(length), body, false),
             Answer::Endless => (200, Vec::new(), None, Vec::new(), true),
             Answer::Stalled(bytes) => {
                 out.write_all(&bytes)?;
-                return std::io::copy(&mut out, &mut std::io::sink()).map(drop);
+                return std::io::copy(&mut reader, &mut std::io::sink()).map(drop);
             }
             Answer::Raw(bytes) => {
                 out.write_all(&bytes)?;
-                return end(&out);
+                return out.flush();
             }
         };
         let mut head = format!("HTTP/1.1 {code} X\r\n");
@@ -183,19 +203,13 @@ fn serve(
             out.write_all(&body)?;
         }
         if !more {
-            return end(&out);
+            return out.flush();
         }
     }
     Ok(())
 }
 
-/// Ends a connection so that what was sent arrives.
-fn end(stream: &TcpStream) -> std::io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    std::io::copy(&mut &*stream, &mut std::io::sink()).map(drop)
-}
-
-fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Seen>> {
+fn read(reader: &mut BufReader<impl Read>) -> std::io::Result<Option<Seen>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

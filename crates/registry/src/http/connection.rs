@@ -12,6 +12,7 @@ use super::socket::Socket;
 use super::{Payload, Request, SourceFailed};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
+use crate::tls::explained;
 use crate::url::Url;
 
 /// What small reads are gathered in; larger ones go past it.
@@ -94,6 +95,11 @@ impl Connection {
             url: url.clone(),
             idle: Instant::now(),
         })
+    }
+
+    /// Ends when this switch is thrown, from now on.
+    pub(super) fn obey(&mut self, cancel: &Cancel) {
+        self.wire.get_mut().socket().cancel = cancel.clone();
     }
 
     /// Whether the server still waits for a request.
@@ -200,7 +206,10 @@ fn handshake(
                     io::ErrorKind::InvalidData,
                     "http: server gave HTTP response to HTTPS client",
                 ),
-                false => crate::tls::explained(error, &url.host),
+                false if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    io::Error::new(error.kind(), "EOF")
+                }
+                false => explained(error, &url.host),
             });
         }
     }

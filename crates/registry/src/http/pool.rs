@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::{Body, Payload, Request, Response};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
-use crate::tls::Tls;
+use crate::tls::{Tls, explained};
 
 /// How many may wait, and for how long.
 const MOST: usize = 16;
@@ -21,17 +21,15 @@ pub(crate) struct Pool {
     tls: Tls,
     agent: String,
     limits: Limits,
-    cancel: Cancel,
 }
 
 impl Pool {
-    pub(crate) fn new(tls: Tls, agent: String, limits: Limits, cancel: Cancel) -> Arc<Self> {
+    pub(crate) fn new(tls: Tls, agent: String, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             idle: Mutex::default(),
             tls,
             agent,
             limits,
-            cancel,
         })
     }
 
@@ -39,16 +37,17 @@ impl Pool {
         &self.limits
     }
 
-    pub(crate) fn cancel(&self) -> &Cancel {
-        &self.cancel
-    }
-
     /// Sends one request and reads the head of its answer.
-    pub(crate) fn send(self: &Arc<Self>, mut request: Request<'_, '_>) -> io::Result<Response> {
-        if self.cancel.is_cancelled() {
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        mut request: Request<'_, '_>,
+        cancel: &Cancel,
+    ) -> io::Result<Response> {
+        if cancel.is_cancelled() {
             return Err(io::Error::other("context canceled"));
         }
         if let Some(mut connection) = self.take(&request) {
+            connection.obey(cancel);
             match connection.exchange(&mut request, &self.agent) {
                 Ok(head) => return Body::respond(self, connection, head, request.verb),
                 // It was closed while it was idle: that is no failure of the server. What has
@@ -61,8 +60,10 @@ impl Pool {
             true => Some(self.tls.config(request.url)?),
             false => None,
         };
-        let mut connection = Connection::open(request.url, tls, &self.limits, &self.cancel)?;
-        let head = connection.exchange(&mut request, &self.agent)?;
+        let mut connection = Connection::open(request.url, tls, &self.limits, cancel)?;
+        // In the newest TLS, what a server says about our certificate comes after the handshake.
+        let head = connection.exchange(&mut request, &self.agent);
+        let head = head.map_err(|error| explained(error, &request.url.host))?;
         Body::respond(self, connection, head, request.verb)
     }
 

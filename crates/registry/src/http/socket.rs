@@ -14,7 +14,7 @@ const LEAST: Duration = Duration::from_secs(3);
 /// The connection, with a buffer below TLS, whose own reads are small.
 pub(super) struct Socket {
     stream: BufReader<TcpStream>,
-    cancel: Cancel,
+    pub(super) cancel: Cancel,
     /// How long one read or write may take.
     pub(super) stall: Duration,
     /// When reads must have ended, as long as an answer is awaited.
