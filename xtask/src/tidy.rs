@@ -27,7 +27,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("volume", 2, &[]),
     ("logs", 2, &[]),
     ("runtime", 2, &[]),
-    ("trust", 2, &[]),
+    ("trust", 2, &["registry"]),
     ("init", 2, &[]),
     ("image", 3, &[]),
     ("shim", 3, &[]),

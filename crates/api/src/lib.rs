@@ -9,9 +9,11 @@
 #[macro_use]
 mod body;
 
+mod auth;
 mod container;
 mod decode;
 mod disk_usage;
+mod distribution;
 mod error_body;
 mod event;
 mod filters;
@@ -26,6 +28,7 @@ mod time;
 mod version;
 mod volume;
 
+pub use auth::{AUTH_HEADER, AuthAnswer, AuthConfig};
 pub use body::StrSlice;
 pub use container::{
     BlkioEntry, BlkioStats, BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated,
@@ -40,6 +43,7 @@ pub use container::{
 };
 pub use decode::decode;
 pub use disk_usage::DiskUsage;
+pub use distribution::{DistributionDescriptor, DistributionInspect, DistributionPlatform};
 pub use error_body::ErrorBody;
 pub use event::{Actor, Event};
 pub use filters::{FilterError, Filters};

@@ -66,6 +66,8 @@ pub struct EngineConfig {
     /// How many files a container's processes may have open (the soft limit)
     /// where neither it nor `default_ulimits` say; the daemon's own when `None`.
     pub open_files: Option<u64>,
+    /// How registries are spoken to.
+    pub registries: gantry_registry::Config,
     /// Which images must be signed, beyond what the trust directory says.
     pub trust_policy: Vec<gantry_trust::Rule>,
     /// The daemon's labels (`key=value`), shown by `info`.
@@ -102,6 +104,7 @@ impl EngineConfig {
             userns_remap: None,
             stop_timeout: 10,
             open_files: None,
+            registries: gantry_registry::Config::default(),
             trust_policy: Vec::new(),
             labels: Vec::new(),
             debug: false,

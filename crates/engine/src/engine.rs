@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::images::Images;
 use crate::limits;
 use crate::networks::Networks;
+use crate::registries::Registries;
 use crate::system::{self, System};
 use crate::volumes::Volumes;
 
@@ -29,6 +30,8 @@ use crate::volumes::Volumes;
 pub struct Engine {
     /// What happens.
     pub events: Events,
+    /// Registries.
+    pub registries: Registries,
     /// Images.
     pub images: Images,
     /// Volumes.
@@ -58,6 +61,7 @@ impl Engine {
         let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
         let snapshots = open_snapshots(&config, &database)?;
         let events = Events::new();
+        let registries = Registries::open(&config)?;
         let images = Images::open(&config, &database, &snapshots, events.clone())?;
         clean_snapshots(&database, &snapshots)?;
         let network = Network::open(config.network.clone(), &database)?;
@@ -101,6 +105,7 @@ impl Engine {
         };
         Ok(Self {
             events,
+            registries,
             images,
             volumes,
             networks,

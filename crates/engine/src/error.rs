@@ -93,6 +93,9 @@ pub enum Error {
     /// The image store refused or failed.
     #[error(transparent)]
     Image(#[from] gantry_image::Error),
+    /// A registry refused or failed.
+    #[error(transparent)]
+    Registry(#[from] gantry_registry::Error),
     /// An image is not trusted, or the policy cannot be understood.
     #[error(transparent)]
     Trust(#[from] gantry_trust::Error),
@@ -162,6 +165,7 @@ impl Error {
             Self::Start { kind, .. } => *kind,
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Image(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
             Self::Trust(error) => error.kind(),
             Self::Metadata(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),

@@ -13,6 +13,7 @@
 mod body;
 mod call;
 mod connection;
+mod credentials;
 mod download;
 mod error;
 mod fetch;

@@ -10,6 +10,7 @@ mod later;
 mod logs;
 mod networks;
 mod old_clients;
+mod registries;
 mod stats;
 mod swarm;
 mod system;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Router {
     files::routes(&mut router);
     logs::routes(&mut router);
     stats::routes(&mut router);
+    registries::routes(&mut router);
     transfer::routes(&mut router);
     later::before_images(&mut router);
     images::routes(&mut router);

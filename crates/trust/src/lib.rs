@@ -12,8 +12,8 @@
 //! must be signed, and by which keys. Invariants: everything that comes from a
 //! registry is bounded, and believed only after a signature by a key of the
 //! policy was found to be right over its exact bytes; what cannot be checked is
-//! not trusted. Nothing here knows how a registry is spoken to ([`Signatures`]),
-//! and no record is kept.
+//! not trusted. How a registry is spoken to is known in one file (`registry`), and
+//! no record is kept.
 
 mod check;
 mod error;
@@ -21,6 +21,7 @@ mod key;
 mod manifest;
 mod payload;
 mod policy;
+mod registry;
 
 pub use check::{Seal, Signatures, Verdict};
 pub use error::Error;

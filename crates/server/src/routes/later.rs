@@ -21,7 +21,6 @@ const ROUTES: &[(Method, &str)] = &[
     (Method::POST, "/build/cancel"),
     (Method::POST, "/session"),
     (Method::POST, "/grpc"),
-    (Method::GET, "/distribution/{name..}/json"),
     (Method::GET, "/containers/{id}/checkpoints"),
     (Method::POST, "/containers/{id}/checkpoints"),
     (Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),

@@ -1,0 +1,28 @@
+//! The service of registries: what is asked of them for its own sake, not to get
+//! an image here. It knows nothing about what is here.
+
+mod distribution;
+
+use gantry_registry::Client;
+
+use crate::config::EngineConfig;
+use crate::error::Result;
+
+/// The service of registries. Cheap to clone.
+#[derive(Clone)]
+pub struct Registries {
+    /// Also for those who move images.
+    pub(crate) client: Client,
+}
+
+impl Registries {
+    /// A service that speaks to registries as the configuration says.
+    ///
+    /// # Errors
+    /// When that names a mirror that is none.
+    pub(crate) fn open(config: &EngineConfig) -> Result<Self> {
+        Ok(Self {
+            client: Client::new(config.registries.clone())?,
+        })
+    }
+}
