@@ -30,6 +30,8 @@ pub(crate) struct Endpoint {
     pub(crate) path: String,
     /// Whether it is the registry of the name, and no mirror of it.
     pub(crate) is_origin: bool,
+    /// What is asked for to see whether it answers.
+    probe: &'static str,
     reached: OnceLock<Url>,
 }
 
@@ -44,7 +46,7 @@ impl Endpoint {
         }
         let mut last = Error::Cancelled;
         for root in &self.roots {
-            let url = root.with_target("/v2/".to_owned());
+            let url = root.with_target(self.probe.to_owned());
             match session.send_bare(Request::new("GET", &url)) {
                 Ok(mut response) => {
                     session.doors.learn(root, &response.head);
@@ -130,8 +132,16 @@ pub(crate) fn of_host(config: &Config, domain: &str) -> Result<Endpoint> {
         roots: roots(config, host)?,
         path: String::new(),
         is_origin: true,
+        probe: "/v2/",
         reached: OnceLock::new(),
     })
+}
+
+/// Where a registry is searched.
+pub(crate) fn of_index(config: &Config, host: &str) -> Result<Endpoint> {
+    let mut endpoint = of_host(config, host)?;
+    endpoint.probe = "/v1/_ping";
+    Ok(endpoint)
 }
 
 /// How a registry may be spoken to.
@@ -160,6 +170,7 @@ fn mirrored(url: &str, rest: &str) -> Result<Endpoint> {
         path: path.trim_matches('/').to_owned(),
         roots: vec![root],
         is_origin: false,
+        probe: "/v2/",
         reached: OnceLock::new(),
     })
 }

@@ -51,6 +51,23 @@ pub enum Error {
         /// The words of whoever did not like them.
         reason: String,
     },
+    /// Where a registry is searched, nobody answers. The text is Docker's.
+    #[error(
+        "invalid registry endpoint https://{host}/v1/: {reason}. If this private registry supports \
+         only HTTP or HTTPS with an unknown CA certificate, please add `--insecure-registry {host}` \
+         to the daemon's arguments. In the case of HTTPS, if you have access to the registry's CA \
+         certificate, no need for the flag; simply place the CA certificate at \
+         /etc/docker/certs.d/{host}/ca.crt"
+    )]
+    Index {
+        /// The registry.
+        host: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A registry cannot be searched.
+    #[error("Unexpected status code {0}")]
+    NoSearch(u16),
     /// A registry does not know who wants to log in.
     #[error("login attempt to {url} failed with status: {}", refusal.status_line())]
     Login {
@@ -137,6 +154,8 @@ impl Error {
             | Self::NameUnknown { .. }
             | Self::BlobUnknown(_) => ErrorKind::NotFound,
             Self::Request { .. }
+            | Self::Index { .. }
+            | Self::NoSearch(_)
             | Self::Login { .. }
             | Self::NoCredentials { .. }
             | Self::WrongDigest { .. }

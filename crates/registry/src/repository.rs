@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gantry_types::{Digest, Reference};
+use gantry_types::{Digest, ErrorKind, Index, Reference};
 
 use crate::blob::Blob;
 use crate::cancel::Cancel;
@@ -112,6 +112,36 @@ impl Repository {
             }
         });
         tags.map_err(|error| self.explained(error, ""))
+    }
+
+    /// The index of what refers to a manifest: signatures, lists of parts and the
+    /// like. Registries before OCI's 1.1 have it under a tag.
+    ///
+    /// # Errors
+    /// Whatever keeps us from knowing; that there are none is an index of none.
+    pub fn referrers(&self, digest: Digest) -> Result<Index> {
+        let what = format!("referrers/{digest}");
+        let listed = self.each(|endpoint| {
+            let ask = endpoint.ask(self.session(), "GET", &what, PULL)?;
+            self.page(&ask, "the list of referrers")
+                .map(|(index, _)| index)
+        });
+        let refused = match listed {
+            Err(Error::Refused(refusal)) if refusal.status == 404 => refusal,
+            other => return other,
+        };
+        match self.resolve(&digest.to_string().replace(':', "-")) {
+            Ok(document) => {
+                serde_json::from_slice(&document.bytes).map_err(|_| Error::Refused(refused))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Index {
+                schema_version: 2,
+                media_type: None,
+                manifests: Vec::new(),
+                annotations: None,
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a blob of a known size, from `offset` on.
@@ -408,6 +438,30 @@ mod tests {
             _ => status(404),
         });
         assert_eq!(server.repository().tags().unwrap(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn referrers_are_found_in_both_ways() {
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"x","digest":"{}","size":1}}]}}"#,
+            Digest::of(b"z")
+        );
+        let digest = [b"a", b"b", b"c"].map(|bytes| Digest::of(bytes));
+        let paths = [
+            format!("referrers/{}", digest[0]),
+            format!("manifests/sha256-{}", digest[1].hex()),
+        ];
+        let server =
+            Server::new(
+                move |seen| match paths.iter().any(|path| seen.target.ends_with(path)) {
+                    true => ok(index.clone()),
+                    false => status(404),
+                },
+            );
+        for (digest, count) in digest.iter().zip([1, 1, 0]) {
+            let index = server.repository().referrers(*digest).unwrap();
+            assert_eq!(index.manifests.len(), count);
+        }
     }
 
     #[test]
