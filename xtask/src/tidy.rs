@@ -33,6 +33,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("shim", 3, &[]),
     ("engine", 3, &["image", "shim"]),
     ("server", 4, &[]),
+    ("registry-server", 4, &[]),
     ("cli", 4, &[]),
     ("gantry", 5, &[]),
     ("bench", 5, &[]),

@@ -58,10 +58,7 @@ fn run(program: Program, args: Vec<OsString>) -> i32 {
         }),
         Program::Daemon => daemon::main(lossy(args)),
         Program::Runtime => gantry_runtime::cli::main(args),
-        Program::Registry => {
-            complain("\"gantry registry\" is not supported yet by this version of gantry");
-            125
-        }
+        Program::Registry => gantry_registry_server::main(lossy(args)),
     }
 }
 
@@ -99,6 +96,7 @@ mod tests {
     fn then_the_first_argument() {
         assert_eq!(chosen("gantry", Some("daemon")), (Program::Daemon, 1));
         assert_eq!(chosen("./x", Some("runtime")), (Program::Runtime, 1));
+        assert_eq!(chosen("gantry", Some("registry")), (Program::Registry, 1));
         let client = |program: &str| Program::Client(program.to_owned());
         assert_eq!(chosen("gantry", Some("run")), (client("gantry"), 0));
         assert_eq!(chosen("", None), (client("gantry"), 0));

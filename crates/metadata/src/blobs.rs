@@ -53,7 +53,7 @@ pub fn list(view: &View<'_>) -> Result<Vec<BlobRow>, Error> {
 }
 
 /// Deletes the records of all blobs that no image needs (as its manifest or as
-/// one of its layers) and no lease holds, and answers them. Their files are
+/// one of its layers), no repository of a registry has and no lease holds, and answers them. Their files are
 /// garbage from the commit of this transaction on.
 pub fn delete_unreferenced(tx: &Tx<'_>) -> Result<Vec<BlobRow>, Error> {
     tx.connection()
@@ -62,6 +62,8 @@ pub fn delete_unreferenced(tx: &Tx<'_>) -> Result<Vec<BlobRow>, Error> {
              NOT EXISTS (SELECT 1 FROM images WHERE images.manifest = blobs.digest) \
              AND NOT EXISTS (SELECT 1 FROM layers JOIN image_layers USING (diff_id) \
                              WHERE layers.blob = blobs.digest) \
+             AND NOT EXISTS (SELECT 1 FROM registry_blobs \
+                             WHERE registry_blobs.digest = blobs.digest) \
              AND NOT EXISTS (SELECT 1 FROM lease_items \
                              WHERE kind = 'blob' AND key = blobs.digest) \
              RETURNING digest, size, created_at",

@@ -40,6 +40,18 @@
 //!               network → networks; the ip column is the address pool's memory
 //! volumes       name PK · driver · created_at · record (JSON)
 //!               who uses one, the records of the containers say
+//!
+//! of a registry (module `registry`), with blobs of its own in `blobs`:
+//! registry_repositories  id PK · name UNIQUE · description · created_at
+//! registry_blobs      (repository, digest) PK · used_at        digest → blobs
+//! registry_manifests  (repository, digest) PK · media_type · artifact_type · subject
+//!                     · annotations (JSON) · used_at · bytes
+//! registry_needs      (repository, manifest, needed) PK
+//!                     what a manifest consists of; → registry_manifests (cascade)
+//! registry_tags       (repository, tag) PK · digest · updated_at
+//!                     → registry_manifests (cascade)
+//! registry_uploads    id PK · repository (name) · created_at
+//! registry_stars      (repository, who) PK
 //! ```
 //!
 //! Digests and ids are text, times are nanoseconds since 1970 (UTC), JSON is text.
@@ -59,6 +71,7 @@ pub mod layers;
 pub mod leases;
 pub mod networks;
 pub mod references;
+pub mod registry;
 pub mod seals;
 pub mod snapshots;
 pub mod volumes;

@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x676e_7472;
 
 /// Step n brings version n to version n + 1. Steps are never changed once
 /// released, only added.
-const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS];
+const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS, REGISTRY];
 
 const V1: &str = "
 CREATE TABLE blobs (
@@ -133,6 +133,64 @@ CREATE TABLE seals (
     digest      TEXT NOT NULL,
     created_at  INTEGER NOT NULL,
     PRIMARY KEY (image, repository)
+) STRICT, WITHOUT ROWID;
+";
+
+const REGISTRY: &str = "
+CREATE TABLE registry_repositories (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    description TEXT NOT NULL DEFAULT '',
+    created_at  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE registry_blobs (
+    repository  INTEGER NOT NULL REFERENCES registry_repositories(id) ON DELETE CASCADE,
+    digest      TEXT NOT NULL REFERENCES blobs(digest),
+    used_at     INTEGER NOT NULL,
+    PRIMARY KEY (repository, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registry_blobs_digest ON registry_blobs(digest);
+CREATE TABLE registry_manifests (
+    repository  INTEGER NOT NULL REFERENCES registry_repositories(id) ON DELETE CASCADE,
+    digest      TEXT NOT NULL,
+    media_type  TEXT NOT NULL,
+    artifact_type TEXT,
+    subject     TEXT,
+    annotations TEXT,
+    used_at     INTEGER NOT NULL,
+    bytes       BLOB NOT NULL,
+    PRIMARY KEY (repository, digest)
+) STRICT;
+CREATE INDEX registry_manifests_subject ON registry_manifests(repository, subject)
+    WHERE subject IS NOT NULL;
+CREATE TABLE registry_needs (
+    repository  INTEGER NOT NULL,
+    manifest    TEXT NOT NULL,
+    needed      TEXT NOT NULL,
+    PRIMARY KEY (repository, manifest, needed),
+    FOREIGN KEY (repository, manifest) REFERENCES registry_manifests(repository, digest)
+        ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registry_needs_needed ON registry_needs(repository, needed);
+CREATE TABLE registry_tags (
+    repository  INTEGER NOT NULL,
+    tag         TEXT NOT NULL,
+    digest      TEXT NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    PRIMARY KEY (repository, tag),
+    FOREIGN KEY (repository, digest) REFERENCES registry_manifests(repository, digest)
+        ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registry_tags_digest ON registry_tags(repository, digest);
+CREATE TABLE registry_uploads (
+    id          TEXT PRIMARY KEY,
+    repository  TEXT NOT NULL,
+    created_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE registry_stars (
+    repository  INTEGER NOT NULL REFERENCES registry_repositories(id) ON DELETE CASCADE,
+    who         TEXT NOT NULL,
+    PRIMARY KEY (repository, who)
 ) STRICT, WITHOUT ROWID;
 ";
 

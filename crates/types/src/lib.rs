@@ -19,4 +19,4 @@ pub use image::{
 };
 pub use mount::Mount;
 pub use platform::{Platform, PlatformError};
-pub use reference::{Reference, ReferenceError};
+pub use reference::{Reference, ReferenceError, is_repository, is_tag};

@@ -236,7 +236,15 @@ fn is_path_component(part: &str) -> bool {
         .all(|sep| matches!(sep, b"" | b"." | b"_" | b"__") || sep.iter().all(|b| *b == b'-'))
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Whether `name` is a repository's name inside a registry (OCI distribution spec,
+/// "Pulling manifests"): the path of a [`Reference`].
+pub fn is_repository(name: &str) -> bool {
+    name.len() <= MAX_NAME && name.split('/').all(is_path_component)
+}
+
+/// Whether `tag` may be a tag: at most 128 letters, digits, `_`, `.` and `-`, the
+/// last two not first.
+pub fn is_tag(tag: &str) -> bool {
     let bytes = tag.as_bytes();
     bytes.len() <= MAX_TAG
         && bytes
