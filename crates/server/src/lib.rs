@@ -16,7 +16,6 @@ mod connection;
 mod credentials;
 mod download;
 mod error;
-mod fetch;
 mod hijack;
 mod listen;
 mod negotiate;

@@ -3,7 +3,7 @@
 
 mod distribution;
 
-use gantry_registry::Client;
+use gantry_registry::{Cancel, Client, Download};
 
 use crate::config::EngineConfig;
 use crate::error::Result;
@@ -24,5 +24,13 @@ impl Registries {
         Ok(Self {
             client: Client::new(config.registries.clone())?,
         })
+    }
+
+    /// Starts to get a file from the web.
+    ///
+    /// # Errors
+    /// When there is none at that URL.
+    pub fn get(&self, url: &str) -> Result<Download> {
+        Ok(self.client.get(url, &Cancel::new())?)
     }
 }

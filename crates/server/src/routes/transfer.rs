@@ -1,6 +1,8 @@
 //! Images that come in, `POST /images/create` (pull and import) and
 //! `POST /images/load`, and those that leave: `GET /images/get`.
 
+use std::io::Read;
+
 use gantry_api::ApiVersion;
 use gantry_engine::{ImportQuery, SaveQuery};
 use gantry_types::Platform;
@@ -10,7 +12,6 @@ use crate::body::{Answer, with_type};
 use crate::call::Call;
 use crate::download;
 use crate::error::{Failure, Result};
-use crate::fetch;
 use crate::router::Router;
 use crate::stream;
 
@@ -43,11 +44,12 @@ async fn create(mut call: Call) -> Result<Answer> {
         changes: call.query.all("changes").map(str::to_owned).collect(),
         platform,
     };
-    let reader = match query.source.as_str() {
-        "" | "-" => call.reader(),
-        url => fetch::open(url).await?,
-    };
+    let body = call.reader();
     stream::answer("import", move |progress| {
+        let reader: Box<dyn Read + Send> = match query.source.as_str() {
+            "" | "-" => Box::new(body),
+            url => Box::new(engine.registries.get(url)?),
+        };
         engine
             .images
             .import(reader, &query, &mut |message| progress.tell(message))
