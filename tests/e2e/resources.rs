@@ -11,6 +11,7 @@ mod stats;
 mod systemd;
 mod update;
 
+use crate::gantry_only;
 use crate::harness::Engine;
 use crate::run::wait_for;
 use folders::Folders;
@@ -104,4 +105,31 @@ fn nothing_of_a_container_is_left_in_the_hierarchies() {
     );
     engine.docker(&["rm", "-f", "gone"]).ok();
     wait_for(|| own.iter().all(|folder| !folder.exists()));
+}
+
+#[test]
+fn a_container_that_shares_the_hosts_cgroups_leaves_the_hosts_options_alone() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    // A new mount of the unified hierarchy changes the options of all of them.
+    let options = || {
+        let table = std::fs::read_to_string("/proc/self/mountinfo").expect("the table of mounts");
+        let unified = table
+            .lines()
+            .filter_map(|line| line.split_once(" - cgroup2 "));
+        unified.map(|(_, rest)| rest.to_owned()).collect::<Vec<_>>()
+    };
+    let before = options();
+    let look = "grep ' - cgroup2 ' /proc/self/mountinfo; true";
+    let run = ["run", "--rm", "--cgroupns", "host", "busybox", "sh", "-c"];
+    let seen = engine.docker(&[&run[..], &[look]].concat()).ok().stdout;
+    assert_eq!(options(), before);
+    // Where there are old hierarchies too, the container may see only those.
+    for line in seen.lines() {
+        let own = " / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - ";
+        assert!(line.contains(own), "{line}");
+    }
+    if Folders::of("self").all().len() == 1 {
+        assert_eq!(seen.lines().count(), 1, "{seen}");
+    }
 }

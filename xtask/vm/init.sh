@@ -22,7 +22,8 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+# With the options that systemd gives it: no container may change them.
+mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
 for module in /modules/*; do
     # Some are only for other processors.
     insmod "$module" 2>/dev/null || echo "left out: ${module##*/}"

@@ -8,6 +8,7 @@ mod bpf;
 mod clone;
 mod credentials;
 mod error;
+mod execute;
 mod file_owner;
 mod foreground;
 mod heap;
@@ -36,6 +37,7 @@ pub use bpf::{BpfInstruction, attach_cgroup_device, detach_cgroup_device, load_c
 pub use clone::{CloneFlags, CloneRequest, Forked, clone3};
 pub use credentials::{personality, setgroups_allowed};
 pub use error::{Error, Result};
+pub use execute::execute;
 pub use file_owner::make_files_as;
 pub use foreground::{ignore, send_signal, spawn_foreground};
 pub use heap::give_back_heap;

@@ -1,8 +1,9 @@
 //! `/sys/fs/cgroup` inside the container.
 //!
-//! On the unified hierarchy: one cgroup2 mount. On the old ones: a tmpfs with
-//! one directory for each hierarchy of the host, in which only the container's
-//! own cgroup is seen, and links for controllers mounted together.
+//! On the unified hierarchy: one cgroup2 mount, a copy of the host's where the
+//! container has no cgroup namespace. On the old ones: a tmpfs with one directory
+//! for each hierarchy of the host, in which only the container's own cgroup is
+//! seen, and links for controllers mounted together.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -37,6 +38,9 @@ struct Hierarchy {
     options: String,
 }
 
+/// What `fstatfs` says of cgroup2.
+const CGROUP2_MAGIC: rustix::fs::FsWord = 0x6367_7270;
+
 type Failure = (Errno, String);
 
 /// The view, made but for its place.
@@ -52,8 +56,7 @@ pub(super) fn take(view: &CgroupView) -> Result<View, Failure> {
     let hierarchies = old_hierarchies(&mountinfo);
     let mut below = Vec::new();
     if hierarchies.is_empty() || view.unified_only {
-        let source = Some(Path::new("cgroup"));
-        let tree = new_filesystem("cgroup2", source, &[], view.attributes)?;
+        let tree = unified(&mountinfo, view)?;
         return Ok(View { tree, below });
     }
     let own = read("/proc/self/cgroup")?;
@@ -70,6 +73,55 @@ pub(super) fn take(view: &CgroupView) -> Result<View, Failure> {
         below.push((name.to_owned(), hierarchy_tree(hierarchy, &own, view)?));
     }
     Ok(View { tree, below })
+}
+
+/// cgroup2. In the host's cgroup namespace a new mount is the host's file system
+/// once more, with the options of the new one: it would take the host's
+/// (`nsdelegate`, `memory_recursiveprot`) away, and the kernel waits for a grace
+/// period to do so, 15 ms and more. So there it is a copy of the host's mount.
+fn unified(mountinfo: &str, view: &CgroupView) -> Result<OwnedFd, Failure> {
+    let place = if view.private {
+        None
+    } else {
+        unified_place(mountinfo)
+    };
+    // A host that hides its own, or holds on to it, leaves only the new one.
+    if let Some(tree) = place.and_then(|place| copy_of(place, view).ok()) {
+        return Ok(tree);
+    }
+    let source = Some(Path::new("cgroup"));
+    new_filesystem("cgroup2", source, &[], view.attributes)
+}
+
+/// Where all of the unified hierarchy is mounted.
+fn unified_place(mountinfo: &str) -> Option<&Path> {
+    mountinfo.lines().find_map(|line| {
+        let (front, back) = line.split_once(" - ")?;
+        let mut front = front.split(' ').skip(3);
+        let (root, place) = (front.next()?, front.next()?);
+        // A place with an escaped character is not worth reading.
+        let plain = root == "/" && !place.contains('\\');
+        (plain && back.starts_with("cgroup2 ")).then_some(Path::new(place))
+    })
+}
+
+/// A copy with no more and no fewer attributes than are wished.
+fn copy_of(place: &Path, view: &CgroupView) -> rustix::io::Result<OwnedFd> {
+    let tree = bind(place, false)?;
+    // Something else may be mounted over it.
+    if rustix::fs::fstatfs(&tree)?.f_type != CGROUP2_MAGIC {
+        return Err(Errno::NODEV);
+    }
+    let every = MountAttr::RDONLY.with(MountAttr::NOSUID);
+    let every = every.with(MountAttr::NODEV).with(MountAttr::NOEXEC);
+    let change = SetMountAttr {
+        set: view.attributes,
+        clear: every.without(view.attributes).with(MountAttr::ATIME_MASK),
+        propagation: libc::MS_PRIVATE,
+        ..SetMountAttr::default()
+    };
+    gantry_sys::mount_setattr(&tree, Path::new(""), change)?;
+    Ok(tree)
 }
 
 /// Puts the view where it belongs.
@@ -191,6 +243,16 @@ mod tests {
 31 29 0:30 /a /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
 32 29 0:30 /a /elsewhere rw - cgroup cgroup rw,xattr,name=systemd
 33 29 0:31 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
+
+    #[test]
+    fn the_whole_unified_hierarchy_is_found() {
+        let place = Path::new("/sys/fs/cgroup/unified");
+        assert_eq!(unified_place(MOUNTINFO), Some(place));
+        let part = "33 29 0:31 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+        assert_eq!(unified_place(part), None);
+        let odd = r"33 29 0:31 / /a\040b rw - cgroup2 cgroup2 rw";
+        assert_eq!(unified_place(odd), None);
+    }
 
     #[test]
     fn hierarchies_and_own_directories() {

@@ -24,6 +24,8 @@ pub(super) struct Command {
     pub arity: Arity,
     /// Whether options may stand behind the words.
     pub mixed: bool,
+    /// Whether a process of ours enters the container.
+    pub enters: bool,
     pub run: fn(&Context, &Arguments) -> Result<i32>,
 }
 
@@ -42,6 +44,7 @@ const fn command(
         flags,
         arity: Arity::Exactly(1),
         mixed: true,
+        enters: false,
         run,
     }
 }
@@ -57,12 +60,15 @@ pub(super) const COMMANDS: [Command; 17] = [
             checkpoint::checkpoint,
         )
     },
-    command(
-        "create",
-        "make a container, all but its program",
-        create::OPTIONS,
-        create::create,
-    ),
+    Command {
+        enters: true,
+        ..command(
+            "create",
+            "make a container, all but its program",
+            create::OPTIONS,
+            create::create,
+        )
+    },
     command(
         "delete",
         "take away what a container has left",
@@ -79,6 +85,7 @@ pub(super) const COMMANDS: [Command; 17] = [
         words: "<container-id> <command> [command options]  || -p process.json <container-id>",
         arity: Arity::AtLeast(1),
         mixed: false,
+        enters: true,
         ..command(
             "exec",
             "run a further process in a container",
@@ -138,12 +145,15 @@ pub(super) const COMMANDS: [Command; 17] = [
         &[],
         manage::resume,
     ),
-    command(
-        "run",
-        "make a container and run its program",
-        create::RUN_OPTIONS,
-        create::run,
-    ),
+    Command {
+        enters: true,
+        ..command(
+            "run",
+            "make a container and run its program",
+            create::RUN_OPTIONS,
+            create::run,
+        )
+    },
     Command {
         words: "",
         arity: Arity::Exactly(0),

@@ -4,6 +4,7 @@
 //! ```text
 //! commands.rs the table of commands                     args.rs     options by hand (no parser crate)
 //! ahead.rs    what is made while something else is
+//! own_program.rs  this program, where a container cannot write it
 //! help.rs     its text                                  output.rs   stdout, stderr, --log
 //! store.rs    <root>/<id>/: state.json, config.json, exec.fifo, lock
 //! plan.rs     what create and run were told             create.rs   create, run, start
@@ -32,6 +33,7 @@ mod help;
 mod manage;
 mod measured;
 mod output;
+mod own_program;
 mod place;
 mod plan;
 mod process;
@@ -155,6 +157,11 @@ fn dispatch(context: &Context, name: &str, words: Vec<String>) -> Result<i32> {
         other => other.map_err(wrong)?,
     };
     check_arity(command, args.rest().len()).map_err(wrong)?;
+    if command.enters {
+        own_program::protect()?;
+    }
+    // The program's own beginning and the words' readers are not needed again.
+    gantry_sys::release_code_pages();
     (command.run)(context, &args)
 }
 

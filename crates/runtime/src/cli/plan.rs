@@ -66,8 +66,6 @@ impl<'a> Plan<'a> {
             }
             other => other?,
         };
-        // What read it is not needed again.
-        gantry_sys::release_code_pages();
         let terminal = spec.process.as_ref().is_some_and(|p| p.terminal);
         let socket = args.value("console-socket");
         if let Some(text) = terminal_problem(terminal, socket.is_some(), detached) {

@@ -203,6 +203,8 @@ pub(super) fn read_spec(path: &Path) -> Result<(Spec, Vec<u8>)> {
         path: path.to_path_buf(),
         text: e.to_string(),
     })?;
+    // What read it is not needed again.
+    gantry_sys::release_code_pages();
     Ok((spec, text))
 }
 

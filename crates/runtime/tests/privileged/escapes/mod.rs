@@ -4,6 +4,7 @@
 mod cgroup_link;
 mod masked_paths;
 mod mount_races;
+mod own_program;
 mod proc_writes;
 mod release_agent;
 mod swapping;
