@@ -18,6 +18,7 @@ mod client_help;
 mod crash;
 mod daemon;
 mod debian;
+mod disk_space;
 mod errors;
 mod escapes;
 mod events;

@@ -19,5 +19,34 @@ body! {
         /// Bytes of the builder; before API 1.44.
         #[serde(skip_serializing_if = "is_default")]
         pub builder_size: Option<i64>,
+        /// What it comes from, beyond Docker; only when everything was asked for.
+        #[serde(skip_serializing_if = "is_default")]
+        pub data_root: Option<DataRootUsage>,
+    }
+
+    /// `POST /build/prune`.
+    pub struct BuildCachePruned {
+        /// The records that are gone.
+        pub caches_deleted: Option<Vec<String>>,
+        /// Bytes that they had.
+        pub space_reclaimed: u64,
+    }
+
+    /// The data root, in blocks as `du` counts them.
+    pub struct DataRootUsage {
+        /// All of it.
+        pub total: u64,
+        /// Layers of images, unpacked.
+        pub layers: u64,
+        /// What images came as: compressed layers and manifests.
+        pub blobs: u64,
+        /// What is arriving, and downloads that were cut off.
+        pub arriving: u64,
+        /// What containers wrote, their logs and files.
+        pub containers: u64,
+        /// Volumes.
+        pub volumes: u64,
+        /// Records, the room kept for them, directories, and what is being deleted.
+        pub engine: u64,
     }
 }

@@ -42,7 +42,7 @@ pub use container::{
     WaitCondition, WaitError, WaitResponse, go_mode,
 };
 pub use decode::decode;
-pub use disk_usage::DiskUsage;
+pub use disk_usage::{BuildCachePruned, DataRootUsage, DiskUsage};
 pub use distribution::{DistributionDescriptor, DistributionInspect, DistributionPlatform};
 pub use error_body::ErrorBody;
 pub use event::{Actor, Event};

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::apply::{ApplyOptions, Extractor, Whiteouts};
@@ -122,6 +123,9 @@ pub struct Measure {
     pub bytes: u64,
     /// Number of files, directories and other nodes, the top included.
     pub inodes: u64,
+    /// Bytes of the blocks that all this takes on the disk, the top included, as
+    /// `du` counts them.
+    pub disk: u64,
 }
 
 /// Measures everything below `root`. The tree may change meanwhile.
@@ -129,9 +133,11 @@ pub struct Measure {
 /// # Errors
 /// `File` when the tree cannot be read.
 pub fn measure(root: impl AsFd) -> Result<Measure, Error> {
+    let top = rustix::fs::fstat(root.as_fd()).map_err(Error::file("stat", b"/"))?;
     let mut total = Measure {
         bytes: 0,
         inodes: 1,
+        disk: blocks(&top),
     };
     let mut seen = HashSet::new();
     let mut walk = Walk::new(root.as_fd())?;
@@ -142,9 +148,33 @@ pub fn measure(root: impl AsFd) -> Result<Measure, Error> {
             continue;
         }
         total.inodes += 1;
+        total.disk += blocks(&found.stat);
         if !directory {
             total.bytes += u64::try_from(found.stat.st_size).unwrap_or(0);
         }
     }
     Ok(total)
+}
+
+/// Bytes that a file, or a directory with all below it, takes on the disk, as `du`
+/// counts them. What is not there takes none.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn disk_usage(path: &Path) -> io::Result<u64> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(directory) => Ok(measure(directory).map_err(io::Error::other)?.disk),
+        Err(Errno::NOENT) => Ok(0),
+        Err(Errno::NOTDIR | Errno::LOOP) => match rustix::fs::lstat(path) {
+            Ok(stat) => Ok(blocks(&stat)),
+            Err(Errno::NOENT) => Ok(0),
+            Err(errno) => Err(errno.into()),
+        },
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn blocks(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or(0) * 512
 }

@@ -8,7 +8,7 @@
 //! * [`pack`]: a directory tree becomes an archive, always the same bytes;
 //! * [`pack_tree`]: any file or tree becomes one, under any name;
 //! * [`changes`] and [`pack_changes`]: what differs between two trees;
-//! * [`copy_tree`] and [`measure`]: what storage drivers do with whole trees;
+//! * [`copy_tree`], [`measure`] and [`disk_usage`]: what storage drivers do with whole trees;
 //! * [`remove_tree`], [`Trash`] and [`Scratch`]: so that nothing stays behind.
 //!
 //! Invariants: an archive is hostile. Nothing is ever written outside the root
@@ -28,7 +28,7 @@ pub mod tar;
 mod trash;
 
 pub use apply::{Applied, ApplyOptions, Owners, UnpackOptions, Whiteouts, apply, unpack};
-pub use copy::{Measure, copy_tree, measure};
+pub use copy::{Measure, copy_tree, disk_usage, measure};
 pub use error::Error;
 pub use pack::{
     Change, ChangeKind, Door, Mirror, PackOptions, Packed, TreeOptions, changes, pack,

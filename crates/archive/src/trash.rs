@@ -3,10 +3,11 @@
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
@@ -20,6 +21,8 @@ pub struct Trash {
     next: AtomicU64,
     queue: Option<Sender<PathBuf>>,
     stop: Arc<AtomicBool>,
+    /// How many are still to be deleted, and a bell for when there are none.
+    left: Arc<(Mutex<usize>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -37,14 +40,17 @@ impl Trash {
         let (queue, queued) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let left = Arc::new((Mutex::new(0), Condvar::new()));
+        let counted = Arc::clone(&left);
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || delete_queued(&queued, &stopped))?;
+            .spawn(move || delete_queued(&queued, &stopped, &counted))?;
         Ok(Self {
             directory,
             next: AtomicU64::new(0),
             queue: Some(queue),
             stop,
+            left,
             thread: Some(thread),
         })
     }
@@ -82,8 +88,18 @@ impl Trash {
         Ok(())
     }
 
+    /// Waits until all that was taken is deleted, as long as `patience` lasts;
+    /// whether it is.
+    pub fn settle(&self, patience: Duration) -> bool {
+        let (left, bell) = &*self.left;
+        let left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = bell.wait_timeout_while(left, patience, |left| *left > 0);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
+    }
+
     fn delete(&self, path: PathBuf) {
         if let Some(queue) = &self.queue {
+            *count(&self.left) += 1;
             // The thread lives as long as the queue.
             let _ = queue.send(path);
         }
@@ -103,13 +119,22 @@ impl Drop for Trash {
     }
 }
 
-fn delete_queued(queue: &Receiver<PathBuf>, stop: &AtomicBool) {
+fn count(left: &(Mutex<usize>, Condvar)) -> MutexGuard<'_, usize> {
+    left.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn delete_queued(queue: &Receiver<PathBuf>, stop: &AtomicBool, left: &(Mutex<usize>, Condvar)) {
     while let Ok(path) = queue.recv() {
         if stop.load(Ordering::Relaxed) {
             return;
         }
         if let Err(error) = remove_tree(&path) {
             tracing::warn!(path = %path.display(), %error, "not deleted yet; the next start tries again");
+        }
+        let mut count = count(left);
+        *count -= 1;
+        if *count == 0 {
+            left.1.notify_all();
         }
     }
 }

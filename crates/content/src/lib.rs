@@ -14,10 +14,12 @@
 
 mod error;
 mod ingest;
+mod measured;
 mod partial;
 mod store;
 
 pub use error::Error;
 pub use ingest::Ingest;
+pub use measured::DiskUsage;
 pub use partial::Partial;
 pub use store::{Blob, Collected, ContentStore};

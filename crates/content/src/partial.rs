@@ -49,7 +49,7 @@ impl Key {
 
 /// The directory of partial blobs, and which are being worked on.
 pub(crate) struct Partials {
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     busy: Mutex<HashSet<Key>>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,12 +17,12 @@ use crate::{Error, Ingest};
 /// The content store of one daemon. Cheap to clone; all methods block.
 #[derive(Clone)]
 pub struct ContentStore {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
-    blobs: PathBuf,
-    ingests: PathBuf,
+    pub(crate) blobs: PathBuf,
+    pub(crate) ingests: PathBuf,
     pub(crate) partials: Partials,
     pub(crate) database: Arc<Database>,
     /// How many [`Blob`]s there are of each digest. Held while files appear
@@ -213,18 +213,27 @@ impl ContentStore {
     /// # Errors
     /// `Metadata`; a file that cannot be deleted is left to the next open.
     pub fn collect(&self) -> Result<Collected, Error> {
+        self.collect_measured().map(|(collected, _)| collected)
+    }
+
+    /// The same, and how many bytes the disk has got back.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn collect_measured(&self) -> Result<(Collected, u64), Error> {
         let rows = self
             .inner
             .database
             .write_freeing(blobs::delete_unreferenced)?;
-        let mut collected = Collected::default();
+        let (mut collected, mut freed) = (Collected::default(), 0);
         for row in rows {
-            if self.inner.delete_unrecorded(row.digest)? {
+            if let Some(disk) = self.inner.delete_unrecorded(row.digest)? {
                 collected.blobs += 1;
                 collected.bytes += row.size;
+                freed += disk;
             }
         }
-        Ok(collected)
+        Ok((collected, freed))
     }
 
     /// Deletes the files without a record that are at least `age` old: what a
@@ -247,7 +256,7 @@ impl ContentStore {
                 tracing::warn!(path = %path.display(), "a foreign file among the blobs");
                 continue;
             };
-            if self.inner.delete_unrecorded(digest)? {
+            if self.inner.delete_unrecorded(digest)?.is_some() {
                 collected.blobs += 1;
                 collected.bytes += meta.len();
             }
@@ -298,29 +307,31 @@ impl Inner {
         })
     }
 
-    /// Whether there was a file without a record and without a holder.
-    fn delete_unrecorded(&self, digest: Digest) -> Result<bool, Error> {
+    /// Deletes a file without a record and without a holder; what it took on the
+    /// disk, if there was one.
+    fn delete_unrecorded(&self, digest: Digest) -> Result<Option<u64>, Error> {
         let held = self.lock();
         if held.contains_key(&digest) {
-            return Ok(false);
+            return Ok(None);
         }
         let row = self.database.read(|view| blobs::get(view, digest))?;
         if row.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
         let path = self.path(digest);
+        let disk = std::fs::symlink_metadata(&path).map_or(0, |meta| meta.blocks() * 512);
         match std::fs::remove_file(&path) {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(Some(disk)),
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
                     tracing::warn!(path = %path.display(), %error, "cannot delete a blob");
                 }
-                Ok(false)
+                Ok(None)
             }
         }
     }
 
-    fn files(&self) -> Result<Vec<(PathBuf, Option<Digest>)>, Error> {
+    pub(crate) fn files(&self) -> Result<Vec<(PathBuf, Option<Digest>)>, Error> {
         let at = || Error::disk("list", &self.blobs);
         std::fs::read_dir(&self.blobs)
             .map_err(at())?

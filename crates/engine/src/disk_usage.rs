@@ -1,8 +1,17 @@
-//! What takes room on the disk.
+//! What takes room on the disk: everything below the data root, in blocks as `du`
+//! counts them, so that the sum is what `du` says.
+//!
+//! Docker's answer has four places. A container's is what goes with it: what it wrote,
+//! its logs and its files. A volume's is its directory. All the rest is in the place
+//! of images: layers, and the blobs that they came as, and the engine's own records,
+//! of which one would otherwise not be told at all.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use gantry_api::DiskUsage;
+use gantry_api::{BuildCachePruned, DataRootUsage, DiskUsage, Filters, ImageSummary};
+use gantry_types::{Digest, ImageId};
 
 use crate::containers::ListQuery;
 use crate::error::{Error, Result};
@@ -11,6 +20,22 @@ use crate::system::System;
 
 /// What can be asked for.
 const KINDS: [&str; 4] = ["container", "image", "volume", "build-cache"];
+/// What can be said of the cache of builds.
+const CACHE_FILTERS: [&str; 11] = [
+    "description",
+    "id",
+    "inuse",
+    "label",
+    "label!",
+    "parent",
+    "private",
+    "shared",
+    "type",
+    "until",
+    "unused-for",
+];
+/// What of the data root is measured by those whose it is.
+const OWNED: [&str; 4] = ["containers", "content", "snapshots", "volumes"];
 
 impl System {
     /// Measures what is asked for; everything when that is nothing.
@@ -24,25 +49,106 @@ impl System {
         let kinds: BTreeSet<&str> = kinds.iter().map(String::as_str).collect();
         let wanted = |kind: &str| kinds.is_empty() || kinds.contains(kind);
         let mut usage = DiskUsage::default();
+        let mut root = DataRootUsage::default();
         if wanted("image") {
-            usage.layers_size = self.inner.images.layers_size()?;
-            usage.images = Some(self.inner.images.list(&ImagesQuery {
-                shared_size: true,
-                ..ImagesQuery::default()
-            })?);
+            self.measure_images(&mut usage, &mut root)?;
         }
         if wanted("container") {
-            usage.containers = Some(self.inner.containers.list(&ListQuery {
-                all: true,
-                size: true,
-                ..ListQuery::default()
-            })?);
+            self.measure_containers(&mut usage, &mut root)?;
         }
         if wanted("volume") {
-            usage.volumes = Some(self.inner.volumes.usage());
+            let volumes = self.inner.volumes.usage();
+            let sizes = volumes
+                .iter()
+                .filter_map(|volume| volume.usage_data.as_ref());
+            root.volumes = sizes.map(|usage| usage.size.max(0).unsigned_abs()).sum();
+            usage.volumes = Some(volumes);
         }
         // Nothing is built here yet.
         usage.build_cache = wanted("build-cache").then(Vec::new);
+        if kinds.is_empty() {
+            root.total = root.layers
+                + root.blobs
+                + root.arriving
+                + root.engine
+                + root.containers
+                + root.volumes;
+            usage.data_root = Some(root);
+        }
         Ok(usage)
     }
+
+    /// Removes the cache of builds, of which there is none.
+    ///
+    /// # Errors
+    /// `Invalid` for wrong filters, in Docker's words.
+    pub fn prune_build_cache(&self, filters: &Filters) -> Result<BuildCachePruned> {
+        let known = filters.validate(&CACHE_FILTERS);
+        known.map_err(|error| Error::Invalid(format!("failed to prune build cache: {error}")))?;
+        Ok(BuildCachePruned::default())
+    }
+
+    fn measure_images(&self, usage: &mut DiskUsage, root: &mut DataRootUsage) -> Result<()> {
+        let disk = self.inner.images.disk_usage()?;
+        let mut images = self.inner.images.list(&ImagesQuery::default())?;
+        for image in &mut images {
+            let found = id_of(image).and_then(|id| disk.images.get(&id));
+            let found = found.copied().unwrap_or_default();
+            image.size = signed(found.size);
+            image.shared_size = signed(found.shared);
+        }
+        usage.images = Some(images);
+        root.layers = disk.layers;
+        root.blobs = disk.blobs;
+        root.arriving = disk.arriving;
+        root.engine = disk.rest + self.own()? + self.inner.volumes.store().overhead()?;
+        usage.layers_size = signed(root.layers + root.blobs + root.arriving + root.engine);
+        Ok(())
+    }
+
+    fn measure_containers(&self, usage: &mut DiskUsage, root: &mut DataRootUsage) -> Result<()> {
+        let disk = self.inner.containers.disk_usage();
+        let mut containers = self.inner.containers.list(&ListQuery {
+            all: true,
+            size: true,
+            ..ListQuery::default()
+        })?;
+        for container in &mut containers {
+            let written = container.size_rw;
+            container.size_rw = signed(disk.get(&container.id).copied().unwrap_or(0));
+            container.size_root_fs += container.size_rw - written;
+        }
+        root.containers = disk.values().sum();
+        usage.containers = Some(containers);
+        Ok(())
+    }
+
+    /// What lies in the data root itself.
+    fn own(&self) -> Result<u64> {
+        let root = Path::new(&self.inner.data_root);
+        let failed = |error| Error::io("measure", root, error);
+        let shared = ["containers", "snapshots"].map(|name| alone(&root.join(name)));
+        let mut all = alone(root) + shared.iter().sum::<u64>();
+        for entry in root.read_dir().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if !OWNED.iter().any(|owned| entry.file_name() == *owned) {
+                all += gantry_archive::disk_usage(&entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The blocks of a directory without what is in it; none when it is not there.
+fn alone(directory: &Path) -> u64 {
+    let found = directory.symlink_metadata();
+    found.map_or(0, |found| found.blocks() * 512)
+}
+
+fn id_of(image: &ImageSummary) -> Option<ImageId> {
+    image.id.parse::<Digest>().ok().map(ImageId)
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,40 @@ use gantry_types::ChainId;
 use crate::store::Inner;
 use crate::{ImageStore, Result};
 
+/// What a removal frees on the disk, where somebody wants to know: layers must be
+/// walked for that.
+#[derive(Debug, Default)]
+pub(crate) struct Freed {
+    asked: bool,
+    disk: u64,
+}
+
+impl Freed {
+    pub(crate) fn asked() -> Self {
+        Self {
+            asked: true,
+            disk: 0,
+        }
+    }
+
+    pub(crate) fn unasked() -> Self {
+        Self::default()
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn disk(&self) -> u64 {
+        self.disk
+    }
+
+    fn measure(&self, disk: impl FnOnce() -> u64) -> u64 {
+        if self.asked { disk() } else { 0 }
+    }
+
+    pub(crate) fn add(&mut self, disk: u64) {
+        self.disk += disk;
+    }
+}
+
 impl ImageStore {
     /// Removes the layers and blobs that neither an image nor a container nor
     /// an operation needs: after the removal of a container whose image is
@@ -16,6 +50,10 @@ impl ImageStore {
     /// # Errors
     /// `Metadata`.
     pub fn collect(&self) -> Result<Vec<ChainId>> {
+        self.collect_counting(&mut Freed::unasked())
+    }
+
+    pub(crate) fn collect_counting(&self, freed: &mut Freed) -> Result<Vec<ChainId>> {
         let inner = self.inner();
         let used =
             self.database()
@@ -42,13 +80,13 @@ impl ImageStore {
                 .filter_map(|status| status.key.parse().ok().map(ChainId));
             let before = removed.len();
             for chain in free {
-                removed.extend(inner.collect_layers(&[chain])?);
+                removed.extend(inner.free_layers(&[chain], freed)?);
             }
             if removed.len() == before {
                 break;
             }
         }
-        inner.content.collect()?;
+        freed.add(inner.content.collect_measured()?.1);
         Ok(removed)
     }
 }
@@ -57,6 +95,11 @@ impl Inner {
     /// Removes those of the layers (bottom first) that nobody needs, from the
     /// top down. Answers which they were.
     pub(crate) fn collect_layers(&self, chain: &[ChainId]) -> Result<Vec<ChainId>> {
+        self.free_layers(chain, &mut Freed::unasked())
+    }
+
+    /// The same; what that frees is added to `freed`.
+    pub(crate) fn free_layers(&self, chain: &[ChainId], freed: &mut Freed) -> Result<Vec<ChainId>> {
         let _gate = self.gate();
         let mut removed = Vec::new();
         for id in chain.iter().rev() {
@@ -70,8 +113,12 @@ impl Inner {
             if needed {
                 break;
             }
+            let disk = freed.measure(|| self.snapshots.disk(&name).unwrap_or(0));
             match self.snapshots.remove(&name) {
-                Ok(()) => removed.push(*id),
+                Ok(()) => {
+                    freed.add(disk);
+                    removed.push(*id);
+                }
                 Err(gantry_snapshot::Error::NotFound { .. }) => {}
                 Err(gantry_snapshot::Error::HasChildren { .. }) => break,
                 Err(error) => {

@@ -20,6 +20,7 @@ mod changes;
 mod collect;
 mod commit;
 mod committed;
+mod disk;
 mod embedded;
 mod error;
 mod history;
@@ -41,6 +42,7 @@ mod unpack;
 
 pub use commit::CommitOptions;
 pub use committed::committed_config;
+pub use disk::{DiskUsage, ImageDisk};
 pub use error::Error;
 pub use history::HistoryEntry;
 pub use image::Image;

@@ -1,10 +1,17 @@
 //! `docker image prune`.
 
-use gantry_metadata::images;
-use gantry_types::{ChainId, ImageId};
+use std::time::Duration;
 
+use gantry_metadata::images;
+use gantry_types::ImageId;
+
+use crate::collect::Freed;
 use crate::list::has_labels;
 use crate::{Error, Image, ImageStore, RemoveOptions, Removed, Result, Usage};
+
+/// How long the answer waits for files to be deleted: what it says is free is free
+/// then, as far as the disk is quick enough.
+const LONGEST_DELETION: Duration = Duration::from_secs(60);
 
 /// Which unused images go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +31,8 @@ pub struct PruneFilter {
 pub struct Pruned {
     /// Step by step.
     pub removed: Vec<Removed>,
-    /// Bytes of the layers that are gone.
+    /// Bytes that the disk has got back: of layers, of blobs, and of downloads that
+    /// were cut off.
     pub reclaimed: u64,
 }
 
@@ -34,7 +42,7 @@ impl ImageStore {
     /// # Errors
     /// `Metadata`; an image that cannot be removed is left, and named in the log.
     pub fn prune(&self, filter: &PruneFilter, usage: &Usage<'_>) -> Result<Pruned> {
-        let mut pruned = Pruned::default();
+        let (mut pruned, mut freed) = (Pruned::default(), Freed::asked());
         for id in self.candidates(filter)? {
             let image = match self.get(id) {
                 Ok(image) => image,
@@ -42,24 +50,23 @@ impl ImageStore {
                 Err(Error::NoSuchImage(_)) => continue,
                 Err(error) => return Err(error),
             };
-            let sizes = self.layer_sizes(&image)?;
             for name in names_to_remove(&image, filter.dangling) {
-                match self.remove(&name, RemoveOptions::default(), usage) {
-                    Ok(removed) => {
-                        for step in &removed {
-                            if let Removed::DeletedLayer(chain) = step {
-                                let size = sizes.iter().find(|(id, _)| id == chain);
-                                pruned.reclaimed += size.map_or(0, |(_, size)| *size);
-                            }
-                        }
-                        pruned.removed.extend(removed);
-                    }
+                let options = RemoveOptions::default();
+                match self.remove_counting(&name, options, usage, &mut freed) {
+                    Ok(removed) => pruned.removed.extend(removed),
                     Err(Error::InUse(reason)) => tracing::debug!(name, reason, "not pruned"),
                     Err(Error::NoSuchImage(_)) => {}
                     Err(error) => tracing::warn!(name, %error, "cannot prune an image"),
                 }
             }
         }
+        self.collect_counting(&mut freed)?;
+        if filter.until.is_none() && filter.labels.is_empty() && filter.labels_not.is_empty() {
+            let content = &self.inner().content;
+            freed.add(content.remove_partials(Duration::ZERO)?.bytes);
+        }
+        pruned.reclaimed = freed.disk();
+        self.inner().snapshots.settle(LONGEST_DELETION);
         Ok(pruned)
     }
 
@@ -81,17 +88,6 @@ impl ImageStore {
             }
             Ok(found)
         })
-    }
-
-    fn layer_sizes(&self, image: &Image) -> Result<Vec<(ChainId, u64)>> {
-        let sizes = self
-            .database()
-            .read(|view| crate::history::layer_sizes(view, &image.diff_ids))?;
-        Ok(ChainId::chain(&image.diff_ids)
-            .into_iter()
-            .zip(&image.diff_ids)
-            .map(|(chain, diff_id)| (chain, sizes.get(diff_id).copied().unwrap_or(0)))
-            .collect())
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use gantry_metadata::{Tx, containers, images, leases, references};
 use gantry_types::{ChainId, ImageId, Reference};
 
+use crate::collect::Freed;
 use crate::resolve::{prefix, resolve_id};
 use crate::{Error, ImageStore, Result};
 
@@ -61,6 +62,17 @@ impl ImageStore {
         options: RemoveOptions,
         usage: &Usage<'_>,
     ) -> Result<Vec<Removed>> {
+        self.remove_counting(name, options, usage, &mut Freed::unasked())
+    }
+
+    /// The same, and tells what that freed on the disk.
+    pub(crate) fn remove_counting(
+        &self,
+        name: &str,
+        options: RemoveOptions,
+        usage: &Usage<'_>,
+        freed: &mut Freed,
+    ) -> Result<Vec<Removed>> {
         for _ in 0..ATTEMPTS {
             let id = self.database().read(|view| resolve_id(view, name))?;
             let users = usage(id)?;
@@ -73,7 +85,7 @@ impl ImageStore {
                 Ok::<_, Error>(Some(removal.outcome))
             })?;
             if let Some(outcome) = outcome {
-                return self.finish(outcome, options, usage);
+                return self.finish(outcome, options, usage, freed);
             }
         }
         Err(Error::InUse(format!("{name} is being tagged all the time")))
@@ -86,6 +98,7 @@ impl ImageStore {
         mut outcome: Outcome,
         options: RemoveOptions,
         usage: &Usage<'_>,
+        freed: &mut Freed,
     ) -> Result<Vec<Removed>> {
         let mut removed = Vec::new();
         loop {
@@ -93,7 +106,7 @@ impl ImageStore {
             let Some((layers, parent)) = outcome.deleted.take() else {
                 break;
             };
-            let gone = self.inner().collect_layers(&layers)?;
+            let gone = self.inner().free_layers(&layers, freed)?;
             removed.extend(gone.into_iter().map(Removed::DeletedLayer));
             let Some(parent) = parent.filter(|_| !options.noprune) else {
                 break;
@@ -108,7 +121,7 @@ impl ImageStore {
                 Ok::<_, Error>(removal.outcome)
             })?;
         }
-        self.inner().content.collect()?;
+        freed.add(self.inner().content.collect_measured()?.1);
         Ok(removed)
     }
 }

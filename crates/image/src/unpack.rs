@@ -74,6 +74,9 @@ const LONGEST_COMMIT: Duration = Duration::from_secs(30);
 /// How often it is looked for.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(200);
 
+/// How the keys of layers begin that are being unpacked.
+pub(crate) const KEY: &str = "unpack-";
+
 /// An active snapshot that is removed when it is not committed.
 pub(crate) struct Unpacking {
     driver: Arc<dyn SnapshotDriver>,
@@ -85,7 +88,7 @@ impl Unpacking {
         driver: &Arc<dyn SnapshotDriver>,
         parent: Option<ChainId>,
     ) -> Result<Self> {
-        let key = format!("unpack-{}", random_name()?);
+        let key = format!("{KEY}{}", random_name()?);
         driver.create(&key, parent.map(|parent| parent.to_string()).as_deref())?;
         Ok(Self {
             driver: Arc::clone(driver),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gantry_archive::{Change, Packed, Whiteouts};
 use gantry_types::Mount;
@@ -59,6 +60,15 @@ pub struct Usage {
     pub bytes: u64,
     /// Number of files, directories and other nodes.
     pub inodes: u64,
+}
+
+/// What the driver takes on the disk, in blocks as `du` counts them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DiskUsage {
+    /// Each snapshot with all that lies in its directory, by key.
+    pub snapshots: Vec<(Status, u64)>,
+    /// The driver's own directories, what is being made and what is being deleted.
+    pub rest: u64,
 }
 
 /// A storage driver.
@@ -188,6 +198,22 @@ pub trait SnapshotDriver: Send + Sync {
 
     /// All snapshots, in no particular order.
     fn list(&self) -> Vec<Status>;
+
+    /// What the snapshot takes on the disk, with all that lies in its directory.
+    ///
+    /// # Errors
+    /// `NotFound`, `Disk`, `Tree`.
+    fn disk(&self, key: &str) -> Result<u64, Error>;
+
+    /// What everything takes on the disk.
+    ///
+    /// # Errors
+    /// `Disk`, `Tree`.
+    fn disk_usage(&self) -> Result<DiskUsage, Error>;
+
+    /// Waits until what was removed has left the disk, as long as `patience` lasts;
+    /// whether it has.
+    fn settle(&self, patience: Duration) -> bool;
 
     /// Writes everything that was applied to disk (`syncfs`).
     ///

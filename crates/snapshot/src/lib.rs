@@ -18,6 +18,7 @@ mod detached;
 mod directories;
 mod driver;
 mod error;
+mod measured;
 mod overlay;
 mod probe;
 mod records;
@@ -28,7 +29,7 @@ mod tree;
 mod vfs;
 
 pub use detached::mount as mount_detached;
-pub use driver::{Capabilities, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
+pub use driver::{Capabilities, DiskUsage, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
 pub use error::Error;
 pub use records::{MemoryRecords, MetadataRecords, Record, Records};
 pub use select::{DriverKind, select};

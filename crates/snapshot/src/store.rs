@@ -20,7 +20,7 @@ use gantry_archive::{Scratch, Trash};
 use rustix::io::Errno;
 
 use crate::directories::{list, make_directory};
-use crate::driver::{Status, Usage};
+use crate::driver::Status;
 use crate::error::Error;
 use crate::records::Records;
 use crate::tree::{Node, State, Tree};
@@ -31,10 +31,10 @@ const TRASH: &str = "trash";
 const LAYERS: &str = "layers";
 
 pub(crate) struct Store {
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     records: Arc<dyn Records>,
     tree: Mutex<Tree>,
-    trash: Trash,
+    pub(crate) trash: Trash,
     next: AtomicU64,
 }
 
@@ -205,27 +205,6 @@ impl Store {
             tracing::warn!(%error, "removed snapshot stays on disk; the next start deletes it");
         }
         Ok(())
-    }
-
-    /// What `key` takes; `contents` is its part that counts.
-    pub(crate) fn usage(&self, key: &str, contents: &str) -> Result<Usage, Error> {
-        let node = self.tree().get(key)?.clone();
-        if let Some(usage) = node.usage {
-            return Ok(usage);
-        }
-        let path = self.path(node.number).join(contents);
-        let root = std::fs::File::open(&path).map_err(Error::disk("open", path))?;
-        let measure = gantry_archive::measure(root)?;
-        let usage = Usage {
-            bytes: measure.bytes,
-            inodes: measure.inodes,
-        };
-        if node.state == State::Committed
-            && let Some(node) = self.tree().get_mut(key)
-        {
-            node.usage = Some(usage);
-        }
-        Ok(usage)
     }
 
     pub(crate) fn status(&self, key: &str) -> Result<Status, Error> {

@@ -7,11 +7,12 @@ use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantry_archive::{Change, Mirror, PackOptions, Packed, Whiteouts};
 use gantry_types::Mount;
 
-use crate::driver::{Capabilities, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
+use crate::driver::{Capabilities, DiskUsage, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
 use crate::error::Error;
 use crate::records::Records;
 use crate::store::Store;
@@ -170,6 +171,18 @@ impl<L: Layout> SnapshotDriver for Stored<L> {
 
     fn list(&self) -> Vec<Status> {
         self.store.tree().statuses()
+    }
+
+    fn disk(&self, key: &str) -> Result<u64, Error> {
+        self.store.disk(key, CONTENTS)
+    }
+
+    fn disk_usage(&self) -> Result<DiskUsage, Error> {
+        self.store.disk_usage(CONTENTS)
+    }
+
+    fn settle(&self, patience: Duration) -> bool {
+        self.store.settle(patience)
     }
 
     fn sync(&self) -> Result<(), Error> {

@@ -24,8 +24,8 @@ pub(crate) struct Node {
     pub(crate) number: u64,
     pub(crate) parent: Option<String>,
     pub(crate) state: State,
-    /// Measured once when committed.
-    pub(crate) usage: Option<Usage>,
+    /// Measured once when committed, with what that takes on the disk.
+    pub(crate) usage: Option<(Usage, u64)>,
     /// Whether it hides all below it; looked up once.
     pub(crate) opaque: Option<bool>,
 }

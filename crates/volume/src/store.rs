@@ -4,13 +4,15 @@
 //! transaction), so that a volume cannot get a user while it is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use gantry_archive::Trash;
 use gantry_metadata::{Database, Tx, volumes};
 
+use crate::local::Backing;
 use crate::volume::{ANONYMOUS, DRIVER, Volume};
 use crate::{Error, Result, fill, name};
 
@@ -370,6 +372,30 @@ impl VolumeStore {
         {
             self.discard(entry.volume.home());
         }
+    }
+
+    /// Bytes on the disk of what is no volume's own: the directory itself, what is
+    /// being deleted, and the places of volumes whose files are elsewhere.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn overhead(&self) -> Result<u64> {
+        let at = |path: &Path| Error::disk("measure", path.to_owned());
+        let mut own: Vec<PathBuf> = vec![self.root.join(TRASH)];
+        for listed in self.list() {
+            if listed.volume.backing != Backing::Directory {
+                own.push(listed.volume.home().to_owned());
+            }
+        }
+        let root = self.root.symlink_metadata().map_err(at(&self.root))?;
+        own.iter().try_fold(root.blocks() * 512, |all, path| {
+            Ok(all + gantry_archive::disk_usage(path).map_err(at(path))?)
+        })
+    }
+
+    /// Waits until what was removed has left the disk, as long as `patience` lasts.
+    pub fn wait_for_trash(&self, patience: Duration) -> bool {
+        self.trash.settle(patience)
     }
 
     fn discard(&self, path: &Path) {

@@ -113,16 +113,13 @@ impl Volume {
         self.directory.parent().unwrap_or(&self.directory)
     }
 
-    /// Bytes of its files; -1 when they are not its directory's.
-    pub fn size(&self) -> i64 {
+    /// Bytes that it takes on the disk, with its own directories; -1 when its files
+    /// are not there.
+    pub fn disk(&self) -> i64 {
         if self.backing != Backing::Directory {
             return -1;
         }
-        let measured = std::fs::File::open(&self.directory)
-            .ok()
-            .and_then(|directory| gantry_archive::measure(directory).ok());
-        measured.map_or(-1, |measure| {
-            i64::try_from(measure.bytes).unwrap_or(i64::MAX)
-        })
+        let measured = gantry_archive::disk_usage(self.home());
+        measured.map_or(-1, |disk| i64::try_from(disk).unwrap_or(i64::MAX))
     }
 }

@@ -151,7 +151,11 @@ impl<'o> Extractor<'o> {
             Kind::File => self.file(node, entry, contents)?,
             Kind::Directory => self.directory(node, entry, &path)?,
             Kind::HardLink => self.hard_link(node, entry, &path)?,
-            Kind::Symlink => self.symlink(node, entry)?,
+            Kind::Symlink => {
+                self.symlink(node, entry)?;
+                let length = entry.link.len() as u64;
+                self.totals.size = self.totals.size.saturating_add(length);
+            }
             Kind::CharDevice | Kind::BlockDevice | Kind::Fifo => self.special(node, entry)?,
         }
         if let Some(written) = &mut self.written {

@@ -63,7 +63,7 @@ impl ApplyOptions {
 pub struct Applied {
     /// The digest of the uncompressed stream to its very end.
     pub diff_id: DiffId,
-    /// Sum of the sizes of all regular files, as in `docker history`.
+    /// Sum of the sizes of all regular files and links, as in `docker history`.
     pub size: u64,
     /// Number of entries.
     pub entries: u64,

@@ -61,7 +61,7 @@ impl PackOptions {
 pub struct Packed {
     /// The digest of the stream.
     pub diff_id: DiffId,
-    /// Sum of the sizes of all regular files.
+    /// Sum of the sizes of all regular files and links.
     pub size: u64,
     /// Number of entries.
     pub entries: u64,

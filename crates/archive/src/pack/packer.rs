@@ -34,7 +34,7 @@ pub(super) struct Packer<'o, O: Output> {
 /// How much was packed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Totals {
-    /// Sum of the sizes of all regular files.
+    /// Sum of the sizes of all regular files and links.
     pub(super) size: u64,
     /// Number of entries.
     pub(super) entries: u64,
@@ -143,6 +143,9 @@ impl<'o, O: Output> Packer<'o, O> {
         }
         if let Some(file) = file {
             return self.file(found, &file, entry);
+        }
+        if entry.kind == Kind::Symlink {
+            self.totals.size = self.totals.size.saturating_add(entry.link.len() as u64);
         }
         self.append(entry, io::empty())?;
         if overlay && entry::is_opaque(&overlay_marks) {

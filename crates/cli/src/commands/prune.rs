@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{Outcome, filters};
 use crate::args::Matches;
+use crate::container_options::units::parse_size;
 use crate::error::Error;
 use crate::output::human;
 use crate::session::Session;
@@ -167,10 +168,47 @@ pub(super) async fn remove_build_cache(
     wanted: &Filters,
     all: bool,
 ) -> Result<Removed, Error> {
+    remove_cache_but(session, wanted, all, "").await
+}
+
+async fn remove_cache_but(
+    session: &Session,
+    wanted: &Filters,
+    all: bool,
+    keep: &str,
+) -> Result<Removed, Error> {
     let all = if all { "1" } else { "" };
-    let asked = [("all", all.to_owned()), ("filters", wanted.to_json())];
+    let asked = [
+        ("all", all.to_owned()),
+        ("filters", wanted.to_json()),
+        ("keep-storage", keep.to_owned()),
+    ];
     let title = "Deleted build cache objects:";
     remove_names(session, "/build/prune", title, &asked).await
+}
+
+/// `docker builder prune`.
+pub(crate) fn build_cache<'a>(
+    session: &'a Session,
+    matches: &'a Matches,
+) -> LocalBoxFuture<'a, Outcome> {
+    Box::pin(async move {
+        let (all, keep) = (matches.bool("all"), matches.text("keep-storage"));
+        let keep = match keep {
+            "" => String::new(),
+            text => parse_size(text).map_err(Error::message)?.to_string(),
+        };
+        let warning = match all {
+            true => "WARNING! This will remove all build cache.",
+            false => "WARNING! This will remove all dangling build cache.",
+        };
+        confirm(session, matches, warning)?;
+        let filters = wanted(session, matches);
+        let removed = remove_cache_but(session, &filters, all, &keep).await?;
+        session.printer.out(&removed.text());
+        report_total(session, removed.bytes);
+        Ok(0)
+    })
 }
 
 /// `docker container prune`.

@@ -37,7 +37,6 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
 pub(crate) const REFUSED: &[Refused] = &[
     refused("login", &[]),
     refused("logout", &[]),
-    refused("builder prune", &[]),
     refused("checkpoint create", &[]),
     refused("checkpoint ls", &["checkpoint list"]),
     refused("checkpoint rm", &["checkpoint remove"]),

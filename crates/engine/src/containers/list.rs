@@ -1,5 +1,6 @@
 //! The list of containers, newest first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_api::{ContainerSummary, Filters, SummaryHostConfig, SummaryNetworkSettings};
@@ -8,6 +9,7 @@ use rustix::fs::FileType;
 
 use super::container::Container;
 use super::filters::ListFilter;
+use super::mounts::MountPoint;
 use super::state::State;
 use super::{Containers, Inner, inspect, networks, publish, spec};
 use crate::clock::now_nano;
@@ -59,6 +61,15 @@ impl Containers {
     }
 }
 
+impl Containers {
+    /// What each container takes on the disk, by id.
+    pub(crate) fn disk_usage(&self) -> BTreeMap<String, u64> {
+        let all = self.inner.table.all().into_iter();
+        all.map(|container| (container.id().to_string(), self.inner.disk(&container)))
+            .collect()
+    }
+}
+
 impl Inner {
     fn summary(
         &self,
@@ -101,6 +112,17 @@ impl Inner {
         let id = container.id().as_str();
         let usage = self.snapshots.usage(id).map_or(0, |usage| usage.bytes);
         usage.saturating_sub(self.scaffold(id).unwrap_or(0))
+    }
+
+    /// Bytes on the disk that go with the container: what it wrote, its logs and its
+    /// own files.
+    pub(super) fn disk(&self, container: &Container) -> u64 {
+        let record = container.record();
+        let claimed = record.mounts.iter().filter_map(MountPoint::snapshot);
+        let keys = claimed.chain([container.id().as_str()]);
+        let systems: u64 = keys.filter_map(|key| self.snapshots.disk(key).ok()).sum();
+        let own = gantry_archive::disk_usage(&record.dir(&self.settings.data_root));
+        systems + own.unwrap_or(0)
     }
 
     /// Bytes of the link that the runtime put there; its files are empty.

@@ -55,22 +55,13 @@ impl Images {
             .collect())
     }
 
-    /// Bytes of all layers, each counted once.
+    /// What the stores of images take on the disk, and what lies beside images in
+    /// the same store: the file systems of containers.
     ///
     /// # Errors
     /// When the disk fails.
-    pub(crate) fn layers_size(&self) -> Result<i64> {
-        let layers = self.snapshots.list().into_iter();
-        let mut all = 0_u64;
-        for layer in layers.filter(|layer| layer.committed) {
-            match self.snapshots.usage(&layer.key) {
-                Ok(usage) => all = all.saturating_add(usage.bytes),
-                // Gone since.
-                Err(error) if error.kind() == gantry_types::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(i64::try_from(all).unwrap_or(i64::MAX))
+    pub(crate) fn disk_usage(&self) -> Result<gantry_image::DiskUsage> {
+        Ok(self.store.disk_usage()?)
     }
 
     /// The image of each container.

@@ -80,8 +80,8 @@ impl Volumes {
         }
     }
 
-    /// All volumes whose files are here, with how much they hold and how many
-    /// containers use them.
+    /// All volumes whose files are here, with how much they take on the disk and how
+    /// many containers use them.
     pub fn usage(&self) -> Vec<gantry_api::Volume> {
         let all = self.store.list();
         all.iter()
@@ -89,7 +89,7 @@ impl Volumes {
             .map(|listed| gantry_api::Volume {
                 usage_data: Some(VolumeUsage {
                     ref_count: i64::try_from(listed.users.len()).unwrap_or(i64::MAX),
-                    size: listed.volume.size(),
+                    size: listed.volume.disk(),
                 }),
                 ..shown(&listed.volume)
             })

@@ -1,12 +1,16 @@
 //! Removing the volumes that nobody uses.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gantry_api::{Filters, VolumesPruned};
 use gantry_volume::Backing;
 
 use super::{Volumes, has_labels, invalid};
 use crate::error::Result;
+
+/// How long the answer waits for the files to be deleted.
+const LONGEST_DELETION: Duration = Duration::from_secs(60);
 
 impl Volumes {
     /// Removes the anonymous volumes that no container uses and the filters match;
@@ -36,7 +40,7 @@ impl Volumes {
             if stays {
                 continue;
             }
-            let size = u64::try_from(volume.size()).unwrap_or(0);
+            let size = u64::try_from(volume.disk()).unwrap_or(0);
             // Somebody may use it by now.
             match self.remove(&volume.name, false) {
                 Ok(()) => {
@@ -45,6 +49,9 @@ impl Volumes {
                 }
                 Err(error) => tracing::debug!(name = volume.name, %error, "not pruned"),
             }
+        }
+        if !deleted.is_empty() {
+            self.store().wait_for_trash(LONGEST_DELETION);
         }
         let attributes = BTreeMap::from([("reclaimed".to_owned(), reclaimed.to_string())]);
         self.events.publish("volume", "prune", "", attributes);

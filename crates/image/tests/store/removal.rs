@@ -240,7 +240,8 @@ fn prune_takes_what_nobody_uses() {
         ..PruneFilter::default()
     };
     let pruned = fixture.images.prune(&dangling, &users).unwrap();
-    assert_eq!((pruned.removed.len(), pruned.reclaimed), (2, 1));
+    assert_eq!((pruned.removed.len(), pruned.reclaimed % 4096), (2, 0));
+    assert!(pruned.reclaimed >= 3 * 4096, "a layer and a blob");
     let labelled = PruneFilter {
         labels: vec!["x".to_owned()],
         ..PruneFilter::default()
@@ -251,6 +252,7 @@ fn prune_takes_what_nobody_uses() {
         .prune(&PruneFilter::default(), &users)
         .unwrap();
     assert_eq!(text(&all.removed)[0], "Untagged: unused:latest");
-    assert_eq!(all.reclaimed, 3);
+    assert_eq!(all.reclaimed % 4096, 0);
+    assert!(all.reclaimed >= 3 * 4096);
     fixture.assert_holds(1, 1, 1);
 }

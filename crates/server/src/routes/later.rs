@@ -17,7 +17,6 @@ const BEFORE_IMAGES: &[(Method, &str)] = &[
 const ROUTES: &[(Method, &str)] = &[
     (Method::POST, "/auth"),
     (Method::POST, "/build"),
-    (Method::POST, "/build/prune"),
     (Method::POST, "/build/cancel"),
     (Method::POST, "/session"),
     (Method::POST, "/grpc"),

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::body::{Answer, Content, json, no_content, with_type};
 use crate::call::Call;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::router::Router;
 use crate::routes::images;
 
@@ -15,6 +15,7 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/version", version);
     router.add(Method::GET, "/info", info);
     router.add(Method::GET, "/system/df", disk_usage);
+    router.add(Method::POST, "/build/prune", prune_build_cache);
     router.add(Method::GET, "/plugins", plugins);
     router.add(Method::OPTIONS, "/{any..}", options);
 }
@@ -72,6 +73,28 @@ async fn disk_usage(call: Call) -> Result<Answer> {
         usage.builder_size = Some(0);
     }
     json(StatusCode::OK, &usage)
+}
+
+async fn prune_build_cache(call: Call) -> Result<Answer> {
+    for key in [
+        "keep-storage",
+        "reserved-space",
+        "max-used-space",
+        "min-free-space",
+    ] {
+        let number = call.query.filled(key);
+        if let Some(text) = number.filter(|text| text.parse::<i64>().is_err()) {
+            return Err(Failure::invalid(format!(
+                "{key} is in bytes and expects an integer, got {text}: strconv.Atoi: parsing \
+                 {text:?}: invalid syntax"
+            )));
+        }
+    }
+    let filters = call.query.filters()?;
+    let pruned = call
+        .run(move |engine| engine.system.prune_build_cache(&filters))
+        .await?;
+    json(StatusCode::OK, &pruned)
 }
 
 /// Puts what is known of the engine into the shape that older clients expect.

@@ -1,7 +1,7 @@
 //! The commands on the daemon, on objects of any kind, and on this client.
 
 use super::super::{
-    Arity, Command, Operands, complete, dial_stdio, disk_usage, events, info, inspect,
+    Arity, Command, Operands, complete, dial_stdio, disk_usage, events, info, inspect, prune,
     system_prune, version,
 };
 use super::{FILTER, FORCE_PROMPT, FORMAT, PRUNE_FILTER, SIZE, VALUE_FORMAT, command};
@@ -37,6 +37,17 @@ static PRUNE: &[Flag] = &[
     FORCE_PROMPT,
     flag("volumes", Kind::Bool, "Remove anonymous volumes too"),
 ];
+static PRUNE_CACHE: &[Flag] = &[
+    flag(
+        "all",
+        Kind::Bool,
+        "Remove everything that no build uses, not only what is dangling",
+    )
+    .short('a'),
+    PRUNE_FILTER,
+    FORCE_PROMPT,
+    flag("keep-storage", Kind::Text, "Keep so much of the cache"),
+];
 static VALUE: &[Flag] = &[VALUE_FORMAT];
 static SCRIPT: &[Flag] = &[flag(
     "no-descriptions",
@@ -54,6 +65,14 @@ pub(super) static COMMANDS: &[Command] = &[
     )
     .flags(&[INSPECT])
     .operands(Operands::Objects),
+    command(
+        "builder prune",
+        "[OPTIONS]",
+        Arity::None,
+        "Remove the cache of builds",
+        prune::build_cache,
+    )
+    .flags(&[PRUNE_CACHE]),
     command(
         "system df",
         "[OPTIONS]",

@@ -1,0 +1,86 @@
+//! What the store takes on the disk, in blocks as `du` counts them.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use gantry_types::Digest;
+
+use crate::{ContentStore, Error};
+
+/// What the store takes on the disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DiskUsage {
+    /// Each blob, recorded or not.
+    pub blobs: HashMap<Digest, u64>,
+    /// What is still arriving, and what of it was left to be gone on with.
+    pub arriving: u64,
+    /// The store's own directories.
+    pub rest: u64,
+}
+
+impl ContentStore {
+    /// Measures everything.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn disk_usage(&self) -> Result<DiskUsage, Error> {
+        let inner = &self.inner;
+        let mut usage = DiskUsage::default();
+        for (path, digest) in inner.files()? {
+            match (digest, blocks(&path)?) {
+                (Some(digest), disk) => drop(usage.blobs.insert(digest, disk)),
+                (None, disk) => usage.rest += disk,
+            }
+        }
+        let partial = &inner.partials.directory;
+        usage.arriving = arriving(&inner.ingests)? + arriving(partial)?;
+        let parents = inner.blobs.ancestors().take(3);
+        for directory in parents.chain([inner.ingests.as_path(), partial]) {
+            usage.rest += blocks(directory)?;
+        }
+        Ok(usage)
+    }
+}
+
+/// All below the directory. What is a blob already has two names meanwhile, and is
+/// counted there.
+fn arriving(ingests: &Path) -> Result<u64, Error> {
+    let mut all = 0;
+    for entry in std::fs::read_dir(ingests).map_err(Error::disk("list", ingests))? {
+        let path = entry.map_err(Error::disk("list", ingests))?.path();
+        let published = std::fs::symlink_metadata(&path)
+            .is_ok_and(|found| found.is_file() && found.nlink() > 1);
+        if !published {
+            let disk = tree(&path);
+            all += disk.map_err(Error::disk("measure", path))?;
+        }
+    }
+    Ok(all)
+}
+
+/// The blocks of a file, or of a directory and all below it.
+fn tree(path: &Path) -> io::Result<u64> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut all = found.blocks() * 512;
+    if found.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            all += tree(&entry?.path())?;
+        }
+    }
+    Ok(all)
+}
+
+/// The blocks of a file or of a directory alone; none when it has gone.
+fn blocks(path: &Path) -> Result<u64, Error> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.blocks() * 512),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(Error::disk("stat", path)(error)),
+    }
+}
