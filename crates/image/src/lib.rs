@@ -55,7 +55,7 @@ pub use pull::{
     Admission, Admit, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,
 };
 pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
-pub use save::{SaveOptions, Saving};
+pub use save::{Format, SaveOptions, Saving};
 pub use store::{ImageStore, Limits};
 pub use tag::{Tagged, tag_reference};
 

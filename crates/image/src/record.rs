@@ -1,9 +1,10 @@
 //! The one transaction that makes an image appear.
 
 use gantry_content::Blob;
-use gantry_metadata::{blobs, images, layers, seals};
+use gantry_metadata::{Tx, blobs, images, layers, leases, seals};
 use gantry_types::{ChainId, DiffId, Digest, ImageConfig, ImageId, Reference};
 
+use crate::lease::Lease;
 use crate::store::Inner;
 use crate::unpack::KeptLayer;
 use crate::{Error, MAX_DOCUMENT, MAX_LAYERS, Result, tag};
@@ -32,50 +33,72 @@ pub(crate) struct Recorded {
 }
 
 impl Inner {
-    /// Records the image with its blobs, layers and names, durably.
+    /// Records an image with its blobs, layers and names, durably.
     pub(crate) fn record(&self, new: &NewImage<'_>) -> Result<Recorded> {
-        let id = ImageId(Digest::of(new.config));
-        let diff_ids: Vec<DiffId> = new.layers.iter().map(|layer| layer.diff_id).collect();
-        self.database.write_durable(|tx| {
-            for layer in new.layers {
-                blobs::insert(tx, layer.blob.digest(), layer.blob.size())?;
-                layers::insert(
-                    tx,
-                    &layers::LayerRow {
-                        diff_id: layer.diff_id,
-                        blob: layer.blob.digest(),
-                        media_type: layer.media_type.clone(),
-                        size: layer.size,
-                        blob_size: layer.blob.size(),
-                    },
-                )?;
+        self.database.write_durable(|tx| insert(tx, new))
+    }
+
+    /// Records layers that no image needs yet; the lease holds them till then.
+    pub(crate) fn record_layers(&self, layers: &[KeptLayer], lease: &Lease) -> Result<()> {
+        self.database.write(|tx| {
+            for layer in layers {
+                insert_layer(tx, layer)?;
+                let key = layer.blob.digest().to_string();
+                leases::hold(tx, lease.id(), leases::Kind::Blob, &key)?;
             }
-            if let Some(manifest) = new.manifest {
-                blobs::insert(tx, manifest.digest(), manifest.size())?;
-            }
-            let row = images::ImageRow {
-                id,
-                config: new.config.to_vec(),
-                manifest: new.manifest.map(Blob::digest),
-                parent: new.parent,
-                top: ChainId::chain(&diff_ids).last().copied(),
-                size: new.layers.iter().map(|layer| layer.size).sum(),
-                created_at: gantry_metadata::now(),
-                tagged_at: None,
-            };
-            images::insert(tx, &row, &diff_ids)?;
-            if let Some(seal) = new.seal {
-                seals::set(tx, id, seal)?;
-            }
-            let mut moved = Vec::new();
-            for reference in new.references {
-                if let Some(old) = tag::set(tx, reference, id)? {
-                    moved.push((reference.clone(), old));
-                }
-            }
-            Ok(Recorded { id, moved })
+            Ok(())
         })
     }
+
+    /// Records several images: all of them or none.
+    pub(crate) fn record_all(&self, new: &[NewImage<'_>]) -> Result<Vec<Recorded>> {
+        self.database
+            .write_durable(|tx| new.iter().map(|new| insert(tx, new)).collect())
+    }
+}
+
+fn insert_layer(tx: &Tx<'_>, layer: &KeptLayer) -> Result<()> {
+    blobs::insert(tx, layer.blob.digest(), layer.blob.size())?;
+    let row = layers::LayerRow {
+        diff_id: layer.diff_id,
+        blob: layer.blob.digest(),
+        media_type: layer.media_type.clone(),
+        size: layer.size,
+        blob_size: layer.blob.size(),
+    };
+    Ok(layers::insert(tx, &row)?)
+}
+
+fn insert(tx: &Tx<'_>, new: &NewImage<'_>) -> Result<Recorded> {
+    let id = ImageId(Digest::of(new.config));
+    let diff_ids: Vec<DiffId> = new.layers.iter().map(|layer| layer.diff_id).collect();
+    for layer in new.layers {
+        insert_layer(tx, layer)?;
+    }
+    if let Some(manifest) = new.manifest {
+        blobs::insert(tx, manifest.digest(), manifest.size())?;
+    }
+    let row = images::ImageRow {
+        id,
+        config: new.config.to_vec(),
+        manifest: new.manifest.map(Blob::digest),
+        parent: new.parent,
+        top: ChainId::chain(&diff_ids).last().copied(),
+        size: new.layers.iter().map(|layer| layer.size).sum(),
+        created_at: gantry_metadata::now(),
+        tagged_at: None,
+    };
+    images::insert(tx, &row, &diff_ids)?;
+    if let Some(seal) = new.seal {
+        seals::set(tx, id, seal)?;
+    }
+    let mut moved = Vec::new();
+    for reference in new.references {
+        if let Some(old) = tag::set(tx, reference, id)? {
+            moved.push((reference.clone(), old));
+        }
+    }
+    Ok(Recorded { id, moved })
 }
 
 /// Reads a foreign configuration document. `entry` is for messages.

@@ -150,7 +150,7 @@ impl Inner {
         Ok(apply(reader, target.open()?, &options)?)
     }
 
-    fn layer_limits(&self) -> compression::Limits {
+    pub(crate) fn layer_limits(&self) -> compression::Limits {
         compression::Limits {
             bytes: self.limits.layer_bytes,
             ..compression::Limits::default()

@@ -22,7 +22,7 @@ use gantry_types::{ImageId, Platform, ProcessConfig};
 
 pub use list::ImagesQuery;
 pub use receive::ImportQuery;
-pub use save::{SaveQuery, Saved};
+pub use save::{ArchiveFormat, SaveQuery, Saved};
 
 use crate::config::EngineConfig;
 use crate::error::{Error, Result};

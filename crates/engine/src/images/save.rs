@@ -3,6 +3,7 @@
 use std::io;
 
 use gantry_archive::tar::Pieces;
+pub use gantry_image::Format as ArchiveFormat;
 use gantry_image::{SaveOptions, Saving};
 use gantry_types::Platform;
 
@@ -19,6 +20,8 @@ pub struct SaveQuery {
     pub names: Vec<String>,
     /// The platform that all of them must have.
     pub platform: Option<Platform>,
+    /// How the archive is laid out.
+    pub format: ArchiveFormat,
 }
 
 /// Images that are about to leave.
@@ -35,6 +38,7 @@ impl Images {
         let saving = self.store.save(&SaveOptions {
             names: query.names.clone(),
             platform: query.platform.clone(),
+            format: query.format,
         })?;
         for id in saving.ids() {
             self.publish("save", *id, &id.to_string());

@@ -12,7 +12,7 @@ use super::{Found, FoundLayer, oci_layout};
 use crate::{Error, MAX_LAYERS, Result};
 
 /// Most images of one archive.
-const MAX_IMAGES: usize = 4096;
+pub(super) const MAX_IMAGES: usize = 4096;
 
 const MANIFEST: &str = "manifest.json";
 

@@ -2,24 +2,27 @@
 //!
 //! The archive is hostile and comes in any order, so it is first spooled into
 //! a scratch directory ([`spool`]), then understood ([`docker_archive`],
-//! [`oci_layout`]), and then each image is brought in by itself. What looks
-//! like a layer is unpacked meanwhile ([`Ahead`]).
+//! [`oci_layout`], [`docker_v1`]), and then brought in: all of its images, or none.
+//! What looks like a layer is unpacked meanwhile ([`Ahead`]).
 
 mod docker_archive;
+mod docker_v1;
 mod oci_layout;
+mod parents;
 mod progress;
 mod spool;
 
 use std::io::Read;
 
+use gantry_archive::compression;
 use gantry_content::Blob;
-use gantry_metadata::images;
 use gantry_types::{ChainId, DiffId, Digest, ImageId, Platform, Reference};
 
 use crate::image::platform_of;
 use crate::lease::Lease;
-use crate::record::{NewImage, parse_config};
-use crate::unpack::{Ahead, LayerFile, LayerSource};
+use crate::record::{NewImage, Recorded, parse_config};
+use crate::store::Inner;
+use crate::unpack::{Ahead, KeptLayer, LayerFile, LayerSource};
 use crate::{Error, ImageStore, Result};
 pub use progress::Progress;
 use progress::Reporter;
@@ -63,14 +66,13 @@ struct FoundLayer {
 }
 
 impl ImageStore {
-    /// Loads all images of an archive (of `docker save` old and new, or in
-    /// OCI's layout; plain or compressed). `progress` is told what happens, on
+    /// Loads all images of an archive (of `docker save` new, old and very old, or
+    /// in OCI's layout; plain or compressed). `progress` is told what happens, on
     /// the caller's thread.
     ///
     /// # Errors
     /// `Archive` and `Layer`, naming the entry; `Stream`; `Platform`;
-    /// `Unsupported`. Of the image that is refused nothing is left; images of
-    /// the archive that came before it stay loaded.
+    /// `Unsupported`. When one of the images is refused, nothing is left of any.
     pub fn load(
         &self,
         reader: impl Read,
@@ -87,7 +89,7 @@ impl ImageStore {
                 inner.limits.archive_bytes,
                 &mut |file, head| ahead.offer(file, head),
             )?;
-            let found = understand(&spool, options)?;
+            let found = understand(&spool, options, inner.layer_limits())?;
             let (told, news) = std::sync::mpsc::channel();
             std::thread::scope(|scope| {
                 let (spool, found, ahead) = (&spool, &found, &ahead);
@@ -111,6 +113,7 @@ impl ImageStore {
         loaded
     }
 
+    /// Brings in all images; when one of them is wrong, none.
     fn load_all<'s>(
         &'s self,
         spool: &Spool,
@@ -119,70 +122,87 @@ impl ImageStore {
         ahead: &Ahead<'s>,
         reporter: &Reporter,
     ) -> Result<Vec<Loaded>> {
-        let mut loaded = Vec::new();
-        for found in found {
-            loaded.push(self.load_one(spool, found, options, ahead, reporter)?);
-        }
-        self.join(found, &loaded)?;
-        for image in loaded.iter().filter(|image| image.references.is_empty()) {
-            reporter.tell(Progress::LoadedId { id: image.id });
-        }
-        Ok(loaded)
-    }
-
-    /// Notes which of the images was made from which, where their histories agree.
-    fn join(&self, found: &[Found], loaded: &[Loaded]) -> Result<()> {
-        for (found, image) in found.iter().zip(loaded) {
-            let here = |id: &ImageId| loaded.iter().any(|other| other.id == *id);
-            let Some(parent) = found.parent.filter(here) else {
-                continue;
-            };
-            let (child, parent) = (self.get(image.id)?, self.get(parent)?);
-            let steps = &child.config.history;
-            let before = steps.len().checked_sub(1).map(|last| &steps[..last]);
-            if child.parent.is_none() && before == Some(&parent.config.history[..]) {
-                self.database()
-                    .write(|tx| images::set_parent(tx, child.id, Some(parent.id)))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn load_one<'s>(
-        &'s self,
-        spool: &Spool,
-        found: &Found,
-        options: &LoadOptions,
-        ahead: &Ahead<'s>,
-        reporter: &Reporter,
-    ) -> Result<Loaded> {
-        let sources = sources(spool, found, options)?;
-        let diff_ids: Vec<DiffId> = sources.iter().map(|source| source.diff_id).collect();
         let inner = self.inner();
+        let all: Vec<Vec<LayerSource>> = found
+            .iter()
+            .map(|found| sources(spool, found, options))
+            .collect::<Result<_>>()?;
         let lease = Lease::new(&inner.database, "load")?;
         let bring_in = || {
-            let told = |diff_id, current, total| reporter.layer(diff_id, current, total);
-            let layers = inner.unpack_layers(&sources, &lease, ahead, &told)?;
-            let manifest: Option<Blob> = match &found.manifest {
-                Some(bytes) => Some(inner.content.put(bytes, None)?),
-                None => None,
-            };
-            inner.record(&NewImage {
-                config: &found.config.0,
-                layers: &layers,
-                manifest: manifest.as_ref(),
-                parent: None,
-                references: &found.references,
-                seal: None,
-            })
+            let mut ready = Vec::with_capacity(found.len());
+            for (found, sources) in found.iter().zip(&all) {
+                ready.push(self.bring_in(found, sources, &lease, ahead, reporter)?);
+            }
+            record(inner, found, &ready)
         };
         let recorded = bring_in();
         drop(lease);
         let recorded = recorded.or_else(|error| {
-            inner.collect_layers(&ChainId::chain(&diff_ids))?;
+            for sources in &all {
+                let diff_ids: Vec<DiffId> = sources.iter().map(|source| source.diff_id).collect();
+                inner.collect_layers(&ChainId::chain(&diff_ids))?;
+            }
+            inner.content.collect()?;
             inner.content.collect_files(std::time::Duration::ZERO)?;
             Err(error)
         })?;
+        Ok(told(found, recorded, reporter))
+    }
+
+    /// Makes sure that an image's bytes are here.
+    fn bring_in<'s>(
+        &'s self,
+        found: &Found,
+        sources: &[LayerSource],
+        lease: &Lease,
+        ahead: &Ahead<'s>,
+        reporter: &Reporter,
+    ) -> Result<Ready> {
+        let inner = self.inner();
+        let told = |diff_id, current, total| reporter.layer(diff_id, current, total);
+        let layers = inner.unpack_layers(sources, lease, ahead, &told)?;
+        // The next image shall find those that it shares.
+        inner.record_layers(&layers, lease)?;
+        Ok(Ready {
+            layers,
+            manifest: match &found.manifest {
+                Some(bytes) => Some(inner.content.put(bytes, None)?),
+                None => None,
+            },
+        })
+    }
+}
+
+/// An image whose bytes are all here.
+struct Ready {
+    layers: Vec<KeptLayer>,
+    manifest: Option<Blob>,
+}
+
+/// Records all of them, each with the one that it was made from.
+fn record(inner: &Inner, found: &[Found], ready: &[Ready]) -> Result<Vec<Recorded>> {
+    let parents = parents::of(found);
+    let new: Vec<NewImage<'_>> = found
+        .iter()
+        .zip(ready)
+        .zip(parents)
+        .map(|((found, ready), parent)| NewImage {
+            config: &found.config.0,
+            layers: &ready.layers,
+            manifest: ready.manifest.as_ref(),
+            parent,
+            references: &found.references,
+            seal: None,
+        })
+        .collect();
+    inner.record_all(&new)
+}
+
+/// Tells what was loaded: names, and the ids of those that have none and that no
+/// other image was made from.
+fn told(found: &[Found], recorded: Vec<Recorded>, reporter: &Reporter) -> Vec<Loaded> {
+    let mut loaded = Vec::with_capacity(found.len());
+    for (found, recorded) in found.iter().zip(recorded) {
         for (reference, old) in recorded.moved {
             reporter.tell(Progress::Renamed { reference, old });
         }
@@ -190,25 +210,31 @@ impl ImageStore {
             let reference = reference.clone();
             reporter.tell(Progress::Loaded { reference });
         }
-        Ok(Loaded {
+        loaded.push(Loaded {
             id: recorded.id,
             references: found.references.clone(),
-        })
+        });
     }
+    for image in loaded.iter().filter(|image| image.references.is_empty()) {
+        if found.iter().all(|other| other.parent != Some(image.id)) {
+            reporter.tell(Progress::LoadedId { id: image.id });
+        }
+    }
+    loaded
 }
 
 /// The images of the archive, by the form that it has.
-fn understand(spool: &Spool, options: &LoadOptions) -> Result<Vec<Found>> {
+fn understand(
+    spool: &Spool,
+    options: &LoadOptions,
+    limits: compression::Limits,
+) -> Result<Vec<Found>> {
     if spool.contains("manifest.json") {
         docker_archive::find(spool)
     } else if spool.contains("index.json") {
         oci_layout::find(spool, options.platform.as_ref())
-    } else if spool.contains("repositories") {
-        Err(Error::Unsupported(
-            "archives of Docker before 1.10 (repositories without manifest.json) are not \
-             supported"
-                .to_owned(),
-        ))
+    } else if spool.contains(docker_v1::REPOSITORIES) {
+        docker_v1::find(spool, limits)
     } else {
         Err(Error::archive(
             "manifest.json",

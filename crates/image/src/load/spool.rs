@@ -23,7 +23,7 @@ pub(super) const MAX_ENTRIES: usize = 100_000;
 /// Longest name in an image archive.
 pub(super) const MAX_NAME: usize = 1024;
 /// Most bytes of all documents together, each counted as often as it is read.
-const MAX_DOCUMENTS: u64 = 128 << 20;
+pub(super) const MAX_DOCUMENTS: u64 = 128 << 20;
 /// Most links followed for one name.
 const MAX_HOPS: usize = 16;
 
@@ -134,6 +134,15 @@ impl Spool {
     /// Whether there is such a file (or link).
     pub(super) fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
+    }
+
+    /// The directories (of the first level) that have a file of that name.
+    pub(super) fn directories_with(&self, file: &str) -> Vec<String> {
+        let directory = |name: &String| {
+            let directory = name.strip_suffix(file)?.strip_suffix('/')?;
+            (!directory.contains('/')).then(|| directory.to_owned())
+        };
+        self.entries.keys().filter_map(directory).collect()
     }
 
     /// Where the bytes of an entry lie, and how many there are.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 
+use gantry_archive::compression::{Decoder, Limits};
 use gantry_archive::tar::{Entry, Kind, Output, Timestamp, Writer};
 use gantry_content::{Blob, ContentStore};
 
@@ -13,6 +15,7 @@ use crate::{Error, Image, Result};
 /// is in them.
 pub(super) struct Entries {
     content: ContentStore,
+    limits: Limits,
     files: BTreeMap<String, (Source, Timestamp)>,
 }
 
@@ -21,12 +24,15 @@ pub(super) enum Source {
     Directory,
     Bytes(Vec<u8>),
     Blob(Blob),
+    /// What is packed in a blob.
+    Unpacked(Blob),
 }
 
 impl Entries {
-    pub(super) fn new(content: ContentStore) -> Self {
+    pub(super) fn new(content: ContentStore, limits: Limits) -> Self {
         Self {
             content,
+            limits,
             files: BTreeMap::new(),
         }
     }
@@ -52,7 +58,7 @@ impl Entries {
                 Source::Directory => {
                     entry.kind = Kind::Directory;
                     entry.mode = 0o755;
-                    archive.append(&entry, std::io::empty())?;
+                    archive.append(&entry, io::empty())?;
                 }
                 Source::Bytes(bytes) => {
                     entry.size = bytes.len() as u64;
@@ -62,9 +68,20 @@ impl Entries {
                     entry.size = blob.size();
                     archive.append(&entry, self.open(blob)?)?;
                 }
+                Source::Unpacked(blob) => {
+                    // The header, which comes first, must say how much it is.
+                    let mut counted = self.unpack(blob)?;
+                    entry.size = io::copy(&mut counted, &mut io::sink())
+                        .map_err(Error::disk("unpack", blob.digest().to_string()))?;
+                    archive.append(&entry, self.unpack(blob)?)?;
+                }
             }
         }
         Ok(archive.finish()?)
+    }
+
+    fn unpack(&self, blob: &Blob) -> Result<Decoder<File>> {
+        Ok(Decoder::new(self.open(blob)?, self.limits)?)
     }
 
     /// A blob for reading; one that lost bytes must not be filled up with zeros.

@@ -46,7 +46,7 @@ pub(super) type Repositories = BTreeMap<String, BTreeMap<String, String>>;
 
 /// All files of the archive.
 pub(super) fn entries(inner: &Inner, images: Vec<Chosen>) -> Result<Entries> {
-    let mut entries = Entries::new(inner.content.clone());
+    let mut entries = Entries::new(inner.content.clone(), inner.layer_limits());
     let mut index = Index {
         schema_version: 2,
         media_type: Some(media_type::OCI_INDEX.to_owned()),
@@ -154,7 +154,8 @@ fn blob(digest: Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+/// A document's bytes.
+pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| Error::Invalid(format!("image archive: {error}")))
 }
 

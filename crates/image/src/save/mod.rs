@@ -7,6 +7,7 @@
 //! Blobs leave as they lie here (packed); nothing is copied to the disk before,
 //! and the same images always give the same bytes.
 
+mod docker_v1;
 mod entries;
 mod layout;
 mod names;
@@ -26,6 +27,18 @@ pub struct SaveOptions {
     pub names: Vec<String>,
     /// The platform that all of them must have.
     pub platform: Option<Platform>,
+    /// How the archive is laid out.
+    pub format: Format,
+}
+
+/// How an archive of images is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// As Docker does it today: an OCI layout with Docker's documents beside it.
+    #[default]
+    Current,
+    /// As Docker did it before 1.10: a directory for each layer.
+    DockerV1,
 }
 
 /// Images about to be saved; they are kept while this lives.
@@ -70,7 +83,10 @@ impl ImageStore {
             .collect();
         Ok(Saving {
             ids,
-            entries: layout::entries(inner, images)?,
+            entries: match options.format {
+                Format::Current => layout::entries(inner, images)?,
+                Format::DockerV1 => docker_v1::entries(inner, images)?,
+            },
         })
     }
 }

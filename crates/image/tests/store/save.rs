@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use gantry_archive::compression::Compression;
-use gantry_archive::tar::{Pieces, Reader};
-use gantry_image::{Error, SaveOptions};
+use gantry_archive::tar::{Pieces, Reader, Writer};
+use gantry_image::{Error, Format, SaveOptions};
 use gantry_types::{Digest, Platform};
 use serde_json::{Value, json};
 
-use crate::archives::{docker_archive, oci_layout, tar};
+use crate::archives::{config, docker_archive, file, oci_layout, tar};
 use crate::fixture::{Fixture, require_root};
 
 fn layers() -> Vec<Vec<u8>> {
@@ -18,9 +18,14 @@ fn layers() -> Vec<Vec<u8>> {
 
 impl Fixture {
     fn save(&self, names: &[&str]) -> Result<Vec<u8>, Error> {
+        self.save_as(names, Format::Current)
+    }
+
+    fn save_as(&self, names: &[&str], format: Format) -> Result<Vec<u8>, Error> {
         let saving = self.images.save(&SaveOptions {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             platform: None,
+            format,
         })?;
         let mut bytes = Vec::new();
         let pieces = Pieces::new(1000, |piece: Vec<u8>| {
@@ -170,6 +175,7 @@ fn what_is_not_there_is_refused_in_dockers_words() {
     let wrong = fixture.images.save(&SaveOptions {
         names: vec!["one".to_owned()],
         platform: Some(platform),
+        ..SaveOptions::default()
     });
     assert_eq!(
         wrong.err().unwrap().to_string(),
@@ -186,7 +192,7 @@ fn a_blob_that_lost_bytes_is_not_saved() {
         .images
         .save(&SaveOptions {
             names: vec!["one".to_owned()],
-            platform: None,
+            ..SaveOptions::default()
         })
         .unwrap();
     for digest in fixture.content.list().unwrap() {
@@ -200,4 +206,153 @@ fn a_blob_that_lost_bytes_is_not_saved() {
     }
     let wrote = saving.write(Vec::new());
     assert!(matches!(wrote, Err(Error::Damaged { .. })));
+}
+
+/// The same archive as a reader before 1.10 sees it.
+fn only_v1(archive: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    for (name, bytes) in files(archive) {
+        if !name.ends_with(".json") && !name.ends_with('/') {
+            writer
+                .append(&file(&name, bytes.len()), &bytes[..])
+                .unwrap();
+        }
+    }
+    writer.finish().unwrap()
+}
+
+#[test]
+fn the_layout_before_1_10_is_written_and_read() {
+    require_root!();
+    let (_root, fixture) = Fixture::new();
+    let archive = docker_archive(&layers(), &["one:1", "x.io/two:2"]);
+    let (ids, _) = fixture.load(&archive.tar()).unwrap();
+    let saved = fixture
+        .save_as(&["one", "x.io/two"], Format::DockerV1)
+        .unwrap();
+    let left = files(&saved);
+    let item = &parsed(&left, "manifest.json")[0];
+    for (path, layer) in item["Layers"].as_array().unwrap().iter().zip(layers()) {
+        let path = path.as_str().unwrap();
+        assert_eq!(left[path], layer);
+        let directory = path.strip_suffix("layer.tar").unwrap();
+        assert_eq!(left[&format!("{directory}VERSION")], b"1.0");
+        let id = parsed(&left, &format!("{directory}json"))["id"].clone();
+        assert_eq!(format!("{}/", id.as_str().unwrap()), directory);
+    }
+    // Who knows the newer document finds the very same image.
+    let (_root, newer) = Fixture::new();
+    assert_eq!(newer.load(&saved).unwrap().0, ids);
+    // Who does not finds the same layers, each of them an image.
+    let (_root, older) = Fixture::new();
+    let (found, text) = older.load(&only_v1(&saved)).unwrap();
+    assert_eq!(text, "Loaded image: one:1\nLoaded image: x.io/two:2\n");
+    assert_eq!(found.len(), 2);
+    let (image, parent) = (older.images.resolve("one:1").unwrap(), found[0]);
+    assert_eq!(
+        image.diff_ids,
+        fixture.images.resolve("one:1").unwrap().diff_ids
+    );
+    assert_eq!(image.parent, Some(parent));
+    assert_eq!(older.images.get(parent).unwrap().diff_ids.len(), 1);
+    let steps = older.images.history("one:1").unwrap();
+    let wanted = fixture.images.history("one:1").unwrap();
+    assert_eq!(
+        steps
+            .iter()
+            .map(|step| (&step.created_by, step.size))
+            .collect::<Vec<_>>(),
+        wanted
+            .iter()
+            .map(|step| (&step.created_by, step.size))
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(steps[1].id, Some(parent));
+    // The image of the layer below can be named: `tag` rolls back to it.
+    let earlier = gantry_image::tag_reference("one", "earlier")
+        .unwrap()
+        .unwrap();
+    older
+        .images
+        .tag(&steps[1].id.unwrap().to_string(), &earlier)
+        .unwrap();
+    assert_eq!(older.images.resolve("one:earlier").unwrap().id, parent);
+}
+
+#[test]
+fn a_wrong_archive_before_1_10_leaves_nothing() {
+    require_root!();
+    let id = |n: u8| n.to_string().repeat(64);
+    let layer = tar(&[("a", b"1")]);
+    let good = |n: u8, parent: Option<u8>| {
+        let parent = parent.map(id).unwrap_or_default();
+        let text = json!({"id": id(n), "parent": parent, "os": "linux", "architecture": "amd64"});
+        vec![
+            (format!("{}/json", id(n)), text.to_string().into_bytes()),
+            (format!("{}/layer.tar", id(n)), layer.clone()),
+        ]
+    };
+    let names = |n: u8| {
+        let text = json!({"one": {"1": id(n)}}).to_string();
+        vec![("repositories".to_owned(), text.into_bytes())]
+    };
+    for (parts, text) in [
+        (vec![good(1, None), names(2)], "invalid target ID"),
+        (vec![good(1, Some(2)), names(1)], "not in the archive"),
+        (vec![good(1, Some(1)), names(1)], "max depth exceeded"),
+        (
+            vec![good(1, Some(2)), good(2, Some(1)), names(1)],
+            "max depth exceeded",
+        ),
+        (
+            vec![
+                good(1, None),
+                vec![("repositories".to_owned(), b"[]".to_vec())],
+            ],
+            "repositories",
+        ),
+        (
+            vec![
+                good(1, None),
+                vec![(format!("{}/json", id(2)), b"{}".to_vec())],
+                names(1),
+            ],
+            "layer.tar: not in the archive",
+        ),
+    ] {
+        let (_root, fixture) = Fixture::new();
+        let mut writer = Writer::new(Vec::new());
+        for (name, bytes) in parts.concat() {
+            writer
+                .append(&file(&name, bytes.len()), &bytes[..])
+                .unwrap();
+        }
+        let error = fixture.load(&writer.finish().unwrap()).unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+        fixture.assert_holds(0, 0, 0);
+    }
+}
+
+#[test]
+fn of_several_images_with_a_wrong_one_nothing_is_left() {
+    require_root!();
+    let (_root, fixture) = Fixture::new();
+    fixture.import(&tar(&[("old", b"1")]), "one:1");
+    let before = fixture.images.resolve("one:1").unwrap();
+    let mut archive = docker_archive(&layers(), &["one:1"]);
+    let other = [layers()[0].clone(), tar(&[("c", b"3")])];
+    archive.add("other.json", config(&other));
+    let items = archive
+        .0
+        .iter_mut()
+        .find(|(name, _)| name == "manifest.json");
+    let items = items.unwrap();
+    let good = serde_json::from_slice::<Value>(&items.1).unwrap()[0].clone();
+    // The layer of the second image is not what its configuration says.
+    let wrong = json!({"Config": "other.json", "RepoTags": ["two:1"], "Layers": good["Layers"]});
+    items.1 = json!([good, wrong]).to_string().into_bytes();
+    let error = fixture.load(&archive.tar()).unwrap_err().to_string();
+    assert!(error.contains("invalid diffID"), "{error}");
+    assert_eq!(fixture.images.resolve("one:1").unwrap(), before);
+    fixture.assert_holds(1, 1, 1);
 }

@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use gantry_api::ApiVersion;
-use gantry_engine::{ImportQuery, SaveQuery};
+use gantry_engine::{ArchiveFormat, ImportQuery, SaveQuery};
 use gantry_types::Platform;
 use http::{Method, StatusCode};
 
@@ -18,8 +18,19 @@ use crate::stream;
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/images/create", create);
     router.add(Method::POST, "/images/load", load);
-    router.add(Method::GET, "/images/get", save);
-    router.add(Method::GET, "/images/{name..}/get", save);
+    let save_as = |format| move |call| save(call, format);
+    router.add(Method::GET, "/images/get", save_as(ArchiveFormat::Current));
+    router.add(
+        Method::GET,
+        "/images/{name..}/get",
+        save_as(ArchiveFormat::Current),
+    );
+    // Beyond Docker.
+    router.add(
+        Method::GET,
+        "/images/get/docker-v1",
+        save_as(ArchiveFormat::DockerV1),
+    );
 }
 
 async fn create(mut call: Call) -> Result<Answer> {
@@ -76,13 +87,14 @@ async fn load(mut call: Call) -> Result<Answer> {
 }
 
 /// Images as an archive: those of the query, or the one of the path.
-async fn save(call: Call) -> Result<Answer> {
+async fn save(call: Call, format: ArchiveFormat) -> Result<Answer> {
     let query = SaveQuery {
         names: match call.param("name") {
             name if name.is_empty() => call.query.all("names").map(str::to_owned).collect(),
             name => vec![name],
         },
         platform: described_platform(&call)?,
+        format,
     };
     let engine = call.state.engine().await?;
     let ((), content) = download::archive("save", move |begin, pieces| {

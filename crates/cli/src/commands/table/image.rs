@@ -83,6 +83,11 @@ static RM: &[Flag] = &[
     ),
 ];
 static SAVE: &[Flag] = &[
+    flag(
+        "format",
+        Kind::Text,
+        "Layout of the archive: docker, or docker-v1 for readers before 1.10",
+    ),
     flag("output", Kind::Text, "Write to this file instead of stdout").short('o'),
     PLATFORM,
 ];
