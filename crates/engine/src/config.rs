@@ -66,6 +66,8 @@ pub struct EngineConfig {
     /// How many files a container's processes may have open (the soft limit)
     /// where neither it nor `default_ulimits` say; the daemon's own when `None`.
     pub open_files: Option<u64>,
+    /// How many layers of all pulls together come at a time.
+    pub concurrent_downloads: usize,
     /// How registries are spoken to.
     pub registries: gantry_registry::Config,
     /// Which images must be signed, beyond what the trust directory says.
@@ -104,6 +106,7 @@ impl EngineConfig {
             userns_remap: None,
             stop_timeout: 10,
             open_files: None,
+            concurrent_downloads: 3,
             registries: gantry_registry::Config::default(),
             trust_policy: Vec::new(),
             labels: Vec::new(),

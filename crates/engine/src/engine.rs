@@ -62,7 +62,7 @@ impl Engine {
         let snapshots = open_snapshots(&config, &database)?;
         let events = Events::new();
         let registries = Registries::open(&config)?;
-        let images = Images::open(&config, &database, &snapshots, events.clone())?;
+        let images = Images::open(&config, &database, &snapshots, events.clone(), &registries)?;
         clean_snapshots(&database, &snapshots)?;
         let network = Network::open(config.network.clone(), &database)?;
         let volumes = Volumes::open(&config.data_root, &database, events.clone())?;

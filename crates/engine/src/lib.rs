@@ -45,7 +45,7 @@ pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
 pub use gantry_cgroup::systemd_is_there;
 pub use gantry_trust::{Policy as TrustPolicy, Rule as TrustRule};
-pub use images::{ArchiveFormat, Images, ImagesQuery, ImportQuery, SaveQuery, Saved};
+pub use images::{ArchiveFormat, Images, ImagesQuery, ImportQuery, PullQuery, SaveQuery, Saved};
 pub use networks::Networks;
 pub use registries::Registries;
 pub use system::System;

@@ -4,6 +4,7 @@
 use std::thread;
 
 use gantry_api::{ProgressError, ProgressMessage};
+use gantry_registry::Cancel;
 use gantry_types::ErrorKind;
 use http::StatusCode;
 use tokio::sync::mpsc;
@@ -17,12 +18,29 @@ const STACK: usize = 1 << 20;
 const MESSAGES_IN_FLIGHT: usize = 64;
 
 /// Where work tells how it goes.
-pub(crate) struct Progress(mpsc::Sender<Result<ProgressMessage>>);
+pub(crate) struct Progress {
+    messages: mpsc::Sender<Result<ProgressMessage>>,
+    gone: Cancel,
+}
+
+/// Throws its switch when the client's request or answer goes.
+struct Listening(Cancel);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
 
 impl Progress {
     /// Tells the client; answers whether it is still there.
     pub(crate) fn tell(&self, message: ProgressMessage) -> bool {
-        self.0.blocking_send(Ok(message)).is_ok()
+        self.messages.blocking_send(Ok(message)).is_ok()
+    }
+
+    /// The switch that is thrown when the client goes.
+    pub(crate) fn gone(&self) -> &Cancel {
+        &self.gone
     }
 
     /// Tells the client of a failure with a message, even when it is the first.
@@ -41,20 +59,25 @@ pub(crate) async fn answer(
     work: impl FnOnce(&Progress) -> gantry_engine::Result<()> + Send + 'static,
 ) -> Result<Answer> {
     let (sender, mut messages) = mpsc::channel(MESSAGES_IN_FLIGHT);
+    let listening = Listening(Cancel::new());
+    let progress = Progress {
+        messages: sender,
+        gone: listening.0.clone(),
+    };
     thread::Builder::new()
         .name(name.to_owned())
         .stack_size(STACK)
         .spawn(move || {
-            let progress = Progress(sender);
             if let Err(error) = work(&progress) {
                 // The client is gone: the work was for nobody.
-                let _ = progress.0.blocking_send(Err(error.into()));
+                let _ = progress.messages.blocking_send(Err(error.into()));
             }
         })
         .map_err(|error| Failure::new(ErrorKind::Unavailable, format!("{name}: {error}")))?;
     let first = messages.recv().await.transpose()?;
     let (pieces, content) = Content::pieces();
     tokio::spawn(async move {
+        let _listening = listening;
         let mut next = first.map(Ok);
         while let Some(message) = next {
             let line = match message {

@@ -4,6 +4,7 @@
 
 mod inspect;
 mod list;
+mod pull;
 mod receive;
 mod remove;
 mod save;
@@ -16,17 +17,20 @@ use gantry_api::{FilterError, ProgressMessage};
 use gantry_content::ContentStore;
 use gantry_image::{Image, ImageStore};
 use gantry_metadata::Database;
+use gantry_registry::Client;
 use gantry_snapshot::SnapshotDriver;
 use gantry_trust::Policy;
 use gantry_types::{ImageId, Platform, ProcessConfig};
 
 pub use list::ImagesQuery;
+pub use pull::PullQuery;
 pub use receive::ImportQuery;
 pub use save::{ArchiveFormat, SaveQuery, Saved};
 
 use crate::config::EngineConfig;
 use crate::error::{Error, Result};
 use crate::events::Events;
+use crate::registries::Registries;
 
 /// Takes one line of progress; answers whether the client is still there.
 pub type Progress<'a> = &'a mut dyn FnMut(ProgressMessage) -> bool;
@@ -40,6 +44,8 @@ pub struct Images {
     events: Events,
     /// What gives the program of `gantry/hello`.
     hello: Option<fn() -> std::io::Result<Vec<u8>>>,
+    /// Who speaks to registries.
+    registries: Client,
     /// Which images must be signed.
     policy: Arc<Policy>,
 }
@@ -74,18 +80,21 @@ impl Images {
         database: &Arc<Database>,
         snapshots: &Arc<dyn SnapshotDriver>,
         events: Events,
+        registries: &Registries,
     ) -> Result<Self> {
         let data_root = &config.data_root;
         let policy = Policy::open(&data_root.join("trust"), &config.trust_policy)?;
         let content = ContentStore::open(data_root.join("content"), Arc::clone(database))
             .map_err(gantry_image::Error::from)?;
         let store = ImageStore::open(Arc::clone(database), content, Arc::clone(snapshots))?;
+        store.set_concurrent_downloads(config.concurrent_downloads);
         Ok(Self {
             store,
             database: Arc::clone(database),
             snapshots: Arc::clone(snapshots),
             events,
             hello: config.hello_program,
+            registries: registries.client.clone(),
             policy: Arc::new(policy),
         })
     }

@@ -1,17 +1,13 @@
-//! How images come here: import, load, commit, and the pull of the one image that is
-//! built in.
+//! How images come here from files: import, load, commit.
 
 use std::io::Read;
 
 use gantry_api::{ProgressDetail, ProgressMessage};
 use gantry_image::{CommitOptions, ImportOptions, LoadOptions, Progress as Loading};
-use gantry_types::{ImageId, Platform, Reference};
+use gantry_types::{ImageId, Platform};
 
 use super::{Images, Progress};
-use crate::error::{Error, Result};
-
-/// The image that needs no registry.
-const EMBEDDED: &str = "gantry/hello";
+use crate::error::Result;
 
 /// How a file system becomes an image.
 #[derive(Debug, Clone, Default)]
@@ -112,54 +108,6 @@ impl Images {
         for image in &loaded {
             self.publish("load", image.id, &image.id.to_string());
         }
-        Ok(())
-    }
-
-    /// Gets an image by its name.
-    ///
-    /// # Errors
-    /// `Unsupported`, unless it is the one that is built in.
-    pub fn pull(
-        &self,
-        name: &str,
-        tag: Option<&str>,
-        platform: Option<&Platform>,
-        progress: Progress<'_>,
-    ) -> Result<()> {
-        let invalid = |error: gantry_types::ReferenceError| Error::Invalid(error.to_string());
-        let reference: Reference = name.parse().map_err(invalid)?;
-        let reference = match tag.filter(|tag| !tag.is_empty()) {
-            Some(tag) if tag.contains(':') => format!("{name}@{tag}").parse().map_err(invalid)?,
-            Some(tag) => reference.with_tag(tag).map_err(invalid)?,
-            None => reference,
-        }
-        .or_latest();
-        let here = platform.is_none_or(|wanted| Platform::host().matches(wanted));
-        let program = self.hello.filter(|_| {
-            reference.familiar_name() == EMBEDDED && reference.tag() == Some("latest") && here
-        });
-        let Some(program) = program else {
-            return Err(Error::Unsupported(format!(
-                "pulling from a registry ({}) is not supported yet: load or import {} instead",
-                reference.domain(),
-                reference.familiar()
-            )));
-        };
-        let present = self.store.resolve(&reference.familiar()).is_ok();
-        let program = program().map_err(|error| Error::io("unpack", EMBEDDED, error))?;
-        let id = self.store.ensure_embedded(&reference, &program)?;
-        self.seal_built_in(&reference, id)?;
-        if !present {
-            self.publish("pull", id, &reference.familiar());
-        }
-        let status = match present {
-            true => format!("Status: Image is up to date for {}", reference.familiar()),
-            false => format!(
-                "Status: Downloaded newer image for {}",
-                reference.familiar()
-            ),
-        };
-        progress(ProgressMessage::status(status));
         Ok(())
     }
 }

@@ -303,6 +303,18 @@ pub(super) static OPTIONS: &[Opt] = &[
         "Default log options of containers",
     ),
     both(
+        "max-concurrent-downloads",
+        Number,
+        Yes,
+        "How many layers of all pulls are downloaded at a time (default 3)",
+    ),
+    both(
+        "max-download-attempts",
+        Number,
+        Yes,
+        "How often a download that gets nowhere is begun (default 5)",
+    ),
+    both(
         "mtu",
         Number,
         Yes,
@@ -452,13 +464,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     not_yet("insecure-registry", "insecure-registries", List),
     not_yet("ip6tables", "ip6tables", Switch),
     both("ipv6", Switch, Only("false"), ""),
-    not_yet(
-        "max-concurrent-downloads",
-        "max-concurrent-downloads",
-        Number,
-    ),
     not_yet("max-concurrent-uploads", "max-concurrent-uploads", Number),
-    not_yet("max-download-attempts", "max-download-attempts", Number),
     not_yet("metrics-addr", "metrics-addr", Text),
     opt("", "min-api-version", Text, Only("1.24"), ""),
     not_yet(

@@ -131,6 +131,16 @@ impl Settings {
         config.init = switch(values, "init", false);
         config.init_program = text(values, "init-path").map(PathBuf::from);
         config.labels = self.labels()?;
+        config.concurrent_downloads = match count(values, "max-concurrent-downloads", 3)? {
+            // As in Docker: as many as there are.
+            0 => usize::MAX,
+            most => most,
+        };
+        let attempts = number(values, "max-download-attempts", 5);
+        config.registries.attempts = u32::try_from(attempts)
+            .ok()
+            .filter(|attempts| *attempts > 0)
+            .ok_or_else(|| format!("invalid max download attempts: {attempts}"))?;
         config.trust_policy = self.trust_policy()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
@@ -434,6 +444,10 @@ mod tests {
             (json!({"log-format": "xml"}), "invalid log format: xml"),
             (json!({"trust-policy": [{"prefix": 1}]}), "trust-policy: "),
             (json!({"warm-shims": -1}), "--warm-shims: expected"),
+            (
+                json!({"max-download-attempts": 0}),
+                "invalid max download attempts: 0",
+            ),
             (
                 json!({"default-address-pool": [{"base": "x", "size": 1}]}),
                 "default-address-pools: ",

@@ -111,6 +111,7 @@ impl Pull<'_> {
             digest: descriptor.digest,
             size: descriptor.size,
             urls: Vec::new(),
+            skip: 0,
         };
         let mut bytes = Vec::new();
         self.source

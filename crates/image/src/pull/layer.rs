@@ -47,16 +47,23 @@ pub(super) fn bring(
         return unpack_here(inner, blob, cancel, told);
     }
     let mut partial = inner.content.partial(wanted.digest, wanted.size)?;
+    let mut wanted = wanted.clone();
     loop {
         let resumed = partial.stored() > 0;
-        match Incoming::new(&mut partial, wanted, source, cancel, told).unpack(inner) {
-            Ok(unpacked) => return Ok(Fetched::new(inner, partial.complete()?, unpacked)),
+        match Incoming::new(&mut partial, &wanted, source, cancel, told).unpack(inner) {
+            Ok(unpacked) => {
+                let blob = partial.complete()?;
+                told(Stage::Unpacking(wanted.size));
+                return Ok(Fetched::new(inner, blob, unpacked));
+            }
             // What was here may be to blame.
             Err(Failure::Wrong) if resumed => partial.restart()?,
+            // Another server may have the right ones.
             Err(Failure::Wrong) => {
-                partial.discard();
-                return Err(Error::NotVerified(wanted.digest));
+                partial.restart()?;
+                wanted.skip += 1;
             }
+            Err(Failure::NoOther) => return Err(Error::NotVerified(wanted.digest)),
             Err(Failure::Layer(error)) => {
                 // The right bytes, and still no layer: nobody wants them again.
                 partial.discard();
@@ -77,7 +84,7 @@ fn unpack_here(
     if !inner.snapshots.capabilities().independent_layers {
         return Ok(Fetched::new(inner, blob, None));
     }
-    let mut pace = Pace::default();
+    let mut pace = Pace::new();
     let unpacked = inner.unpack_blob(&blob, None, &mut |done| {
         if cancel.is_cancelled() {
             return Err(cancelled());
@@ -143,6 +150,8 @@ impl Read for Hashed<'_> {
 enum Failure {
     /// The bytes are not those that were asked for.
     Wrong,
+    /// They were wrong, and there is no other server to be asked.
+    NoOther,
     /// They are, but they are no layer, or a hostile one.
     Layer(Error),
     /// Anything else: what has come may be right.
@@ -189,7 +198,7 @@ impl<'i> Incoming<'i> {
             done: 0,
             verified: false,
             failure: None,
-            pace: Pace::default(),
+            pace: Pace::new(),
         }
     }
 
@@ -265,7 +274,13 @@ impl<'i> Incoming<'i> {
             Some(remote) => remote,
             none => {
                 let offset = self.partial.stored();
-                none.insert(self.source.blob(self.wanted, offset, self.cancel)?)
+                let found = self.source.blob(self.wanted, offset, self.cancel);
+                none.insert(match found {
+                    Err(_) if self.wanted.skip > 0 && !self.cancel.is_cancelled() => {
+                        return Err(Failure::NoOther);
+                    }
+                    found => found?,
+                })
             }
         };
         let most = buffer
@@ -323,14 +338,17 @@ impl Read for Incoming<'_> {
 }
 
 /// Lets reports through now and then.
-#[derive(Default)]
-struct Pace(Option<Instant>);
+struct Pace(Instant);
 
 impl Pace {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
     fn is_due(&mut self, last: bool) -> bool {
-        let due = last || self.0.is_none_or(|time| time.elapsed() >= PAUSE);
+        let due = last || self.0.elapsed() >= PAUSE;
         if due {
-            self.0 = Some(Instant::now());
+            self.0 = Instant::now();
         }
         due
     }

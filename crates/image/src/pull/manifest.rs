@@ -193,6 +193,7 @@ pub(super) fn wanted(layer: &Descriptor) -> Wanted {
             true => urls,
             false => Vec::new(),
         },
+        skip: 0,
     }
 }
 

@@ -113,28 +113,12 @@ impl ImageStore {
             }
         };
         tell(Step::Ended { digest });
-        self.warn_of_platform(id, request, tell)?;
         Ok(Pulled { id, digest, new })
     }
 
     /// How many layers come at a time, in all pulls together.
     pub fn set_concurrent_downloads(&self, most: usize) {
         self.inner().downloads.set_most(most);
-    }
-
-    fn warn_of_platform(&self, id: ImageId, request: &PullRequest, tell: Tell<'_>) -> Result<()> {
-        let Some(wanted) = &request.platform else {
-            return Ok(());
-        };
-        let have = self.get(id)?.platform();
-        if have.rank_for(wanted).is_none() {
-            tell(Step::OtherPlatform {
-                reference: request.reference.clone(),
-                have: have.to_string(),
-                wanted: wanted.to_string(),
-            });
-        }
-        Ok(())
     }
 }
 

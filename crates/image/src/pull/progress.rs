@@ -1,6 +1,6 @@
 //! What a pull tells while it runs.
 
-use gantry_types::{Descriptor, Digest, Reference};
+use gantry_types::{Descriptor, Digest};
 
 use super::download::Stage;
 
@@ -25,16 +25,6 @@ pub enum Step {
     Ended {
         /// The digest of the manifest or index that was asked for.
         digest: Digest,
-    },
-    /// The image is for another platform than was asked for, and its registry has
-    /// no other.
-    OtherPlatform {
-        /// The image's name.
-        reference: Reference,
-        /// What it is for.
-        have: String,
-        /// What was asked for.
-        wanted: String,
     },
 }
 

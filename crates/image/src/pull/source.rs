@@ -1,9 +1,9 @@
 //! Where a pull gets its bytes from: the wire, or a test's own idea of it.
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use gantry_registry::{Cancel, Client, Credentials, Document, Repository};
-use gantry_types::{Digest, Reference};
+use gantry_registry::{Cancel, Client, Document, Error, Repository};
+use gantry_types::Digest;
 
 use crate::Result;
 
@@ -16,6 +16,8 @@ pub struct Wanted {
     pub size: u64,
     /// Where else it may be had.
     pub urls: Vec<String>,
+    /// So many of the servers that have it gave wrong bytes: the next ones are asked.
+    pub skip: usize,
 }
 
 /// One repository of a registry.
@@ -49,46 +51,64 @@ pub trait Source: Send + Sync {
 /// A repository of a registry.
 pub struct Remote {
     client: Client,
-    reference: Reference,
-    credentials: Credentials,
+    repository: Repository,
 }
 
 impl Remote {
-    /// The repository that `reference` names. Nothing is asked yet.
-    pub fn new(client: &Client, reference: &Reference, credentials: &Credentials) -> Self {
+    /// A repository of that client's. Nothing is asked yet.
+    pub fn new(client: &Client, repository: &Repository) -> Self {
         Self {
             client: client.clone(),
-            reference: reference.clone(),
-            credentials: credentials.clone(),
+            repository: repository.clone(),
         }
     }
 
-    fn repository(&self, cancel: &Cancel) -> Result<Repository> {
-        let Self {
-            client,
-            reference,
-            credentials,
-        } = self;
-        Ok(client.repository(reference, credentials, cancel)?)
+    /// What the registry does not have itself, from elsewhere.
+    fn foreign(
+        &self,
+        wanted: &Wanted,
+        offset: u64,
+        cancel: &Cancel,
+    ) -> gantry_registry::Result<Box<dyn Read + Send>> {
+        let mut failure = Error::BlobUnknown(wanted.digest);
+        for url in &wanted.urls {
+            match self.client.get(url, cancel) {
+                Ok(mut found) => {
+                    io::copy(&mut (&mut found).take(offset), &mut io::sink())
+                        .map_err(|error| Error::from_io(error).unwrap_or_else(Error::Source))?;
+                    return Ok(Box::new(found));
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 }
 
 impl Source for Remote {
     fn tag(&self, tag: &str, cancel: &Cancel) -> Result<Document> {
-        Ok(self.repository(cancel)?.resolve(tag)?)
+        Ok(self.repository.with_cancel(cancel).resolve(tag)?)
     }
 
     fn digest(&self, digest: Digest, cancel: &Cancel) -> Result<Document> {
-        Ok(self.repository(cancel)?.manifest(digest)?)
+        Ok(self.repository.with_cancel(cancel).manifest(digest)?)
     }
 
     fn tags(&self, cancel: &Cancel) -> Result<Vec<String>> {
-        Ok(self.repository(cancel)?.tags()?)
+        Ok(self.repository.with_cancel(cancel).tags()?)
     }
 
     fn blob(&self, wanted: &Wanted, offset: u64, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
-        let repository = self.repository(cancel)?;
-        let blob = repository.blob(wanted.digest, wanted.size, offset)?;
-        Ok(Box::new(blob))
+        let repository = self.repository.with_cancel(cancel);
+        let Wanted {
+            digest, size, skip, ..
+        } = *wanted;
+        match repository.blob_after(digest, size, offset, skip) {
+            Ok(blob) => Ok(Box::new(blob)),
+            Err(Error::BlobUnknown(_)) if skip == 0 && !wanted.urls.is_empty() => {
+                Ok(self.foreign(wanted, offset, cancel)?)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }

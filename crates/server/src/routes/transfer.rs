@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use gantry_api::ApiVersion;
-use gantry_engine::{ArchiveFormat, ImportQuery, SaveQuery};
+use gantry_engine::{ArchiveFormat, ImportQuery, PullQuery, SaveQuery};
 use gantry_types::Platform;
 use http::{Method, StatusCode};
 
@@ -36,14 +36,16 @@ pub(super) fn routes(router: &mut Router) {
 async fn create(mut call: Call) -> Result<Answer> {
     let platform = platform(&call)?;
     let engine = call.state.engine().await?;
-    if let Some(image) = call.query.owned("fromImage") {
-        let tag = call.query.owned("tag");
+    if let Some(name) = call.query.owned("fromImage") {
+        let query = PullQuery {
+            name,
+            tag: call.query.owned("tag"),
+            platform,
+            credentials: call.credentials(),
+        };
         return stream::answer("pull", move |progress| {
-            engine
-                .images
-                .pull(&image, tag.as_deref(), platform.as_ref(), &mut |message| {
-                    progress.tell(message)
-                })
+            let mut tell = |message| progress.tell(message);
+            engine.images.pull(&query, progress.gone(), &mut tell)
         })
         .await;
     }
