@@ -10,6 +10,7 @@
 mod args;
 mod commands;
 mod container_options;
+mod credentials;
 mod error;
 mod exit_code;
 mod help;

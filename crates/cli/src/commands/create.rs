@@ -37,6 +37,7 @@ pub(crate) async fn create(
         ));
     }
     refuse_windows(matches)?;
+    pull::refuse_notary(matches)?;
     refuse_unknown_action(session, matches).await?;
     let image = &built.body.config.image;
     names::refuse_invalid(image).map_err(Error::Message)?;

@@ -19,6 +19,7 @@ mod import;
 mod info;
 mod inspect;
 mod load;
+mod login;
 mod logs;
 mod names;
 mod network;

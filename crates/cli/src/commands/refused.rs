@@ -35,8 +35,6 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
 
 /// Every other command of Docker's that is not here yet.
 pub(crate) const REFUSED: &[Refused] = &[
-    refused("login", &[]),
-    refused("logout", &[]),
     refused("checkpoint create", &[]),
     refused("checkpoint ls", &["checkpoint list"]),
     refused("checkpoint rm", &["checkpoint remove"]),

@@ -1,10 +1,12 @@
 //! `search`: images in a registry, as the daemon finds them.
 
 use futures_util::future::LocalBoxFuture;
+use gantry_api::AUTH_HEADER;
 use serde::Deserialize;
 
 use super::{Outcome, filters, names};
 use crate::args::Matches;
+use crate::credentials::INDEX;
 use crate::output::formatter::{Row, Shape, render};
 use crate::session::Session;
 use crate::transport::Call;
@@ -25,14 +27,16 @@ struct Found {
 pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
         let limit = match matches.int("limit") {
-            0 => String::new(),
+            ..=0 => String::new(),
             limit => limit.to_string(),
         };
+        let server = server(&matches.operands[0]);
+        warn_of_automated(session, matches);
         let call = Call::get("/images/search")
             .query("term", &matches.operands[0])
             .query_some("limit", &limit)
             .query_some("filters", &filters::query(matches))
-            .header("X-Registry-Auth", "e30=");
+            .header(AUTH_HEADER, session.credentials_of(server).to_header());
         let results: Option<Vec<Found>> = session.client.json(&call).await?;
         let truncate = !matches.bool("no-trunc");
         let results = results.unwrap_or_default();
@@ -47,6 +51,25 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
             .out(&render(&shape(), &rows, format, false)?);
         Ok(0)
     })
+}
+
+/// The registry that a term begins with, as its credentials are filed.
+fn server(term: &str) -> &str {
+    match term.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => INDEX,
+    }
+}
+
+/// Nothing is automated any more, so this filter finds all or nothing.
+fn warn_of_automated(session: &Session, matches: &Matches) {
+    let asked = filters::parse(matches);
+    for value in asked.get("is-automated") {
+        session.printer.error_line(&format!(
+            "WARNING: the \"is-automated\" filter is deprecated, and searching for \
+             \"is-automated={value}\" will not yield any results in future."
+        ));
+    }
 }
 
 fn shape() -> Shape {

@@ -3,6 +3,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod detach;
+pub(crate) mod prompt;
 pub(crate) mod signals;
 pub(crate) mod terminal;
 

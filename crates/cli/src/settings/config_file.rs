@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::credentials::Entry;
 use crate::error::Error;
 
 /// More than this is no configuration.
@@ -29,6 +30,12 @@ pub(crate) struct ConfigFile {
     /// Ours: `false` never starts a daemon.
     pub(crate) auto_start: Option<bool>,
     pub(crate) proxies: BTreeMap<String, Proxy>,
+    /// Credentials, or the names of registries whose credentials a program has.
+    pub(crate) auths: BTreeMap<String, Entry>,
+    /// The program that has all credentials.
+    pub(crate) creds_store: String,
+    /// Those that have the credentials of one registry each.
+    pub(crate) cred_helpers: BTreeMap<String, String>,
 }
 
 /// The proxies that containers are told about.
@@ -55,6 +62,33 @@ impl ConfigFile {
     /// Changes one key of `config.json`, and nothing else there; the empty value
     /// removes it.
     pub(super) fn save_key(directory: &Path, key: &str, value: &str) -> Result<(), Error> {
+        Self::edit(directory, |all| match value {
+            "" => drop(all.shift_remove(key)),
+            value => drop(all.insert(key.to_owned(), value.into())),
+        })
+    }
+
+    /// Changes the entries below `auths`, which stand first and in order.
+    pub(crate) fn edit_auths(
+        directory: &Path,
+        change: impl FnOnce(&mut Map<String, Value>),
+    ) -> Result<(), Error> {
+        Self::edit(directory, |all| {
+            let mut auths = match all.shift_remove("auths") {
+                Some(Value::Object(auths)) => auths,
+                _ => Map::new(),
+            };
+            change(&mut auths);
+            auths.sort_keys();
+            all.shift_insert(0, "auths".to_owned(), Value::Object(auths));
+        })
+    }
+
+    /// Changes the file as one: two commands at a time lose nothing of each other.
+    fn edit(directory: &Path, change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), Error> {
+        std::fs::create_dir_all(directory).map_err(|error| broken(directory, &error))?;
+        let lock = std::fs::File::open(directory).map_err(|error| broken(directory, &error))?;
+        lock.lock().map_err(|error| broken(directory, &error))?;
         let link = directory.join("config.json");
         let path = std::fs::canonicalize(&link).unwrap_or(link);
         let mut all: Map<String, Value> = match read_bounded(&path)? {
@@ -63,16 +97,12 @@ impl ConfigFile {
             }
             _ => Map::new(),
         };
-        match value {
-            "" => all.shift_remove(key),
-            value => all.insert(key.to_owned(), value.into()),
-        };
+        change(&mut all);
         let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
         let mut bytes = Vec::new();
         let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
         all.serialize(&mut writer)
             .map_err(|error| broken(&path, &error))?;
-        std::fs::create_dir_all(directory).map_err(|error| broken(directory, &error))?;
         let mode = std::fs::metadata(&path).map_or(0o600, |found| found.permissions().mode());
         super::context_store::write(&path, &bytes, mode & 0o777)
     }
@@ -138,6 +168,19 @@ mod tests {
         std::fs::write(&path, "{\"auths\":{\"r\":{}},\"currentContext\":\"x\"}").unwrap();
         ConfigFile::save_key(directory.path(), "currentContext", "").unwrap();
         assert_eq!(read(), "{\n\t\"auths\": {\n\t\t\"r\": {}\n\t}\n}");
+    }
+
+    #[test]
+    fn entries_change_and_nothing_else_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        std::fs::write(&path, "{\"credsStore\":\"x\",\"auths\":{\"r\":{}}}").unwrap();
+        let add = |auths: &mut Map<String, Value>| drop(auths.insert("a".to_owned(), 1.into()));
+        ConfigFile::edit_auths(directory.path(), add).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\n\t\"auths\": {\n\t\t\"a\": 1,\n\t\t\"r\": {}\n\t},\n\t\"credsStore\": \"x\"\n}"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(crate) use context_store::{
 pub(crate) use endpoint::{Endpoint, TlsFiles};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gantry_api::ApiVersion;
 
@@ -184,6 +184,16 @@ impl Settings {
             auto_start: true,
             debug: false,
         }
+    }
+
+    /// Where this user's files are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The configuration of this client.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.directory.join("config.json")
     }
 
     /// Makes `name` the context of commands to come; the empty name is the

@@ -6,6 +6,7 @@ mod container_flags;
 mod context;
 mod image;
 mod network;
+mod registry;
 mod system;
 mod volume;
 
@@ -14,9 +15,10 @@ use crate::args::{Flag, Kind, flag};
 
 /// The commands, those of a group under its name.
 pub(crate) fn commands() -> impl Iterator<Item = &'static Command> {
-    let tables: [&'static [Command]; 6] = [
+    let tables: [&'static [Command]; 7] = [
         container::COMMANDS,
         image::COMMANDS,
+        registry::COMMANDS,
         network::COMMANDS,
         volume::COMMANDS,
         context::COMMANDS,
