@@ -1,4 +1,4 @@
-//! What a registry says about an image that is not here.
+//! What a registry says about images that are not here.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,22 @@ pub struct DistributionDescriptor {
     pub digest: String,
     /// Its bytes.
     pub size: u64,
+}
+
+/// One line of the answer of `GET /images/search`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchResult {
+    /// How many like it.
+    pub star_count: i64,
+    /// Whether the registry's owner looks after it.
+    pub is_official: bool,
+    /// The repository.
+    pub name: String,
+    /// Always false by now.
+    pub is_automated: bool,
+    /// What its owner says about it.
+    pub description: String,
 }
 
 /// A platform.

@@ -43,7 +43,9 @@ pub use container::{
 };
 pub use decode::decode;
 pub use disk_usage::{BuildCachePruned, DataRootUsage, DiskUsage};
-pub use distribution::{DistributionDescriptor, DistributionInspect, DistributionPlatform};
+pub use distribution::{
+    DistributionDescriptor, DistributionInspect, DistributionPlatform, SearchResult,
+};
 pub use error_body::ErrorBody;
 pub use event::{Actor, Event};
 pub use filters::{FilterError, Filters};

@@ -147,7 +147,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config { .. } => ErrorKind::InvalidArgument,
-            Self::Refused(refusal) => refusal.kind(),
+            Self::Refused(refusal) | Self::Login { refusal, .. } => refusal.kind(),
             Self::Unauthorized { .. } => ErrorKind::Unauthorized,
             Self::PullDenied { .. }
             | Self::ManifestUnknown { .. }
@@ -156,7 +156,6 @@ impl Error {
             Self::Request { .. }
             | Self::Index { .. }
             | Self::NoSearch(_)
-            | Self::Login { .. }
             | Self::NoCredentials { .. }
             | Self::WrongDigest { .. }
             | Self::WrongSize { .. }

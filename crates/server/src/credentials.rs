@@ -6,6 +6,16 @@ use gantry_registry::Credentials;
 
 use crate::call::Call;
 
+/// The credentials in a client's words.
+pub(crate) fn of_config(config: AuthConfig) -> Credentials {
+    Credentials {
+        username: config.username,
+        password: config.password,
+        identity_token: config.identity_token,
+        registry_token: config.registry_token,
+    }
+}
+
 impl Call {
     /// The credentials of `X-Registry-Auth`. A damaged header is none at all, as
     /// in Docker: many registries need no credentials.
@@ -18,11 +28,6 @@ impl Call {
             tracing::warn!(%reason, "a client's credentials are passed over");
             AuthConfig::default()
         });
-        Credentials {
-            username: config.username,
-            password: config.password,
-            identity_token: config.identity_token,
-            registry_token: config.registry_token,
-        }
+        of_config(config)
     }
 }

@@ -2,6 +2,8 @@
 //! an image here. It knows nothing about what is here.
 
 mod distribution;
+mod login;
+mod search;
 
 use gantry_registry::{Cancel, Client, Download};
 

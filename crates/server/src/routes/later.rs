@@ -9,13 +9,11 @@ use crate::router::Router;
 
 /// Those that the patterns of images would swallow.
 const BEFORE_IMAGES: &[(Method, &str)] = &[
-    (Method::GET, "/images/search"),
     (Method::GET, "/images/{name..}/attestations"),
     (Method::POST, "/images/{name..}/push"),
 ];
 
 const ROUTES: &[(Method, &str)] = &[
-    (Method::POST, "/auth"),
     (Method::POST, "/build"),
     (Method::POST, "/build/cancel"),
     (Method::POST, "/session"),
