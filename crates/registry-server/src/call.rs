@@ -1,11 +1,13 @@
 //! A request as its handler sees it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
+use crate::auth::Who;
 use crate::failure::{Code, Failure, Result};
 use crate::query::Query;
 use crate::service::App;
@@ -17,6 +19,10 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
+    /// Who asks.
+    pub(crate) who: Who,
+    /// Where from.
+    pub(crate) peer: SocketAddr,
 }
 
 impl Call {

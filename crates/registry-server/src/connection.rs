@@ -13,8 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
-use crate::service::{self, App};
+use crate::service::{self, App, Door};
 
 /// The most connections at a time; more wait in the kernel's queue.
 const MOST: usize = 4096;
@@ -24,6 +25,8 @@ const MAX_HEADERS: usize = 100;
 const MAX_BUFFER: usize = 256 << 10;
 /// How long a client may take to send a head, also that of its next request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests may still go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(10);
 /// A pause after `accept` failed, which it does when there are no more descriptors.
@@ -33,6 +36,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn accept_all(
     app: Arc<App>,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    door: Door,
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(MOST));
@@ -48,12 +53,19 @@ pub(crate) async fn accept_all(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (app, stop) = (Arc::clone(&app), stop.clone());
+                let (app, stop, tls) = (Arc::clone(&app), stop.clone(), tls.clone());
                 connections.spawn(async move {
                     let _place = place;
                     // Only a hint to the kernel.
                     let _ = stream.set_nodelay(true);
-                    serve(app, stream, peer, stop).await;
+                    let Some(tls) = tls else {
+                        return serve(app, stream, peer, door, stop).await;
+                    };
+                    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+                        Ok(Ok(stream)) => serve(app, stream, peer, door, stop).await,
+                        Ok(Err(error)) => tracing::info!(%peer, %error, "TLS handshake failed"),
+                        Err(_) => tracing::info!(%peer, "TLS handshake took too long"),
+                    }
                 });
             }
             Err(error) => {
@@ -80,11 +92,12 @@ async fn serve(
     app: Arc<App>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: SocketAddr,
+    door: Door,
     mut stop: watch::Receiver<bool>,
 ) {
     let answer = service_fn(move |request| {
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(service::serve(app, request, peer).await) }
+        async move { Ok::<_, Infallible>(service::serve(app, request, peer, door).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -22,6 +22,8 @@ pub(crate) enum Code {
     NameInvalid,
     NameUnknown,
     SizeInvalid,
+    Unauthorized,
+    Denied,
     Unsupported,
     TooManyRequests,
     TagInvalid,
@@ -60,6 +62,8 @@ impl Code {
                 400,
                 "provided length did not match content length",
             ),
+            Self::Unauthorized => ("UNAUTHORIZED", 401, "authentication required"),
+            Self::Denied => ("DENIED", 403, "requested access to the resource is denied"),
             Self::Unsupported => ("UNSUPPORTED", 405, "The operation is unsupported."),
             Self::TooManyRequests => ("TOOMANYREQUESTS", 429, "too many requests"),
             Self::TagInvalid => ("TAG_INVALID", 400, "manifest tag did not match URI"),
@@ -136,6 +140,11 @@ impl Failure {
     fn full() -> Self {
         Self::with(Code::Unknown, "the registry has no space left")
             .status(StatusCode::INSUFFICIENT_STORAGE)
+    }
+
+    /// What is told of it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The answer that tells it.

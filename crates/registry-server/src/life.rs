@@ -7,14 +7,18 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::auth::{Auth, Htpasswd, Signer};
 use crate::connection::accept_all;
+use crate::control;
+use crate::house;
 use crate::options::Settings;
-use crate::service::{App, keep_house};
+use crate::service::{App, Door};
 use crate::store::Store;
 
 /// Threads that answer; more would only add memory, since what waits is elsewhere.
@@ -34,7 +38,9 @@ const LAST_THREADS: Duration = Duration::from_secs(2);
 /// When it cannot start.
 pub(crate) fn run(settings: Settings) -> Result<(), String> {
     start_log(&settings)?;
-    let addresses = addresses(&settings.addr)?;
+    let public = addresses(&settings.addr)?;
+    let debug = settings.debug_addr.as_deref().map(addresses).transpose()?;
+    let tls = settings.tls.acceptor()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.min(MOST_THREADS))
@@ -46,32 +52,85 @@ pub(crate) fn run(settings: Settings) -> Result<(), String> {
         .build()
         .map_err(|error| format!("starting threads: {error}"))?;
     let store = Store::open(&settings.root)?;
-    let app = Arc::new(App { store, settings });
-    let outcome = runtime.block_on(serve(app, addresses));
+    let auth = open_auth(&settings)?;
+    let app = Arc::new(App {
+        store,
+        settings,
+        auth,
+    });
+    let outcome = runtime.block_on(serve(app, tls, public, debug));
     runtime.shutdown_timeout(LAST_THREADS);
     outcome
 }
 
-async fn serve(app: Arc<App>, addresses: Vec<SocketAddr>) -> Result<(), String> {
-    let wanted = app.settings.addr.clone();
-    let at = |error: std::io::Error| format!("listening on {wanted}: {error}");
-    let listener = TcpListener::bind(addresses.as_slice()).await.map_err(at)?;
-    let address = listener.local_addr().map_err(at)?;
+/// The users and rules that the settings name.
+pub(crate) fn open_auth(settings: &Settings) -> Result<Option<Auth>, String> {
+    let Some(path) = &settings.htpasswd else {
+        return Ok(None);
+    };
+    let signer = match settings.tokens {
+        false => None,
+        true => Some(Signer::open_key(
+            &settings.root.join("token.key"),
+            settings.token_realm.clone(),
+        )?),
+    };
+    Ok(Some(Auth {
+        users: Arc::new(Htpasswd::open(path)?),
+        rules: settings.rules.clone(),
+        signer,
+        realm: settings.realm.clone(),
+    }))
+}
+
+async fn listen(wanted: &str, addresses: &[SocketAddr]) -> Result<TcpListener, String> {
+    TcpListener::bind(addresses)
+        .await
+        .map_err(|error| format!("listening on {wanted}: {error}"))
+}
+
+async fn serve(
+    app: Arc<App>,
+    tls: Option<TlsAcceptor>,
+    public: Vec<SocketAddr>,
+    debug: Option<Vec<SocketAddr>>,
+) -> Result<(), String> {
+    let listener = listen(&app.settings.addr, &public).await?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let (stop, stopping) = watch::channel(false);
+    let mut beside = tokio::task::JoinSet::new();
+    if let Some(addresses) = debug {
+        let wanted = app.settings.debug_addr.clone().unwrap_or_default();
+        let listener = listen(&wanted, &addresses).await?;
+        let watching = accept_all(
+            Arc::clone(&app),
+            listener,
+            None,
+            Door::Debug,
+            stopping.clone(),
+        );
+        beside.spawn(watching);
+    }
+    beside.spawn(house::keep(Arc::clone(&app)));
+    beside.spawn(control::listen(Arc::clone(&app)));
     let root = app.store.root().display().to_string();
-    let house = tokio::spawn(keep_house(Arc::clone(&app)));
-    let serving = tokio::spawn(accept_all(app, listener, stopping));
-    tracing::info!(%address, root, "the registry is ready");
+    let door = if tls.is_some() {
+        Door::Tls
+    } else {
+        Door::Plain
+    };
+    let serving = tokio::spawn(accept_all(app, listener, tls, door, stopping));
+    tracing::info!(%address, root, tls = door == Door::Tls, "the registry is ready");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("the registry ends");
-    house.abort();
     // Nobody is left to be told when the receiver is gone.
     let _ = stop.send(true);
+    beside.abort_all();
     serving
         .await
         .map_err(|error| format!("the listener: {error}"))

@@ -1,14 +1,15 @@
-//! From a request to its answer: may it be made, what does it name, and the
-//! headers and the log line that every answer has.
+//! From a request to its answer: what does it name, may it be made, and the headers
+//! and the log line that every answer has.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::auth::{self, Action, Auth, Need, Who};
 use crate::call::Call;
 use crate::content::{Answer, status};
 use crate::failure::{Code, Failure, Result};
@@ -23,21 +24,47 @@ use crate::target::Target;
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
+    /// `None`: everybody may do everything.
+    pub(crate) auth: Option<Auth>,
+}
+
+impl App {
+    /// Whether `who` may pull from a repository.
+    pub(crate) fn may_pull(&self, who: &Who, name: &str) -> bool {
+        let need = || Need {
+            action: Action::Pull,
+            name: name.to_owned(),
+        };
+        self.auth.as_ref().is_none_or(|auth| auth.may(who, &need()))
+    }
+}
+
+/// Through which address a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Plain,
+    Tls,
+    /// Only for those who watch.
+    Debug,
 }
 
 /// Answers one request; it never fails.
-pub(crate) async fn serve(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+pub(crate) async fn serve(
+    app: Arc<App>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    door: Door,
+) -> Answer {
     let began = Instant::now();
     let method = request.method().clone();
-    let path = app
-        .settings
-        .access_log
-        .then(|| request.uri().path().to_owned());
+    let logged = app.settings.access_log && door != Door::Debug;
+    let path = logged.then(|| request.uri().path().to_owned());
     METRICS.active.add(1);
-    let mut answer = match dispatch(&app, request).await {
-        Ok(answer) => answer,
-        Err(failure) => failure.into_answer(),
+    let outcome = match door {
+        Door::Debug => watch(&app, &request),
+        Door::Plain | Door::Tls => dispatch(&app, request, peer, door).await,
     };
+    let mut answer = outcome.unwrap_or_else(Failure::into_answer);
     METRICS.active.subtract(1);
     let length = match method == Method::HEAD {
         true => 0,
@@ -62,20 +89,37 @@ pub(crate) async fn serve(app: Arc<App>, request: Request<Incoming>, peer: Socke
     answer
 }
 
-async fn dispatch(app: &Arc<App>, request: Request<Incoming>) -> Result<Answer> {
+async fn dispatch(
+    app: &Arc<App>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    door: Door,
+) -> Result<Answer> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
+    let query = parts.uri.query().unwrap_or("");
+    if is_ping(&parts.method, path) {
+        return Ok(status(StatusCode::OK));
+    }
+    if path == "/token"
+        && let Some((auth, signer)) = app.auth.as_ref().and_then(Auth::signing)
+    {
+        return auth::token(auth, signer, &parts.method, &parts.headers, query, body).await;
+    }
     let decoded = match path.contains('%') {
         true => unescape(path, false).ok_or_else(|| not_found(path))?,
         false => path.to_owned(),
     };
-    if matches!(decoded.as_str(), "/" | "/healthz") && parts.method == Method::GET {
-        return Ok(status(StatusCode::OK));
-    }
-    if decoded == "/metrics" && parts.method == Method::GET {
-        return metrics::answer(&app.store);
-    }
     let target = Target::of(&decoded)?.ok_or_else(|| not_found(path))?;
+    let who = match &app.auth {
+        None => Who::Anybody,
+        Some(auth) => {
+            let needs = target.needs(&parts.method);
+            let base = target == Target::Base;
+            auth.check(&parts.headers, door == Door::Tls, &needs, base)
+                .await?
+        }
+    };
     if app.settings.read_only && !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Failure::with(
             Code::Unsupported,
@@ -85,36 +129,33 @@ async fn dispatch(app: &Arc<App>, request: Request<Incoming>) -> Result<Answer> 
     let call = Call {
         app: Arc::clone(app),
         method: parts.method,
-        query: Query::parse(parts.uri.query().unwrap_or("")),
+        query: Query::parse(query),
         headers: parts.headers,
         body,
+        who,
+        peer,
     };
     routes::answer(call, target).await
+}
+
+/// What those see who watch.
+fn watch(app: &App, request: &Request<Incoming>) -> Result<Answer> {
+    let path = request.uri().path();
+    if is_ping(request.method(), path) {
+        return Ok(status(StatusCode::OK));
+    }
+    match path {
+        "/metrics" => metrics::answer(&app.store),
+        _ => Err(not_found(path)),
+    }
+}
+
+fn is_ping(method: &Method, path: &str) -> bool {
+    *method == Method::GET && matches!(path, "/" | "/healthz")
 }
 
 fn not_found(path: &str) -> Failure {
     Failure::with(Code::Unsupported, "there is nothing at this address")
         .status(StatusCode::NOT_FOUND)
         .detail(path)
-}
-
-/// How often old uploads are looked for.
-const HOUSEKEEPING: Duration = Duration::from_secs(600);
-
-/// Removes what nobody needs, now and then, for ever.
-pub(crate) async fn keep_house(app: Arc<App>) {
-    loop {
-        tokio::time::sleep(HOUSEKEEPING).await;
-        let app = Arc::clone(&app);
-        let done = crate::call::blocking(move || {
-            let age = i64::try_from(app.settings.upload_timeout.as_nanos()).unwrap_or(i64::MAX);
-            let before = gantry_metadata::now().saturating_sub(age);
-            app.store.uploads.expire(before)
-        });
-        match done.await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "uploads that nobody finished were removed"),
-            Err(failure) => tracing::warn!(?failure, "removing old uploads"),
-        }
-    }
 }

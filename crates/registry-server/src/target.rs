@@ -2,6 +2,9 @@
 
 use gantry_types::is_repository;
 
+use http::Method;
+
+use crate::auth::{Action, Need};
 use crate::failure::{Code, Failure, Result};
 
 /// The resource that a path names.
@@ -23,6 +26,16 @@ pub(crate) enum Target {
     Tags(String),
     /// `/v2/<name>/referrers/<digest>`
     Referrers(String, String),
+    /// `/v1/search`
+    Search,
+    /// `/v1/repositories/<name>`: what is said of a repository
+    About(String),
+    /// `/v1/repositories/<name>/description`
+    Description(String),
+    /// `/v1/repositories/<name>/star`
+    Star(String),
+    /// `/metrics`
+    Metrics,
 }
 
 impl Target {
@@ -35,7 +48,7 @@ impl Target {
             return Ok(Some(Self::Base));
         }
         let Some(rest) = path.strip_prefix("/v2/") else {
-            return Ok(None);
+            return Self::beside(path);
         };
         match rest {
             "" => return Ok(Some(Self::Base)),
@@ -67,6 +80,47 @@ impl Target {
             }
         }
         Ok(None)
+    }
+
+    /// What is not part of the distribution spec.
+    fn beside(path: &str) -> Result<Option<Self>> {
+        match path {
+            "/metrics" => return Ok(Some(Self::Metrics)),
+            "/v1/search" => return Ok(Some(Self::Search)),
+            _ => {}
+        }
+        let Some(rest) = path.strip_prefix("/v1/repositories/") else {
+            return Ok(None);
+        };
+        let (name, make): (_, fn(String) -> Self) = match rest.rsplit_once('/') {
+            Some((name, "star")) => (name, Self::Star),
+            Some((name, "description")) => (name, Self::Description),
+            _ => (rest, Self::About),
+        };
+        checked(name).map(|name| Some(make(name)))
+    }
+
+    /// What a request with this method does, and to what.
+    pub(crate) fn needs(&self, method: &Method) -> Vec<Need> {
+        let (action, name) = match self {
+            Self::Base => return Vec::new(),
+            Self::Catalog | Self::Search | Self::Metrics => (Action::Catalog, "catalog"),
+            Self::Tags(name) | Self::Referrers(name, _) | Self::About(name) | Self::Star(name) => {
+                (Action::Pull, name.as_str())
+            }
+            Self::Uploads(name) | Self::Upload(name, _) | Self::Description(name) => {
+                (Action::Push, name.as_str())
+            }
+            Self::Manifest(name, _) | Self::Blob(name, _) => match *method {
+                Method::GET | Method::HEAD => (Action::Pull, name.as_str()),
+                Method::DELETE => (Action::Delete, name.as_str()),
+                _ => (Action::Push, name.as_str()),
+            },
+        };
+        vec![Need {
+            action,
+            name: name.to_owned(),
+        }]
     }
 }
 
@@ -111,6 +165,13 @@ mod tests {
             ("/v2/a/b/manifests/", None),
             ("/v2/a/b", None),
             ("/v1/a", None),
+            ("/v1/search", Some(Target::Search)),
+            ("/v1/repositories/a/b", Some(Target::About(name()))),
+            ("/v1/repositories/a/b/star", Some(Target::Star(name()))),
+            (
+                "/v1/repositories/a/b/description",
+                Some(Target::Description(name())),
+            ),
         ] {
             assert_eq!(Target::of(path).unwrap(), target, "{path}");
         }

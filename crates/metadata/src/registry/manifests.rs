@@ -186,6 +186,27 @@ pub fn delete_untagged(tx: &Tx<'_>, before: i64) -> Result<usize, Error> {
         .map_err(Error::at("delete untagged manifests"))
 }
 
+/// Notes that a manifest was pulled, unless that was noted since `since`.
+pub fn touch(tx: &Tx<'_>, repository: &str, digest: Digest, since: i64) -> Result<(), Error> {
+    tx.connection()
+        .prepare_cached(
+            "UPDATE registry_manifests SET used_at = ?3 WHERE digest = ?2 AND used_at < ?4 \
+             AND repository = (SELECT id FROM registry_repositories WHERE name = ?1)",
+        )
+        .and_then(|mut s| s.execute(params![repository, digest.to_string(), crate::now(), since]))
+        .map_err(Error::at("touch manifest"))?;
+    Ok(())
+}
+
+/// Deletes the manifests, with their tags, that nobody has pushed or pulled since
+/// `before`; how many.
+pub fn delete_unused(tx: &Tx<'_>, before: i64) -> Result<usize, Error> {
+    tx.connection()
+        .prepare_cached("DELETE FROM registry_manifests WHERE used_at < ?1")
+        .and_then(|mut s| s.execute([before]))
+        .map_err(Error::at("delete unused manifests"))
+}
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ManifestRow> {
     Ok(ManifestRow {
         digest: column::digest(row, 0)?,

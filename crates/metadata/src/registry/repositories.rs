@@ -74,6 +74,14 @@ pub fn describe(tx: &Tx<'_>, name: &str, description: &str) -> Result<bool, Erro
         .map_err(Error::at("describe repository"))
 }
 
+/// What is said of a repository.
+pub fn description(view: &View<'_>, id: i64) -> Result<String, Error> {
+    view.connection()
+        .prepare_cached("SELECT description FROM registry_repositories WHERE id = ?1")
+        .and_then(|mut s| s.query_row([id], |row| row.get(0)))
+        .map_err(Error::at("read description"))
+}
+
 /// The repositories with a manifest whose name or description contains `term`,
 /// the most liked first.
 pub fn search(view: &View<'_>, term: &str) -> Result<Vec<FoundRow>, Error> {

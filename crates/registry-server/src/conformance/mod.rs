@@ -4,8 +4,10 @@
 //! The registry runs in the test's process, on a port of its own; requests are
 //! written byte by byte, so that wrong ones can be made too.
 
+mod access;
 mod discovery;
 mod faults;
+mod house;
 mod management;
 mod pull;
 mod push;
@@ -23,8 +25,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::connection::accept_all;
+use crate::life::open_auth;
 use crate::options::Settings;
-use crate::service::App;
+use crate::service::{App, Door};
 use crate::store::Store;
 
 /// A registry for one test.
@@ -71,13 +74,20 @@ impl Registry {
         let app = Arc::new(App {
             store,
             settings: settings.clone(),
+            auth: open_auth(&settings).unwrap(),
         });
         let listener = runtime
             .block_on(TcpListener::bind(("127.0.0.1", 0)))
             .unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = watch::channel(false);
-        runtime.spawn(accept_all(Arc::clone(&app), listener, stopping));
+        runtime.spawn(accept_all(
+            Arc::clone(&app),
+            listener,
+            settings.tls.acceptor().unwrap(),
+            Door::Plain,
+            stopping,
+        ));
         Self {
             app: Some(app),
             address,

@@ -1,8 +1,9 @@
-//! The endpoints of the distribution spec.
+//! The endpoints: those of the distribution spec, and search.
 
 mod blobs;
 mod lists;
 mod manifests;
+mod search;
 mod uploads;
 
 use http::{Method, header};
@@ -37,6 +38,12 @@ pub(crate) async fn answer(call: Call, target: Target) -> Result<Answer> {
         (Target::Upload(name, id), "PATCH") => uploads::add(call, name, id).await,
         (Target::Upload(name, id), "PUT") => uploads::finish(call, name, id).await,
         (Target::Upload(name, id), "DELETE") => uploads::cancel(call, name, id).await,
+        (Target::Search, "GET") => search::answer(&call),
+        (Target::About(name), "GET") => search::about(&call, &name),
+        (Target::Description(name), "PUT") => search::describe(call, name).await,
+        (Target::Star(name), "PUT") => search::star(call, name, true).await,
+        (Target::Star(name), "DELETE") => search::star(call, name, false).await,
+        (Target::Metrics, "GET") => crate::metrics::answer(&call.app.store),
         (target, _) => Err(not_allowed(&target, &method)),
     }
 }
@@ -44,7 +51,14 @@ pub(crate) async fn answer(call: Call, target: Target) -> Result<Answer> {
 fn not_allowed(target: &Target, method: &Method) -> Failure {
     let allowed = match target {
         Target::Base => "GET, HEAD",
-        Target::Catalog | Target::Tags(_) | Target::Referrers(..) => "GET",
+        Target::Catalog
+        | Target::Tags(_)
+        | Target::Referrers(..)
+        | Target::Search
+        | Target::About(_)
+        | Target::Metrics => "GET",
+        Target::Description(_) => "PUT",
+        Target::Star(_) => "PUT, DELETE",
         Target::Manifest(..) => "GET, HEAD, PUT, DELETE",
         Target::Blob(..) => "GET, HEAD, DELETE",
         Target::Uploads(_) => "POST",

@@ -26,7 +26,11 @@ pub(super) async fn begin(call: Call, name: String) -> Result<Answer> {
         let digest = digest(mount)?;
         let from = call.query.get("from").map(str::to_owned);
         let (app, into) = (Arc::clone(&call.app), name.clone());
-        let mounted = blocking(move || app.store.mount(&into, digest, from.as_deref(), |_| true));
+        let who = call.who.clone();
+        let mounted = blocking(move || {
+            let readable = |name: &str| app.may_pull(&who, name);
+            app.store.mount(&into, digest, from.as_deref(), readable)
+        });
         if mounted.await? {
             return Ok(created(&name, digest));
         }

@@ -4,6 +4,7 @@
 //! Order of every change that is acknowledged: bytes are written and synced, then
 //! one durable transaction says that they count.
 
+mod collect;
 mod lock;
 mod manifests;
 mod uploads;
@@ -20,6 +21,7 @@ use gantry_types::Digest;
 
 use crate::failure::{Code, Failure, Result};
 
+pub(crate) use collect::Patience;
 pub(crate) use manifests::{Reference, digest};
 pub(crate) use uploads::{Partial, Session, Uploads};
 
