@@ -99,6 +99,7 @@ impl Engine {
                 systemd: config.systemd_cgroup,
                 containers: containers.clone(),
                 images: images.clone(),
+                registries: registries.clone(),
                 volumes: volumes.clone(),
                 events: events.clone(),
             }),

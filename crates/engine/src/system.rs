@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::{
-    ApiVersion, Commit, Component, FirewallInfo, Info, Platform, Plugins, RegistryConfig,
-    RegistryIndex, RuntimeInfo, SwarmInfo, Version, rfc3339_nano,
+    ApiVersion, Commit, Component, FirewallInfo, Info, Platform, Plugins, RuntimeInfo, SwarmInfo,
+    Version, rfc3339_nano,
 };
 
 use gantry_cgroup::Abilities;
@@ -19,6 +19,7 @@ use crate::containers::Containers;
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::images::Images;
+use crate::registries::Registries;
 use crate::volumes::Volumes;
 
 /// The engine's version.
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) systemd: bool,
     pub(crate) containers: Containers,
     pub(crate) images: Images,
+    pub(crate) registries: Registries,
     pub(crate) volumes: Volumes,
     pub(crate) events: Events,
 }
@@ -149,7 +151,7 @@ impl System {
             os_type: "linux".to_owned(),
             architecture: machine,
             index_server_address: "https://index.docker.io/v1/".to_owned(),
-            registry_config: Some(registries()),
+            registry_config: Some(inner.registries.shown()),
             ncpu: i64::from(cpus()),
             mem_total: memory(),
             docker_root_dir: inner.data_root.clone(),
@@ -206,20 +208,6 @@ fn plugins() -> Plugins {
             "local",
             "syslog",
         ]),
-    }
-}
-
-fn registries() -> RegistryConfig {
-    let hub = RegistryIndex {
-        name: "docker.io".to_owned(),
-        official: true,
-        secure: true,
-        ..RegistryIndex::default()
-    };
-    RegistryConfig {
-        index_configs: BTreeMap::from([("docker.io".to_owned(), hub)]),
-        insecure_registry_cidrs: vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()],
-        mirrors: None,
     }
 }
 

@@ -6,7 +6,7 @@ use gantry_types::Reference;
 
 use crate::auth::Tokens;
 use crate::cancel::Cancel;
-use crate::config::{Config, mirror_url};
+use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::endpoint;
 use crate::error::Result;
@@ -30,7 +30,7 @@ impl Client {
     /// # Errors
     /// When the configuration names a mirror that is none.
     pub fn new(config: Config) -> Result<Self> {
-        let config = RwLock::new(checked(config)?);
+        let config = RwLock::new(Arc::new(config.checked()?));
         Ok(Self(Arc::new(Shared {
             config,
             tokens: Arc::default(),
@@ -42,7 +42,7 @@ impl Client {
     /// # Errors
     /// As [`Client::new`]; the old one stays then.
     pub fn reconfigure(&self, config: Config) -> Result<()> {
-        let config = checked(config)?;
+        let config = Arc::new(config.checked()?);
         *self
             .0
             .config
@@ -88,12 +88,4 @@ impl Client {
             attempts: config.attempts.max(1),
         }
     }
-}
-
-fn checked(config: Config) -> Result<Arc<Config>> {
-    let rules = config.rules.iter().flat_map(|rule| &rule.mirrors);
-    for url in config.mirrors.iter().chain(rules.map(|mirror| &mirror.url)) {
-        mirror_url(url)?;
-    }
-    Ok(Arc::new(config))
 }

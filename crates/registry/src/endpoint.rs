@@ -63,6 +63,14 @@ impl Endpoint {
         Err(last)
     }
 
+    /// The root that is tried first.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn first(&self) -> Result<&Url> {
+        self.roots.first().ok_or(Error::Cancelled)
+    }
+
     /// A request for something of the repository, such as `tags/list`, that needs the
     /// right to do `actions` there.
     pub(crate) fn ask(
@@ -95,21 +103,18 @@ impl Endpoint {
 pub(crate) fn of(config: &Config, reference: &Reference) -> Result<Vec<Endpoint>> {
     let mut endpoints = Vec::new();
     let mut fall_back = true;
-    match rule_for(config, &reference.name()) {
-        Some((rule, rest)) => {
-            fall_back = rule.fall_back;
-            for mirror in &rule.mirrors {
-                endpoints.push(mirrored(&mirror.url, rest)?);
-            }
+    if let Some((rule, rest)) = rule_for(config, &reference.name()) {
+        fall_back = rule.fall_back;
+        for mirror in &rule.mirrors {
+            endpoints.push(mirrored(&mirror.url, rest)?);
         }
-        None if reference.domain() == HUB => {
-            for mirror in &config.mirrors {
-                endpoints.push(mirrored(mirror, reference.path())?);
-            }
-        }
-        None => {}
     }
-    if fall_back || endpoints.is_empty() {
+    if reference.domain() == HUB && fall_back {
+        for mirror in &config.mirrors {
+            endpoints.push(mirrored(mirror, reference.path())?);
+        }
+    }
+    if fall_back {
         endpoints.push(origin(config, reference)?);
     }
     Ok(endpoints)

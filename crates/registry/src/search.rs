@@ -60,7 +60,10 @@ impl Client {
         let (host, term) = split(term);
         let index = if host == HUB { HUB_INDEX } else { host };
         let endpoint = endpoint::of_index(&config, index)?;
-        let root = endpoint.root(&session);
+        let root = match host {
+            HUB => endpoint.first(),
+            _ => endpoint.root(&session),
+        };
         let root = root.map_err(|error| match config.is_insecure(index) {
             true => error,
             false => Error::Index {

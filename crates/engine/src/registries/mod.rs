@@ -4,6 +4,7 @@
 mod distribution;
 mod login;
 mod search;
+mod shown;
 
 use gantry_registry::{Cancel, Client, Download};
 
@@ -26,6 +27,14 @@ impl Registries {
         Ok(Self {
             client: Client::new(config.registries.clone())?,
         })
+    }
+
+    /// Takes another configuration for what begins from now on.
+    ///
+    /// # Errors
+    /// When that names a mirror that is none; the old one stays then.
+    pub fn reconfigure(&self, config: gantry_registry::Config) -> Result<()> {
+        Ok(self.client.reconfigure(config)?)
     }
 
     /// Starts to get a file from the web.

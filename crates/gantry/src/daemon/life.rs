@@ -150,6 +150,14 @@ fn reload(settings: &mut Settings, flags: &Values, logging: &Logging, engine: &E
                 tracing::warn!(options, "these options change only with a restart");
             }
             settings.take_over(new);
+            let registries = settings.registries();
+            let taken = registries.and_then(|config| {
+                let taken = engine.registries.reconfigure(config);
+                taken.map_err(|error| error.to_string())
+            });
+            if let Err(error) = taken {
+                tracing::error!(error, "registries are spoken to as before");
+            }
             engine.system.tell_reloaded(&settings.shown());
             tracing::info!("the configuration was read again");
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gantry_api::Ulimit;
 use gantry_engine::{EngineConfig, IdMap, ShimProgram, TrustPolicy, TrustRule};
 use gantry_network::{AddressPool, BridgeChoice, NetworkConfig};
+use gantry_registry::Config as Registries;
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -22,7 +23,16 @@ pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/gantry";
 const DEFAULT_DATA_ROOT: &str = "/var/lib/gantry";
 
 /// The options that can change in a running daemon.
-const LIVE: [&str; 4] = ["debug", "log-level", "live-restore", "shutdown-timeout"];
+const LIVE: [&str; 8] = [
+    "debug",
+    "insecure-registry",
+    "live-restore",
+    "log-level",
+    "max-download-attempts",
+    "registries",
+    "registry-mirror",
+    "shutdown-timeout",
+];
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,11 +146,7 @@ impl Settings {
             0 => usize::MAX,
             most => most,
         };
-        let attempts = number(values, "max-download-attempts", 5);
-        config.registries.attempts = u32::try_from(attempts)
-            .ok()
-            .filter(|attempts| *attempts > 0)
-            .ok_or_else(|| format!("invalid max download attempts: {attempts}"))?;
+        config.registries = self.registries()?;
         config.trust_policy = self.trust_policy()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
@@ -177,11 +183,14 @@ impl Settings {
     pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
         let debug = self.log_level >= LevelFilter::DEBUG;
         let labels = strings(&self.values, "label");
+        let listed = |name| Value::from(strings(&self.values, name)).to_string();
         vec![
             ("debug", debug.to_string()),
             ("default-runtime", "gantry".to_owned()),
+            ("insecure-registries", listed("insecure-registry")),
             ("labels", format!("{labels:?}")),
             ("live-restore", self.live_restore.to_string()),
+            ("registry-mirrors", listed("registry-mirror")),
             ("shutdown-timeout", self.shutdown_timeout.to_string()),
         ]
     }
@@ -238,6 +247,28 @@ impl Settings {
                 Ok(limit)
             })
             .collect()
+    }
+
+    /// How registries are spoken to.
+    ///
+    /// # Errors
+    /// Names what is wrong.
+    pub(super) fn registries(&self) -> Result<Registries, String> {
+        let values = &self.values;
+        let mut config = Registries::default();
+        config.mirrors = strings(values, "registry-mirror");
+        config.insecure = strings(values, "insecure-registry");
+        if let Some(rules) = values.get("registries") {
+            config.rules = serde_json::from_value(rules.clone())
+                .map_err(|error| format!("registries: {error}"))?;
+        }
+        let attempts = number(values, "max-download-attempts", 5);
+        config.attempts = u32::try_from(attempts)
+            .ok()
+            .filter(|attempts| *attempts > 0)
+            .ok_or_else(|| format!("invalid max download attempts: {attempts}"))?;
+        gantry_registry::Client::new(config.clone()).map_err(|error| error.to_string())?;
+        Ok(config)
     }
 
     /// Which images must be signed, and by whom.
@@ -443,6 +474,18 @@ mod tests {
             (json!({"log-level": "loud"}), "invalid logging level: loud"),
             (json!({"log-format": "xml"}), "invalid log format: xml"),
             (json!({"trust-policy": [{"prefix": 1}]}), "trust-policy: "),
+            (
+                json!({"registry-mirror": ["m"]}),
+                "invalid mirror: \"m\": no scheme",
+            ),
+            (
+                json!({"insecure-registry": ["a/b"]}),
+                "invalid insecure registry: ",
+            ),
+            (
+                json!({"registries": [{"x": 1}]}),
+                "registries: unknown field",
+            ),
             (json!({"warm-shims": -1}), "--warm-shims: expected"),
             (
                 json!({"max-download-attempts": 0}),
