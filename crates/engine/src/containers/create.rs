@@ -8,6 +8,8 @@ use gantry_metadata::Tx;
 use gantry_metadata::containers::ContainerRow;
 use gantry_types::{ContainerId, Platform};
 use gantry_volume::VolumeStore;
+use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use super::container::Container;
 use super::mounts::{Held, MountPoint};
@@ -49,6 +51,7 @@ impl Containers {
         let mounts = mounts::of_request(&request.host_config)?;
         let image = inner.images.for_new_container(&request.config.image)?;
         warnings.extend(check_platform(&request.config.image, &image, platform)?);
+        let directory_asked = !request.config.working_dir.is_empty();
         merge::with_image(&mut request.config, image.config.as_ref())?;
         validate::config(&request.config)?;
         if !request.config.working_dir.is_empty() {
@@ -70,6 +73,9 @@ impl Containers {
         log_settings::check(&record)?;
         files::dns(&record)?;
         health::check_on_failure(&record)?;
+        if directory_asked {
+            inner.check_directory(&record.config.working_dir, &image)?;
+        }
         inner.make(&mut record, &image, &volumes, &mut undo)?;
         undo.disarm();
         inner.settle_volumes(&volumes);
@@ -160,6 +166,24 @@ impl Inner {
             id_map: None,
             mounts,
             old_mounts: None,
+        }
+    }
+
+    /// Whether a working directory can be one: the image may have something else
+    /// there. (That of the image's own configuration is told of at the start.)
+    fn check_directory(&self, path: &str, image: &UsedImage) -> Result<()> {
+        let Some(root) = self.image_root(image)? else {
+            return Ok(());
+        };
+        let refused = || Error::Failed(format!("Cannot mkdir: {path} is not a directory"));
+        match root.open_path(path) {
+            Ok(found) => match rustix::fs::fstat(&found) {
+                Ok(stat) if !FileType::from_raw_mode(stat.st_mode).is_dir() => Err(refused()),
+                _ => Ok(()),
+            },
+            Err(error) if error.errno == Errno::NOTDIR => Err(refused()),
+            // It will be made.
+            Err(_) => Ok(()),
         }
     }
 

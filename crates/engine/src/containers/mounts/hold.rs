@@ -125,7 +125,7 @@ impl Inner {
     }
 
     /// The files of an image, mounted nowhere; `None` when it has none.
-    fn image_root(&self, image: &UsedImage) -> Result<Option<RootDir>> {
+    pub(in super::super) fn image_root(&self, image: &UsedImage) -> Result<Option<RootDir>> {
         let Some(top) = &image.top else {
             return Ok(None);
         };
