@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod apparmor;
 mod attach;
 mod bootstrap;
 mod cli;

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! target/vm/kernel/     Debian's package, unpacked
+//! target/vm/apparmor/   the same of AppArmor's parser
 //! target/vm/root/       the initramfs: busybox, the docker client, gantry, the tests
 //! target/vm/initramfs   the same as one file
 //! ```
@@ -34,8 +35,8 @@ const MODULES: [&str; 11] = [
     "nf_nat",
     "loop",
 ];
-/// The tests that depend on how the kernel counts and limits.
-const DEFAULT_FILTER: [&str; 1] = ["resources::"];
+/// The tests that depend on how the kernel counts, limits and confines.
+const DEFAULT_FILTER: [&str; 2] = ["resources::", "apparmor::"];
 /// Seconds after which the machine is given up: it emulates every instruction.
 const PATIENCE: &str = "900";
 
@@ -73,17 +74,33 @@ fn install() -> Result<(), Failure> {
         .args(&missing))
 }
 
+/// Downloads one of Debian's packages and unpacks it into `name`.
+fn unpack(dir: &Path, package: &str, name: &str) -> Result<(), Failure> {
+    make(dir)?;
+    let script = format!(
+        "set -e; rm -rf unfinished; mkdir unfinished; cd unfinished; \
+        apt-get download -q {package}; dpkg-deb -x ./*.deb .; rm ./*.deb; \
+        cd ..; rm -rf {name}; mv unfinished {name}"
+    );
+    run(Command::new("sh").args(["-c", &script]).current_dir(dir))
+}
+
+/// AppArmor's parser, which loads profiles, with the rules that profiles include.
+fn apparmor(dir: &Path) -> Result<PathBuf, Failure> {
+    let unpacked = dir.join("apparmor");
+    if !unpacked.is_dir() {
+        unpack(dir, "apparmor", "apparmor")?;
+    }
+    Ok(unpacked)
+}
+
 /// Downloads and unpacks the kernel, once.
 fn kernel(dir: &Path) -> Result<Kernel, Failure> {
     let unpacked = dir.join("kernel");
     let modules = unpacked.join("lib/modules");
     if !modules.is_dir() {
-        make(dir)?;
-        let script = "set -e; rm -rf unfinished; mkdir unfinished; \
-            package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \\(linux-image-[0-9].*\\)/\\1/p' | head -n 1); \
-            cd unfinished; apt-get download -q \"$package\"; dpkg-deb -x ./*.deb .; rm ./*.deb; \
-            cd ..; rm -rf kernel; mv unfinished kernel";
-        run(Command::new("sh").args(["-c", script]).current_dir(dir))?;
+        let package = "$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \\(linux-image-[0-9].*\\)/\\1/p' | head -n 1)";
+        unpack(dir, package, "kernel")?;
     }
     let version = std::fs::read_dir(&modules)
         .ok()
@@ -156,7 +173,8 @@ fn initramfs(
         Command::new("sh")
             .args(["-c", PROGRAMS])
             .arg(&root)
-            .arg(tests),
+            .arg(tests)
+            .arg(apparmor(dir)?),
     ))?;
     run(Command::new("sh")
         .args(["-c", LOADED_IN_ORDER])
@@ -170,8 +188,8 @@ fn initramfs(
     Ok(image)
 }
 
-/// Busybox with its applets, the docker client and systemd with their libraries
-/// (no systemd, no tests with it), and the root
+/// Busybox with its applets, the docker client, systemd and AppArmor's parser with
+/// their libraries (no systemd, no tests with it), and the root
 /// file system that the tests make with GNU tar here.
 const PROGRAMS: &str = "set -e
     cp \"$(command -v busybox)\" \"$0/bin/busybox\"
@@ -184,6 +202,10 @@ const PROGRAMS: &str = "set -e
         mkdir -p \"$0/${program%/*}\"; cp -L $program \"$0/$program\"
         ldd $program | grep -o '/[^ )]*' | while read -r library; do
             mkdir -p \"$0/${library%/*}\"; cp -L \"$library\" \"$0/$library\"; done; done
+    mkdir -p \"$0/etc\"; cp -R \"$2/etc/apparmor.d\" \"$0/etc/\"
+    cp -L \"$2/sbin/apparmor_parser\" \"$0/sbin/\"
+    ldd \"$2/sbin/apparmor_parser\" | grep -o '/[^ )]*' | while read -r library; do
+        mkdir -p \"$0/${library%/*}\"; cp -L \"$library\" \"$0/$library\"; done
     made=$(dirname \"$1\")/../../e2e-rootfs/busybox.tar
     test -f \"$made\" || \"$1\" --exact harness::rootfs::busybox_can_be_made >/dev/null
     mkdir -p \"$0/tests/e2e-rootfs\"; cp \"$made\" \"$0/tests/e2e-rootfs/\"";

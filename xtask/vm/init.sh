@@ -16,6 +16,8 @@ if [ ! -e /switched ]; then
 fi
 mount -t proc proc /proc
 mount -t sysfs sys /sys
+# AppArmor's files, where the kernel has it.
+mount -t securityfs security /sys/kernel/security
 mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
