@@ -3,6 +3,8 @@
 //! had not been given.
 //!
 //! The defence: the inheritable and ambient sets are empty, whatever was asked for.
+//!
+//! Seen to fail with the bounding set given as the inheritable one, as it once was.
 
 use crate::harness::Engine;
 

@@ -206,6 +206,8 @@ fn furnish(
 
 fn become_program(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, StartError> {
     let launch = plan.launch;
+    let keep = [Some(channel.as_fd()), launch.hold];
+    let_go(launch.preserve_fds, keep.into_iter().flatten())?;
     let user = user::resolve(launch.user.as_ref(), plan.process)?;
     let ready = credentials::Ready {
         process: plan.process,
@@ -218,7 +220,6 @@ fn become_program(plan: &ChildPlan<'_>, channel: &Child) -> Result<Infallible, S
     ready.install_listened(channel)?;
     if let Some(hold) = launch.hold {
         channel.holding()?;
-        let_go(launch.preserve_fds, hold, channel)?;
         wait_for_start(hold)?;
     }
     ready.execute(&found, || {
@@ -266,6 +267,7 @@ fn exec(plan: &ExecPlan<'_>, channel: &Child) -> Result<Infallible, StartError> 
     if let Stdio::Terminal { size, plain_lines } = exec.stdio {
         terminal::of_container(size, plain_lines, channel)?;
     }
+    let_go(exec.preserve_fds, [channel.as_fd()])?;
     let user = user::resolve(exec.user.as_ref(), exec.process)?;
     let ready = credentials::Ready {
         process: exec.process,
@@ -300,12 +302,17 @@ fn make_working_directory(root: &gantry_sys::RootDir, process: &Process) {
     let _ = root.mkdir_all(&process.cwd, Mode::from_raw_mode(0o755));
 }
 
-/// Closes what our parent had open: while we wait, it may end, and its locks and
-/// connections must end with it.
+/// Closes what our parent had open. Some of it are directories of the host, to which
+/// a working directory of `/proc/self/fd/N` would lead (CVE-2024-21626); and while
+/// this process waits its parent may end, whose locks and connections end with it.
 #[allow(unsafe_code, reason = "closing descriptors of our parent's copy")]
-fn let_go(preserve: u32, hold: BorrowedFd<'_>, channel: &Child) -> Result<(), StartError> {
+fn let_go<'a>(
+    preserve: u32,
+    keep: impl IntoIterator<Item = BorrowedFd<'a>>,
+) -> Result<(), StartError> {
+    let keep: Vec<_> = keep.into_iter().collect();
     // SAFETY: this process will only exec or exit; what it uses until then is kept.
-    unsafe { gantry_sys::close_all_but(3 + preserve, &[hold, channel.as_fd()]) }
+    unsafe { gantry_sys::close_all_but(3 + preserve, &keep) }
         .map_err(at(Step::Stdio, "close_range"))
 }
 

@@ -19,24 +19,25 @@ use crate::bundle::Bundle;
 /// that it is told to log to has no reader), takes hold of it, lets it go and writes.
 const ATTACK: &str = r#"
 exec 2>/tmp/errors
+attack() {
+    echo held >/tmp/held
+    cat /tmp/pipe >/dev/null &
+    tries=0
+    while [ $tries -lt 300 ]; do
+        if echo overwritten >/proc/self/fd/9; then break; fi
+        tries=$((tries + 1)); usleep 10000
+    done
+    echo over >/tmp/over
+}
 echo ready >/tmp/ready
-while :; do
+while [ ! -e /tmp/over ]; do
     for p in /proc/[0-9]*; do
         case "$(readlink $p/exe)" in
             */busybox|"") ;;
-            *) exec 9<$p/exe || continue
-               readlink $p/exe >/tmp/held
-               break 2;;
+            *) attack 9<$p/exe; break;;
         esac
     done
 done
-cat /tmp/pipe >/dev/null &
-tries=0
-while [ $tries -lt 300 ]; do
-    if echo overwritten >/proc/self/fd/9; then break; fi
-    tries=$((tries + 1)); usleep 10000
-done
-echo over >/tmp/over
 exec sleep 1000
 "#;
 
