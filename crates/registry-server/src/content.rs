@@ -1,4 +1,4 @@
-//! The bodies of answers: all there is, or a part of a file.
+//! The bodies of answers: all there is, a part of a file, or pieces as they come.
 
 use std::io;
 use std::pin::Pin;
@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
 
 use crate::file_body::FileBody;
 
@@ -17,6 +18,8 @@ pub(crate) type Answer = http::Response<Content>;
 pub(crate) enum Content {
     Full(Option<Bytes>),
     File(FileBody),
+    /// Pieces of a body of known length; after an error the connection is cut.
+    Pieces(mpsc::Receiver<io::Result<Bytes>>, u64),
 }
 
 impl Content {
@@ -40,6 +43,7 @@ impl Body for Content {
         let piece = match self.get_mut() {
             Self::Full(bytes) => bytes.take().map(Ok),
             Self::File(file) => ready!(file.poll_piece(context)),
+            Self::Pieces(pieces, _) => ready!(pieces.poll_recv(context)),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
@@ -48,6 +52,7 @@ impl Body for Content {
         match self {
             Self::Full(bytes) => bytes.is_none(),
             Self::File(file) => file.left() == 0,
+            Self::Pieces(_, length) => *length == 0,
         }
     }
 
@@ -55,6 +60,7 @@ impl Body for Content {
         SizeHint::with_exact(match self {
             Self::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
             Self::File(file) => file.left(),
+            Self::Pieces(_, length) => *length,
         })
     }
 }

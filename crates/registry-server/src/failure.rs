@@ -84,7 +84,7 @@ pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     code: Code,
     message: String,
-    detail: Option<serde_json::Value>,
+    detail: Option<Box<serde_json::Value>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -111,7 +111,7 @@ impl Failure {
 
     /// Says what exactly is meant.
     pub(crate) fn detail(mut self, detail: impl Into<serde_json::Value>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(Box::new(detail.into()));
         self
     }
 
@@ -154,7 +154,7 @@ impl Failure {
             "message": self.message,
         });
         if let Some(detail) = self.detail {
-            error["detail"] = detail;
+            error["detail"] = *detail;
         }
         let text = serde_json::json!({ "errors": [error] }).to_string() + "\n";
         let mut answer = Answer::new(Content::full(Bytes::from(text)));

@@ -113,6 +113,21 @@ impl FileBody {
     }
 }
 
+/// At most `wanted` bytes from `offset` on; none at the end of the file.
+pub(crate) async fn piece(file: &Arc<File>, offset: u64, wanted: u64) -> io::Result<Bytes> {
+    let wanted = usize::try_from(wanted).unwrap_or(PIECE).min(PIECE);
+    let buffer = match read(file, offset, wanted, ReadWriteFlags::NOWAIT) {
+        Err(error) if may_wait(&error) => {
+            let file = Arc::clone(file);
+            let waiting = move || read(&file, offset, wanted, ReadWriteFlags::empty());
+            let read = tokio::task::spawn_blocking(waiting).await;
+            read.unwrap_or_else(|error| Err(io::Error::other(error)))
+        }
+        read => read,
+    };
+    buffer.map(Bytes::from_owner)
+}
+
 /// The page cache does not have it, or the file system cannot say.
 fn may_wait(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);

@@ -31,6 +31,7 @@ mod life;
 mod manifest;
 mod metrics;
 mod options;
+mod proxy;
 mod query;
 mod range;
 mod receive;

@@ -18,6 +18,7 @@ use crate::connection::accept_all;
 use crate::control;
 use crate::house;
 use crate::options::Settings;
+use crate::proxy::Proxy;
 use crate::service::{App, Door};
 use crate::store::Store;
 
@@ -53,10 +54,12 @@ pub(crate) fn run(settings: Settings) -> Result<(), String> {
         .map_err(|error| format!("starting threads: {error}"))?;
     let store = Store::open(&settings.root)?;
     let auth = open_auth(&settings)?;
+    let proxy = Proxy::new(&settings)?;
     let app = Arc::new(App {
         store,
         settings,
         auth,
+        proxy,
     });
     let outcome = runtime.block_on(serve(app, tls, public, debug));
     runtime.shutdown_timeout(LAST_THREADS);

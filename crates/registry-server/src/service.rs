@@ -15,6 +15,7 @@ use crate::content::{Answer, status};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::{self, METRICS};
 use crate::options::Settings;
+use crate::proxy::Proxy;
 use crate::query::{Query, unescape};
 use crate::routes;
 use crate::store::Store;
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     /// `None`: everybody may do everything.
     pub(crate) auth: Option<Auth>,
+    /// What this registry is a cache of.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl App {
@@ -126,6 +129,10 @@ async fn dispatch(
             "the registry is read-only",
         ));
     }
+    if app.proxy.is_some() && target.needs(&parts.method).iter().any(is_push) {
+        let text = "this registry is a cache: push to the one that it is a cache of";
+        return Err(Failure::with(Code::Unsupported, text));
+    }
     let call = Call {
         app: Arc::clone(app),
         method: parts.method,
@@ -150,8 +157,12 @@ fn watch(app: &App, request: &Request<Incoming>) -> Result<Answer> {
     }
 }
 
+fn is_push(need: &Need) -> bool {
+    need.action == Action::Push
+}
+
 fn is_ping(method: &Method, path: &str) -> bool {
-    *method == Method::GET && matches!(path, "/" | "/healthz")
+    *method == Method::GET && matches!(path, "/" | "/healthz" | "/v1/_ping")
 }
 
 fn not_found(path: &str) -> Failure {

@@ -13,6 +13,8 @@ pub struct ManifestRow {
     pub digest: Digest,
     /// What its sender said it is.
     pub media_type: String,
+    /// When it was pushed, or noted that it was pulled.
+    pub used_at: i64,
     /// The document.
     pub bytes: Vec<u8>,
 }
@@ -95,7 +97,7 @@ pub fn get(
 ) -> Result<Option<ManifestRow>, Error> {
     view.connection()
         .prepare_cached(
-            "SELECT digest, media_type, bytes FROM registry_manifests \
+            "SELECT digest, media_type, used_at, bytes FROM registry_manifests \
              WHERE repository = (SELECT id FROM registry_repositories WHERE name = ?1) \
              AND digest = ?2",
         )
@@ -110,7 +112,7 @@ pub fn get(
 pub fn by_tag(view: &View<'_>, repository: &str, tag: &str) -> Result<Option<ManifestRow>, Error> {
     view.connection()
         .prepare_cached(
-            "SELECT m.digest, media_type, bytes FROM registry_tags AS t \
+            "SELECT m.digest, media_type, used_at, bytes FROM registry_tags AS t \
              JOIN registry_manifests AS m USING (repository, digest) \
              WHERE t.repository = (SELECT id FROM registry_repositories WHERE name = ?1) \
              AND t.tag = ?2",
@@ -211,6 +213,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ManifestRow> {
     Ok(ManifestRow {
         digest: column::digest(row, 0)?,
         media_type: row.get(1)?,
-        bytes: row.get(2)?,
+        used_at: row.get(2)?,
+        bytes: row.get(3)?,
     })
 }

@@ -9,6 +9,7 @@ mod discovery;
 mod faults;
 mod house;
 mod management;
+mod proxy;
 mod pull;
 mod push;
 mod uploads;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use crate::connection::accept_all;
 use crate::life::open_auth;
 use crate::options::Settings;
+use crate::proxy::Proxy;
 use crate::service::{App, Door};
 use crate::store::Store;
 
@@ -75,6 +77,7 @@ impl Registry {
             store,
             settings: settings.clone(),
             auth: open_auth(&settings).unwrap(),
+            proxy: Proxy::new(&settings).unwrap(),
         });
         let listener = runtime
             .block_on(TcpListener::bind(("127.0.0.1", 0)))

@@ -1,5 +1,7 @@
 //! Blobs of a repository.
 
+use std::sync::Arc;
+
 use gantry_types::Digest;
 use http::{HeaderValue, StatusCode, header};
 
@@ -8,14 +10,16 @@ use crate::call::{Call, blocking};
 use crate::content::{Answer, Content, set, status};
 use crate::failure::{Code, Failure, Result};
 use crate::file_body::FileBody;
+use crate::metrics::METRICS;
+use crate::proxy::Fetch;
 use crate::range::{Asked, asked};
 use crate::store::digest;
 
 /// `GET` and `HEAD /v2/<name>/blobs/<digest>`
 pub(super) async fn get(call: Call, name: String, text: String) -> Result<Answer> {
     let digest = digest(&text)?;
-    let store = &call.app.store;
-    let size = store.blob_size(&name, digest)?;
+    let source = find(&call, &name, digest).await?;
+    let size = source.size();
     if is_fresh(&call, digest) {
         return Ok(described(status(StatusCode::NOT_MODIFIED), digest));
     }
@@ -34,27 +38,68 @@ pub(super) async fn get(call: Call, name: String, text: String) -> Result<Answer
         Asked::All => (StatusCode::OK, 0, size),
         Asked::Part { offset, length } => (StatusCode::PARTIAL_CONTENT, offset, length),
         Asked::Nothing => {
-            return Err(
-                Failure::with(Code::RangeInvalid, "there is nothing in this range")
-                    .header(header::CONTENT_RANGE, format!("bytes */{size}")),
-            );
+            let text = "there is nothing in this range";
+            return Err(Failure::with(Code::RangeInvalid, text)
+                .header(header::CONTENT_RANGE, format!("bytes */{size}")));
         }
     };
-    let file = store.content.reader(digest)?;
-    let mut answer = described(
-        Answer::new(Content::File(FileBody::new(file, offset, length))),
-        digest,
-    );
+    let body = match source {
+        Source::Coming(fetch) => fetch.body(offset, length),
+        Source::Here(_) | Source::There(_) => {
+            let file = call.app.store.content.reader(digest)?;
+            Content::File(FileBody::new(file, offset, length))
+        }
+    };
+    let mut answer = described(Answer::new(body), digest);
     *answer.status_mut() = code;
     if code == StatusCode::PARTIAL_CONTENT {
         let last = offset + length - 1;
-        set(
-            &mut answer,
-            header::CONTENT_RANGE,
-            format!("bytes {offset}-{last}/{size}"),
-        );
+        let range = format!("bytes {offset}-{last}/{size}");
+        set(&mut answer, header::CONTENT_RANGE, range);
     }
     Ok(answer)
+}
+
+/// Where a blob is, and how long it is.
+enum Source {
+    Here(u64),
+    /// In the registry that this one is a cache of; only its length was asked for.
+    There(u64),
+    /// On its way from there.
+    Coming(Arc<Fetch>),
+}
+
+impl Source {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Here(size) | Self::There(size) => *size,
+            Self::Coming(fetch) => fetch.size,
+        }
+    }
+}
+
+async fn find(call: &Call, name: &str, digest: Digest) -> Result<Source> {
+    let here = call.app.store.blob_size(name, digest);
+    let missing = match here {
+        Ok(size) => {
+            if call.app.proxy.is_some() {
+                METRICS.hits.add(1);
+            }
+            return Ok(Source::Here(size));
+        }
+        Err(failure) => failure,
+    };
+    if call.app.proxy.is_none() || missing.status != StatusCode::NOT_FOUND {
+        return Err(missing);
+    }
+    let (app, name) = (Arc::clone(&call.app), name.to_owned());
+    let only_size = call.method == http::Method::HEAD;
+    blocking(move || match &app.proxy {
+        Some(proxy) if only_size => proxy.blob_size(&name, digest).map(Source::There),
+        Some(proxy) => proxy.fetch(&app, &name, digest).map(Source::Coming),
+        None => Err(missing),
+    })
+    .await
 }
 
 /// `DELETE /v2/<name>/blobs/<digest>`

@@ -1,9 +1,11 @@
 //! Lists: repositories, tags, and what says something about a manifest.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 
-use crate::call::Call;
+use crate::call::{Call, blocking};
 use crate::content::{Answer, json, set};
 use crate::failure::Result;
 use crate::query::escape;
@@ -24,11 +26,31 @@ pub(super) fn catalog(call: &Call) -> Result<Answer> {
 }
 
 /// `GET /v2/<name>/tags/list`
-pub(super) fn tags(call: &Call, name: &str) -> Result<Answer> {
+pub(super) async fn tags(call: &Call, name: &str) -> Result<Answer> {
     let page = call.page()?;
-    let mut tags = call.app.store.tags(name, &page.last, page.n + 1)?;
+    let mut tags = match tags_there(call, name).await? {
+        Some(mut tags) => {
+            tags.retain(|tag| tag.as_str() > page.last.as_str());
+            tags
+        }
+        None => call.app.store.tags(name, &page.last, page.n + 1)?,
+    };
     let link = page.cut(&format!("/v2/{name}/tags/list"), &mut tags);
     Ok(linked(json(&json!({ "name": name, "tags": tags })), link))
+}
+
+/// The tags of the registry that this one is a cache of, if it is one and that answers.
+async fn tags_there(call: &Call, name: &str) -> Result<Option<Vec<String>>> {
+    if call.app.proxy.is_none() {
+        return Ok(None);
+    }
+    let (app, name) = (Arc::clone(&call.app), name.to_owned());
+    blocking(move || {
+        app.proxy
+            .as_ref()
+            .map_or(Ok(None), |proxy| proxy.tags(&name))
+    })
+    .await
 }
 
 /// `GET /v2/<name>/referrers/<digest>`

@@ -20,7 +20,16 @@ const MOST_TAGS: usize = 100;
 /// `GET` and `HEAD /v2/<name>/manifests/<reference>`
 pub(super) async fn get(call: Call, name: String, reference: String) -> Result<Answer> {
     let reference = Reference::parse(&reference)?;
-    let found = call.app.store.manifest(&name, &reference)?;
+    let found = if call.app.proxy.is_some() {
+        let app = Arc::clone(&call.app);
+        blocking(move || match &app.proxy {
+            Some(proxy) => proxy.manifest(&app.store, &name, &reference),
+            None => app.store.manifest(&name, &reference),
+        })
+        .await?
+    } else {
+        call.app.store.manifest(&name, &reference)?
+    };
     let size = found.bytes.len();
     let mut answer = if is_fresh(&call, found.digest) {
         status(StatusCode::NOT_MODIFIED)

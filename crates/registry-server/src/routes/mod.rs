@@ -22,7 +22,7 @@ pub(crate) async fn answer(call: Call, target: Target) -> Result<Answer> {
     match (target, method.as_str()) {
         (Target::Base, "GET" | "HEAD") => Ok(content::json(&serde_json::json!({}))),
         (Target::Catalog, "GET") => lists::catalog(&call),
-        (Target::Tags(name), "GET") => lists::tags(&call, &name),
+        (Target::Tags(name), "GET") => lists::tags(&call, &name).await,
         (Target::Referrers(name, digest), "GET") => lists::referrers(&call, &name, &digest),
         (Target::Manifest(name, reference), "GET" | "HEAD") => {
             manifests::get(call, name, reference).await

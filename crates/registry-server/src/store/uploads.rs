@@ -280,19 +280,33 @@ impl Partial {
     /// Those of the disk.
     pub(crate) fn write(&mut self, pieces: &[Bytes]) -> Result<()> {
         for piece in pieces {
-            if let Err(error) = self.file.write_all(piece) {
-                // What is left of it would be a part of the blob.
-                let cut = self
-                    .file
-                    .set_len(self.size)
-                    .and_then(|()| self.file.seek(SeekFrom::Start(self.size)));
-                drop(cut);
-                return Err(Failure::disk("write an upload", &error));
-            }
-            self.hasher.update(piece);
-            self.size += piece.len() as u64;
+            self.add(piece)?;
         }
         Ok(())
+    }
+
+    /// Adds one piece, as [`Partial::write`] does.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn add(&mut self, piece: &[u8]) -> Result<()> {
+        if let Err(error) = self.file.write_all(piece) {
+            // What is left of it would be a part of the blob.
+            let cut = self.file.set_len(self.size);
+            drop(cut.and_then(|()| self.file.seek(SeekFrom::Start(self.size))));
+            return Err(Failure::disk("write an upload", &error));
+        }
+        self.hasher.update(piece);
+        self.size += piece.len() as u64;
+        Ok(())
+    }
+
+    /// The same file, to read what has come.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn reader(&self) -> Result<File> {
+        File::open(&self.path).map_err(|error| Failure::disk("open an upload", &error))
     }
 
     fn recount(&mut self) -> io::Result<()> {
