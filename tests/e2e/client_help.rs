@@ -110,6 +110,7 @@ fn every_page_has_the_stock_clients_shape() {
         "volume",
         "context",
         "system",
+        "manifest",
     ];
     for name in groups.iter().flat_map(|group| words(group)) {
         if groups.contains(&name.as_str()) || name == "help" {

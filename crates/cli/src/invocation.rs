@@ -271,8 +271,8 @@ impl Front {
         bootstrap: Option<Bootstrap>,
     ) -> Result<Session, Error> {
         let mut settings = Settings::resolve(globals)?;
-        let is_local =
-            command.path.starts_with("context ") || command.path.starts_with("completion ");
+        let locals = ["context ", "completion ", "manifest ", "trust "];
+        let is_local = locals.iter().any(|group| command.path.starts_with(group));
         if let Some(error) = settings.unresolved.take().filter(|_| !is_local) {
             return Err(error);
         }

@@ -5,7 +5,8 @@
 //! entry per flag), `settings` (environment, contexts and config.json to an
 //! endpoint), one file per command under `commands`, and `output` with the one
 //! printer. `invocation` leads through them. Nothing here has heard of the
-//! engine: it only speaks HTTP, so it drives any Docker-compatible daemon.
+//! engine: it only speaks HTTP, so it drives any Docker-compatible daemon. To
+//! registries it speaks itself only where Docker's does: `manifest` and `trust`.
 
 mod args;
 mod commands;
@@ -17,6 +18,7 @@ mod help;
 mod hints;
 mod invocation;
 mod output;
+mod registry;
 mod session;
 mod settings;
 mod transport;

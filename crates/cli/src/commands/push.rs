@@ -2,6 +2,7 @@
 
 use futures_util::future::LocalBoxFuture;
 use gantry_api::AUTH_HEADER;
+use gantry_types::Reference;
 
 use super::{Outcome, names, pull, typed};
 use crate::args::Matches;
@@ -17,6 +18,25 @@ const PLATFORM_NOTE: &str = "
          To push the complete multi-platform image, remove the --platform flag.
          
 ";
+
+/// Has the daemon push a tag, or all tags of a repository, and draws how it goes.
+pub(crate) async fn send(
+    session: &Session,
+    reference: &Reference,
+    platform: &str,
+    quiet: bool,
+) -> Result<(), Error> {
+    let call = Call::post(format!("/images/{}/push", encode(&reference.name())))
+        .query_some("tag", reference.tag().unwrap_or_default())
+        .query_some("platform", platform)
+        .header(AUTH_HEADER, session.credentials(reference).to_header());
+    let mut answer = session.client.send(&call).await?;
+    let mut progress = Progress::new(session.printer, false, quiet);
+    while let Some(piece) = answer.next().await? {
+        progress.feed(&piece)?;
+    }
+    Ok(())
+}
 
 /// `docker push`.
 pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
@@ -45,15 +65,13 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         if matches.changed("platform") && !quiet {
             session.printer.out(PLATFORM_NOTE);
         }
-        let call = Call::post(format!("/images/{}/push", encode(&reference.name())))
-            .query_some("tag", &tag)
-            .query_some("platform", &platform)
-            .header(AUTH_HEADER, session.credentials(&reference).to_header());
-        let mut answer = session.client.send(&call).await?;
-        let mut progress = Progress::new(session.printer, false, quiet);
-        while let Some(piece) = answer.next().await? {
-            progress.feed(&piece)?;
-        }
+        let target = match tag.as_str() {
+            "" => reference.clone(),
+            tag => reference
+                .with_tag(tag)
+                .map_err(|error| Error::message(error.to_string()))?,
+        };
+        send(session, &target, &platform, quiet).await?;
         if quiet {
             session.printer.line(&reference.or_latest().to_string());
         }

@@ -1,11 +1,11 @@
 //! What registries are told of the user: kept by a program of the user's choice
-//! (`credsStore`, `credHelpers`), or unencrypted in `config.json`, as in Docker.
+//! (`credsStore`, `credPrograms`), or unencrypted in `config.json`, as in Docker.
 //!
 //! Secrets go to the programs by their standard input and to the daemon in a
 //! header or body; they are in no argument, no environment and no message.
 
 mod entry;
-mod helper;
+mod program;
 
 pub(crate) use entry::Entry;
 
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::session::Session;
 use crate::settings::{ConfigFile, Settings};
-use helper::Helper;
+use program::Program;
 
 /// Docker's own registry, as credentials for it are filed.
 pub(crate) const INDEX: &str = "https://index.docker.io/v1/";
@@ -25,7 +25,7 @@ const DOCKER_IO: &str = "docker.io";
 /// Where the credentials of one registry are.
 enum Place {
     File,
-    Program(Helper),
+    Program(Program),
 }
 
 /// The user's credentials.
@@ -52,8 +52,8 @@ impl<'a> Keyring<'a> {
             .filter(|name| !name.is_empty())
             .or(Some(&config.creds_store).filter(|name| !name.is_empty()));
         let found = match chosen {
-            Some(name) => Some(Helper::new(name)),
-            None if config.cred_helpers.is_empty() && config.auths.is_empty() => Helper::usual(),
+            Some(name) => Some(Program::new(name)),
+            None if config.cred_helpers.is_empty() && config.auths.is_empty() => Program::usual(),
             None => None,
         };
         found.map_or(Place::File, Place::Program)
@@ -67,7 +67,7 @@ impl<'a> Keyring<'a> {
     pub(crate) fn get(&self, server: &str) -> Result<AuthConfig, Error> {
         match self.place(server) {
             // What a program cannot say, the file may still know.
-            Place::Program(helper) => helper.get(server).or_else(|error| {
+            Place::Program(program) => program.get(server).or_else(|error| {
                 let filed = self.of_file(server).ok();
                 filed
                     .filter(|auth| *auth != AuthConfig::default())
@@ -99,8 +99,8 @@ impl<'a> Keyring<'a> {
     pub(crate) fn store(&self, auth: &AuthConfig) -> Result<Option<String>, Error> {
         let server = auth.server_address.clone();
         let failed = |error: Error| Error::message(format!("Error saving credentials: {error}"));
-        if let Place::Program(helper) = self.place(&server) {
-            helper.store(auth).map_err(failed)?;
+        if let Place::Program(program) = self.place(&server) {
+            program.store(auth).map_err(failed)?;
             let listed = self.config().auths.get(&server);
             if listed.is_none_or(|entry| !entry.is_empty()) {
                 self.edit(|auths| drop(auths.insert(server, Value::Object(Map::new()))))
@@ -131,8 +131,8 @@ impl<'a> Keyring<'a> {
     /// # Errors
     /// When the program or the file says no.
     pub(crate) fn erase(&self, server: &str) -> Result<(), Error> {
-        if let Place::Program(helper) = self.place(server) {
-            helper.erase(server)?;
+        if let Place::Program(program) = self.place(server) {
+            program.erase(server)?;
         }
         if !self.config().auths.contains_key(server) {
             return Ok(());

@@ -229,7 +229,7 @@ fn remove_folder(folder: &Path) -> Result<(), Error> {
 }
 
 /// Writes a file so that it is there whole or not at all.
-pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);

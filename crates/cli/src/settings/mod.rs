@@ -7,7 +7,7 @@ mod endpoint;
 pub(crate) use config_file::ConfigFile;
 pub(crate) use context_store::{
     ContextStore, DEFAULT as DEFAULT_CONTEXT, DOCKER as DOCKER_ENDPOINT, Files, Meta,
-    check_name as check_context_name,
+    check_name as check_context_name, write as write_file,
 };
 pub(crate) use endpoint::{Endpoint, TlsFiles};
 

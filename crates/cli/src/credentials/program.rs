@@ -24,7 +24,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 const USUAL: [&str; 2] = ["pass", "secretservice"];
 
 /// One of these programs.
-pub(super) struct Helper {
+pub(super) struct Program {
     program: String,
 }
 
@@ -54,7 +54,7 @@ impl Failure {
     }
 }
 
-impl Helper {
+impl Program {
     pub(super) fn new(name: &str) -> Self {
         Self {
             program: format!("docker-credential-{name}"),
@@ -65,8 +65,8 @@ impl Helper {
     /// otherwise the desktop's.
     pub(super) fn usual() -> Option<Self> {
         let name = USUAL[usize::from(!is_program("pass"))];
-        let helper = Self::new(name);
-        is_program(&helper.program).then_some(helper)
+        let found = Self::new(name);
+        is_program(&found.program).then_some(found)
     }
 
     /// The credentials of a server; empty when there are none.
