@@ -5,8 +5,12 @@ use std::time::Duration;
 /// Bounds of a conversation with one server.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// For a connection to be made, and for a head to arrive.
+    /// For a connection to be made.
+    pub(crate) connect: Duration,
+    /// For the head of an answer to arrive. What is written may take a registry longer: it
+    /// moves the bytes to where they stay before it answers.
     pub(crate) answer: Duration,
+    pub(crate) answer_to_writing: Duration,
     /// Between two bytes of a body.
     pub(crate) stall: Duration,
     /// The first wait before something is tried again; each next one is longer.
@@ -18,7 +22,9 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            answer: Duration::from_secs(30),
+            connect: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
+            answer_to_writing: Duration::from_secs(600),
             stall: Duration::from_secs(30),
             pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(60),

@@ -311,3 +311,64 @@ fn retry_after(head: &Head) -> Option<Duration> {
     let seconds = head.get("retry-after")?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::testing::{Answer, Server, ok, status};
+
+    #[test]
+    fn what_passes_is_asked_for_again() {
+        for code in [408, 429, 500, 503] {
+            let count = AtomicUsize::new(0);
+            let server = Server::new(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => status(code),
+                _ => ok("{}"),
+            });
+            server.repository().resolve("1").unwrap();
+            assert_eq!(server.seen().len(), 3);
+        }
+        let server = Server::new(|_| status(400));
+        let error = server.repository().resolve("1").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "received unexpected HTTP status: 400 Bad Request"
+        );
+        assert_eq!(server.seen().len(), 1);
+    }
+
+    #[test]
+    fn servers_say_how_long_to_wait() {
+        let limited = |seconds: &str| {
+            Answer::Of(
+                429,
+                vec![("Retry-After", seconds.to_owned())],
+                br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}"#.into(),
+            )
+        };
+        let server = Server::new(move |_| limited("3600"));
+        let error = server.repository().resolve("1").unwrap_err();
+        assert_eq!(error.to_string(), "toomanyrequests: slow down");
+        assert_eq!(server.seen().len(), 1);
+        let count = AtomicUsize::new(0);
+        let server = Server::new(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+            0 => limited("1"),
+            _ => ok("{}"),
+        });
+        let begun = std::time::Instant::now();
+        server.repository().resolve("1").unwrap();
+        assert!(begun.elapsed().as_secs() >= 1);
+    }
+
+    #[test]
+    fn a_connection_that_was_closed_while_idle_is_no_failure() {
+        let server =
+            Server::new(|_| Answer::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".into()));
+        let repository = server.repository();
+        for _ in 0..3 {
+            repository.resolve("1").unwrap();
+        }
+        assert_eq!(server.seen().len(), 3);
+    }
+}

@@ -179,3 +179,166 @@ impl Repository {
         location.ok_or_else(|| self.session().wrong("POST", url, "no place for the upload"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Answer, Seen, Server, status};
+
+    const BYTES: &[u8] = b"0123456789";
+
+    fn at(location: &str) -> Answer {
+        Answer::Of(202, vec![("Location", location.to_owned())], Vec::new())
+    }
+
+    fn gone() -> Answer {
+        Answer::Raw(Vec::new())
+    }
+
+    /// Uploads, and tells what was asked for.
+    fn upload(
+        answer: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
+    ) -> (Result<()>, Vec<String>) {
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let server = Server::new(move |seen| {
+            answer(
+                seen,
+                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            )
+        });
+        let source = |offset: u64| {
+            let rest = &BYTES[usize::try_from(offset).unwrap()..];
+            Ok(Box::new(rest) as Box<dyn Read>)
+        };
+        let size = BYTES.len() as u64;
+        let outcome = server.repository().upload(Digest::of(BYTES), size, &source);
+        let lines = server.seen().into_iter().map(|seen| {
+            let body = String::from_utf8(seen.body).unwrap();
+            let target = seen.target.split("sha256").next().unwrap_or_default();
+            format!(
+                "{} {} {body}",
+                seen.verb,
+                target.trim_start_matches("/v2/team/app/")
+            )
+        });
+        (outcome, lines.collect())
+    }
+
+    #[test]
+    fn blobs_are_sent_at_once() {
+        let (outcome, lines) = upload(|seen, _| match seen.verb.as_str() {
+            "POST" => at("/u?s=1"),
+            _ => status(201),
+        });
+        outcome.unwrap();
+        assert_eq!(
+            lines,
+            ["POST blobs/uploads/ ", "PUT /u?s=1&digest= 0123456789"]
+        );
+    }
+
+    #[test]
+    fn what_is_cut_off_goes_on() {
+        let (outcome, lines) = upload(|seen, count| match (seen.verb.as_str(), count) {
+            ("POST", _) => at("/u/1"),
+            ("GET", _) => Answer::Of(
+                204,
+                vec![("Range", "0-3".to_owned()), ("Location", "/u/2".to_owned())],
+                Vec::new(),
+            ),
+            ("PATCH", _) => at("/u/3"),
+            (_, 1) => gone(),
+            _ => status(201),
+        });
+        outcome.unwrap();
+        assert_eq!(
+            lines,
+            [
+                "POST blobs/uploads/ ",
+                "PUT /u/1?digest= 0123456789",
+                "GET /u/1 ",
+                "PATCH /u/2 456789",
+                "PUT /u/3?digest= ",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_was_lost_is_no_failure() {
+        let (outcome, lines) = upload(|seen, _| match seen.verb.as_str() {
+            "POST" => at("/u/1"),
+            "PUT" => gone(),
+            "HEAD" => Answer::Of(200, Vec::new(), BYTES.into()),
+            _ => status(404),
+        });
+        outcome.unwrap();
+        assert_eq!(lines.len(), 4, "{lines:?}");
+    }
+
+    #[test]
+    fn an_upload_that_the_registry_has_forgotten_begins_anew() {
+        let (outcome, lines) = upload(|seen, count| match seen.verb.as_str() {
+            "POST" => at("/u/1"),
+            "PUT" if count > 3 => status(201),
+            _ => status(404),
+        });
+        outcome.unwrap();
+        let verbs: Vec<_> = lines
+            .iter()
+            .map(|line| line.split(' ').next().unwrap())
+            .collect();
+        assert_eq!(verbs, ["POST", "PUT", "GET", "HEAD", "POST", "PUT"]);
+    }
+
+    #[test]
+    fn what_leads_nowhere_ends() {
+        let (outcome, lines) = upload(|seen, _| match seen.verb.as_str() {
+            "POST" => at("/u/1"),
+            "PUT" => gone(),
+            _ => status(404),
+        });
+        assert!(matches!(outcome, Err(Error::Request { .. })));
+        assert_eq!(
+            lines.iter().filter(|line| line.starts_with("PUT")).count(),
+            5
+        );
+        let (outcome, lines) = upload(|seen, _| match seen.verb.as_str() {
+            "POST" => at("/u/1"),
+            _ => Answer::Of(
+                400,
+                Vec::new(),
+                br#"{"errors":[{"code":"DIGEST_INVALID","message":"no"}]}"#.into(),
+            ),
+        });
+        assert_eq!(outcome.unwrap_err().to_string(), "digest invalid: no");
+        assert_eq!(lines.len(), 2);
+        let (outcome, _) = upload(|_, _| status(202));
+        assert!(
+            outcome
+                .unwrap_err()
+                .to_string()
+                .ends_with("no place for the upload")
+        );
+    }
+
+    #[test]
+    fn a_source_that_fails_is_no_failure_of_the_registry() {
+        let server = Server::new(|_| at("/u/1"));
+        let source = |_| Ok(Box::new(&b"short"[..]) as Box<dyn Read>);
+        let outcome = server.repository().upload(Digest::of(BYTES), 10, &source);
+        assert!(matches!(outcome, Err(Error::Source(_))));
+        assert_eq!(server.lines().len(), 1);
+    }
+
+    #[test]
+    fn mounts_that_are_not_made_leave_no_upload() {
+        let server = Server::new(|seen| match seen.target.ends_with("from=a%2Fb") {
+            true => status(201),
+            false => at("/u/1"),
+        });
+        let repository = server.repository();
+        assert!(repository.mount(Digest::of(BYTES), "a/b").unwrap());
+        assert!(!repository.mount(Digest::of(BYTES), "c").unwrap());
+        assert_eq!(server.lines().last().unwrap(), "DELETE /u/1");
+    }
+}

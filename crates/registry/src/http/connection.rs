@@ -122,7 +122,11 @@ impl Connection {
             return Err(sent.err().unwrap_or_else(|| io::ErrorKind::Other.into()));
         }
         // A server that refuses a long body may answer before it has taken all of it.
-        let deadline = Instant::now() + self.limits.answer;
+        let patience = match request.payload {
+            Payload::None if matches!(request.verb, "GET" | "HEAD") => self.limits.answer,
+            _ => self.limits.answer_to_writing,
+        };
+        let deadline = Instant::now() + patience;
         self.wire.get_mut().socket().deadline = Some(deadline);
         let head = Head::read(&mut self.wire);
         self.wire.get_mut().socket().deadline = None;
@@ -198,7 +202,7 @@ fn handshake(
     let name = ServerName::try_from(url.host.clone())
         .map_err(|error| io::Error::other(error.to_string()))?;
     let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    socket.deadline = Some(Instant::now() + limits.answer);
+    socket.deadline = Some(Instant::now() + limits.connect);
     while session.is_handshaking() {
         if let Err(error) = session.complete_io(&mut socket) {
             return Err(match socket.has_seen_http() {

@@ -8,9 +8,6 @@ use crate::cancel::{Cancel, TICK};
 use crate::limits::Limits;
 use crate::url::Url;
 
-/// Each address of a host gets at least so long.
-const LEAST: Duration = Duration::from_secs(3);
-
 /// The connection, with a buffer below TLS, whose own reads are small.
 pub(super) struct Socket {
     stream: BufReader<TcpStream>,
@@ -32,18 +29,20 @@ impl Socket {
         limits: &Limits,
         cancel: &Cancel,
     ) -> io::Result<Self> {
-        let deadline = Instant::now() + limits.answer;
-        let addresses = (url.host.as_str(), url.port).to_socket_addrs();
-        let addresses: Vec<SocketAddr> = match addresses {
-            Ok(found) => found.collect(),
-            Err(_) => Vec::new(),
+        let end = Instant::now() + limits.connect;
+        let (addresses, mut last) = match (url.host.as_str(), url.port).to_socket_addrs() {
+            Ok(found) => (found.collect::<Vec<_>>(), "no such host".to_owned()),
+            Err(error) if error.to_string().contains("emporary") => (Vec::new(), text(&error)),
+            Err(_) => (Vec::new(), "no such host".to_owned()),
         };
-        let mut last = format!("dial tcp: lookup {}: no such host", url.host);
+        last = format!("dial tcp: lookup {}: {last}", url.host);
+        let mut others = addresses.len();
         for address in addresses {
-            let left = deadline
-                .saturating_duration_since(Instant::now())
-                .max(LEAST.min(limits.answer));
-            match dial(&address, left, cancel) {
+            // One that nobody answers at leaves time for the others.
+            let left = end.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(others).unwrap_or(1).max(1);
+            others -= 1;
+            match dial(&address, share, cancel) {
                 Ok(stream) => return Self::new(stream, buffer, limits, cancel),
                 Err(error) if cancel.is_cancelled() => return Err(error),
                 Err(error) => last = format!("dial tcp {address}: {}", dial_text(&error)),
