@@ -40,6 +40,8 @@ mod namespaces;
 mod network;
 mod outlive;
 mod pause;
+mod pull;
+mod pull_faults;
 mod rename;
 mod resources;
 mod restart;

@@ -7,6 +7,7 @@ mod engine;
 mod normal;
 mod outcome;
 pub mod peers;
+pub mod registry;
 mod rootfs;
 pub mod traces;
 pub mod transcript;
