@@ -9,6 +9,9 @@ use crate::harness::registry::{Asked, Fault, IMAGE, Registry};
 use crate::harness::{Engine, Outcome, busybox_tar};
 use crate::pull::nothing_is_left;
 
+/// What a registry does with a request.
+type Plan = fn(&Asked) -> Fault;
+
 /// An engine that does not try for minutes what will not work.
 fn engine() -> Engine {
     Engine::start_with(&["--max-download-attempts", "1"])
@@ -16,7 +19,7 @@ fn engine() -> Engine {
 
 /// Pulls what must fail, and proves that nothing is left and that the next pull works.
 #[track_caller]
-fn fails(engine: &Engine, registry: &Registry, words: &str, plan: fn(&Asked) -> Fault) {
+fn fails(engine: &Engine, registry: &Registry, words: &str, plan: Plan) {
     registry.plan(plan);
     let failed = engine.docker(&["pull", IMAGE]).code(1);
     assert!(
@@ -82,7 +85,7 @@ fn lies_are_told_from_the_truth() {
     let engine = engine();
     gantry_only!(engine);
     let registry = Registry::start(&engine);
-    let cases: &[(&str, fn(&Asked) -> Fault)] = &[
+    let cases: &[(&str, Plan)] = &[
         (
             "verification failed for digest sha256:",
             |asked| match asked.is_blob() {
@@ -158,8 +161,9 @@ fn an_image_that_is_not_what_it_says_is_refused() {
     let busybox = std::fs::read(busybox_tar()).expect("the tar");
     let right = gantry_types::Digest::of(&busybox);
     let wrong = gantry_types::Digest::of(b"another");
-    registry.image("wrong", &[busybox.clone()], &[wrong]);
-    registry.image("fewer", &[busybox.clone()], &[right, wrong]);
+    let layers = [busybox];
+    registry.image("wrong", &layers, &[wrong]);
+    registry.image("fewer", &layers, &[right, wrong]);
     registry.image("noise", &[vec![7; 100_000]], &[right]);
     for (tag, words) in [
         (
