@@ -42,6 +42,7 @@ mod outlive;
 mod pause;
 mod pull;
 mod pull_faults;
+mod push;
 mod rename;
 mod resources;
 mod restart;

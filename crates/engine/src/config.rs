@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use gantry_api::Ulimit;
+pub use gantry_image::LayerCompression;
 pub use gantry_network::NetworkConfig;
 
 use crate::user_namespaces::IdMap;
@@ -68,6 +69,10 @@ pub struct EngineConfig {
     pub open_files: Option<u64>,
     /// How many layers of all pulls together come at a time.
     pub concurrent_downloads: usize,
+    /// How many layers of all pushes together leave at a time.
+    pub concurrent_uploads: usize,
+    /// How layers are packed; as they are here, and with zstd, when nothing is said.
+    pub layer_compression: Option<LayerCompression>,
     /// How registries are spoken to.
     pub registries: gantry_registry::Config,
     /// Which images must be signed, beyond what the trust directory says.
@@ -107,6 +112,8 @@ impl EngineConfig {
             stop_timeout: 10,
             open_files: None,
             concurrent_downloads: 3,
+            concurrent_uploads: 5,
+            layer_compression: None,
             registries: gantry_registry::Config::default(),
             trust_policy: Vec::new(),
             labels: Vec::new(),

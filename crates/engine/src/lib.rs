@@ -35,7 +35,7 @@ mod system;
 mod user_namespaces;
 mod volumes;
 
-pub use config::{EngineConfig, NetworkConfig, ShimProgram};
+pub use config::{EngineConfig, LayerCompression, NetworkConfig, ShimProgram};
 pub use containers::{
     AttachQuery, AttachStream, CommitQuery, Containers, Download, ExecStart, ExecStream, Export,
     ListQuery, LogStream, LogsQuery, RemoveOptions, StatsStream, UnpackQuery, WaitHandle,
@@ -45,7 +45,9 @@ pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
 pub use gantry_cgroup::systemd_is_there;
 pub use gantry_trust::{Policy as TrustPolicy, Rule as TrustRule};
-pub use images::{ArchiveFormat, Images, ImagesQuery, ImportQuery, PullQuery, SaveQuery, Saved};
+pub use images::{
+    ArchiveFormat, Images, ImagesQuery, ImportQuery, PullQuery, PushQuery, SaveQuery, Saved,
+};
 pub use networks::Networks;
 pub use registries::Registries;
 pub use system::System;

@@ -1,24 +1,24 @@
 //! `docker commit`: what a container has changed becomes a layer on its image's.
 //!
 //! ```text
-//!  snapshot ──read once──► archive ─► hash ─► zstd ─► blob
+//!  snapshot ──read once──► archive ─► hash ─► pack ─► blob
 //!                     └──► the layer's own snapshot, in a thread beside it
 //! ```
 
 use std::io::Write;
 
 use gantry_archive::Packed;
-use gantry_archive::compression::{Compression, Encoder};
+use gantry_archive::compression::Encoder;
 use gantry_content::Ingest;
 use gantry_metadata::{layers, leases};
 use gantry_types::{
     ChainId, DiffId, History, ImageConfig, ImageId, Platform, ProcessConfig, Reference, RootFs,
-    media_type,
 };
 
 use crate::image::rfc3339;
 use crate::import::Imported;
 use crate::lease::Lease;
+use crate::push::LayerCompression;
 use crate::record::NewImage;
 use crate::store::Inner;
 use crate::unpack::{KeptLayer, Unpacking};
@@ -127,7 +127,8 @@ impl Inner {
         let parent = base.and_then(|base| base.top);
         let independent = driver.capabilities().independent_layers;
         let active = Unpacking::create(&self.snapshots, parent.filter(|_| !independent))?;
-        let mut encoder = Encoder::new(self.content.ingest()?, Compression::Zstd)?;
+        let packing = self.uploads.packing();
+        let mut encoder = Encoder::new(self.content.ingest()?, packing.format())?;
         let packed = driver.pack(key, active.key(), &mut encoder, ignore)?;
         if packed.entries == 0 {
             return Ok(None);
@@ -138,7 +139,7 @@ impl Inner {
             .map_err(Error::disk("pack", "a layer"))?;
         // The blob's bytes as well: its own sync finds nothing left to do.
         driver.sync()?;
-        let layer = kept(ingest, &packed)?;
+        let layer = kept(ingest, &packed, packing)?;
         let mut diff_ids = base.map_or_else(Vec::new, |base| base.diff_ids.clone());
         diff_ids.push(packed.diff_id);
         let chain = ChainId::chain(&diff_ids)
@@ -176,11 +177,11 @@ impl Inner {
     }
 }
 
-fn kept(ingest: Ingest, packed: &Packed) -> Result<KeptLayer> {
+fn kept(ingest: Ingest, packed: &Packed, packing: LayerCompression) -> Result<KeptLayer> {
     Ok(KeptLayer {
         diff_id: packed.diff_id,
         blob: ingest.commit(None, None)?,
-        media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
+        media_type: packing.media_type().to_owned(),
         size: packed.size,
     })
 }

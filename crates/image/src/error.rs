@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use gantry_types::{Digest, ErrorKind, ReferenceError};
+use gantry_types::{DiffId, Digest, ErrorKind, ReferenceError};
 
 /// A failed operation on images.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,12 @@ pub enum Error {
     /// No image has this tag or digest, where nothing else is looked for.
     #[error("reference does not exist")]
     NoReference,
+    /// No image has this tag, that is to be pushed.
+    #[error("tag does not exist: {0}")]
+    NoTag(String),
+    /// A layer's blob is in no packing that will do.
+    #[error("layer {0} is missing")]
+    NotHere(DiffId),
     /// An image that is to be saved is for another platform.
     #[error("no suitable export target found for platform {0}")]
     ExportPlatform(String),
@@ -113,7 +119,9 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchImage(_) | Self::NoReference | Self::NoManifest(_) => ErrorKind::NotFound,
+            Self::NoSuchImage(_) | Self::NoReference | Self::NoTag(_) | Self::NoManifest(_) => {
+                ErrorKind::NotFound
+            }
             Self::Registry(error) => error.kind(),
             Self::Trust(error) => error.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
@@ -128,6 +136,7 @@ impl Error {
             Self::Damaged { .. }
             | Self::Disk { .. }
             | Self::ExportPlatform(_)
+            | Self::NotHere(_)
             | Self::NotVerified(_) => ErrorKind::Internal,
             Self::Layer { source, .. } => source.kind(),
             Self::Stream(error) => error.kind(),

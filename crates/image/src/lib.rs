@@ -32,6 +32,7 @@ mod load;
 mod portable;
 mod prune;
 mod pull;
+mod push;
 mod record;
 mod remove;
 mod resolve;
@@ -54,6 +55,7 @@ pub use prune::{PruneFilter, Pruned};
 pub use pull::{
     Admission, Admit, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,
 };
+pub use push::{LayerCompression, PushState, PushStep, Pushed};
 pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
 pub use save::{Format, SaveOptions, Saving};
 pub use store::{ImageStore, Limits};

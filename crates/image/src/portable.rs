@@ -55,7 +55,8 @@ impl Inner {
         for diff_id in &image.diff_ids {
             layers.push(self.packed(view, &image, *diff_id)?);
         }
-        let manifest = manifest_of(&config, &layers)?;
+        let named: Vec<Descriptor> = layers.iter().map(|l| l.descriptor.clone()).collect();
+        let manifest = manifest_of(&config, &named)?;
         Ok(Portable {
             image,
             config,
@@ -106,16 +107,13 @@ impl Inner {
 }
 
 /// The OCI manifest of these documents and layers.
-pub(crate) fn manifest_of(config: &[u8], layers: &[PackedLayer]) -> Result<Document> {
+pub(crate) fn manifest_of(config: &[u8], layers: &[Descriptor]) -> Result<Document> {
     let size = config.len() as u64;
     let manifest = Manifest {
         schema_version: 2,
         media_type: Some(media_type::OCI_MANIFEST.to_owned()),
         config: descriptor(media_type::OCI_CONFIG, Digest::of(config), size),
-        layers: layers
-            .iter()
-            .map(|layer| layer.descriptor.clone())
-            .collect(),
+        layers: layers.to_vec(),
         annotations: None,
     };
     let bytes = serde_json::to_vec(&manifest)
@@ -140,7 +138,7 @@ pub(crate) fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descrip
 }
 
 /// What an OCI manifest calls a layer: Docker's words have no place in it.
-fn oci_layer(kind: &str) -> &str {
+pub(crate) fn oci_layer(kind: &str) -> &str {
     match kind {
         media_type::DOCKER_LAYER => media_type::OCI_LAYER,
         media_type::DOCKER_LAYER_GZIP => media_type::OCI_LAYER_GZIP,

@@ -15,6 +15,17 @@ impl ImageStore {
         self.database().read(|view| resolve(view, name))
     }
 
+    /// The names that images have in the repository of `reference`.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn names_in(&self, reference: &Reference) -> Result<Vec<Reference>> {
+        let rows = self
+            .database()
+            .read(|view| references::by_repository(view, &reference.name()))?;
+        Ok(rows.into_iter().map(|row| row.name).collect())
+    }
+
     /// The images named and all that were built from them (filter `ancestor`);
     /// a name that stands for nothing is left out.
     ///

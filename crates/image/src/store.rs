@@ -9,6 +9,7 @@ use gantry_snapshot::SnapshotDriver;
 use gantry_types::ImageId;
 
 use crate::pull::Downloads;
+use crate::push::Uploads;
 use crate::{Error, Image, Lease, Result};
 
 /// All images of one daemon. Cheap to clone; all methods block.
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) snapshots: Arc<dyn SnapshotDriver>,
     /// What comes from registries just now.
     pub(crate) downloads: Downloads,
+    /// And what leaves to them.
+    pub(crate) uploads: Uploads,
     /// Held while layers are claimed and while unclaimed ones are removed, so
     /// that nobody claims what is being removed.
     gate: Mutex<()>,
@@ -87,6 +90,7 @@ impl ImageStore {
                 content,
                 snapshots,
                 downloads: Downloads::default(),
+                uploads: Uploads::default(),
                 gate: Mutex::new(()),
             }),
         })

@@ -160,7 +160,7 @@ impl Inner {
     /// Unpacks one layer of an unknown diffID from a stream, and commits it.
     pub(crate) fn unpack_stream(&self, reader: impl Read, lease: &Lease) -> Result<KeptLayer> {
         let active = Unpacking::create(&self.snapshots, None)?;
-        let mut keep = Keep::stream(reader, &self.content, self.layer_limits())?;
+        let mut keep = Keep::stream(reader, self)?;
         let applied = self.apply(active.key(), &mut keep)?;
         let kept = keep.finish(None)?;
         self.snapshots.sync()?;
@@ -217,7 +217,7 @@ impl Inner {
     ) -> Result<Keep<'d, Watched<T>>> {
         let opened = File::open(&file.path).map_err(Error::disk("open", &file.path))?;
         let watched = Watched { file: opened, told };
-        Keep::file(watched, file, &self.content, self.layer_limits())
+        Keep::file(watched, file, self)
     }
 
     /// Lets the lease hold the layers, and answers which exist.

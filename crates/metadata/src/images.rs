@@ -170,6 +170,22 @@ pub fn layers(view: &View<'_>, id: ImageId) -> Result<Vec<(DiffId, ChainId)>, Er
         .map_err(Error::at("list layers of image"))
 }
 
+/// The images that have this layer, the newest (by arrival) first.
+pub fn with_layer(view: &View<'_>, layer: DiffId) -> Result<Vec<ImageId>, Error> {
+    view.connection()
+        .prepare_cached(
+            "SELECT DISTINCT id FROM images JOIN image_layers ON image = id \
+             WHERE diff_id = ?1 ORDER BY created_at DESC, id",
+        )
+        .and_then(|mut s| {
+            s.query_map([layer.to_string()], |row| {
+                column::digest(row, 0).map(ImageId)
+            })?
+            .collect()
+        })
+        .map_err(Error::at("list images with layer"))
+}
+
 /// How many images have this state of layers in their chain.
 pub fn using_chain(view: &View<'_>, chain: ChainId) -> Result<u64, Error> {
     view.connection()

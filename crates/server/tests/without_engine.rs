@@ -88,9 +88,9 @@ fn unknown_and_later_routes_say_so() {
             "POST /build is not supported yet",
         ),
         (
-            "POST /images/a/b/push HTTP/1.1",
+            "GET /images/a/b/attestations HTTP/1.1",
             501,
-            "POST /images/{name}/push is not",
+            "GET /images/{name}/attestations is not",
         ),
         (
             "GET /swarm HTTP/1.1",

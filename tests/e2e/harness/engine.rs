@@ -175,6 +175,12 @@ impl Engine {
         daemon
     }
 
+    /// The same engine with other flags, from its next start on.
+    pub fn with_flags(mut self, extra: &[&str]) -> Self {
+        self.extra = extra.iter().map(|&arg| arg.to_owned()).collect();
+        self
+    }
+
     /// Starts the daemon and waits until it answers.
     pub fn boot(&mut self) {
         let log = std::fs::OpenOptions::new()

@@ -9,6 +9,7 @@ mod outcome;
 pub mod peers;
 pub mod registry;
 mod rootfs;
+pub mod served;
 pub mod traces;
 pub mod transcript;
 

@@ -5,6 +5,7 @@
 mod inspect;
 mod list;
 mod pull;
+mod push;
 mod receive;
 mod remove;
 mod save;
@@ -24,6 +25,7 @@ use gantry_types::{ImageId, Platform, ProcessConfig};
 
 pub use list::ImagesQuery;
 pub use pull::PullQuery;
+pub use push::PushQuery;
 pub use receive::ImportQuery;
 pub use save::{ArchiveFormat, SaveQuery, Saved};
 
@@ -88,6 +90,8 @@ impl Images {
             .map_err(gantry_image::Error::from)?;
         let store = ImageStore::open(Arc::clone(database), content, Arc::clone(snapshots))?;
         store.set_concurrent_downloads(config.concurrent_downloads);
+        store.set_concurrent_uploads(config.concurrent_uploads);
+        store.set_layer_compression(config.layer_compression);
         Ok(Self {
             store,
             database: Arc::clone(database),

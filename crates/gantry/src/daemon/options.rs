@@ -275,6 +275,13 @@ pub(super) static OPTIONS: &[Opt] = &[
         "Containers outlive the daemon (default true)",
     ),
     both(
+        "layer-compression",
+        Text,
+        Yes,
+        "How layers are packed that are made here or pushed: gzip or zstd (default: as they are, \
+         and zstd)",
+    ),
+    both(
         "log-driver",
         Text,
         Yes,
@@ -307,6 +314,12 @@ pub(super) static OPTIONS: &[Opt] = &[
         Number,
         Yes,
         "How many layers of all pulls are downloaded at a time (default 3)",
+    ),
+    both(
+        "max-concurrent-uploads",
+        Number,
+        Yes,
+        "How many layers of all pushes are uploaded at a time (default 5)",
     ),
     both(
         "max-download-attempts",
@@ -484,7 +497,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     not_yet("https-proxy", "https-proxy", Text),
     not_yet("ip6tables", "ip6tables", Switch),
     both("ipv6", Switch, Only("false"), ""),
-    not_yet("max-concurrent-uploads", "max-concurrent-uploads", Number),
     not_yet("metrics-addr", "metrics-addr", Text),
     opt("", "min-api-version", Text, Only("1.24"), ""),
     not_yet(

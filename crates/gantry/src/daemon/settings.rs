@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gantry_api::Ulimit;
-use gantry_engine::{EngineConfig, IdMap, ShimProgram, TrustPolicy, TrustRule};
+use gantry_engine::{EngineConfig, IdMap, LayerCompression, ShimProgram, TrustPolicy, TrustRule};
 use gantry_network::{AddressPool, BridgeChoice, NetworkConfig};
 use gantry_registry::Config as Registries;
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
@@ -147,6 +147,16 @@ impl Settings {
             most => most,
         };
         config.registries = self.registries()?;
+        config.concurrent_uploads = match count(values, "max-concurrent-uploads", 5)? {
+            0 => usize::MAX,
+            most => most,
+        };
+        config.layer_compression = match text(values, "layer-compression") {
+            None => None,
+            Some("gzip") => Some(LayerCompression::Gzip),
+            Some("zstd") => Some(LayerCompression::Zstd),
+            Some(other) => return Err(format!("invalid layer-compression: {other}: gzip or zstd")),
+        };
         config.trust_policy = self.trust_policy()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
@@ -487,6 +497,10 @@ mod tests {
                 "registries: unknown field",
             ),
             (json!({"warm-shims": -1}), "--warm-shims: expected"),
+            (
+                json!({"layer-compression": "xz"}),
+                "invalid layer-compression: xz",
+            ),
             (
                 json!({"max-download-attempts": 0}),
                 "invalid max download attempts: 0",

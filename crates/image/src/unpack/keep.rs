@@ -2,16 +2,17 @@
 //!
 //! Bytes that are compressed with gzip or zstd, or whose digest a manifest
 //! names, are kept as they are, so that they can be pushed unchanged. All
-//! others are packed with zstd on the way.
+//! others are packed on the way, with zstd unless the daemon is told otherwise.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use gantry_archive::compression::{Compression, Decoder, Encoder, Limits};
+use gantry_archive::compression::{Compression, Decoder, Encoder};
 use gantry_content::{Blob, ContentStore, Ingest};
 use gantry_types::{Digest, Hasher, media_type};
 
 use super::LayerFile;
+use crate::store::Inner;
 use crate::{Error, Result};
 
 /// Reads a layer's bytes (to be decompressed by the one who reads) and keeps them.
@@ -65,29 +66,24 @@ impl Kept {
 
 impl<'c, R: Read> Keep<'c, R> {
     /// Keeps a stream.
-    pub(crate) fn stream(reader: R, content: &'c ContentStore, limits: Limits) -> Result<Self> {
+    pub(crate) fn stream(reader: R, inner: &'c Inner) -> Result<Self> {
         let (reader, format) = sniff(reader)?;
-        Self::packing(reader, format, content, limits)
+        Self::packing(reader, format, inner)
     }
 
     /// Keeps a layer that lies in a file of the store's scratch directory,
     /// whose bytes `reader` gives.
-    pub(crate) fn file(
-        reader: R,
-        file: &LayerFile,
-        content: &'c ContentStore,
-        limits: Limits,
-    ) -> Result<Self> {
+    pub(crate) fn file(reader: R, file: &LayerFile, inner: &'c Inner) -> Result<Self> {
         let (reader, format) = sniff(reader)?;
         let as_is = file.digest.is_some() || natural(format).is_some();
         if !as_is {
-            return Self::packing(reader, format, content, limits);
+            return Self::packing(reader, format, inner);
         }
         let own = natural(format).unwrap_or(media_type::OCI_LAYER);
         Ok(Self {
             input: Input::Plain(reader),
             into: Into::File {
-                content,
+                content: &inner.content,
                 path: file.path.clone(),
                 hasher: Hasher::new(),
                 size: 0,
@@ -97,13 +93,8 @@ impl<'c, R: Read> Keep<'c, R> {
         })
     }
 
-    fn packing(
-        reader: Headed<R>,
-        format: Compression,
-        content: &ContentStore,
-        limits: Limits,
-    ) -> Result<Self> {
-        let ingest = content.ingest()?;
+    fn packing(reader: Headed<R>, format: Compression, inner: &Inner) -> Result<Self> {
+        let ingest = inner.content.ingest()?;
         if let Some(own) = natural(format) {
             return Ok(Self {
                 input: Input::Plain(reader),
@@ -114,13 +105,14 @@ impl<'c, R: Read> Keep<'c, R> {
         }
         let input = match format {
             Compression::None => Input::Plain(reader),
-            _ => Input::Decoded(Box::new(Decoder::new(reader, limits)?)),
+            _ => Input::Decoded(Box::new(Decoder::new(reader, inner.layer_limits())?)),
         };
+        let packing = inner.uploads.packing();
         Ok(Self {
             input,
-            into: Into::Packed(Box::new(Encoder::new(ingest, Compression::Zstd)?)),
+            into: Into::Packed(Box::new(Encoder::new(ingest, packing.format())?)),
             as_is: false,
-            media_type: media_type::OCI_LAYER_ZSTD,
+            media_type: packing.media_type(),
         })
     }
 

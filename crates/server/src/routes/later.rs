@@ -8,10 +8,7 @@ use crate::error::Failure;
 use crate::router::Router;
 
 /// Those that the patterns of images would swallow.
-const BEFORE_IMAGES: &[(Method, &str)] = &[
-    (Method::GET, "/images/{name..}/attestations"),
-    (Method::POST, "/images/{name..}/push"),
-];
+const BEFORE_IMAGES: &[(Method, &str)] = &[(Method::GET, "/images/{name..}/attestations")];
 
 const ROUTES: &[(Method, &str)] = &[
     (Method::POST, "/build"),

@@ -1,10 +1,11 @@
 //! Images that come in, `POST /images/create` (pull and import) and
-//! `POST /images/load`, and those that leave: `GET /images/get`.
+//! `POST /images/load`, and those that leave: `GET /images/get` and
+//! `POST /images/{name}/push`.
 
 use std::io::Read;
 
 use gantry_api::ApiVersion;
-use gantry_engine::{ArchiveFormat, ImportQuery, PullQuery, SaveQuery};
+use gantry_engine::{ArchiveFormat, ImportQuery, PullQuery, PushQuery, SaveQuery};
 use gantry_types::Platform;
 use http::{Method, StatusCode};
 
@@ -18,6 +19,7 @@ use crate::stream;
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/images/create", create);
     router.add(Method::POST, "/images/load", load);
+    router.add(Method::POST, "/images/{name..}/push", push);
     let save_as = |format| move |call| save(call, format);
     router.add(Method::GET, "/images/get", save_as(ArchiveFormat::Current));
     router.add(
@@ -84,6 +86,21 @@ async fn load(mut call: Call) -> Result<Answer> {
             progress.fail(error);
         }
         Ok(())
+    })
+    .await
+}
+
+async fn push(call: Call) -> Result<Answer> {
+    let query = PushQuery {
+        name: call.param("name"),
+        tag: call.query.owned("tag"),
+        platform: described_platform(&call)?,
+        credentials: call.credentials(),
+    };
+    let engine = call.state.engine().await?;
+    stream::answer("push", move |progress| {
+        let mut tell = |message| progress.tell(message);
+        engine.images.push(&query, progress.gone(), &mut tell)
     })
     .await
 }

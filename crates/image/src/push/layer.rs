@@ -1,0 +1,133 @@
+//! One layer on its way: looked for, mounted, or sent.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use gantry_content::Blob;
+use gantry_metadata::{images, references};
+use gantry_registry::Repository;
+use gantry_types::{Descriptor, DiffId, Reference};
+
+use super::plan::PlannedLayer;
+use super::progress::{PushState, PushStep};
+use crate::store::Inner;
+use crate::{Error, Result};
+
+/// How often a layer's progress is told.
+const PAUSE: Duration = Duration::from_millis(100);
+/// From so many other repositories a layer is tried to be mounted.
+const MOST_SOURCES: usize = 3;
+
+/// Brings layers to one repository.
+pub(super) struct Layers<'p> {
+    pub(super) inner: &'p Inner,
+    pub(super) repository: &'p Repository,
+    pub(super) reference: &'p Reference,
+}
+
+impl Layers<'_> {
+    /// Brings a layer there, as far as it is not, and answers how it is called there.
+    pub(super) fn send(&self, layer: &PlannedLayer, news: &Sender<PushStep>) -> Result<Descriptor> {
+        let tell = |state| {
+            // The listener lives as long as the push.
+            let _ = news.send(PushStep::of(layer.diff_id, state));
+        };
+        let (descriptor, blob) = match &layer.came {
+            Some(came) => (came.clone(), self.inner.content.hold(came.digest).ok()),
+            None => {
+                let (descriptor, blob) = self.inner.packed_layer(layer.diff_id)?;
+                (descriptor, Some(blob))
+            }
+        };
+        let urls = descriptor.urls.as_ref();
+        if urls.is_some_and(|urls| !urls.is_empty()) {
+            tell(PushState::Foreign);
+            return Ok(descriptor);
+        }
+        if self.repository.head_blob(descriptor.digest)?.is_some() {
+            tell(PushState::Exists);
+            return Ok(descriptor);
+        }
+        for from in self.sources(layer.diff_id)? {
+            if self.repository.mount(descriptor.digest, &from)? {
+                tell(PushState::Mounted { from });
+                return Ok(descriptor);
+            }
+        }
+        let blob = blob.ok_or(Error::NotHere(layer.diff_id))?;
+        self.upload(&descriptor, &blob, &tell)?;
+        tell(PushState::Pushed);
+        Ok(descriptor)
+    }
+
+    fn upload(&self, descriptor: &Descriptor, blob: &Blob, tell: &dyn Fn(PushState)) -> Result<()> {
+        let total = blob.size();
+        if total != descriptor.size {
+            return Err(Error::Damaged {
+                id: blob.digest(),
+                reason: format!("{total} bytes, expected {}", descriptor.size),
+            });
+        }
+        let open = |offset: u64| -> io::Result<Box<dyn Read + '_>> {
+            let file = self.inner.content.reader(blob.digest());
+            let mut file = file.map_err(|error| io::Error::other(error.to_string()))?;
+            file.seek(SeekFrom::Start(offset))?;
+            Ok(Box::new(Told {
+                file,
+                current: offset,
+                total,
+                last: Instant::now(),
+                tell,
+            }))
+        };
+        tell(PushState::Pushing { current: 0, total });
+        Ok(self.repository.upload(blob.digest(), total, &open)?)
+    }
+
+    /// The other repositories of the registry that are known to have the layer: the
+    /// images that have it came from there, or went there.
+    fn sources(&self, diff_id: DiffId) -> Result<Vec<String>> {
+        let mut sources = Vec::new();
+        self.inner.database.read(|view| -> Result<()> {
+            for image in images::with_layer(view, diff_id)? {
+                for name in references::by_image(view, image)? {
+                    let path = name.path();
+                    if name.digest().is_some()
+                        && name.domain() == self.reference.domain()
+                        && path != self.reference.path()
+                        && !sources.iter().any(|source| source == path)
+                    {
+                        sources.push(path.to_owned());
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        sources.truncate(MOST_SOURCES);
+        Ok(sources)
+    }
+}
+
+/// A blob that tells how much of it has left.
+struct Told<'t> {
+    file: File,
+    current: u64,
+    total: u64,
+    last: Instant,
+    tell: &'t dyn Fn(PushState),
+}
+
+impl Read for Told<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.current += count as u64;
+        if self.last.elapsed() >= PAUSE {
+            self.last = Instant::now();
+            let (current, total) = (self.current, self.total);
+            (self.tell)(PushState::Pushing { current, total });
+        }
+        Ok(count)
+    }
+}

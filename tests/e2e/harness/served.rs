@@ -1,0 +1,107 @@
+//! A registry beside an engine: in its network namespace, on a port of its own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::engine::{Engine, gantry_binary};
+use super::outcome::{Outcome, command, finish};
+
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running registry, empty at first.
+pub struct Registry {
+    process: Child,
+    /// The namespace that it and the engine are in.
+    netns: String,
+    port: u16,
+    _dir: tempfile::TempDir,
+}
+
+impl Registry {
+    /// Our own one.
+    pub fn ours(engine: &Engine, port: u16) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let netns = netns(engine);
+        let mut serve = inside(&netns, &gantry_binary().to_string_lossy());
+        serve
+            .args(["registry", "serve", "--access-log=false"])
+            .arg(format!("--addr=127.0.0.1:{port}"))
+            .arg(format!("--root={}", dir.path().display()));
+        Self::wait(serve, netns, port, dir)
+    }
+
+    /// Docker's, from the folder of the peers.
+    pub fn of_docker(engine: &Engine, peers: &Path, port: u16) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let netns = netns(engine);
+        let config = dir.path().join("config.yml");
+        let root = dir.path().join("data");
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n\
+             storage: {{filesystem: {{rootdirectory: '{}'}}}}\n",
+            root.display()
+        );
+        std::fs::write(&config, text).expect("the configuration can be written");
+        let mut serve = inside(&netns, &peers.join("enter").to_string_lossy());
+        serve.args(["docker-registry", "serve"]).arg(&config);
+        Self::wait(serve, netns, port, dir)
+    }
+
+    fn wait(mut serve: Command, netns: String, port: u16, dir: tempfile::TempDir) -> Self {
+        let process = serve
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the registry can be started");
+        let this = Self {
+            process,
+            netns,
+            port,
+            _dir: dir,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while this.get("", &["-f"]).code != 0 {
+            assert!(Instant::now() < deadline, "the registry does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        this
+    }
+
+    /// The name of a repository in it.
+    pub fn name(&self, path: &str) -> String {
+        format!("127.0.0.1:{}/{path}", self.port)
+    }
+
+    /// What it answers to a GET below `/v2/`, with more arguments for curl.
+    pub fn get(&self, path: &str, more: &[&str]) -> Outcome {
+        let url = format!("http://127.0.0.1:{}/v2/{path}", self.port);
+        let mut curl = inside(&self.netns, "curl");
+        finish(curl.args(["-s", &url]).args(more), b"")
+    }
+
+    /// The manifest of a tag or digest, as text.
+    pub fn manifest(&self, repository: &str, what: &str) -> String {
+        let accept = "Accept: application/vnd.oci.image.manifest.v1+json, \
+                      application/vnd.docker.distribution.manifest.v2+json";
+        let path = format!("{repository}/manifests/{what}");
+        self.get(&path, &["-f", "-H", accept]).ok().stdout
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn netns(engine: &Engine) -> String {
+    format!("--net=/proc/{}/ns/net", engine.pid())
+}
+
+fn inside(netns: &str, program: &str) -> Command {
+    command("nsenter", &[netns, program])
+}
