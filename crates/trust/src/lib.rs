@@ -26,7 +26,9 @@ mod registry;
 pub use check::{Seal, Signatures, Verdict};
 pub use error::Error;
 pub use key::{KeyId, PrivateKey, PublicKey};
-pub use manifest::{MEDIA_TYPE as MANIFEST_MEDIA_TYPE, Signature, SignatureManifest, tag_of};
+pub use manifest::{
+    MEDIA_TYPE as MANIFEST_MEDIA_TYPE, Signature, SignatureManifest, is_tag_of_signatures, tag_of,
+};
 pub use payload::Payload;
 pub use policy::{Mode, Policy, Rule};
 

@@ -21,6 +21,14 @@ pub fn tag_of(image: Digest) -> String {
     format!("sha256-{}.sig", image.hex())
 }
 
+/// Whether a tag is that of an image's signatures, and not of an image.
+pub fn is_tag_of_signatures(tag: &str) -> bool {
+    let hex = tag
+        .strip_prefix("sha256-")
+        .and_then(|rest| rest.strip_suffix(".sig"));
+    hex.is_some_and(|hex| format!("sha256:{hex}").parse::<Digest>().is_ok())
+}
+
 /// One signature: of which payload, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
@@ -159,6 +167,8 @@ mod tests {
         assert_eq!(manifest.signatures()[0].bytes, b"sig2");
         assert_eq!(manifest.remove(|_| true), 1);
         assert!(manifest.is_empty());
+        assert!(is_tag_of_signatures(&tag_of(Digest::of(b"x"))));
+        assert!(!is_tag_of_signatures("sha256-0.sig") && !is_tag_of_signatures("latest"));
     }
 
     #[test]

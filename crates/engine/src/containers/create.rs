@@ -22,7 +22,7 @@ use super::{
 };
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
-use crate::images::UsedImage;
+use crate::images::{self, UsedImage};
 
 /// How often a name is made up before giving up.
 const ATTEMPTS: u32 = 64;
@@ -264,11 +264,8 @@ fn check_platform(
     wanted: Option<&Platform>,
 ) -> Result<Option<String>> {
     let (have, host) = (&image.platform, Platform::host());
+    images::check_platform(name, have, wanted)?;
     match wanted {
-        Some(wanted) if !have.matches(wanted) => Err(Error::NotFound(format!(
-            "image with reference {name} was found but its platform ({have}) does not match the \
-             specified platform ({wanted})"
-        ))),
         None if !have.matches(&host) => Ok(Some(format!(
             "The requested image's platform ({have}) does not match the detected host platform \
              ({host}) and no specific platform was requested"

@@ -8,19 +8,20 @@ use gantry_api::{
     RootFs, ZERO_TIME, rfc3339_nano,
 };
 use gantry_image::Image;
-use gantry_types::{Mount, ProcessConfig};
+use gantry_types::{Mount, Platform, ProcessConfig};
 
 use super::Images;
 use crate::containers::shown_driver;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Images {
-    /// Looks at an image.
+    /// Looks at an image, which must be for `platform` if that is given.
     ///
     /// # Errors
     /// When there is no such image.
-    pub fn inspect(&self, name: &str) -> Result<ImageInspect> {
+    pub fn inspect(&self, name: &str, platform: Option<&Platform>) -> Result<ImageInspect> {
         let image = self.store.resolve(name)?;
+        check_platform(name, &image.platform(), platform)?;
         let tagged = image.tagged_at.filter(|&time| time != 0);
         Ok(ImageInspect {
             id: image.id.to_string(),
@@ -48,11 +49,15 @@ impl Images {
         })
     }
 
-    /// The steps that made an image, newest first.
+    /// The steps that made an image, newest first; it must be for `platform` if
+    /// that is given.
     ///
     /// # Errors
     /// When there is no such image.
-    pub fn history(&self, name: &str) -> Result<Vec<HistoryItem>> {
+    pub fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryItem>> {
+        if platform.is_some() {
+            check_platform(name, &self.store.resolve(name)?.platform(), platform)?;
+        }
         let steps = self.store.history(name)?;
         Ok(steps
             .into_iter()
@@ -103,6 +108,17 @@ impl Images {
             data: Some(data),
             name: shown_driver(self.snapshots.name()).to_owned(),
         }
+    }
+}
+
+/// Refuses an image that is not for the platform that was asked for.
+pub(crate) fn check_platform(name: &str, have: &Platform, wanted: Option<&Platform>) -> Result<()> {
+    match wanted {
+        Some(wanted) if !have.matches(wanted) => Err(Error::NotFound(format!(
+            "image with reference {name} was found but its platform ({have}) does not match the \
+             specified platform ({wanted})"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ use gantry_snapshot::SnapshotDriver;
 use gantry_trust::Policy;
 use gantry_types::{ImageId, Platform, ProcessConfig};
 
+pub(crate) use inspect::check_platform;
 pub use list::ImagesQuery;
 pub use pull::PullQuery;
 pub use push::PushQuery;

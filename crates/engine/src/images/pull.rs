@@ -150,6 +150,9 @@ impl Pull<'_> {
     fn all(&self, repository: &Reference, progress: Progress<'_>) -> Result<bool> {
         let mut new = false;
         for tag in self.source.tags(self.cancel)? {
+            if gantry_trust::is_tag_of_signatures(&tag) {
+                continue;
+            }
             let reference = repository.with_tag(&tag).map_err(|_| {
                 Error::Failed(format!("the registry lists an invalid tag: {tag:?}"))
             })?;

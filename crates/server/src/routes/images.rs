@@ -6,8 +6,9 @@ use http::{Method, StatusCode};
 
 use crate::body::{Answer, json, no_content};
 use crate::call::Call;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::router::Router;
+use crate::routes::transfer::described_platform;
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/images/json", list);
@@ -74,7 +75,17 @@ async fn prune(call: Call) -> Result<Answer> {
 
 async fn inspect(call: Call) -> Result<Answer> {
     let name = call.param("name");
-    let image = call.run(move |engine| engine.images.inspect(&name)).await?;
+    let platform = match call.version < ApiVersion::new(1, 49) {
+        true => None,
+        false => described_platform(&call)?,
+    };
+    if platform.is_some() && call.query.flag("manifests") {
+        let message = "conflicting options: manifests and platform options cannot both be set";
+        return Err(Failure::invalid(message));
+    }
+    let image = call
+        .run(move |engine| engine.images.inspect(&name, platform.as_ref()))
+        .await?;
     json(StatusCode::OK, &inspected_for_version(image, call.version))
 }
 
@@ -94,7 +105,10 @@ fn inspected_for_version(mut image: ImageInspect, version: ApiVersion) -> ImageI
 
 async fn history(call: Call) -> Result<Answer> {
     let name = call.param("name");
-    let steps = call.run(move |engine| engine.images.history(&name)).await?;
+    let platform = described_platform(&call)?;
+    let steps = call
+        .run(move |engine| engine.images.history(&name, platform.as_ref()))
+        .await?;
     json(StatusCode::OK, &steps)
 }
 

@@ -140,7 +140,7 @@ pub(super) fn platform(call: &Call) -> Result<Option<Platform>> {
 }
 
 /// The `platform` of the query as JSON, since 1.48; older clients have no say.
-fn described_platform(call: &Call) -> Result<Option<Platform>> {
+pub(super) fn described_platform(call: &Call) -> Result<Option<Platform>> {
     if call.version < ApiVersion::new(1, 48) {
         return Ok(None);
     }

@@ -1,12 +1,12 @@
 //! `trust inspect`: who has signed what.
 
 use futures_util::future::LocalBoxFuture;
-use gantry_trust::PublicKey;
+use gantry_trust::{PublicKey, is_tag_of_signatures};
 use gantry_types::Reference;
 use serde_json::{Value, json};
 
+use super::Signed;
 use super::keys::{self, Keys};
-use super::{Signed, is_signature};
 use crate::args::Matches;
 use crate::commands::{Outcome, names};
 use crate::error::Error;
@@ -71,7 +71,7 @@ fn rows(
         for tag in tags
             .map_err(failed)?
             .iter()
-            .filter(|tag| !is_signature(tag))
+            .filter(|tag| !is_tag_of_signatures(tag))
         {
             wanted.extend(reference.with_tag(tag));
         }

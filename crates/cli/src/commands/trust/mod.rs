@@ -11,7 +11,8 @@ use std::io::BufRead;
 use futures_util::future::LocalBoxFuture;
 use gantry_registry::Repository;
 use gantry_trust::{
-    MANIFEST_MEDIA_TYPE, Payload, PublicKey, Signature, SignatureManifest, Signatures, tag_of,
+    MANIFEST_MEDIA_TYPE, Payload, PublicKey, Signature, SignatureManifest, Signatures,
+    is_tag_of_signatures, tag_of,
 };
 use gantry_types::{Digest, Reference};
 
@@ -213,7 +214,7 @@ pub(crate) fn revoke<'a>(
             .tags()
             .map_err(failed)?;
         let mut revoked = 0;
-        for tag in tags.iter().filter(|tag| !is_signature(tag)) {
+        for tag in tags.iter().filter(|tag| !is_tag_of_signatures(tag)) {
             let one = reference.with_tag(tag).map_err(told)?;
             revoked += revoke_one(session, &one, &own, insecure)?;
         }
@@ -228,14 +229,6 @@ pub(crate) fn revoke<'a>(
             }
         }
     })
-}
-
-/// Whether a tag is that of signatures, not of an image.
-fn is_signature(tag: &str) -> bool {
-    let hex = tag
-        .strip_prefix("sha256-")
-        .and_then(|rest| rest.strip_suffix(".sig"));
-    hex.is_some_and(|hex| hex.len() == 64)
 }
 
 /// Takes the own signatures out, and answers how many there were.
