@@ -19,6 +19,7 @@ mod client_help;
 mod crash;
 mod daemon;
 mod debian;
+mod disk_check;
 mod disk_space;
 mod errors;
 mod escapes;

@@ -10,6 +10,7 @@
 mod body;
 
 mod auth;
+mod check;
 mod container;
 mod decode;
 mod disk_usage;
@@ -30,6 +31,7 @@ mod volume;
 
 pub use auth::{AUTH_HEADER, AuthAnswer, AuthConfig};
 pub use body::StrSlice;
+pub use check::{CheckFinding, CheckLine, CheckSummary};
 pub use container::{
     BlkioEntry, BlkioStats, BlkioThrottle, BlkioWeight, Config, ContainerCreate, ContainerCreated,
     ContainerInspect, ContainerState, ContainerStats, ContainerSummary, ContainerTop,

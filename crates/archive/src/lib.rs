@@ -9,6 +9,7 @@
 //! * [`pack_tree`]: any file or tree becomes one, under any name;
 //! * [`changes`] and [`pack_changes`]: what differs between two trees;
 //! * [`copy_tree`], [`measure`] and [`disk_usage`]: what storage drivers do with whole trees;
+//! * [`compare`]: whether a tree is still what an archive made it;
 //! * [`remove_tree`], [`Trash`] and [`Scratch`]: so that nothing stays behind.
 //!
 //! Invariants: an archive is hostile. Nothing is ever written outside the root
@@ -18,6 +19,7 @@
 //! This crate does not know what an image, a snapshot or Docker is.
 
 mod apply;
+mod compare;
 pub mod compression;
 mod copy;
 mod error;
@@ -28,6 +30,7 @@ pub mod tar;
 mod trash;
 
 pub use apply::{Applied, ApplyOptions, Owners, UnpackOptions, Whiteouts, apply, unpack};
+pub use compare::{Difference, compare};
 pub use copy::{Measure, copy_tree, disk_usage, measure};
 pub use error::Error;
 pub use pack::{

@@ -42,6 +42,11 @@ impl Ingest {
         self.size
     }
 
+    /// The digest of the bytes written so far.
+    pub fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
+    }
+
     /// Makes the bytes visible under their digest, on the disk for good.
     ///
     /// # Errors

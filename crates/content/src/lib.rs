@@ -17,6 +17,7 @@ mod ingest;
 mod measured;
 mod partial;
 mod store;
+mod verify;
 
 pub use error::Error;
 pub use ingest::Ingest;

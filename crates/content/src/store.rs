@@ -266,11 +266,11 @@ impl ContentStore {
 }
 
 impl Inner {
-    fn path(&self, digest: Digest) -> PathBuf {
+    pub(crate) fn path(&self, digest: Digest) -> PathBuf {
         self.blobs.join(digest.hex())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use gantry_cgroup::{Abilities, Hierarchy, Version};
 use gantry_metadata::Database;
@@ -102,6 +102,7 @@ impl Engine {
                 registries: registries.clone(),
                 volumes: volumes.clone(),
                 events: events.clone(),
+                checking: Mutex::new(()),
             }),
         };
         Ok(Self {

@@ -4,7 +4,7 @@
 //! ```text
 //! events ◄── images ◄── volumes ◄── networks ◄── containers  (each uses those to its left only)
 //!                 ▲
-//!               system (looks at all, changes nothing)
+//!               system (looks at all; changes nothing but what a check repairs)
 //! ```
 //!
 //! Invariants:
@@ -18,6 +18,7 @@
 //! * Nothing here knows HTTP. All methods block, except where they are `async`.
 
 mod apparmor;
+mod check;
 mod clock;
 mod config;
 mod containers;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use gantry_api::{
     ApiVersion, Commit, Component, FirewallInfo, Info, Platform, Plugins, RuntimeInfo, SwarmInfo,
@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) registries: Registries,
     pub(crate) volumes: Volumes,
     pub(crate) events: Events,
+    /// Held by the check that runs.
+    pub(crate) checking: Mutex<()>,
 }
 
 impl System {

@@ -17,6 +17,7 @@
 //! This crate knows containers only as "somebody uses this image" ([`Usage`]).
 
 mod changes;
+mod check;
 mod collect;
 mod commit;
 mod committed;
@@ -41,6 +42,7 @@ mod store;
 mod tag;
 mod unpack;
 
+pub use check::{CheckOptions, Checked, Finding};
 pub use commit::CommitOptions;
 pub use committed::committed_config;
 pub use disk::{DiskUsage, ImageDisk};

@@ -52,6 +52,28 @@ pub fn list(view: &View<'_>) -> Result<Vec<BlobRow>, Error> {
         .map_err(Error::at("list blobs"))
 }
 
+/// Deletes the record of a blob that is damaged, with what it says of layers, and lets
+/// go of it as a manifest. Nothing happens while a lease holds it: whether it is gone.
+pub fn forget(tx: &Tx<'_>, digest: Digest) -> Result<bool, Error> {
+    let key = digest.to_string();
+    if crate::leases::is_held(tx, crate::leases::Kind::Blob, &key)? {
+        return Ok(false);
+    }
+    // An image that lost one of its layers' blobs is no longer what its manifest says.
+    tx.connection()
+        .execute(
+            "UPDATE images SET manifest = NULL WHERE manifest = ?1 OR id IN \
+             (SELECT image FROM image_layers JOIN layers USING (diff_id) WHERE blob = ?1)",
+            [&key],
+        )
+        .and_then(|_| {
+            tx.connection()
+                .execute("DELETE FROM blobs WHERE digest = ?1", [&key])
+        })
+        .map(|_| true)
+        .map_err(Error::at("forget blob"))
+}
+
 /// Deletes the records of all blobs that no image needs (as its manifest or as
 /// one of its layers), no repository of a registry has and no lease holds, and answers them. Their files are
 /// garbage from the commit of this transaction on.

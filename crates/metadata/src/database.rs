@@ -182,6 +182,29 @@ impl Database {
         result
     }
 
+    /// What is wrong with the file itself, in SQLite's words; without `thorough`
+    /// indexes are not compared with their tables.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all.
+    pub fn damage(&self, thorough: bool) -> Result<Vec<String>, Error> {
+        self.read(|view| {
+            let check = match thorough {
+                true => "PRAGMA integrity_check(20)",
+                false => "PRAGMA quick_check(20)",
+            };
+            let lines = view
+                .connection()
+                .prepare(check)
+                .and_then(|mut s| {
+                    s.query_map([], |row| row.get::<_, String>(0))?
+                        .collect::<rusqlite::Result<Vec<_>>>()
+                })
+                .map_err(Error::at("check the database"))?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+    }
+
     fn count_write(&self) {
         if self.writes.fetch_add(1, Ordering::Relaxed) % CHECKPOINT_EVERY == CHECKPOINT_EVERY - 1
             && let Some((wake, _)) = &self.checkpointer

@@ -64,6 +64,17 @@ pub fn clear(tx: &Tx<'_>) -> Result<usize, Error> {
         .map_err(Error::at("end leases"))
 }
 
+/// The ids of all leases, and what they are for.
+pub fn list(view: &View<'_>) -> Result<Vec<(String, String)>, Error> {
+    view.connection()
+        .prepare_cached("SELECT id, purpose FROM leases ORDER BY created_at")
+        .and_then(|mut s| {
+            s.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .map_err(Error::at("list leases"))
+}
+
 /// Whether any lease holds the thing.
 pub fn is_held(view: &View<'_>, kind: Kind, key: &str) -> Result<bool, Error> {
     view.connection()

@@ -84,6 +84,26 @@ pub fn list(view: &View<'_>) -> Result<Vec<ReferenceRow>, Error> {
         .map_err(Error::at("list references"))
 }
 
+/// The names that stand for images which are not there: none, unless the database was
+/// damaged.
+pub fn dangling(view: &View<'_>) -> Result<Vec<String>, Error> {
+    view.connection()
+        .prepare_cached("SELECT name FROM refs WHERE image NOT IN (SELECT id FROM images)")
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .map_err(Error::at("list references"))
+}
+
+/// Deletes those.
+pub fn delete_dangling(tx: &Tx<'_>) -> Result<(), Error> {
+    tx.connection()
+        .execute(
+            "DELETE FROM refs WHERE image NOT IN (SELECT id FROM images)",
+            [],
+        )
+        .map(drop)
+        .map_err(Error::at("delete references"))
+}
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ReferenceRow> {
     let name: String = row.get(0)?;
     Ok(ReferenceRow {

@@ -215,6 +215,33 @@ pub trait SnapshotDriver: Send + Sync {
     /// whether it has.
     fn settle(&self, patience: Duration) -> bool;
 
+    /// Gives the committed snapshot `name` the contents of the active one `key`, and
+    /// the other way round; what `name` has lost is made again. For repairs: who has
+    /// it mounted goes on with the old contents.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotActive` for `key`, `NotCommitted` for `name`, `Disk`.
+    fn exchange(&self, key: &str, name: &str) -> Result<(), Error>;
+
+    /// The directory of the snapshot's files, there or not; for repairs.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn directory(&self, key: &str) -> Result<PathBuf, Error>;
+
+    /// Directories without a record. What is just being made is among them: only
+    /// what is still there a little later has been left by somebody.
+    ///
+    /// # Errors
+    /// `Disk`.
+    fn strays(&self) -> Result<Vec<PathBuf>, Error>;
+
+    /// Removes a directory without a record.
+    ///
+    /// # Errors
+    /// `Disk`.
+    fn remove_stray(&self, path: &Path) -> Result<(), Error>;
+
     /// Writes everything that was applied to disk (`syncfs`).
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod measured;
 mod overlay;
 mod probe;
 mod records;
+mod repair;
 mod select;
 mod store;
 mod stored;

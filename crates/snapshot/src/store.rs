@@ -19,16 +19,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gantry_archive::{Scratch, Trash};
 use rustix::io::Errno;
 
-use crate::directories::{list, make_directory};
+use crate::directories::make_directory;
 use crate::driver::Status;
 use crate::error::Error;
 use crate::records::Records;
 use crate::tree::{Node, State, Tree};
 
 /// The name of the trash among the numbers.
-const TRASH: &str = "trash";
+pub(crate) const TRASH: &str = "trash";
 /// Where layers begin.
-const LAYERS: &str = "layers";
+pub(crate) const LAYERS: &str = "layers";
 
 pub(crate) struct Store {
     pub(crate) directory: PathBuf,
@@ -131,7 +131,7 @@ impl Store {
         }
     }
 
-    fn discard(&self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn discard(&self, path: &Path) -> Result<(), Error> {
         self.trash
             .take(path)
             .map_err(Error::disk("move to the trash", path))
@@ -234,17 +234,7 @@ impl Store {
         self.trash
             .empty()
             .map_err(Error::disk("empty the trash in", &self.directory))?;
-        let numbers: HashSet<PathBuf> = {
-            let tree = self.tree();
-            tree.nodes()
-                .map(|(_, node)| self.path(node.number))
-                .collect()
-        };
-        let own = [TRASH, LAYERS].map(|name| self.directory.join(name));
-        let mut found = list(&self.directory)?;
-        found.retain(|path| !own.contains(path) && !numbers.contains(path));
-        found.extend(list(&own[1])?);
-        for path in found {
+        for path in self.strays()? {
             tracing::info!(path = %path.display(), "removing a directory without a record");
             if let Err(error) = self.discard(&path) {
                 first_error.get_or_insert(error);

@@ -185,6 +185,22 @@ impl<L: Layout> SnapshotDriver for Stored<L> {
         self.store.settle(patience)
     }
 
+    fn exchange(&self, key: &str, name: &str) -> Result<(), Error> {
+        self.store.exchange(key, name, CONTENTS)
+    }
+
+    fn directory(&self, key: &str) -> Result<PathBuf, Error> {
+        Ok(contents(&self.store, self.store.tree().get(key)?.number))
+    }
+
+    fn strays(&self) -> Result<Vec<PathBuf>, Error> {
+        self.store.strays()
+    }
+
+    fn remove_stray(&self, path: &Path) -> Result<(), Error> {
+        self.store.remove_stray(path)
+    }
+
     fn sync(&self) -> Result<(), Error> {
         self.store.sync()
     }

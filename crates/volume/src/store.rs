@@ -97,16 +97,8 @@ impl VolumeStore {
         self.trash
             .empty()
             .map_err(Error::disk("empty the trash in", &self.root))?;
-        let known: BTreeSet<String> = self.lock().keys().cloned().collect();
-        let found = self.root.read_dir();
-        for entry in found.map_err(Error::disk("read directory", &self.root))? {
-            let entry = entry.map_err(Error::disk("read directory", &self.root))?;
-            let name = entry.file_name();
-            let is_known = name.to_str().is_some_and(|name| known.contains(name));
-            if name != TRASH && !is_known {
-                tracing::info!(path = %entry.path().display(), "removing a volume without a record");
-                self.discard(&entry.path());
-            }
+        for path in self.strays(true)? {
+            tracing::info!(path = %path.display(), "a volume without a record was removed");
         }
         for entry in self.lock().values() {
             fill::forget_unfinished(&entry.volume);
@@ -391,6 +383,29 @@ impl VolumeStore {
         own.iter().try_fold(root.blocks() * 512, |all, path| {
             Ok(all + gantry_archive::disk_usage(path).map_err(at(path))?)
         })
+    }
+
+    /// The directories that are of no volume, removed if that is wished.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn strays(&self, remove: bool) -> Result<Vec<PathBuf>> {
+        // Held, so that none is just being made.
+        let entries = self.lock();
+        let found = self.root.read_dir();
+        let mut strays = Vec::new();
+        for entry in found.map_err(Error::disk("read directory", &self.root))? {
+            let entry = entry.map_err(Error::disk("read directory", &self.root))?;
+            let name = entry.file_name();
+            let is_known = name.to_str().is_some_and(|name| entries.contains_key(name));
+            if name != TRASH && !is_known {
+                strays.push(entry.path());
+            }
+        }
+        if remove {
+            strays.iter().for_each(|path| self.discard(path));
+        }
+        Ok(strays)
     }
 
     /// Waits until what was removed has left the disk, as long as `patience` lasts.

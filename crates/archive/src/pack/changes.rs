@@ -182,14 +182,14 @@ fn deletions(
 }
 
 /// Something in the base tree.
-struct Before {
+pub(crate) struct Before {
     path: Vec<u8>,
     parent: OwnedFd,
     stat: rustix::fs::Stat,
 }
 
 impl Before {
-    fn found(&self) -> Found<'_> {
+    pub(crate) fn found(&self) -> Found<'_> {
         Found {
             path: self.path.clone(),
             parent: self.parent.as_fd(),
@@ -198,7 +198,7 @@ impl Before {
     }
 }
 
-fn lookup(base: BorrowedFd<'_>, path: &[u8]) -> Result<Option<Before>, Error> {
+pub(crate) fn lookup(base: BorrowedFd<'_>, path: &[u8]) -> Result<Option<Before>, Error> {
     let (parent, name) = root::split(path);
     let look = || {
         let parent = open(base, parent)?;

@@ -21,6 +21,7 @@ use mirror::Copies;
 use packer::Packer;
 use walk::Walk;
 
+pub(crate) use changes::lookup;
 pub use changes::{Change, ChangeKind, changes, pack_changes, pack_changes_mirrored};
 pub use mirror::Mirror;
 pub use tree::{Door, TreeOptions, pack_tree};

@@ -39,6 +39,7 @@ mod search;
 mod start;
 mod state;
 mod stats;
+mod system_check;
 mod system_prune;
 mod table;
 mod tag;

@@ -296,7 +296,7 @@ fn host_name() -> String {
 }
 
 /// Makes a container's directory, for root alone.
-fn make_dir(dir: &std::path::Path) -> Result<()> {
+pub(super) fn make_dir(dir: &std::path::Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .mode(0o710)

@@ -12,6 +12,7 @@
 mod attach;
 mod block_io;
 mod changes;
+mod check;
 mod commit;
 mod connect;
 mod container;
@@ -79,6 +80,7 @@ use gantry_shim::client::ShimPool;
 use gantry_snapshot::SnapshotDriver;
 
 pub use attach::{AttachQuery, AttachStream};
+pub(crate) use check::finding;
 pub use commit::CommitQuery;
 pub use copy::{Download, UnpackQuery};
 pub use exec::{ExecStart, ExecStream};

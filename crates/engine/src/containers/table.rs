@@ -77,6 +77,12 @@ impl Table {
         self.read().by_id.get(id).cloned()
     }
 
+    /// Whether there is a container of this id, or one to come.
+    pub(crate) fn is_claimed(&self, id: &ContainerId) -> bool {
+        let inner = self.read();
+        inner.by_id.contains_key(id) || inner.names.values().any(|holder| holder == id)
+    }
+
     /// The container that a client means: by id, by name with or without a
     /// slash, by the beginning of the id.
     ///

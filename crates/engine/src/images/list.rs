@@ -1,7 +1,9 @@
 //! The list of images.
 
 use gantry_api::{Filters, ImageSummary, Timestamp};
-use gantry_image::{ListFilter, Summary};
+use gantry_image::{CheckOptions, Checked, Finding, ListFilter, Summary};
+
+use gantry_types::ChainId;
 
 use super::{Images, invalid};
 use crate::clock::now_nano;
@@ -53,6 +55,29 @@ impl Images {
                 shown(image, i64::try_from(containers).unwrap_or(i64::MAX))
             })
             .collect())
+    }
+
+    /// What is wrong with the database's file.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub(crate) fn database_damage(&self, thorough: bool) -> Result<Vec<String>> {
+        Ok(self.database.damage(thorough)?)
+    }
+
+    /// Checks images, layers and blobs: see [`gantry_image::ImageStore::check`].
+    ///
+    /// # Errors
+    /// When something cannot be found out at all.
+    pub(crate) fn check(
+        &self,
+        options: CheckOptions,
+        in_use: &dyn Fn(ChainId) -> bool,
+        tell: &mut dyn FnMut(Finding) -> bool,
+    ) -> Result<Checked> {
+        let checked = self.store.check(options, in_use, tell);
+        gantry_sys::give_back_heap();
+        Ok(checked?)
     }
 
     /// What the stores of images take on the disk, and what lies beside images in

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod archives;
+mod check;
 mod crash;
 mod fixture;
 mod full_disk;
@@ -15,4 +16,5 @@ mod names;
 mod pull;
 mod removal;
 mod save;
+mod stress;
 mod together;

@@ -1,6 +1,6 @@
 //! `_ping`, `version`, `info`, and `plugins`, of which there are none.
 
-use gantry_api::{ApiVersion, Info};
+use gantry_api::{ApiVersion, CheckLine, Info, ProgressMessage};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::body::{Answer, Content, json, no_content, with_type};
@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::error::{Failure, Result};
 use crate::router::Router;
 use crate::routes::images;
+use crate::stream;
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/_ping", ping);
@@ -16,6 +17,7 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/info", info);
     router.add(Method::GET, "/system/df", disk_usage);
     router.add(Method::POST, "/build/prune", prune_build_cache);
+    router.add(Method::POST, "/gantry/system/check", check);
     router.add(Method::GET, "/plugins", plugins);
     router.add(Method::OPTIONS, "/{any..}", options);
 }
@@ -73,6 +75,32 @@ async fn disk_usage(call: Call) -> Result<Answer> {
         usage.builder_size = Some(0);
     }
     json(StatusCode::OK, &usage)
+}
+
+/// What is found comes as data for programs, a line each, and the summary last.
+async fn check(call: Call) -> Result<Answer> {
+    let (repair, quick) = (call.query.flag("repair"), call.query.flag("quick"));
+    let engine = call.state.engine().await?;
+    stream::answer("check", move |progress| {
+        let line = |line: CheckLine| {
+            progress.tell(ProgressMessage {
+                aux: serde_json::to_value(line).ok(),
+                ..ProgressMessage::default()
+            })
+        };
+        let summary = engine.system.check(repair, quick, &mut |finding| {
+            line(CheckLine {
+                finding: Some(finding),
+                ..CheckLine::default()
+            })
+        })?;
+        line(CheckLine {
+            summary: Some(summary),
+            ..CheckLine::default()
+        });
+        Ok(())
+    })
+    .await
 }
 
 async fn prune_build_cache(call: Call) -> Result<Answer> {

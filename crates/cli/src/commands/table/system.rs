@@ -2,11 +2,19 @@
 
 use super::super::{
     Arity, Command, Operands, complete, dial_stdio, disk_usage, events, info, inspect, prune,
-    system_prune, version,
+    system_check, system_prune, version,
 };
 use super::{FILTER, FORCE_PROMPT, FORMAT, PRUNE_FILTER, SIZE, VALUE_FORMAT, command};
 use crate::args::{Flag, Kind, flag, values};
 
+static CHECK: &[Flag] = &[
+    flag(
+        "quick",
+        Kind::Bool,
+        "Read no blob and no layer: look only whether all is there",
+    ),
+    flag("repair", Kind::Bool, "Repair what can be repaired"),
+];
 static DF: &[Flag] = &[
     FORMAT,
     flag("verbose", Kind::Bool, "Show every object").short('v'),
@@ -73,6 +81,14 @@ pub(super) static COMMANDS: &[Command] = &[
         prune::build_cache,
     )
     .flags(&[PRUNE_CACHE]),
+    command(
+        "system check",
+        "[OPTIONS]",
+        Arity::None,
+        "Check whether the daemon's records and its disk agree",
+        system_check::run,
+    )
+    .flags(&[CHECK]),
     command(
         "system df",
         "[OPTIONS]",

@@ -1,0 +1,152 @@
+//! Blobs: there, as long as they should be, and with the bytes that their digests say.
+
+use std::fs::File;
+
+use gantry_archive::compression::{Compression, Encoder};
+use gantry_archive::{PackOptions, Whiteouts};
+use gantry_metadata::{blobs, layers};
+use gantry_types::{DiffId, Digest, media_type};
+
+use super::{Check, REPAIR};
+use crate::{Error, Result};
+
+/// A blob that is not what it should be.
+pub(super) struct Damaged {
+    digest: Digest,
+    problem: String,
+}
+
+impl Check<'_> {
+    /// Looks at all blobs; those that are damaged are dealt with when the layers are
+    /// known, from which some can be made again.
+    pub(super) fn blobs(&mut self) -> Result<Vec<Damaged>> {
+        let content = &self.store.inner().content;
+        let mut damaged = Vec::new();
+        for row in self.store.database().read(blobs::list)? {
+            self.checked.blobs += 1;
+            let (digest, thorough) = (row.digest, !self.options.quick);
+            let Some(problem) = content.damage(digest, row.size, thorough) else {
+                self.good.insert(digest);
+                continue;
+            };
+            // It may have been removed since.
+            let database = self.store.database();
+            let recorded = database.read(|view| blobs::get(view, digest))?.is_some();
+            if recorded && content.damage(digest, row.size, thorough).is_some() {
+                damaged.push(Damaged { digest, problem });
+            }
+        }
+        Ok(damaged)
+    }
+
+    pub(super) fn damaged_blobs(&mut self, damaged: Vec<Damaged>) -> Result<()> {
+        for Damaged { digest, problem } in damaged {
+            let (rows, names) = self.holders(digest)?;
+            let problem = match names.is_empty() {
+                true => problem,
+                false => format!("{problem} (of {names})"),
+            };
+            let again = "pull or load the image again; until then it runs, but cannot be saved or pushed as it came";
+            let repair = |check: &Self| check.replace(digest, &rows, again);
+            self.found(("blob", digest.to_string(), problem), repair, REPAIR);
+        }
+        Ok(())
+    }
+
+    /// Puts another blob with the same layer in the place of a damaged one; where there
+    /// is none to be had, the record goes, so that the next pull fetches it.
+    fn replace(
+        &self,
+        digest: Digest,
+        rows: &[layers::LayerRow],
+        again: &str,
+    ) -> Result<Result<String, String>> {
+        let mut lost = rows.is_empty();
+        let mut made = Vec::new();
+        for row in rows {
+            if self.has_other(row.diff_id, digest)? {
+                continue;
+            }
+            match self.make_blob(row.diff_id)? {
+                Some(blob) => made.push((row, blob)),
+                None => lost = true,
+            }
+        }
+        let gone = self.store.database().write_durable(|tx| -> Result<bool> {
+            if !blobs::forget(tx, digest)? {
+                return Ok(false);
+            }
+            for (row, blob) in &made {
+                blobs::insert(tx, blob.digest(), blob.size())?;
+                layers::insert(
+                    tx,
+                    &layers::LayerRow {
+                        diff_id: row.diff_id,
+                        blob: blob.digest(),
+                        media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
+                        size: row.size,
+                        blob_size: blob.size(),
+                    },
+                )?;
+            }
+            Ok(true)
+        })?;
+        if !gone {
+            return Ok(Err("in use just now: check again".to_owned()));
+        }
+        // One that was made again may have the very same bytes.
+        if !made.iter().any(|(_, blob)| blob.digest() == digest) {
+            self.store.inner().content.remove_damaged(digest)?;
+        }
+        Ok(match (lost, rows.is_empty()) {
+            (true, true) => Ok("removed: the image goes on without its manifest".to_owned()),
+            (true, false) => Err(format!("removed; {again}")),
+            (false, _) if made.is_empty() => Ok("removed: another blob holds the layer".to_owned()),
+            (false, _) => Ok("made again from the layer's files".to_owned()),
+        })
+    }
+
+    /// Whether another blob holds the layer, and is good.
+    fn has_other(&self, diff_id: DiffId, but: Digest) -> Result<bool> {
+        let database = self.store.database();
+        let rows = database.read(|view| layers::by_diff_id(view, diff_id))?;
+        Ok(rows
+            .iter()
+            .any(|row| row.blob != but && self.good.contains(&row.blob)))
+    }
+
+    /// Packs a layer anew; nothing when that does not give the very same layer.
+    fn make_blob(&self, diff_id: DiffId) -> Result<Option<gantry_content::Blob>> {
+        let inner = self.store.inner();
+        // Elsewhere a directory holds more than its layer.
+        if !inner.snapshots.capabilities().independent_layers {
+            return Ok(None);
+        }
+        for chain in self.chains_of(diff_id)? {
+            let Ok(directory) = inner.snapshots.directory(&chain.to_string()) else {
+                continue;
+            };
+            let Ok(root) = File::open(&directory) else {
+                continue;
+            };
+            let options = PackOptions {
+                whole_seconds: true,
+                ..PackOptions::new(Whiteouts::Overlay)
+            };
+            let mut encoder = Encoder::new(inner.content.ingest()?, Compression::Zstd)?;
+            let Ok(packed) = gantry_archive::pack(root, &mut encoder, &options) else {
+                continue;
+            };
+            if packed.diff_id == diff_id {
+                let ingest = encoder.finish().map_err(Error::disk("pack", directory))?;
+                // A damaged file of the same name would be taken for it.
+                let blob = ingest.digest();
+                if !self.good.contains(&blob) {
+                    inner.content.remove_damaged(blob)?;
+                }
+                return Ok(Some(ingest.commit(None, None)?));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,186 @@
+//! Layers: their directories there, and, where a good blob proves it, with exactly the
+//! files that the blob has.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+
+use gantry_metadata::{images, layers};
+use gantry_types::{ChainId, DiffId};
+
+use super::{Check, REPAIR};
+use crate::unpack::Unpacking;
+use crate::{Error, Result};
+
+/// A layer of at least one image.
+struct Layer {
+    chain: ChainId,
+    parent: Option<ChainId>,
+    diff_id: DiffId,
+}
+
+/// What was found out about a layer's files.
+enum Proof {
+    Whole,
+    /// No good blob holds it.
+    Unproven,
+    Damaged(String),
+}
+
+impl Check<'_> {
+    /// Looks at all layers, lower ones first.
+    pub(super) fn layers(&mut self) -> Result<()> {
+        for layer in self.all_layers()? {
+            self.checked.layers += 1;
+            // What is found twice was not just being removed.
+            if self.problem(&layer)?.is_none() || !self.is_used(&layer)? {
+                continue;
+            }
+            let Some((problem, repairable)) = self.problem(&layer)? else {
+                continue;
+            };
+            if !self.is_used(&layer)? {
+                continue;
+            }
+            let again = "pull or load the image again";
+            let repair = |check: &Self| match repairable {
+                true => check.unpack_again(&layer),
+                false => Ok(Err(again.to_owned())),
+            };
+            let advice = if repairable { REPAIR } else { again };
+            let name = layer.chain.to_string();
+            self.found(("layer", name, problem), repair, advice);
+        }
+        Ok(())
+    }
+
+    fn is_used(&self, layer: &Layer) -> Result<bool> {
+        let database = self.store.database();
+        Ok(database.read(|view| images::using_chain(view, layer.chain))? != 0)
+    }
+
+    /// What is wrong with a layer, and whether a good blob could help.
+    fn problem(&self, layer: &Layer) -> Result<Option<(String, bool)>> {
+        if let Some(problem) = self.presence(layer) {
+            return Ok(Some((problem, true)));
+        }
+        if self.options.quick {
+            return Ok(None);
+        }
+        match self.prove(layer)? {
+            Proof::Whole => Ok(None),
+            Proof::Damaged(problem) => Ok(Some((problem, true))),
+            Proof::Unproven => {
+                let database = self.store.database();
+                let rows = database.read(|view| layers::by_diff_id(view, layer.diff_id))?;
+                let problem = "has no blob: it cannot be proven, saved or pushed".to_owned();
+                // A damaged blob is told of as such.
+                Ok(rows.is_empty().then_some((problem, false)))
+            }
+        }
+    }
+
+    fn all_layers(&self) -> Result<Vec<Layer>> {
+        self.store.database().read(|view| -> Result<_> {
+            let mut all: BTreeMap<(usize, String), Layer> = BTreeMap::new();
+            for row in images::list(view)? {
+                let mut parent = None;
+                let layers = images::layers(view, row.id)?.into_iter();
+                for (depth, (diff_id, chain)) in layers.enumerate() {
+                    let layer = Layer {
+                        chain,
+                        parent,
+                        diff_id,
+                    };
+                    all.insert((depth, chain.to_string()), layer);
+                    parent = Some(chain);
+                }
+            }
+            Ok(all.into_values().collect())
+        })
+    }
+
+    /// The layers of images that have these files.
+    pub(super) fn chains_of(&self, diff_id: DiffId) -> Result<Vec<ChainId>> {
+        let all = self.all_layers()?.into_iter();
+        Ok(all
+            .filter(|layer| layer.diff_id == diff_id)
+            .map(|layer| layer.chain)
+            .collect())
+    }
+
+    /// Why the layer is not there, if so.
+    fn presence(&self, layer: &Layer) -> Option<String> {
+        let (snapshots, name) = (&self.store.inner().snapshots, layer.chain.to_string());
+        match snapshots.status(&name) {
+            Ok(status) if status.committed => {}
+            _ => return Some("is not unpacked".to_owned()),
+        }
+        let directory = snapshots.directory(&name).ok()?;
+        (!directory.is_dir()).then(|| format!("its directory {} is gone", directory.display()))
+    }
+
+    /// Unpacks the layer a second time, and compares.
+    fn prove(&self, layer: &Layer) -> Result<Proof> {
+        let Some(again) = self.unpack(layer)? else {
+            return Ok(Proof::Unproven);
+        };
+        let snapshots = &self.store.inner().snapshots;
+        let expected = snapshots.directory(again.key())?;
+        let Ok(directory) = snapshots.directory(&layer.chain.to_string()) else {
+            return Ok(Proof::Whole);
+        };
+        let expected = File::open(&expected).map_err(Error::disk("open", expected))?;
+        let found = match File::open(&directory) {
+            Ok(found) => found,
+            Err(error) => return Ok(Proof::Damaged(format!("{}: {error}", directory.display()))),
+        };
+        let differences = gantry_archive::compare(expected, found, 1)?;
+        Ok(match differences.first() {
+            None => Proof::Whole,
+            Some(first) => Proof::Damaged(format!("{} is {}", first.path, first.what)),
+        })
+    }
+
+    /// The layer from a good blob, in a place of its own.
+    fn unpack(&self, layer: &Layer) -> Result<Option<Unpacking>> {
+        let inner = self.store.inner();
+        let database = self.store.database();
+        let rows = database.read(|view| layers::by_diff_id(view, layer.diff_id))?;
+        let independent = inner.snapshots.capabilities().independent_layers;
+        let parent = layer.parent.filter(|_| !independent);
+        for row in rows.iter().filter(|row| self.good.contains(&row.blob)) {
+            let Ok(file) = inner.content.reader(row.blob) else {
+                continue;
+            };
+            let active = Unpacking::create(&inner.snapshots, parent)?;
+            let file: Box<dyn Read + Send> = Box::new(BufReader::new(file));
+            if inner.apply(active.key(), file)?.diff_id == layer.diff_id {
+                return Ok(Some(active));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts the files of a good blob in the place of those that are damaged.
+    fn unpack_again(&self, layer: &Layer) -> Result<Result<String, String>> {
+        let inner = self.store.inner();
+        let name = layer.chain.to_string();
+        let there = inner.snapshots.status(&name).is_ok();
+        if there && (self.in_use)(layer.chain) {
+            let advice = "a running container stands on it: stop it and check again";
+            return Ok(Err(advice.to_owned()));
+        }
+        let Some(again) = self.unpack(layer)? else {
+            let advice = "no good blob holds it: pull or load the image again, or remove it";
+            return Ok(Err(advice.to_owned()));
+        };
+        inner.snapshots.sync()?;
+        let _gate = inner.gate();
+        match there {
+            true => inner.snapshots.exchange(again.key(), &name)?,
+            false => again.commit(layer.chain, layer.parent)?,
+        }
+        Ok(Ok("unpacked again from its blob".to_owned()))
+    }
+}
