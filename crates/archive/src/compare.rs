@@ -41,7 +41,10 @@ pub fn compare(
     let (expected, found) = (expected.as_fd(), found.as_fd());
     let mut differences = Vec::new();
     let mut note = |path: &[u8], what| {
-        let path = display(path);
+        let path = match path {
+            b"" => "the top directory".to_owned(),
+            path => display(path),
+        };
         differences.push(Difference { path, what });
         differences.len() < most
     };
@@ -200,10 +203,13 @@ mod tests {
                 let mode = std::fs::Permissions::from_mode(0o700);
                 std::fs::set_permissions(root.join("d/e"), mode).unwrap();
             }),
-            ("\"\" with other owners or permissions", &|root| {
-                let mode = std::fs::Permissions::from_mode(0o711);
-                std::fs::set_permissions(root, mode).unwrap();
-            }),
+            (
+                "the top directory with other owners or permissions",
+                &|root| {
+                    let mode = std::fs::Permissions::from_mode(0o711);
+                    std::fs::set_permissions(root, mode).unwrap();
+                },
+            ),
         ];
         for (wanted, damage) in damages {
             let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -77,6 +77,8 @@ pub struct EngineConfig {
     pub registries: gantry_registry::Config,
     /// Which images must be signed, beyond what the trust directory says.
     pub trust_policy: Vec<gantry_trust::Rule>,
+    /// Which images the engine removes by itself; none when not given.
+    pub image_gc: Option<crate::images::ImageGc>,
     /// The daemon's labels (`key=value`), shown by `info`.
     pub labels: Vec<String>,
     /// Whether `info` says that the daemon debugs.
@@ -116,6 +118,7 @@ impl EngineConfig {
             layer_compression: None,
             registries: gantry_registry::Config::default(),
             trust_policy: Vec::new(),
+            image_gc: None,
             labels: Vec::new(),
             debug: false,
             warm_shims: 4,

@@ -67,6 +67,8 @@ impl Engine {
         let network = Network::open(config.network.clone(), &database)?;
         let volumes = Volumes::open(&config.data_root, &database, events.clone())?;
         let networks = Networks::new(Arc::clone(&network), events.clone());
+        let collector = config.image_gc.clone().map(|gc| images.collect_by(gc));
+        let collector = collector.transpose()?;
         let (exits, queues) = Exits::new();
         let shims = open_shims(&config, &exits)?;
         let containers = Containers::open(Parts {
@@ -103,6 +105,7 @@ impl Engine {
                 volumes: volumes.clone(),
                 events: events.clone(),
                 checking: Mutex::new(()),
+                collector: Mutex::new(collector),
             }),
         };
         Ok(Self {
@@ -119,6 +122,7 @@ impl Engine {
     /// Ends the streams and lets go of what is kept ready. Containers run on:
     /// the next engine finds them.
     pub fn shutdown(&self) {
+        self.system.stop_collector();
         self.events.shutdown();
         self.containers.shutdown();
     }

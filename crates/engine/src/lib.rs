@@ -45,9 +45,11 @@ pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
 pub use gantry_cgroup::systemd_is_there;
+pub use gantry_image::Policy as ImagePolicy;
 pub use gantry_trust::{Policy as TrustPolicy, Rule as TrustRule};
 pub use images::{
-    ArchiveFormat, Images, ImagesQuery, ImportQuery, PullQuery, PushQuery, SaveQuery, Saved,
+    ArchiveFormat, ImageGc, Images, ImagesQuery, ImportQuery, PullQuery, PushQuery, SaveQuery,
+    Saved,
 };
 pub use networks::Networks;
 pub use registries::Registries;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_api::{
     ApiVersion, Commit, Component, FirewallInfo, Info, Platform, Plugins, RuntimeInfo, SwarmInfo,
@@ -18,7 +18,7 @@ use crate::clock::now_nano;
 use crate::containers::Containers;
 use crate::error::{Error, Result};
 use crate::events::Events;
-use crate::images::Images;
+use crate::images::{Collector, Images};
 use crate::registries::Registries;
 use crate::volumes::Volumes;
 
@@ -57,9 +57,17 @@ pub(crate) struct Inner {
     pub(crate) events: Events,
     /// Held by the check that runs.
     pub(crate) checking: Mutex<()>,
+    /// What removes images by itself, where that is wished.
+    pub(crate) collector: Mutex<Option<Collector>>,
 }
 
 impl System {
+    /// Removes no more images by itself.
+    pub(crate) fn stop_collector(&self) {
+        let collector = self.inner.collector.lock();
+        drop(collector.unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// What the engine is.
     pub fn version(&self) -> Version {
         let platform = gantry_types::Platform::host();

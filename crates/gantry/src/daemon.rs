@@ -13,6 +13,7 @@ mod command_line;
 mod config_file;
 mod descriptors;
 mod help;
+mod image_gc;
 mod init_program;
 mod life;
 mod lock;

@@ -30,6 +30,7 @@ mod import;
 mod lease;
 mod list;
 mod load;
+mod policy;
 mod portable;
 mod prune;
 mod pull;
@@ -53,6 +54,7 @@ pub use import::{ImportOptions, Imported};
 pub use lease::Lease;
 pub use list::{ListFilter, Summary};
 pub use load::{LoadOptions, Loaded, Progress};
+pub use policy::{Expired, Policy};
 pub use prune::{PruneFilter, Pruned};
 pub use pull::{
     Admission, Admit, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,

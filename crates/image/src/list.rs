@@ -2,6 +2,8 @@
 
 mod pattern;
 
+pub(crate) use pattern::matches_reference;
+
 use std::collections::{BTreeMap, HashMap};
 
 use gantry_metadata::{View, images};

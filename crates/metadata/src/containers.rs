@@ -79,8 +79,15 @@ pub fn rename(tx: &Tx<'_>, id: &str, name: &str) -> Result<bool, Error> {
     )
 }
 
-/// Deletes the container's row; whether there was one.
+/// Deletes the container's row; whether there was one. Its image was used until now.
 pub fn delete(tx: &Tx<'_>, id: &str) -> Result<bool, Error> {
+    tx.connection()
+        .prepare_cached(
+            "UPDATE images SET used_at = ?2 \
+             WHERE id = (SELECT image_id FROM containers WHERE id = ?1)",
+        )
+        .and_then(|mut s| s.execute(params![id, crate::now()]))
+        .map_err(Error::at("note use of image"))?;
     tx.connection()
         .prepare_cached("DELETE FROM containers WHERE id = ?1")
         .and_then(|mut s| s.execute([id]))

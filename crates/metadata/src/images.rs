@@ -203,6 +203,24 @@ pub fn set_tagged(tx: &Tx<'_>, id: ImageId, time: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Notes that an image is used now.
+pub fn note_use(tx: &Tx<'_>, id: ImageId) -> Result<(), Error> {
+    tx.connection()
+        .prepare_cached("UPDATE images SET used_at = ?2 WHERE id = ?1")
+        .and_then(|mut s| s.execute(params![id.to_string(), crate::now()]))
+        .map_err(Error::at("note use of image"))?;
+    Ok(())
+}
+
+/// When a container of the image was last removed, if ever.
+pub fn used_at(view: &View<'_>, id: ImageId) -> Result<Option<i64>, Error> {
+    view.connection()
+        .prepare_cached("SELECT used_at FROM images WHERE id = ?1")
+        .and_then(|mut s| s.query_row([id.to_string()], |row| row.get(0)).optional())
+        .map(Option::flatten)
+        .map_err(Error::at("read use of image"))
+}
+
 /// Notes what an image was built from.
 pub fn set_parent(tx: &Tx<'_>, id: ImageId, parent: Option<ImageId>) -> Result<(), Error> {
     tx.connection()

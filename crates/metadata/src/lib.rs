@@ -19,6 +19,7 @@
 //!               which blob holds a layer, and in what packing; blob → blobs
 //! images        id PK (digest of config) · config (the exact bytes) · manifest → blobs
 //!               · parent · top (chainID) · size · created_at · tagged_at
+//!               · used_at (when a container of it was last removed)
 //! image_layers  (image, position) PK · diff_id · chain_id
 //!               the layers of an image, bottom first; image → images (cascade)
 //! refs          name PK (normalised reference) · image → images · repository · updated_at

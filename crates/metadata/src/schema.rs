@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x676e_7472;
 
 /// Step n brings version n to version n + 1. Steps are never changed once
 /// released, only added.
-const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS, REGISTRY];
+const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS, REGISTRY, IMAGE_USE];
 
 const V1: &str = "
 CREATE TABLE blobs (
@@ -192,6 +192,10 @@ CREATE TABLE registry_stars (
     who         TEXT NOT NULL,
     PRIMARY KEY (repository, who)
 ) STRICT, WITHOUT ROWID;
+";
+
+const IMAGE_USE: &str = "
+ALTER TABLE images ADD COLUMN used_at INTEGER;
 ";
 
 /// Brings the database to the newest version, in one transaction.

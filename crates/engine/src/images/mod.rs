@@ -4,6 +4,7 @@
 
 mod inspect;
 mod list;
+mod policy;
 mod pull;
 mod push;
 mod receive;
@@ -25,6 +26,8 @@ use gantry_types::{ImageId, Platform, ProcessConfig};
 
 pub(crate) use inspect::check_platform;
 pub use list::ImagesQuery;
+pub(crate) use policy::Collector;
+pub use policy::ImageGc;
 pub use pull::PullQuery;
 pub use push::PushQuery;
 pub use receive::ImportQuery;

@@ -74,7 +74,7 @@ impl Images {
     }
 
     /// Tells of an image that is gone; its layers are not told of one by one.
-    fn deleted(&self, id: String) -> ImageDeleted {
+    pub(super) fn deleted(&self, id: String) -> ImageDeleted {
         let attributes = [("name".to_owned(), id.clone())];
         self.events
             .publish("image", "delete", &id, attributes.into());
@@ -83,7 +83,7 @@ impl Images {
 
     /// The containers that were made from an image. That they cannot be read is
     /// an error, for else an image in use might go.
-    fn users_of(&self, id: ImageId) -> gantry_image::Result<Vec<ContainerUse>> {
+    pub(super) fn users_of(&self, id: ImageId) -> gantry_image::Result<Vec<ContainerUse>> {
         let rows = self.database.read(|view| {
             gantry_metadata::containers::by_image(view, &id.to_string())
                 .map_err(gantry_image::Error::from)

@@ -423,6 +423,13 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     opt(
         "",
+        "image-gc",
+        Any,
+        Yes,
+        "Which images are removed by age or size (default: none)",
+    ),
+    opt(
+        "",
         "trust-policy",
         Any,
         Yes,

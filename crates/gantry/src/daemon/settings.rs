@@ -13,7 +13,7 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use super::command_line::Values;
-use super::{cgroup_driver, config_file, quantity};
+use super::{cgroup_driver, config_file, image_gc, quantity};
 use crate::embedded;
 
 /// Where the API is found when nobody says otherwise.
@@ -158,6 +158,7 @@ impl Settings {
             Some(other) => return Err(format!("invalid layer-compression: {other}: gzip or zstd")),
         };
         config.trust_policy = self.trust_policy()?;
+        config.image_gc = values.get("image-gc").map(image_gc::parse).transpose()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
         Ok(config)

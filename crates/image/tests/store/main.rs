@@ -13,6 +13,7 @@ mod hostile;
 mod import;
 mod load;
 mod names;
+mod policy;
 mod pull;
 mod removal;
 mod save;
