@@ -9,6 +9,7 @@
 //! cpu.rs        processor time by cgroup: daemon, shims, containers, clients
 //! memory.rs     PSS of an engine's processes
 //! api.rs        the work over the Engine API; http.rs, its client
+//! registry.rs   docker-registry beside each contender
 //! rows/         one file for each kind of work
 //! measure.rs    samples; report.rs, the table and the JSON file
 //! ```
@@ -24,6 +25,7 @@ mod http;
 mod measure;
 mod memory;
 mod options;
+mod registry;
 mod report;
 mod rootfs;
 mod rows;

@@ -33,7 +33,7 @@ macro_rules! transcripts {
 transcripts! {
     archives changes codes confinement disk events exec files health images input inspect limits links
     log_services logging mounts
-    namespaces networks options output pause ports process ps refused restart security state stats
+    namespaces networks options output pause ports process ps pull refused restart security state stats
     stopping terminal update users volumes waiting
 }
 

@@ -80,6 +80,30 @@ impl Contender {
         self.worker.run_into(&words, Some(output))
     }
 
+    /// Runs a command of the engine's own command line once for each of `last`, its
+    /// last word, all at the same time.
+    pub fn clients_at_once(&mut self, args: &[&str], last: &[String]) -> Result<Done, String> {
+        if let [only] = last {
+            return self.client(&[args, &[only]].concat());
+        }
+        let command = [&self.client[..], &owned(args)[..]].concat().join(" ");
+        let script = format!(
+            "for one in {}; do {command} $one & pids=\"$pids $!\"; done; \
+             for pid in $pids; do wait $pid || exit 1; done",
+            last.join(" ")
+        );
+        self.worker.run(&owned(&["sh", "-c", &script]))
+    }
+
+    /// The words before a command that shall be in the engine's network.
+    pub fn network(&self) -> Vec<String> {
+        let namespace = match self.name {
+            "gantry" => format!("--net=/proc/{}/ns/net", self.daemon.id()),
+            _ => format!("--net=/run/netns/{PEERS_NETNS}"),
+        };
+        owned(&["nsenter", &namespace, "--"])
+    }
+
     /// Runs a command of the stock docker client.
     pub fn stock(&mut self, args: &[&str]) -> Result<Done, String> {
         let host = format!("unix://{}", self.socket.display());

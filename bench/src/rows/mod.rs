@@ -4,10 +4,12 @@
 mod cycle;
 mod exec;
 mod files;
+mod floor;
 mod load;
 mod logs;
 mod many;
 mod memory;
+mod pull;
 mod run;
 mod runtime;
 mod stop;
@@ -102,6 +104,10 @@ const WORK: &[Work] = &[
     Work {
         names: &["load"],
         run: |c, o| load::load(c, o).map(one),
+    },
+    Work {
+        names: pull::NAMES,
+        run: pull::all,
     },
 ];
 

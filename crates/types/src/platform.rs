@@ -5,10 +5,36 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a string is not a platform.
+/// Why a string is not a platform, in containerd's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is an invalid OS or architecture: expected os/arch[/variant]")]
+#[error("{0}: invalid argument")]
 pub struct PlatformError(String);
+
+/// Words that alone name an operating system.
+const SYSTEMS: [&str; 17] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+    "zos",
+];
+/// Words that alone name an architecture, after [`normalized`].
+const ARCHITECTURES: [&str; 16] = [
+    "386", "amd64", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64",
+    "mips64le", "ppc64", "ppc64le", "riscv64", "s390x", "wasm",
+];
 
 /// The platform an image runs on (OCI image spec, "Image Index / platform"),
 /// in Go's names (`linux`, `amd64`, `arm64`, …).
@@ -124,33 +150,65 @@ impl FromStr for Platform {
     type Err = PlatformError;
 
     fn from_str(text: &str) -> Result<Self, PlatformError> {
-        let bad = || PlatformError(text.to_owned());
         let parts: Vec<&str> = text.split('/').collect();
-        let word = |s: &&str| {
-            !s.is_empty()
-                && s.bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        let is_word = |part: &str| {
+            let mut bytes = part.bytes();
+            !part.is_empty()
+                && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
         };
-        if !parts.iter().all(word) {
-            return Err(bad());
+        if let Some(part) = parts.iter().find(|part| !is_word(part)) {
+            return Err(PlatformError(format!(
+                "{part:?} is an invalid component of {text:?}: platform specifier component must \
+                 match \"^[A-Za-z0-9_.-]+$\""
+            )));
         }
-        let (os, arch, variant) = match parts[..] {
-            [os, arch] => (os, arch, None),
-            [os, arch, variant] => (os, arch, Some(variant)),
-            _ => return Err(bad()),
-        };
-        let architecture = match arch.to_ascii_lowercase().as_str() {
-            "x86_64" | "x86-64" => "amd64".to_owned(),
-            "aarch64" => "arm64".to_owned(),
-            other => other.to_owned(),
+        let lower: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
+        let (os, architecture, variant) = match &lower[..] {
+            [one] if one == "macos" => ("darwin", Self::host().architecture, None),
+            [os] if SYSTEMS.contains(&os.as_str()) => {
+                (os.as_str(), Self::host().architecture, None)
+            }
+            [one] => match normalized(one, None) {
+                (arch, variant) if ARCHITECTURES.contains(&arch.as_str()) => {
+                    ("linux", arch, variant)
+                }
+                _ => {
+                    return Err(PlatformError(format!(
+                        "{text:?}: unknown operating system or architecture"
+                    )));
+                }
+            },
+            [os, rest @ ..] if rest.len() <= 2 => {
+                let variant = rest.get(1).cloned();
+                let (arch, variant) = normalized(&rest[0], variant);
+                (os.as_str(), arch, variant)
+            }
+            _ => {
+                let reason = format!("{text:?}: cannot parse platform specifier");
+                return Err(PlatformError(reason));
+            }
         };
         Ok(Self {
             architecture,
-            os: os.to_ascii_lowercase(),
+            os: os.to_owned(),
             os_version: None,
-            variant: variant.map(str::to_owned),
+            variant,
         })
     }
+}
+
+/// An architecture by its usual name.
+fn normalized(architecture: &str, variant: Option<String>) -> (String, Option<String>) {
+    let (name, own) = match architecture {
+        "x86_64" | "x86-64" => ("amd64", None),
+        "aarch64" => ("arm64", None),
+        "i386" => ("386", None),
+        "armhf" => ("arm", Some("v7")),
+        "armel" => ("arm", Some("v6")),
+        other => (other, None),
+    };
+    let variant = own.map(str::to_owned).or(variant);
+    (name.to_owned(), variant)
 }
 
 #[cfg(test)]
@@ -186,8 +244,31 @@ mod tests {
         for text in ["linux/amd64", "linux/arm64/v8"] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
         }
-        for text in ["", "linux", "linux/", "a/b/c/d", "linux/am d64"] {
-            assert!(text.parse::<Platform>().is_err(), "{text}");
+        for (text, wanted) in [
+            ("arm64", "linux/arm64"),
+            ("Linux/x86_64", "linux/amd64"),
+            ("armhf", "linux/arm/v7"),
+        ] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), wanted);
+        }
+        for (text, reason) in [
+            ("", "\"\" is an invalid component of \"\""),
+            (
+                "bogus",
+                "\"bogus\": unknown operating system or architecture: invalid argument",
+            ),
+            ("linux/", "\"\" is an invalid component of \"linux/\""),
+            (
+                "a/b/c/d",
+                "\"a/b/c/d\": cannot parse platform specifier: invalid argument",
+            ),
+            (
+                "linux/am d",
+                "\"am d\" is an invalid component of \"linux/am d\"",
+            ),
+        ] {
+            let error = text.parse::<Platform>().unwrap_err().to_string();
+            assert!(error.starts_with(reason), "{error}");
         }
     }
 }
