@@ -198,14 +198,23 @@ impl Inner {
         before: Option<&Attachment>,
         after: Option<&Attachment>,
     ) {
-        let Some(change) = before.zip(after) else {
-            return;
-        };
+        if let Some((before, after)) = before.zip(after) {
+            let links = container.state().links.unwrap_or_default().hosts;
+            self.tell_of_change(container, (before, &links), (after, &links));
+        }
+    }
+
+    /// Brings the files of a running container up to date.
+    pub(super) fn tell_of_change(
+        &self,
+        container: &Container,
+        before: files::Place<'_>,
+        after: files::Place<'_>,
+    ) {
         let record = container.record();
         let dir = record.dir(&self.settings.data_root);
         let gateway = self.network.host_gateway();
-        let links = container.state().links.unwrap_or_default();
-        if let Err(error) = files::rewrite(&record, change, &links.hosts, &dir, gateway) {
+        if let Err(error) = files::rewrite(&record, before, after, &dir, gateway) {
             tracing::warn!(id = %container.id(), %error, "/etc/hosts is not up to date");
         }
     }

@@ -46,20 +46,23 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Brings the files of a running container up to date with its networks, in place:
-/// they are mounted. One that somebody has changed is left as it is.
+/// Where a container is, and what it is told of others.
+pub(super) type Place<'a> = (&'a Attachment, &'a [(String, IpAddr)]);
+
+/// Brings the files of a running container up to date with its networks and links, in
+/// place: they are mounted. One that somebody has changed is left as it is.
 ///
 /// # Errors
 /// As [`write`].
 pub(super) fn rewrite(
     record: &Record,
-    (before, after): (&Attachment, &Attachment),
-    links: &[(String, IpAddr)],
+    (before, links_before): Place<'_>,
+    (after, links_after): Place<'_>,
     dir: &Path,
     host_gateway: Option<IpAddr>,
 ) -> Result<()> {
-    let old = render(record, before, links, host_gateway)?;
-    let new = render(record, after, links, host_gateway)?;
+    let old = render(record, before, links_before, host_gateway)?;
+    let new = render(record, after, links_after, host_gateway)?;
     for (name, old, new) in [
         ("hosts", old.hosts, new.hosts),
         ("resolv.conf", old.resolv_conf, new.resolv_conf),

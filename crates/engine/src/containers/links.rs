@@ -102,6 +102,57 @@ impl Inner {
         Ok(links)
     }
 
+    /// Takes a link away: `path` is the name of the container that was told of the
+    /// other, and by what name it knows that.
+    ///
+    /// # Errors
+    /// `NoSuchContainer`; `Failed` for the name of a container, which is none of a link.
+    pub(super) fn remove_link(&self, path: &str) -> Result<()> {
+        let path = path.trim_matches('/');
+        let Some((name, alias)) = path.split_once('/') else {
+            self.find(path)?;
+            return Err(Error::Failed(
+                "Conflict, cannot remove the default link name of the container".to_owned(),
+            ));
+        };
+        let missing = || Error::NoSuchContainer(path.to_owned());
+        let container = self.find(name).map_err(|_| missing())?;
+        let _alone = container.freezer();
+        container.wait_started();
+        let mut record = Record::clone(&container.record());
+        let mut links = record.host_config.links.take().ok_or_else(missing)?;
+        let count = links.len();
+        links.retain(|link| halves(link).1 != alias);
+        if links.len() == count {
+            return Err(missing());
+        }
+        record.host_config.links = Some(links).filter(|links| !links.is_empty());
+        self.write_record(&record)?;
+        container.replace_record(record);
+        self.forget_link(&container, alias);
+        Ok(())
+    }
+
+    /// A running container is not told of a link any more: what it runs has its
+    /// variables still, what is added to it has not.
+    fn forget_link(&self, container: &Container, alias: &str) {
+        let state = container.state();
+        let Some((before, place)) = state.links.zip(state.attachment) else {
+            return;
+        };
+        // Those that are left may have ended since: then they are as they were.
+        let after = self.links(container).unwrap_or_else(|_| {
+            let mut left = before.clone();
+            let is_other = |names: &str| names.split(' ').next() != Some(alias);
+            left.hosts.retain(|(names, _)| is_other(names));
+            left
+        });
+        self.tell_of_change(container, (&place, &before.hosts), (&place, &after.hosts));
+        self.settle_fact(container, |state| {
+            state.links = Some(after.clone()).filter(|links| *links != Links::default());
+        });
+    }
+
     /// The links as `inspect` shows them.
     pub(super) fn shown_links(&self, name: &str, host: &HostConfig) -> Option<Vec<String>> {
         let links = host.links.as_ref()?;

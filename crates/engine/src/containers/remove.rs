@@ -35,9 +35,7 @@ impl Containers {
     /// else is removing it.
     pub fn remove(&self, idref: &str, options: RemoveOptions) -> Result<()> {
         if options.link {
-            return Err(Error::Failed(
-                "Conflict, cannot remove the default link name of the container".to_owned(),
-            ));
+            return self.inner.remove_link(idref);
         }
         let container = self.inner.find(idref)?;
         // It is this call that removes it, not its end.

@@ -57,7 +57,7 @@ impl Inner {
         }
     }
 
-    fn write_record(&self, record: &Record) -> Result<()> {
+    pub(super) fn write_record(&self, record: &Record) -> Result<()> {
         let json = serde_json::to_string(record)
             .map_err(|error| Error::Corrupt(format!("a container's record: {error}")))?;
         let id = record.id.as_str();

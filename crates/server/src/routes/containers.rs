@@ -26,7 +26,8 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/containers/{id}/rename", rename);
     router.add(Method::POST, "/containers/{id}/update", update);
     router.add(Method::GET, "/containers/{id}/top", top);
-    router.add(Method::DELETE, "/containers/{id}", remove);
+    // A link has a name of two parts.
+    router.add(Method::DELETE, "/containers/{id..}", remove);
 }
 
 async fn list(call: Call) -> Result<Answer> {
