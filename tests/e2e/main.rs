@@ -36,6 +36,7 @@ mod leaks;
 mod lifecycle;
 mod logs;
 mod logs_options;
+mod logs_rsyslog;
 mod logs_services;
 mod namespaces;
 mod network;

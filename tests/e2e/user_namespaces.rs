@@ -300,3 +300,55 @@ fn whose_ids_must_exist() {
         "{text}"
     );
 }
+
+#[test]
+fn a_volume_has_the_same_owners_for_each_container() {
+    let engine = Engine::with_busybox();
+    if !engine.is_gantry() {
+        return;
+    }
+    let run = |userns: &[&str], options: &[&str], script: &str| {
+        let words = ["busybox", "sh", "-c", script];
+        engine.gantry(&[&["run", "--rm"], userns, options, &words].concat())
+    };
+    let (auto, host) = (["--userns", "auto"], ["--userns", "host"]);
+    let volume = ["-v", "data:/etc"];
+    // It begins with what the image has there, as root's.
+    let look = "stat -c '%u:%g' /etc /etc/passwd /etc/made 2>/dev/null; true";
+    run(&auto, &volume, look).prints("0:0\n0:0\n");
+    run(&auto, &volume, "echo x >/etc/made && chown 5:6 /etc/made").ok();
+    for userns in [&auto[..], &host, &["--userns", "auto:size=70"]] {
+        run(userns, &volume, look).prints("0:0\n0:0\n5:6\n");
+    }
+    // What the host's root has made there belongs to the container's.
+    run(&host, &volume, "echo y >/etc/made && chown 0:0 /etc/made").ok();
+    run(&auto, &volume, "echo z >/etc/made").ok();
+    let place = engine.docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", "data"]);
+    let made = PathBuf::from(place.ok().line()).join("made");
+    let owner = std::fs::metadata(&made).expect("the file");
+    assert_eq!((owner.uid(), owner.gid()), (0, 0));
+    // So it is for those without a name, and for parts of one.
+    run(&auto, &["-v", "/etc"], look).prints("0:0\n0:0\n");
+    let part = ["--mount", "type=volume,src=data,dst=/part,volume-subpath=."];
+    run(&auto, &part, "stat -c '%u:%g' /part/made").prints("0:0\n");
+    // Two at once, with ids that are not the same.
+    for name in ["one", "two"] {
+        let start = ["-d", "--name", name, "-v", "data:/data"];
+        let words = ["busybox", "sleep", "1000"];
+        engine
+            .gantry(&[&["run"], &auto[..], &start, &words].concat())
+            .ok();
+    }
+    assert_ne!(range(&engine, "one"), range(&engine, "two"));
+    let write = [
+        "exec",
+        "one",
+        "sh",
+        "-c",
+        "echo w >/data/both && chown 7 /data/both",
+    ];
+    engine.gantry(&write).ok();
+    let read = ["exec", "two", "stat", "-c", "%u:%g", "/data/both"];
+    engine.gantry(&read).prints("7:0\n");
+    engine.gantry(&["rm", "-f", "one", "two"]).ok();
+}
