@@ -11,9 +11,9 @@ use crate::options::Options;
 use crate::say;
 
 /// Where `make-image` usually puts it.
-const USUAL: &str = "/var/tmp/gantry-load/docker.tar";
+pub(super) const USUAL: &str = "/var/tmp/gantry-load/docker.tar";
 /// The image in it.
-const IMAGE: &str = "bench/real:latest";
+pub(super) const IMAGE: &str = "bench/real:latest";
 /// How long the disk is left alone after a removal.
 const REST: Duration = Duration::from_secs(2);
 

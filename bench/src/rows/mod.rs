@@ -10,8 +10,10 @@ mod logs;
 mod many;
 mod memory;
 mod pull;
+mod push;
 mod run;
 mod runtime;
+mod save;
 mod stop;
 mod thousand;
 
@@ -108,6 +110,14 @@ const WORK: &[Work] = &[
     Work {
         names: pull::NAMES,
         run: pull::all,
+    },
+    Work {
+        names: &["save"],
+        run: |c, o| save::save(c, o).map(one),
+    },
+    Work {
+        names: push::NAMES,
+        run: push::all,
     },
 ];
 
