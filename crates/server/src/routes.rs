@@ -34,7 +34,6 @@ pub(crate) fn all() -> Router {
     stats::routes(&mut router);
     registries::routes(&mut router);
     transfer::routes(&mut router);
-    later::before_images(&mut router);
     images::routes(&mut router);
     volumes::routes(&mut router);
     networks::routes(&mut router);

@@ -88,9 +88,9 @@ fn unknown_and_later_routes_say_so() {
             "POST /build is not supported yet",
         ),
         (
-            "GET /images/a/b/attestations HTTP/1.1",
+            "POST /plugins/a/b/push HTTP/1.1",
             501,
-            "GET /images/{name}/attestations is not",
+            "POST /plugins/{name}/push is not",
         ),
         (
             "GET /swarm HTTP/1.1",

@@ -7,6 +7,7 @@ use gantry_image::{PushState, PushStep};
 use gantry_registry::{Cancel, Credentials};
 use gantry_types::{Platform, Reference};
 
+use super::inspect::check_platform;
 use super::{Images, Progress};
 use crate::error::{Error, Result};
 
@@ -43,8 +44,10 @@ impl Images {
     /// When there is no such image, or the registry refuses it or cannot be asked.
     pub fn push(&self, query: &PushQuery, cancel: &Cancel, progress: Progress<'_>) -> Result<()> {
         let reference = query.reference()?;
-        if let Some(wanted) = &query.platform {
-            self.check_platform(&reference, wanted)?;
+        if query.platform.is_some() {
+            let image = self.store.resolve(&reference.to_string())?;
+            let shown = reference.clone().or_latest().familiar();
+            check_platform(&shown, &image.platform(), query.platform.as_ref())?;
         }
         let name = reference.name();
         progress(ProgressMessage::status(format!(
@@ -75,7 +78,10 @@ impl Images {
                 // Whoever does not listen any more has thrown the switch.
                 progress(line(&step));
             };
-            let pushed = self.store.push(&repository, reference, &mut tell)?;
+            let pushed = self.store.push(&repository, reference, &mut tell);
+            // Buffers of those who packed and sent.
+            gantry_sys::give_back_heap();
+            let pushed = pushed?;
             let (tag, digest) = (reference.tag().unwrap_or_default(), pushed.digest);
             let size = pushed.size;
             let text = format!("{tag}: digest: {digest} size: {size}");
@@ -90,19 +96,6 @@ impl Images {
         let shown = reference.familiar();
         self.events.publish("image", "push", &shown, attributes);
         Ok(())
-    }
-
-    fn check_platform(&self, reference: &Reference, wanted: &Platform) -> Result<()> {
-        let image = self.store.resolve(&reference.to_string())?;
-        let have = image.platform();
-        if have.matches(wanted) {
-            return Ok(());
-        }
-        let shown = reference.clone().or_latest().familiar();
-        Err(Error::NotFound(format!(
-            "image with reference {shown} was found but its platform ({have}) does not match the \
-             specified platform ({wanted})"
-        )))
     }
 }
 

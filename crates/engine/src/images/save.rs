@@ -53,9 +53,9 @@ impl Saved {
     /// # Errors
     /// When a blob cannot be read or a piece is not taken.
     pub fn write(&self, push: &mut dyn FnMut(Vec<u8>) -> io::Result<()>) -> Result<()> {
-        let output = self.saving.write(Pieces::new(PIECE, push))?;
-        output
-            .finish()
-            .map_err(|error| Error::io("write", "an archive of images", error))
+        let written = self.saving.write(Pieces::new(PIECE, push));
+        let finished = written.map(Pieces::finish);
+        gantry_sys::give_back_heap();
+        finished?.map_err(|error| Error::io("write", "an archive of images", error))
     }
 }

@@ -13,6 +13,7 @@ use crate::routes::transfer::described_platform;
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/images/json", list);
     router.add(Method::POST, "/images/prune", prune);
+    router.add(Method::GET, "/images/{name..}/attestations", attestations);
     router.add(Method::GET, "/images/{name..}/json", inspect);
     router.add(Method::GET, "/images/{name..}/history", history);
     router.add(Method::POST, "/images/{name..}/tag", tag);
@@ -101,6 +102,11 @@ fn inspected_for_version(mut image: ImageInspect, version: ApiVersion) -> ImageI
         image.config = image.config.with_legacy();
     }
     image
+}
+
+/// Newer than this version of the API: clients are told so, as by Docker 28.
+async fn attestations(_: Call) -> Result<Answer> {
+    Err(Failure::page_not_found())
 }
 
 async fn history(call: Call) -> Result<Answer> {

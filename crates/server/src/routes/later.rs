@@ -7,9 +7,6 @@ use http::Method;
 use crate::error::Failure;
 use crate::router::Router;
 
-/// Those that the patterns of images would swallow.
-const BEFORE_IMAGES: &[(Method, &str)] = &[(Method::GET, "/images/{name..}/attestations")];
-
 const ROUTES: &[(Method, &str)] = &[
     (Method::POST, "/build"),
     (Method::POST, "/build/cancel"),
@@ -35,16 +32,8 @@ const ROUTES: &[(Method, &str)] = &[
     (Method::POST, "/swarm/join"),
 ];
 
-pub(super) fn before_images(router: &mut Router) {
-    add(router, BEFORE_IMAGES);
-}
-
 pub(super) fn routes(router: &mut Router) {
-    add(router, ROUTES);
-}
-
-fn add(router: &mut Router, routes: &'static [(Method, &'static str)]) {
-    for (method, pattern) in routes {
+    for (method, pattern) in ROUTES {
         router.add(method.clone(), pattern, move |_| async move {
             let route = pattern.replace("..}", "}");
             let text = format!("{method} {route} is not supported yet by this version of gantry");
