@@ -45,6 +45,7 @@ mod pause;
 mod pull;
 mod pull_faults;
 mod push;
+mod registries;
 mod rename;
 mod resources;
 mod restart;

@@ -16,20 +16,29 @@ pub struct Registry {
     /// The namespace that it and the engine are in.
     netns: String,
     port: u16,
+    scheme: &'static str,
     _dir: tempfile::TempDir,
 }
 
 impl Registry {
     /// Our own one.
     pub fn ours(engine: &Engine, port: u16) -> Self {
+        Self::ours_at(engine, "127.0.0.1", port, &[])
+    }
+
+    /// Our own one, at another address or with more flags.
+    pub fn ours_at(engine: &Engine, address: &str, port: u16, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let netns = netns(engine);
         let mut serve = inside(&netns, &gantry_binary().to_string_lossy());
         serve
             .args(["registry", "serve", "--access-log=false"])
-            .arg(format!("--addr=127.0.0.1:{port}"))
-            .arg(format!("--root={}", dir.path().display()));
-        Self::wait(serve, netns, port, dir)
+            .arg(format!("--addr={address}:{port}"))
+            .arg(format!("--root={}", dir.path().display()))
+            .args(flags);
+        let secure = flags.iter().any(|flag| flag.starts_with("--tls-cert"));
+        let scheme = if secure { "https" } else { "http" };
+        Self::wait(serve, netns, port, scheme, dir)
     }
 
     /// Docker's, from the folder of the peers.
@@ -46,10 +55,16 @@ impl Registry {
         std::fs::write(&config, text).expect("the configuration can be written");
         let mut serve = inside(&netns, &peers.join("enter").to_string_lossy());
         serve.args(["docker-registry", "serve"]).arg(&config);
-        Self::wait(serve, netns, port, dir)
+        Self::wait(serve, netns, port, "http", dir)
     }
 
-    fn wait(mut serve: Command, netns: String, port: u16, dir: tempfile::TempDir) -> Self {
+    fn wait(
+        mut serve: Command,
+        netns: String,
+        port: u16,
+        scheme: &'static str,
+        dir: tempfile::TempDir,
+    ) -> Self {
         let process = serve
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -60,6 +75,7 @@ impl Registry {
             process,
             netns,
             port,
+            scheme,
             _dir: dir,
         };
         let deadline = Instant::now() + PATIENCE;
@@ -77,9 +93,9 @@ impl Registry {
 
     /// What it answers to a GET below `/v2/`, with more arguments for curl.
     pub fn get(&self, path: &str, more: &[&str]) -> Outcome {
-        let url = format!("http://127.0.0.1:{}/v2/{path}", self.port);
+        let url = format!("{}://127.0.0.1:{}/v2/{path}", self.scheme, self.port);
         let mut curl = inside(&self.netns, "curl");
-        finish(curl.args(["-s", &url]).args(more), b"")
+        finish(curl.args(["-sk", &url]).args(more), b"")
     }
 
     /// The manifest of a tag or digest, as text.

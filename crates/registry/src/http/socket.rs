@@ -32,7 +32,10 @@ impl Socket {
         let end = Instant::now() + limits.connect;
         let (addresses, mut last) = match (url.host.as_str(), url.port).to_socket_addrs() {
             Ok(found) => (found.collect::<Vec<_>>(), "no such host".to_owned()),
-            Err(error) if error.to_string().contains("emporary") => (Vec::new(), text(&error)),
+            Err(error) if error.to_string().contains("emporary failure") => (
+                Vec::new(),
+                "Temporary failure in name resolution".to_owned(),
+            ),
             Err(_) => (Vec::new(), "no such host".to_owned()),
         };
         last = format!("dial tcp: lookup {}: {last}", url.host);

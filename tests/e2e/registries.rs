@@ -1,0 +1,149 @@
+//! How registries are reached: with and without TLS, by mirrors, and as the
+//! configuration says at the time.
+
+use tempfile::NamedTempFile;
+
+use crate::gantry_only;
+use crate::harness::served::Registry;
+use crate::harness::{Engine, command, finish};
+use crate::run::wait_for;
+
+/// An address of the machine that is not loopback's: nothing is implied about it.
+const ADDRESS: &str = "10.99.0.1";
+/// A certificate and its key, of an authority that nobody knows.
+const CERTIFICATE: &str = include_str!("../../crates/registry/src/testing/server.pem");
+
+/// An engine whose `daemon.json` can be changed, on a machine with that address.
+fn engine(json: &str) -> (Engine, NamedTempFile) {
+    let file = NamedTempFile::new().expect("a file");
+    std::fs::write(&file, json).expect("it can be written");
+    let engine = Engine::start_with(&["--config-file", &file.path().to_string_lossy()]);
+    if engine.is_gantry() {
+        let mut add = inside(&engine, "ip");
+        finish(add.args(["addr", "add", ADDRESS, "dev", "lo"]), b"").ok();
+        engine.import_busybox();
+    }
+    (engine, file)
+}
+
+fn inside(engine: &Engine, program: &str) -> std::process::Command {
+    let netns = format!("--net=/proc/{}/ns/net", engine.pid());
+    command("nsenter", &[&netns, program])
+}
+
+#[test]
+fn registries_without_tls_are_asked_only_where_they_may() {
+    let (engine, file) = engine("{}");
+    gantry_only!(engine);
+    let registry = Registry::ours_at(&engine, "0.0.0.0", 5000, &[]);
+    let here = registry.name("team/app:1");
+    engine.docker(&["tag", "busybox", &here]).ok();
+    engine.docker(&["push", &here]).ok();
+    let there = format!("{ADDRESS}:5000/team/app:1");
+    let told = format!(
+        "Get \"https://{ADDRESS}:5000/v2/\": http: server gave HTTP response to HTTPS client"
+    );
+    engine.docker(&["pull", &there]).code(1).says(&told);
+    engine.docker(&["tag", "busybox", &there]).ok();
+    engine.docker(&["push", &there]).code(1).says(&told);
+    engine.docker(&["rmi", &there]).ok();
+    let json = r#"{"insecure-registries": ["10.99.0.7/24", "other.example:5000"]}"#;
+    reconfigure(&engine, &file, json);
+    let shown = engine
+        .docker(&["info", "--format", "{{json .RegistryConfig}}"])
+        .ok();
+    assert!(
+        shown
+            .stdout
+            .contains(r#""InsecureRegistryCIDRs":["::1/128","127.0.0.0/8","10.99.0.0/24"]"#)
+    );
+    assert!(shown.stdout.contains(r#""other.example:5000":{"Mirrors":[],"Name":"other.example:5000","Official":false,"Secure":false}"#));
+    engine.docker(&["pull", &there]).ok();
+    engine.docker(&["push", &there]).ok();
+}
+
+#[test]
+fn certificates_that_nobody_vouches_for_are_refused() {
+    let (engine, file) = engine("{}");
+    gantry_only!(engine);
+    let pem = engine.dir().join("server.pem");
+    std::fs::write(&pem, CERTIFICATE).expect("a file");
+    let pem = pem.display();
+    let flags = [format!("--tls-cert={pem}"), format!("--tls-key={pem}")];
+    let registry = Registry::ours_at(&engine, "0.0.0.0", 5443, &[&flags[0], &flags[1]]);
+    let here = registry.name("team/app:1");
+    engine.docker(&["tag", "busybox", &here]).ok();
+    // Loopback's certificates are not looked at, as in Docker.
+    engine.docker(&["push", &here]).ok();
+    let there = format!("{ADDRESS}:5443/team/app:1");
+    engine
+        .docker(&["pull", &there])
+        .code(1)
+        .says("tls: failed to verify certificate: x509: certificate signed by unknown authority");
+    let json = format!(r#"{{"insecure-registries": ["{ADDRESS}:5443"]}}"#);
+    reconfigure(&engine, &file, &json);
+    engine.docker(&["pull", &there]).ok();
+}
+
+#[test]
+fn mirrors_are_asked_first_and_the_registry_last() {
+    let json = r#"{
+        "registry-mirrors": ["http://127.0.0.1:5009", "http://127.0.0.1:5000/hub"],
+        "registries": [
+            {"prefix": "127.0.0.1:5000/gone", "mirrors": [{"url": "http://127.0.0.1:5000/team"}]},
+            {"prefix": "registry.invalid", "fall-back": false,
+             "mirrors": [{"url": "http://127.0.0.1:5009"}, {"url": "http://127.0.0.1:5000"}]}
+        ]
+    }"#;
+    let (engine, file) = engine(json);
+    gantry_only!(engine);
+    let registry = Registry::ours(&engine, 5000);
+    for name in ["hub/library/thing:1", "team/app:1"] {
+        let name = registry.name(name);
+        engine.docker(&["tag", "busybox", &name]).ok();
+        engine.docker(&["push", &name]).ok();
+    }
+    for name in [
+        "thing:1",
+        "127.0.0.1:5000/gone/app:1",
+        "registry.invalid/team/app:1",
+    ] {
+        engine.docker(&["pull", "-q", name]).ok();
+        assert!(!engine.inspect(name, "{{.Id}}").is_empty());
+    }
+    engine
+        .docker(&["push", "registry.invalid/team/app:1"])
+        .code(1)
+        .says("a rule allows only its mirrors");
+    let info = engine.docker(&["info"]).ok().stdout;
+    assert!(
+        info.contains(" Registry Mirrors:\n  http://127.0.0.1:5009/\n"),
+        "{info}"
+    );
+    // What is wrong changes nothing.
+    change(&engine, &file, r#"{"registry-mirrors": ["ftp://x"]}"#);
+    wait_for(|| {
+        engine
+            .daemon_log()
+            .contains("unsupported scheme \\\"ftp\\\"")
+    });
+    assert_eq!(
+        engine.docker(&["info"]).ok().stdout.lines().count(),
+        info.lines().count()
+    );
+}
+
+/// Tells the daemon that its configuration is another one now.
+fn change(engine: &Engine, file: &NamedTempFile, json: &str) {
+    std::fs::write(file, json).expect("the configuration can be written");
+    let pid = engine.pid().to_string();
+    finish(&mut command("kill", &["-HUP", &pid]), b"").ok();
+}
+
+/// Changes the configuration of the running daemon, and waits until it is taken.
+fn reconfigure(engine: &Engine, file: &NamedTempFile, json: &str) {
+    let taken = || engine.daemon_log().matches("read again").count();
+    let before = taken();
+    change(engine, file, json);
+    wait_for(|| taken() > before);
+}
