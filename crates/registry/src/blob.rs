@@ -223,7 +223,7 @@ impl Read for Blob {
 }
 
 /// Reads `bytes 5-9/10`: the start, and the whole length where it is known.
-fn range(text: &str) -> Option<(u64, Option<u64>)> {
+pub(crate) fn range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))

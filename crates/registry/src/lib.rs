@@ -23,6 +23,8 @@ mod credentials;
 mod document;
 mod endpoint;
 mod error;
+#[cfg(any(fuzzing, test))]
+mod fuzzing;
 mod get;
 mod http;
 mod limits;
@@ -44,6 +46,8 @@ pub use config::{Config, Mirror, Rule};
 pub use credentials::Credentials;
 pub use document::{Document, RateLimit};
 pub use error::{Error, Result};
+#[cfg(fuzzing)]
+pub use fuzzing::read_answer;
 pub use get::Download;
 pub use login::Login;
 pub use refusal::Refusal;

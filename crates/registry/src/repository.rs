@@ -9,7 +9,7 @@ use crate::cancel::Cancel;
 use crate::document::{self, Document, RateLimit};
 use crate::endpoint::{DELETE, Endpoint, PULL, PUSH};
 use crate::error::{Error, Result};
-use crate::http::Response;
+use crate::http::Head;
 use crate::session::{Ask, Session};
 use crate::url::Url;
 
@@ -289,7 +289,7 @@ impl Repository {
             self.session()
                 .wrong("GET", url, &format!("{what}: {error}"))
         })?;
-        Ok((page, next_page(url, &response)))
+        Ok((page, next_page(url, &response.head)))
     }
 
     /// Docker's words for what a pull is refused with.
@@ -324,9 +324,8 @@ impl Repository {
 }
 
 /// The target of `Link: <…>; rel="next"`, on the same server.
-fn next_page(url: &Url, response: &Response) -> Option<Url> {
-    let link = response
-        .head
+pub(crate) fn next_page(url: &Url, head: &Head) -> Option<Url> {
+    let link = head
         .all("link")
         .find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
     let (target, _) = link.trim().strip_prefix('<')?.split_once('>')?;
