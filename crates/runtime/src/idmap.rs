@@ -1,8 +1,9 @@
-//! Binds that show other owners than their source has.
+//! Binds that only who is privileged outside of the container can make: those that
+//! show other owners than their source has, and all of a container whose root is
+//! another user, who may have no way to the source.
 //!
-//! Only who is privileged outside of the container may make them: the parent
-//! does, before the clone, and the child attaches them where they belong. The
-//! mapping is that of a user namespace which lives for this alone.
+//! The parent makes them, before the clone, and the child attaches them where they
+//! belong. A mapping is that of a user namespace which lives for this alone.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -23,15 +24,49 @@ use crate::tree;
 /// Detached mounts by their index in the spec.
 pub(crate) type Prepared = BTreeMap<usize, OwnedFd>;
 
-/// Makes the spec's binds with mappings; by `user` those that bring none.
-pub(crate) fn prepare(spec: &Spec, user: Option<BorrowedFd<'_>>) -> Result<Prepared, StartError> {
+/// Makes the spec's binds with mappings; by `user` those that bring none. All others
+/// too, if the one who would make them is `another` user.
+pub(crate) fn prepare(
+    spec: &Spec,
+    user: Option<BorrowedFd<'_>>,
+    another: bool,
+) -> Result<Prepared, StartError> {
     let mut prepared = Prepared::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        if let Some(tree) = of_mount(spec, mount, user)? {
+        let plain = || plain_bind(mount).filter(|_| another);
+        if let Some(tree) = of_mount(spec, mount, user)?.or_else(plain) {
             prepared.insert(index, tree);
         }
     }
     Ok(prepared)
+}
+
+/// A bind without a mapping. What cannot be made here the child tries, and says why
+/// it fails.
+fn plain_bind(mount: &Mount) -> Option<OwnedFd> {
+    let options = MountOptions::parse(&mount.options);
+    let bind = options.bind.filter(|_| !options.remount)?;
+    let source = mount.source.as_deref()?;
+    let mut wanted = options.propagation.iter();
+    // Paths of processes may lead to other mount namespaces; and shared ones stay
+    // their source's peers.
+    if source.starts_with("/proc") || wanted.any(|wanted| wanted.kind == libc::MS_SHARED) {
+        return None;
+    }
+    let recursive = bind == Bind::Recursive;
+    let tree = tree::copy(source, options.subpath.as_deref(), recursive).ok()?;
+    follow(&tree).ok()?;
+    Some(tree)
+}
+
+/// A copy is the host's peer: what is mounted in the container must not appear there.
+fn follow(tree: &OwnedFd) -> rustix::io::Result<()> {
+    let change = SetMountAttr {
+        propagation: libc::MS_SLAVE,
+        recursive: true,
+        ..SetMountAttr::default()
+    };
+    gantry_sys::mount_setattr(tree, Path::new(""), change)
 }
 
 fn of_mount(
@@ -83,14 +118,7 @@ fn copy(
 ) -> rustix::io::Result<OwnedFd> {
     let tree = tree::copy(source, options.subpath.as_deref(), bind == Bind::Recursive)?;
     map(&tree, namespace, options.idmap_recursive)?;
-    // The copy is the host's peer until now: what is mounted in the container
-    // must not appear there.
-    let follow = SetMountAttr {
-        propagation: libc::MS_SLAVE,
-        recursive: true,
-        ..SetMountAttr::default()
-    };
-    gantry_sys::mount_setattr(&tree, Path::new(""), follow)?;
+    follow(&tree)?;
     Ok(tree)
 }
 

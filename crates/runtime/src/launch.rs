@@ -172,7 +172,8 @@ impl Launch<'_> {
         let compiled = crate::seccomp::for_spec(self.seccomp, self.spec)?;
         let mut namespaces = Namespaces::of_spec(self.spec, self.network, self.user_namespace)?;
         namespaces.begin_empty(self.spec, self.empty_mounts.filter(|_| !self.no_pivot));
-        let idmapped = crate::idmap::prepare(self.spec, self.user_namespace)?;
+        let another = namespaces.has_user() && self.user_namespace.is_none();
+        let idmapped = crate::idmap::prepare(self.spec, self.user_namespace, another)?;
         let plan = ChildPlan {
             launch: self,
             process,

@@ -17,6 +17,37 @@ fn a_container_is_alone() {
 }
 
 #[test]
+fn binds_need_no_way_for_the_root_of_a_user_namespace() {
+    require!();
+    let mut bundle = Bundle::new("usernsbind");
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    bundle
+        .set("/linux/uidMappings", map.clone())
+        .set("/linux/gidMappings", map);
+    let namespaces = bundle.spec["linux"]["namespaces"].as_array_mut().unwrap();
+    namespaces.push(json!({"type": "user"}));
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    fs::set_permissions(bundle.dir.path(), mode(0o755)).unwrap();
+    std::os::unix::fs::chown(bundle.rootfs(), Some(100_000), Some(100_000)).unwrap();
+    // Somebody else's private folder.
+    let private = bundle.dir.path().join("private");
+    let source = private.join("shared");
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("file"), "seen\n").unwrap();
+    fs::set_permissions(&private, mode(0o700)).unwrap();
+    std::os::unix::fs::chown(&private, Some(7), Some(7)).unwrap();
+    for (target, kind) in [("/one", "bind"), ("/many", "rbind")] {
+        let options = [kind, "ro"];
+        bundle.add_mount(
+            json!({"destination": target, "source": &source, "type": "bind", "options": options}),
+        );
+    }
+    let look = "cat /one/file /many/file; touch /one/x /many/x 2>&1 | grep -c Read-only";
+    let (code, out, err) = bundle.sh(look);
+    assert_eq!((code, out.as_str()), (0, "seen\nseen\n2\n"), "{err}");
+}
+
+#[test]
 fn a_user_namespace_has_its_own_root() {
     require!();
     let mut bundle = Bundle::new("userns");
