@@ -3,6 +3,7 @@
 //! the right ones is for the reader to check.
 
 use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 use gantry_types::Digest;
 
@@ -14,6 +15,8 @@ use crate::url::Url;
 
 /// A transfer that has got so much further begins to count its failures anew.
 const PROGRESS: u64 = 1 << 20;
+/// A server that sends less while it might have stalled twice has stalled.
+const LEAST: u64 = 4 << 10;
 
 /// The bytes of a blob, as they arrive.
 pub struct Blob {
@@ -27,6 +30,8 @@ pub struct Blob {
     failures: u32,
     failed_at: u64,
     body: Option<(Url, Body)>,
+    /// How long we have waited for what came since which place.
+    waited: (Duration, u64),
 }
 
 impl Blob {
@@ -46,6 +51,7 @@ impl Blob {
             failures: 0,
             failed_at: 0,
             body: None,
+            waited: (Duration::ZERO, 0),
         };
         if blob.position < size {
             blob.connect()?;
@@ -79,6 +85,7 @@ impl Blob {
             match self.request() {
                 Ok(body) => {
                     self.body = Some(body);
+                    self.waited = (Duration::ZERO, self.position);
                     return Ok(());
                 }
                 Err(error) => self.failed(error)?,
@@ -176,6 +183,17 @@ impl Blob {
         }
     }
 
+    /// Whether the server sends a byte now and then, only not to stall. Whoever reads
+    /// may take its time.
+    fn is_too_slow(&mut self) -> bool {
+        if self.waited.0 < self.repository.session().pool.limits().stall * 2 {
+            return false;
+        }
+        let came = self.position - self.waited.1;
+        self.waited = (Duration::ZERO, self.position);
+        came < LEAST
+    }
+
     /// All has come: nothing more may.
     fn finish(&mut self) -> Result<()> {
         if let Some((_, mut body)) = self.body.take()
@@ -202,10 +220,17 @@ impl Read for Blob {
             return Ok(0);
         }
         loop {
+            let too_slow = self.is_too_slow();
             let Some((url, body)) = &mut self.body else {
                 self.connect()?;
                 continue;
             };
+            if too_slow {
+                let error = self.repository.session().wrong("GET", url, "i/o timeout");
+                self.failed(error)?;
+                continue;
+            }
+            let begun = Instant::now();
             let error = match body.read(&mut buffer[..most]) {
                 Ok(0) => self
                     .repository
@@ -213,6 +238,7 @@ impl Read for Blob {
                     .wrong("GET", url, "unexpected EOF"),
                 Ok(count) => {
                     self.position += count as u64;
+                    self.waited.0 += begun.elapsed();
                     return Ok(count);
                 }
                 Err(error) => self.repository.session().failed("GET", url, error),
@@ -354,6 +380,19 @@ mod tests {
         config.limits.stall = std::time::Duration::from_millis(50);
         let repository = repository(config, &format!("{}/team/app", server.host()));
         assert_eq!(read(&repository, 4, 0).unwrap(), b"1234");
+    }
+
+    #[test]
+    fn a_byte_now_and_then_is_a_stall_too() {
+        let server = Server::new(|seen| match seen.start() {
+            0 => Answer::Slow(content()),
+            start => part(start, usize::MAX / 2),
+        });
+        let mut config = config();
+        config.limits.stall = std::time::Duration::from_millis(50);
+        let repository = repository(config, &format!("{}/team/app", server.host()));
+        assert!(read(&repository, content().len(), 0).unwrap() == content());
+        assert_eq!(server.seen().len(), 2);
     }
 
     #[test]

@@ -440,6 +440,16 @@ mod tests {
     }
 
     #[test]
+    fn documents_have_to_end() {
+        let server = Server::new(|_| Answer::Slow(vec![b' '; 100_000]));
+        let mut config = config();
+        config.limits.answer = std::time::Duration::from_millis(100);
+        let repository = repository(config, &format!("{}/team/app", server.host()));
+        let error = repository.resolve("1").unwrap_err().to_string();
+        assert!(error.ends_with("i/o timeout"), "{error}");
+    }
+
+    #[test]
     fn referrers_are_found_in_both_ways() {
         let index = format!(
             r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"x","digest":"{}","size":1}}]}}"#,

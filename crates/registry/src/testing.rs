@@ -43,6 +43,8 @@ pub(crate) enum Answer {
     Endless,
     /// These bytes, and nothing more, on a connection that stays open.
     Stalled(Vec<u8>),
+    /// This body, a byte now and then.
+    Slow(Vec<u8>),
     /// These bytes as they are, and the end.
     Raw(Vec<u8>),
 }
@@ -180,6 +182,15 @@ fn serve(
             Answer::Stalled(bytes) => {
                 out.write_all(&bytes)?;
                 return std::io::copy(&mut reader, &mut std::io::sink()).map(drop);
+            }
+            Answer::Slow(bytes) => {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
+                out.write_all(head.as_bytes())?;
+                for byte in bytes {
+                    out.write_all(&[byte])?;
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+                return Ok(());
             }
             Answer::Raw(bytes) => {
                 out.write_all(&bytes)?;

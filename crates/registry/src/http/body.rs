@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::connection::Connection;
 use super::head::{Head, wrong};
@@ -67,6 +68,11 @@ impl Body {
 
     /// Reads all of it, unless it is longer than `limit`: then what fits.
     pub(crate) fn read_up_to(&mut self, limit: u64) -> io::Result<(Vec<u8>, bool)> {
+        // What comes byte by byte never stalls, and has to end all the same.
+        let end = Instant::now() + self.pool.limits().answer;
+        if let Some(connection) = &mut self.connection {
+            connection.until(end);
+        }
         let mut bytes = Vec::new();
         self.take(limit + 1).read_to_end(&mut bytes)?;
         let fits = bytes.len() as u64 <= limit;

@@ -102,6 +102,11 @@ impl Connection {
         self.wire.get_mut().socket().cancel = cancel.clone();
     }
 
+    /// What is read must have come by then; the next request begins anew.
+    pub(super) fn until(&mut self, end: Instant) {
+        self.wire.get_mut().socket().deadline = Some(end);
+    }
+
     /// Whether the server still waits for a request.
     pub(super) fn is_quiet(&mut self) -> bool {
         self.wire.buffer().is_empty() && self.wire.get_mut().socket().is_quiet()
