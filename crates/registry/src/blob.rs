@@ -377,7 +377,7 @@ mod tests {
             ),
         });
         let mut config = config();
-        config.limits.stall = std::time::Duration::from_millis(50);
+        config.limits.stall = std::time::Duration::from_millis(200);
         let repository = repository(config, &format!("{}/team/app", server.host()));
         assert_eq!(read(&repository, 4, 0).unwrap(), b"1234");
     }
@@ -389,10 +389,10 @@ mod tests {
             start => part(start, usize::MAX / 2),
         });
         let mut config = config();
-        config.limits.stall = std::time::Duration::from_millis(50);
+        config.limits.stall = std::time::Duration::from_millis(200);
         let repository = repository(config, &format!("{}/team/app", server.host()));
         assert!(read(&repository, content().len(), 0).unwrap() == content());
-        assert_eq!(server.seen().len(), 2);
+        assert!(server.seen().len() >= 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::document::{self, RateLimit};
 use crate::http::Head;
 use crate::refusal::Refusal;
 use crate::url::Url;
-use crate::{blob, repository};
+use crate::{blob, lists};
 
 /// Reads the head and the body of an answer in every way; answers whether it was one.
 pub fn read_answer(mut bytes: &[u8]) -> bool {
@@ -19,7 +19,7 @@ pub fn read_answer(mut bytes: &[u8]) -> bool {
     document::media_type(&head, bytes);
     head.get("content-range").and_then(blob::range);
     if let Some(url) = Url::parse("https://r.example:5000/v2/a/tags/list?n=1") {
-        let next = repository::next_page(&url, &head);
+        let next = lists::next_page(&url, &head);
         assert!(next.is_none_or(|next| next.same_origin(&url)));
         let joined = head.get("location").and_then(|to| url.join(to));
         if let Some(joined) = joined {

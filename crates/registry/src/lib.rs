@@ -28,6 +28,7 @@ mod fuzzing;
 mod get;
 mod http;
 mod limits;
+mod lists;
 mod login;
 mod refusal;
 mod repository;

@@ -2,21 +2,14 @@
 
 use std::sync::Arc;
 
-use gantry_types::{Digest, ErrorKind, Index, Reference};
+use gantry_types::{Digest, Reference};
 
 use crate::blob::Blob;
 use crate::cancel::Cancel;
 use crate::document::{self, Document, RateLimit};
 use crate::endpoint::{DELETE, Endpoint, PULL, PUSH};
 use crate::error::{Error, Result};
-use crate::http::Head;
-use crate::session::{Ask, Session};
-use crate::url::Url;
-
-/// The most tags of one repository that are listed.
-const MOST_TAGS: usize = 100_000;
-/// How many are asked for at once.
-const PAGE: &str = "1000";
+use crate::session::Session;
 
 /// A repository at its registry and at its mirrors. Copies are the same one, and
 /// share connections.
@@ -85,63 +78,6 @@ impl Repository {
             Ok(digest.and_then(|digest| digest.parse().ok()))
         })
         .map_err(|error| self.explained(error, tag))
-    }
-
-    /// All tags, in the registry's order.
-    ///
-    /// # Errors
-    /// [`Error::NameUnknown`], [`Error::PullDenied`], and whatever keeps us from
-    /// knowing.
-    pub fn tags(&self) -> Result<Vec<String>> {
-        #[derive(serde::Deserialize)]
-        struct Page {
-            tags: Option<Vec<String>>,
-        }
-        let tags = self.each(|endpoint| {
-            let mut tags: Vec<String> = Vec::new();
-            let mut ask = endpoint.ask(self.session(), "GET", "tags/list", PULL)?;
-            ask.url = ask.url.with_parameter("n", PAGE);
-            loop {
-                let (page, next): (Page, _) = self.page(&ask, "the list of tags")?;
-                let before = tags.len();
-                tags.extend(page.tags.unwrap_or_default());
-                match next.filter(|_| tags.len() > before && tags.len() < MOST_TAGS) {
-                    Some(next) => ask.url = next,
-                    None => return Ok(tags),
-                }
-            }
-        });
-        tags.map_err(|error| self.explained(error, ""))
-    }
-
-    /// The index of what refers to a manifest: signatures, lists of parts and the
-    /// like. Registries before OCI's 1.1 have it under a tag.
-    ///
-    /// # Errors
-    /// Whatever keeps us from knowing; that there are none is an index of none.
-    pub fn referrers(&self, digest: Digest) -> Result<Index> {
-        let what = format!("referrers/{digest}");
-        let listed = self.each(|endpoint| {
-            let ask = endpoint.ask(self.session(), "GET", &what, PULL)?;
-            self.page(&ask, "the list of referrers")
-                .map(|(index, _)| index)
-        });
-        let refused = match listed {
-            Err(Error::Refused(refusal)) if refusal.status == 404 => refusal,
-            other => return other,
-        };
-        match self.resolve(&digest.to_string().replace(':', "-")) {
-            Ok(document) => {
-                serde_json::from_slice(&document.bytes).map_err(|_| Error::Refused(refused))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Index {
-                schema_version: 2,
-                media_type: None,
-                manifests: Vec::new(),
-                annotations: None,
-            }),
-            Err(error) => Err(error),
-        }
     }
 
     /// Reads a blob of a known size, from `offset` on.
@@ -276,24 +212,8 @@ impl Repository {
         }
     }
 
-    /// One page of a list, and where the next one is.
-    pub(crate) fn page<T: serde::de::DeserializeOwned>(
-        &self,
-        ask: &Ask<'_>,
-        what: &str,
-    ) -> Result<(T, Option<Url>)> {
-        let url = &ask.url;
-        let mut response = self.session().ask(ask)?;
-        let bytes = self.session().whole(url, what, &mut response)?;
-        let page = serde_json::from_slice(&bytes).map_err(|error| {
-            self.session()
-                .wrong("GET", url, &format!("{what}: {error}"))
-        })?;
-        Ok((page, next_page(url, &response.head)))
-    }
-
     /// Docker's words for what a pull is refused with.
-    fn explained(&self, error: Error, tag_or_digest: &str) -> Error {
+    pub(crate) fn explained(&self, error: Error, tag_or_digest: &str) -> Error {
         let name = self.0.name.familiar_name();
         let refusal = match error {
             Error::Refused(refusal) => refusal,
@@ -321,15 +241,6 @@ impl Repository {
         }
         Error::Refused(refusal)
     }
-}
-
-/// The target of `Link: <…>; rel="next"`, on the same server.
-pub(crate) fn next_page(url: &Url, head: &Head) -> Option<Url> {
-    let link = head
-        .all("link")
-        .find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
-    let (target, _) = link.trim().strip_prefix('<')?.split_once('>')?;
-    url.join(target).filter(|next| next.same_origin(url))
 }
 
 #[cfg(test)]
@@ -423,23 +334,6 @@ mod tests {
     }
 
     #[test]
-    fn tags_come_in_pages() {
-        let server = Server::new(|seen| match seen.target.as_str() {
-            "/v2/team/app/tags/list?n=1000" => Answer::Of(
-                200,
-                vec![(
-                    "Link",
-                    "</v2/team/app/tags/list?last=b>; rel=\"next\"".to_owned(),
-                )],
-                r#"{"name":"team/app","tags":["a","b"]}"#.into(),
-            ),
-            "/v2/team/app/tags/list?last=b" => ok(r#"{"tags":["c"]}"#),
-            _ => status(404),
-        });
-        assert_eq!(server.repository().tags().unwrap(), ["a", "b", "c"]);
-    }
-
-    #[test]
     fn documents_have_to_end() {
         let server = Server::new(|_| Answer::Slow(vec![b' '; 100_000]));
         let mut config = config();
@@ -447,30 +341,6 @@ mod tests {
         let repository = repository(config, &format!("{}/team/app", server.host()));
         let error = repository.resolve("1").unwrap_err().to_string();
         assert!(error.ends_with("i/o timeout"), "{error}");
-    }
-
-    #[test]
-    fn referrers_are_found_in_both_ways() {
-        let index = format!(
-            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"x","digest":"{}","size":1}}]}}"#,
-            Digest::of(b"z")
-        );
-        let digest = [b"a", b"b", b"c"].map(|bytes| Digest::of(bytes));
-        let paths = [
-            format!("referrers/{}", digest[0]),
-            format!("manifests/sha256-{}", digest[1].hex()),
-        ];
-        let server =
-            Server::new(
-                move |seen| match paths.iter().any(|path| seen.target.ends_with(path)) {
-                    true => ok(index.clone()),
-                    false => status(404),
-                },
-            );
-        for (digest, count) in digest.iter().zip([1, 1, 0]) {
-            let index = server.repository().referrers(*digest).unwrap();
-            assert_eq!(index.manifests.len(), count);
-        }
     }
 
     #[test]
