@@ -1,7 +1,9 @@
 //! Request bodies: bytes at hand, or chunks that a thread reads.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -32,6 +34,48 @@ impl Body for Chunks {
         self.0
             .poll_recv(context)
             .map(|next| next.map(|chunk| chunk.map(Frame::data)))
+    }
+}
+
+/// What is written here is sent; the body ends when this is dropped.
+pub(crate) struct BodyWriter {
+    sender: mpsc::Sender<std::io::Result<Bytes>>,
+    chunk: Vec<u8>,
+    /// How much was sent.
+    pub(crate) bytes: Arc<AtomicU64>,
+}
+
+/// A body that another thread writes, a few chunks ahead.
+pub(crate) fn written_body() -> (BodyWriter, SendBody) {
+    let (sender, receiver) = mpsc::channel(4);
+    let writer = BodyWriter {
+        sender,
+        chunk: Vec::with_capacity(CHUNK),
+        bytes: Arc::default(),
+    };
+    (writer, Chunks(receiver).boxed())
+}
+
+impl Write for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = bytes.len().min(CHUNK - self.chunk.len());
+        self.chunk.extend_from_slice(&bytes[..count]);
+        if self.chunk.len() == CHUNK {
+            self.flush()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+        let count = chunk.len() as u64;
+        let sent = self.sender.blocking_send(Ok(Bytes::from(chunk)));
+        sent.map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+        Ok(())
     }
 }
 

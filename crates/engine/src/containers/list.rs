@@ -1,6 +1,6 @@
 //! The list of containers, newest first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gantry_api::{ContainerSummary, Filters, SummaryHostConfig, SummaryNetworkSettings};
@@ -54,9 +54,18 @@ impl Containers {
         containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.record().created));
         containers.truncate(limit.unwrap_or(usize::MAX));
         let now = now_nano();
+        let mut images = HashMap::new();
         Ok(containers
             .iter()
-            .map(|(container, state)| inner.summary(container, state, query.size, now))
+            .map(|(container, state)| {
+                let record = container.record();
+                let image = (record.config.image.clone(), record.image_id.clone());
+                // Many containers are of few images.
+                let image = images
+                    .entry(image)
+                    .or_insert_with_key(|(name, id)| inner.images.shown_as(name, id));
+                inner.summary(container, state, image, query.size, now)
+            })
             .collect())
     }
 }
@@ -75,6 +84,7 @@ impl Inner {
         &self,
         container: &Container,
         state: &State,
+        image: &str,
         size: bool,
         now: i64,
     ) -> ContainerSummary {
@@ -86,7 +96,7 @@ impl Inner {
         ContainerSummary {
             id: record.id.to_string(),
             names: vec![format!("/{}", container.name())],
-            image: self.images.shown_as(&record.config.image, &record.image_id),
+            image: image.to_owned(),
             image_id: record.image_id.clone(),
             command: command(&record.path, &record.args),
             created: record.created / 1_000_000_000,

@@ -2,6 +2,9 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use bytes::{Buf, Bytes};
 
 use super::paths::{self, rebase};
 use super::{Options, Stat, decode, report, stat};
@@ -9,6 +12,11 @@ use crate::commands::{Outcome, container_path};
 use crate::error::Error;
 use crate::session::Session;
 use crate::transport::{Answer, Call};
+
+/// How much of a file is written at a time.
+const PIECE: usize = 1 << 20;
+/// How many pieces of an answer wait for the one that unpacks them.
+const PIECES_AHEAD: usize = 16;
 
 /// Where an archive is unpacked, and how its entries are called there.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,19 +119,45 @@ fn plan(from: &str, name: Option<&str>, source: &Stat, to: &str) -> Result<Plan,
 /// Feeds the answer to a thread that unpacks it; gives the number of bytes.
 async fn unpack(answer: &mut Answer, plan: Plan) -> Result<u64, Error> {
     let fail = |error: std::io::Error| Error::message(error.to_string());
-    let (reader, mut writer) = std::io::pipe().map_err(fail)?;
+    let (sender, pieces) = sync_channel(PIECES_AHEAD);
+    let reader = Pieces {
+        pieces,
+        current: Bytes::new(),
+    };
     let worker = std::thread::spawn(move || extract(reader, &plan));
     let mut bytes = 0;
     while let Some(piece) = answer.next().await? {
         bytes += piece.len() as u64;
-        if writer.write_all(&piece).is_err() {
+        if sender.send(piece).is_err() {
             break;
         }
     }
-    drop(writer);
+    drop(sender);
     match worker.join() {
         Ok(outcome) => outcome.map(|()| bytes).map_err(fail),
         Err(_) => Err(Error::message("unpacking the archive failed")),
+    }
+}
+
+/// The bytes of an answer, as its pieces come.
+struct Pieces {
+    pieces: Receiver<Bytes>,
+    current: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.current.is_empty() {
+            match self.pieces.recv() {
+                Ok(piece) => self.current = piece,
+                Err(_) => return Ok(0),
+            }
+        }
+        let count = self.current.len().min(into.len());
+        self.current
+            .split_to(count)
+            .copy_to_slice(&mut into[..count]);
+        Ok(count)
     }
 }
 
@@ -163,6 +197,8 @@ fn extract(reader: impl Read, plan: &Plan) -> std::io::Result<()> {
             std::fs::create_dir_all(&path)?;
             // Times and rights of a directory hold only when it is full.
             directories.push((path, entry.header().clone()));
+        } else if entry.header().entry_type() == tar::EntryType::Regular {
+            unpack_file(&mut entry, &path)?;
         } else {
             entry.unpack(&path)?;
         }
@@ -171,6 +207,31 @@ fn extract(reader: impl Read, plan: &Plan) -> std::io::Result<()> {
         settle(&path, &header)?;
     }
     Ok(())
+}
+
+/// A file, written in large pieces.
+fn unpack_file(entry: &mut tar::Entry<'_, impl Read>, path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::File::create_new(path)?;
+    let size = usize::try_from(entry.size()).map_or(PIECE, |size| size.clamp(1, PIECE));
+    let mut piece = vec![0; size];
+    loop {
+        let mut filled = 0;
+        while filled < piece.len() {
+            match entry.read(&mut piece[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        if filled == 0 {
+            break;
+        }
+        file.write_all(&piece[..filled])?;
+    }
+    settle(path, entry.header())
 }
 
 fn settle(path: &Path, header: &tar::Header) -> std::io::Result<()> {

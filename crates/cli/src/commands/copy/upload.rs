@@ -1,16 +1,20 @@
 //! From this machine to a container.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::paths;
 use super::{MODE_DEVICE, MODE_IRREGULAR, Options, report, stat};
 use crate::commands::{Outcome, container_path};
 use crate::error::Error;
 use crate::session::Session;
-use crate::transport::{Call, channel_body};
+use crate::transport::{Call, channel_body, written_body};
+
+/// How much of a file is read at a time.
+const PIECE: usize = 1 << 20;
 
 /// What is at the destination.
 #[derive(Debug)]
@@ -54,13 +58,9 @@ pub(super) async fn run(
         from => plan(&paths::absolute(from), options.follow, &target)?,
     };
     let call = call(options, container, &folder.folder)?;
-    let (reader, writer) = std::io::pipe().map_err(|error| Error::message(error.to_string()))?;
+    let (writer, body) = written_body();
+    let sent = Arc::clone(&writer.bytes);
     let worker = std::thread::spawn(move || pack(&folder, writer));
-    let sent = Arc::new(AtomicU64::new(0));
-    let body = channel_body(Counted {
-        reader,
-        bytes: sent.clone(),
-    });
     let outcome = match session.client.send_stream(&call, body).await {
         Ok(answer) => session.client.collect(answer).await.map(drop),
         Err(error) => Err(error),
@@ -173,17 +173,23 @@ fn first_missing(path: &str) -> String {
     missing.map_or(path.clone(), |part| part.to_string_lossy().into_owned())
 }
 
-fn pack(plan: &Plan, writer: impl Write) -> std::io::Result<()> {
-    let mut builder = tar::Builder::new(writer);
+fn pack(plan: &Plan, mut writer: impl Write) -> std::io::Result<()> {
+    let mut builder = tar::Builder::new(&mut writer);
     builder.follow_symlinks(false);
     append(&mut builder, Path::new(&plan.source), Path::new(&plan.name))?;
-    builder.finish()
+    builder.finish()?;
+    drop(builder);
+    writer.flush()
 }
 
 fn append(builder: &mut tar::Builder<impl Write>, path: &Path, name: &Path) -> std::io::Result<()> {
-    let kind = std::fs::symlink_metadata(path)?.file_type();
+    let found = std::fs::symlink_metadata(path)?;
+    let kind = found.file_type();
     if std::os::unix::fs::FileTypeExt::is_socket(&kind) {
         return Ok(());
+    }
+    if kind.is_file() && found.blocks() * 512 >= found.len() {
+        return append_file(builder, path, name);
     }
     builder.append_path_with_name(path, name)?;
     if !kind.is_dir() {
@@ -197,18 +203,19 @@ fn append(builder: &mut tar::Builder<impl Write>, path: &Path, name: &Path) -> s
     Ok(())
 }
 
-/// Counts what is read.
-struct Counted<R> {
-    reader: R,
-    bytes: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.reader.read(into)?;
-        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
-    }
+/// A file without holes, read in large pieces.
+fn append_file(
+    builder: &mut tar::Builder<impl Write>,
+    path: &Path,
+    name: &Path,
+) -> std::io::Result<()> {
+    let file = std::fs::File::open(path)?;
+    let found = file.metadata()?;
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata(&found);
+    let piece = usize::try_from(found.len()).map_or(PIECE, |size| size.min(PIECE));
+    let data = BufReader::with_capacity(piece, file.take(found.len()));
+    builder.append_data(&mut header, name, data)
 }
 
 #[cfg(test)]
