@@ -1,16 +1,16 @@
-//! One layer on its way: looked for, mounted, or sent.
+//! One part on its way: looked for, mounted, or sent.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use gantry_content::Blob;
-use gantry_metadata::{images, references};
+use gantry_metadata::{View, images, references};
 use gantry_registry::Repository;
-use gantry_types::{Descriptor, DiffId, Reference};
+use gantry_types::{Descriptor, ImageId, Reference};
 
-use super::plan::PlannedLayer;
+use super::plan::{Plan, PlannedLayer};
 use super::progress::{PushState, PushStep};
 use crate::store::Inner;
 use crate::{Error, Result};
@@ -50,7 +50,7 @@ impl Layers<'_> {
             tell(PushState::Exists);
             return Ok(descriptor);
         }
-        for from in self.sources(layer.diff_id)? {
+        for from in self.sources(|view| images::with_layer(view, layer.diff_id))? {
             if self.repository.mount(descriptor.digest, &from)? {
                 tell(PushState::Mounted { from });
                 return Ok(descriptor);
@@ -82,16 +82,35 @@ impl Layers<'_> {
                 tell,
             }))
         };
+        let _slot = self.inner.uploads.take();
         tell(PushState::Pushing { current: 0, total });
         Ok(self.repository.upload(blob.digest(), total, &open)?)
     }
 
-    /// The other repositories of the registry that are known to have the layer: the
-    /// images that have it came from there, or went there.
-    fn sources(&self, diff_id: DiffId) -> Result<Vec<String>> {
+    /// Brings the configuration there, which it does not have.
+    pub(super) fn send_config(&self, plan: &Plan) -> Result<()> {
+        let (digest, size) = (plan.id.0, plan.config.len() as u64);
+        for from in self.sources(|_| Ok(vec![plan.id]))? {
+            if self.repository.mount(digest, &from)? {
+                return Ok(());
+            }
+        }
+        Ok(self.repository.upload(digest, size, &|offset| {
+            let mut reader = Cursor::new(&plan.config[..]);
+            reader.set_position(offset);
+            Ok(Box::new(reader))
+        })?)
+    }
+
+    /// The other repositories of the registry that are known to have what the images
+    /// have: those came from there, or went there.
+    fn sources(
+        &self,
+        images: impl FnOnce(&View<'_>) -> Result<Vec<ImageId>, gantry_metadata::Error>,
+    ) -> Result<Vec<String>> {
         let mut sources = Vec::new();
         self.inner.database.read(|view| -> Result<()> {
-            for image in images::with_layer(view, diff_id)? {
+            for image in images(view)? {
                 for name in references::by_image(view, image)? {
                     let path = name.path();
                     if name.digest().is_some()

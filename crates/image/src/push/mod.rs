@@ -14,7 +14,6 @@ mod plan;
 mod progress;
 mod slots;
 
-use std::io::Cursor;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
@@ -30,6 +29,9 @@ pub use packing::LayerCompression;
 use plan::Plan;
 pub use progress::{PushState, PushStep};
 pub(crate) use slots::Uploads;
+
+/// So many parts of one image are looked after at a time.
+const MOST_THREADS: usize = 16;
 
 /// An image that is in a registry now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,18 +65,21 @@ impl ImageStore {
             Err(error @ gantry_registry::Error::Request { .. }) => return Err(error.into()),
             known => known,
         };
-        let (plan, layers) = match inner.send_layers(repository, reference, &plan, tell) {
+        let send = Send {
+            inner,
+            repository,
+            reference,
+            config_is_there: known?.is_some(),
+        };
+        let (plan, layers) = match send.parts(&plan, tell) {
             // What came from elsewhere cannot leave as it came: not all of it is here.
             Err(Error::NotHere(_)) => {
                 let plan = inner.plan(reference, false)?;
-                let layers = inner.send_layers(repository, reference, &plan, tell)?;
+                let layers = send.parts(&plan, tell)?;
                 (plan, layers)
             }
             layers => (plan, layers?),
         };
-        if known?.is_none() {
-            send_config(repository, &plan)?;
-        }
         let (id, manifest) = (plan.id, plan.manifest(&layers)?);
         let tag = reference.tag().unwrap_or("latest");
         let digest = repository.put_manifest(tag, &manifest.media_type, &manifest.bytes)?;
@@ -99,58 +104,63 @@ impl ImageStore {
     }
 }
 
-impl Inner {
-    /// Brings all layers there; answers how they are called there, bottom first.
-    fn send_layers(
-        &self,
-        repository: &Repository,
-        reference: &Reference,
-        plan: &Plan,
-        tell: &mut dyn FnMut(PushStep),
-    ) -> Result<Vec<Descriptor>> {
+/// The parts of an image on their way to one repository.
+struct Send<'p> {
+    inner: &'p Inner,
+    repository: &'p Repository,
+    reference: &'p Reference,
+    config_is_there: bool,
+}
+
+impl Send<'_> {
+    /// Brings all parts there, several at once: questions are short, and only for the
+    /// bytes there are so many places. Answers how the layers are called there, bottom
+    /// first.
+    fn parts(&self, plan: &Plan, tell: &mut dyn FnMut(PushStep)) -> Result<Vec<Descriptor>> {
         let count = plan.layers.len();
         for (index, layer) in plan.layers.iter().enumerate().rev() {
             tell(PushStep::of(layer.diff_id, PushState::Preparing));
             // The topmost ones wait: it begins with the lowest.
-            if index >= self.uploads.most() {
+            if index >= self.inner.uploads.most() {
                 tell(PushStep::of(layer.diff_id, PushState::Waiting));
             }
         }
         let layers = Layers {
-            inner: self,
-            repository,
-            reference,
+            inner: self.inner,
+            repository: self.repository,
+            reference: self.reference,
         };
         let sent: Vec<Mutex<Option<Descriptor>>> = (0..count).map(|_| Mutex::default()).collect();
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failure = Mutex::new(None);
+        let part = |index: usize, news: &Sender<PushStep>| -> Result<()> {
+            let Some(layer) = plan.layers.get(index) else {
+                return match self.config_is_there {
+                    true => Ok(()),
+                    false => layers.send_config(plan),
+                };
+            };
+            // The first one of those with the same bytes brings them there.
+            if plan.first_like(index) == index {
+                *lock(&sent[index]) = Some(layers.send(layer, news)?);
+            }
+            Ok(())
+        };
         let work = |news: Sender<PushStep>| {
             while !failed.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(layer) = plan.layers.get(index) else {
+                if index > count {
                     break;
-                };
-                // The one that holds the same bytes brings them there.
-                let first = plan
-                    .layers
-                    .iter()
-                    .position(|other| other.diff_id == layer.diff_id);
-                if first != Some(index) {
-                    continue;
                 }
-                let _slot = self.uploads.take();
-                match layers.send(layer, &news) {
-                    Ok(descriptor) => *lock(&sent[index]) = Some(descriptor),
-                    Err(error) => {
-                        failed.store(true, Ordering::Relaxed);
-                        lock(&failure).get_or_insert(error);
-                    }
+                if let Err(error) = part(index, &news) {
+                    failed.store(true, Ordering::Relaxed);
+                    lock(&failure).get_or_insert(error);
                 }
             }
         };
         let (news, heard) = std::sync::mpsc::channel();
         std::thread::scope(|scope| -> Result<()> {
-            for _ in 0..count.min(self.uploads.most()) {
+            for _ in 0..MOST_THREADS.min(count + 1) {
                 let news = news.clone();
                 std::thread::Builder::new()
                     .name("upload".to_owned())
@@ -164,25 +174,13 @@ impl Inner {
         if let Some(error) = lock(&failure).take() {
             return Err(error);
         }
-        let of = |index: usize| {
-            let id = plan.layers[index].diff_id;
-            let first = plan.layers.iter().position(|other| other.diff_id == id);
-            lock(&sent[first.unwrap_or(index)]).clone()
-        };
         (0..count)
-            .map(|index| of(index).ok_or(Error::NotHere(plan.layers[index].diff_id)))
+            .map(|index| {
+                let sent = lock(&sent[plan.first_like(index)]).clone();
+                sent.ok_or(Error::NotHere(plan.layers[index].diff_id))
+            })
             .collect()
     }
-}
-
-fn send_config(repository: &Repository, plan: &Plan) -> Result<()> {
-    let (digest, size) = (plan.id.0, plan.config.len() as u64);
-    repository.upload(digest, size, &|offset| {
-        let mut reader = Cursor::new(&plan.config[..]);
-        reader.set_position(offset);
-        Ok(Box::new(reader))
-    })?;
-    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

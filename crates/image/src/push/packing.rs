@@ -75,6 +75,8 @@ impl Inner {
         blob: &Blob,
         wanted: LayerCompression,
     ) -> Result<(Descriptor, Blob)> {
+        // As much work as sending it, and more.
+        let _slot = self.uploads.take();
         let file = self.content.reader(blob.digest())?;
         let decoder = Decoder::new(file, self.layer_limits())?;
         let mut encoder = Encoder::new(self.content.ingest()?, wanted.format())?;

@@ -82,6 +82,12 @@ impl Inner {
 }
 
 impl Plan {
+    /// The lowest layer that has the same bytes as this one.
+    pub(super) fn first_like(&self, index: usize) -> usize {
+        let same = |layer: &PlannedLayer| layer.diff_id == self.layers[index].diff_id;
+        self.layers.iter().position(same).unwrap_or(index)
+    }
+
     /// The manifest, given how the layers are called now.
     pub(super) fn manifest(self, layers: &[Descriptor]) -> Result<Document> {
         match self.came {
