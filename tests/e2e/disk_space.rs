@@ -1,11 +1,12 @@
 //! What `system df` says, and what prunes say that they gave back, against `du`.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::gantry_only;
-use crate::harness::{Engine, finish, script};
+use crate::harness::{Engine, busybox_tar, finish, script};
 
 /// Bytes of blocks, by `du`.
 fn du(path: &Path) -> i64 {
@@ -133,4 +134,51 @@ fn downloads_that_were_cut_off_are_counted_and_pruned() {
     let told = engine.gantry(&["image", "prune", "-f"]).ok().line();
     assert_eq!(told, "Total reclaimed space: 5MB");
     assert!(!partial.exists());
+}
+
+#[test]
+fn old_images_go_by_themselves_where_that_is_wished() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let policy = r#"{"image-gc": {"max-age": "5s", "interval": "1s", "keep": ["keep/*"]}}"#;
+    std::fs::write(file.path(), policy).expect("a configuration");
+    let config = file.path().to_string_lossy().into_owned();
+    let engine = Engine::start_with(&["--config-file", &config]);
+    gantry_only!(engine);
+    let tar = busybox_tar().to_string_lossy().into_owned();
+    engine
+        .docker(&["import", "-m", "first", &tar, "keep/this:1"])
+        .ok();
+    let used = engine
+        .docker(&["import", "-m", "second", &tar, "used:1"])
+        .ok();
+    let created = engine.docker(&["create", "--name", "user", &used.line(), "true"]);
+    created.ok();
+    engine
+        .docker(&["import", "-m", "third", &tar, "old:1"])
+        .ok();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let names = || {
+        engine
+            .docker(&["images", "--format", "{{.Repository}}"])
+            .ok()
+            .stdout
+    };
+    while names().contains("old") {
+        assert!(Instant::now() < deadline, "{}", engine.daemon_log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let left = names();
+    assert!(
+        left.contains("keep/this") && left.contains("used"),
+        "{left}"
+    );
+    let told = ["--filter", "event=gc", "--since", "1h", "--until", "0s"];
+    let format = [
+        "--format",
+        "{{.Actor.Attributes.name}} {{.Actor.Attributes.reason}}",
+    ];
+    let events = engine
+        .docker(&[&["events"], &told[..], &format].concat())
+        .ok();
+    assert_eq!(events.stdout, "old:1 age\n");
 }

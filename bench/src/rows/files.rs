@@ -123,8 +123,8 @@ fn copy(
 ) -> Result<Row, String> {
     let inside = format!("{NAME}:/large");
     let title = match name {
-        "cp-in" => "`cp` of a file of 500 MB into a container, the whole process",
-        _ => "`cp` of a file of 500 MB out of a container, the whole process",
+        "cp-in" => "`cp` of a file of 500 MB into a container, by each engine's own client",
+        _ => "`cp` of a file of 500 MB out of a container, by each engine's own client",
     };
     let targets = vec![Target::times("docker", 1.5), Target::times("podman", 1.5)];
     let out = format!("{large}-out");
