@@ -68,6 +68,19 @@ pub fn by_image(view: &View<'_>, image: ImageId) -> Result<Vec<Reference>, Error
         .map_err(Error::at("list references of image"))
 }
 
+/// The names of one image, the one that was recorded last first.
+pub fn newest_by_image(view: &View<'_>, image: ImageId) -> Result<Vec<Reference>, Error> {
+    view.connection()
+        .prepare_cached(
+            "SELECT name, image FROM refs WHERE image = ?1 ORDER BY updated_at DESC, name",
+        )
+        .and_then(|mut s| {
+            s.query_map([image.to_string()], |row| Ok(from_row(row)?.name))?
+                .collect()
+        })
+        .map_err(Error::at("list references of image"))
+}
+
 /// The names of one repository (normalised, without tag and digest).
 pub fn by_repository(view: &View<'_>, repository: &str) -> Result<Vec<ReferenceRow>, Error> {
     view.connection()

@@ -103,7 +103,8 @@ impl Layers<'_> {
     }
 
     /// The other repositories of the registry that are known to have what the images
-    /// have: those came from there, or went there.
+    /// have: those came from there, or went there. The latest is the most likely to
+    /// be right still.
     fn sources(
         &self,
         images: impl FnOnce(&View<'_>) -> Result<Vec<ImageId>, gantry_metadata::Error>,
@@ -111,7 +112,7 @@ impl Layers<'_> {
         let mut sources = Vec::new();
         self.inner.database.read(|view| -> Result<()> {
             for image in images(view)? {
-                for name in references::by_image(view, image)? {
+                for name in references::newest_by_image(view, image)? {
                     let path = name.path();
                     if name.digest().is_some()
                         && name.domain() == self.reference.domain()
