@@ -1,6 +1,7 @@
 //! `gantry runtime` in the place of runc: the real Docker and the real Podman run
 //! containers with it.
 
+use crate::harness::Engine;
 use crate::harness::peers::{self, Foreign};
 use crate::harness::remark;
 use crate::run::wait_for;
@@ -36,6 +37,42 @@ fn podman_runs_containers_with_our_runtime() {
         limits(&podman);
         namespaces(&podman);
     }
+}
+
+#[test]
+fn archives_travel_to_docker_and_back() {
+    let Some(docker) = engine(Foreign::docker) else {
+        return;
+    };
+    let ours = Engine::with_busybox();
+    ours.docker(&["create", "--name=source", "busybox"]).ok();
+    let change = "ENV FROM=gantry";
+    ours.docker(&["commit", "-c", change, "source", "travel/app:1"])
+        .ok();
+    let id = ours.inspect("travel/app:1", "{{.Id}}");
+    let out = ours.dir().join("out.tar").display().to_string();
+    ours.docker(&["save", "-o", &out, "busybox", "travel/app"])
+        .ok();
+    docker.call(&["rmi", "-f", "busybox"]).ok();
+    docker.call(&["load", "-i", &out]).ok();
+    let format = "--format={{.Id}} {{.Config.Env}}";
+    let there = docker.call(&["inspect", format, "travel/app:1"]).ok();
+    assert!(there.line().starts_with(&id), "{there:?}");
+    assert!(there.line().contains("FROM=gantry"), "{there:?}");
+    // Docker writes its own archive of it, with layers that are not packed.
+    let back = ours.dir().join("back.tar").display().to_string();
+    docker
+        .call(&["save", "-o", &back, "busybox", "travel/app"])
+        .ok();
+    let other = Engine::start();
+    other.docker(&["load", "-i", &back]).ok();
+    assert_eq!(other.inspect("travel/app:1", "{{.Id}}"), id);
+    let layers = "{{.RootFS.Layers}} {{.Parent}}";
+    assert_eq!(
+        other.inspect("travel/app:1", layers),
+        ours.inspect("travel/app:1", layers)
+    );
+    ours.docker(&["rm", "source"]).ok();
 }
 
 const IMAGE: &str = "busybox";
