@@ -33,7 +33,8 @@ macro_rules! transcripts {
 transcripts! {
     archives changes codes confinement disk events exec files health images input inspect limits links
     log_services logging mounts
-    namespaces networks options output pause ports process ps pull refused restart security state stats
+    namespaces networks options output pause ports process ps pull refused registries restart security
+    state stats
     stopping terminal update users volumes waiting
 }
 

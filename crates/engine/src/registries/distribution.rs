@@ -37,9 +37,12 @@ impl Registries {
         name: &str,
         credentials: &Credentials,
     ) -> Result<DistributionInspect> {
+        // A digest has the form of a name with a tag as well.
+        if name.parse::<Digest>().is_ok() {
+            return Err(id());
+        }
         let reference: Reference = match name.parse() {
             Err(ReferenceError::Hexadecimal(_)) => return Err(id()),
-            Err(_) if name.parse::<Digest>().is_ok() => return Err(id()),
             other => other.map_err(|error: ReferenceError| Error::Invalid(error.to_string()))?,
         };
         let reference = reference.or_latest();

@@ -27,6 +27,11 @@ impl Registries {
         if wanted.nothing {
             return Ok(Vec::new());
         }
+        if term.contains("://") {
+            return Err(Error::Invalid(format!(
+                "invalid repository name: repository name ({term}) should not have a scheme"
+            )));
+        }
         let limit = if limit == 0 { DEFAULT_LIMIT } else { limit };
         let count = u32::try_from(limit).ok().filter(|_| limit <= MOST);
         let count = count.ok_or_else(|| {
