@@ -69,7 +69,9 @@ fn page(text: &str, command: &str) -> Page {
 fn flag(names: &str, help: &str, command: &str) -> Option<String> {
     let long = names.get(6..)?.split(' ').next()?;
     let swarm_scope = command.starts_with("volume") && matches!(long, "--scope" | "--type");
-    if swarm_scope || UNLIKE.iter().any(|(name, _)| *name == long) {
+    // Which archive `save` writes is ours to say.
+    let own = command.ends_with("save") && long == "--format";
+    if swarm_scope || own || UNLIKE.iter().any(|(name, _)| *name == long) {
         return None;
     }
     // `(default shows just running)` is a remark and no default.
