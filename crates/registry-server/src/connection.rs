@@ -22,7 +22,7 @@ const MOST: usize = 4096;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 100;
 /// What is read at most before it is consumed, which bounds a request's head too.
-const MAX_BUFFER: usize = 256 << 10;
+const MAX_BUFFER: usize = 64 << 10;
 /// How long a client may take to send a head, also that of its next request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a client may take to agree on TLS.
@@ -53,6 +53,8 @@ pub(crate) async fn accept_all(
         };
         match accepted {
             Ok((stream, peer)) => {
+                // IPv4 clients of a socket for both families look like IPv6 ones.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 let (app, stop, tls) = (Arc::clone(&app), stop.clone(), tls.clone());
                 connections.spawn(async move {
                     let _place = place;

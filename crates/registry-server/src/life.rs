@@ -25,7 +25,7 @@ use crate::store::Store;
 /// Threads that answer; more would only add memory, since what waits is elsewhere.
 const MOST_THREADS: usize = 4;
 /// Threads that wait for the disk.
-const MOST_WAITING: usize = 32;
+const MOST_WAITING: usize = 16;
 /// What any of them needs of stack.
 const STACK: usize = 512 << 10;
 /// How long a thread without work is kept.

@@ -15,7 +15,7 @@ use crate::metrics::METRICS;
 use crate::store::Partial;
 
 /// A batch that is not waited for to grow.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 64 << 10;
 /// How long a client may send nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -158,3 +158,17 @@ fn nonsense_is_answered_or_cut() {
     drop(stream);
     assert_eq!(registry.get("/v2/").status, 200);
 }
+
+#[test]
+fn what_nobody_could_go_on_with_is_not_kept() {
+    let registry = Registry::with(|settings| settings.max_blob = 10);
+    let path = format!(
+        "/v2/a/blobs/uploads/?digest={}",
+        Digest::of(b"more than ten")
+    );
+    let reply = registry.send("POST", &path, &[], b"more than ten");
+    assert_eq!(reply.status, 413);
+    let uploads = registry.settings.root.join("uploads");
+    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
+    assert_eq!(registry.app().store.uploads.count(), 0);
+}

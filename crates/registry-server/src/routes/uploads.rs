@@ -46,7 +46,7 @@ pub(super) async fn begin(call: Call, name: String) -> Result<Answer> {
     let begun = blocking(move || app.store.uploads.begin(&into, app.settings.max_uploads)).await?;
     match wanted {
         None => Ok(progress(StatusCode::ACCEPTED, &name, &begun.id, 0)),
-        Some(digest) => take(call.app, &name, begun, digest, call.body).await,
+        Some(digest) => take(call.app, &name, begun, digest, call.body, Resumable::No).await,
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn finish(call: Call, name: String, id: String) -> Result<Answe
     let session = call.app.store.uploads.find(&name, &id, PATIENCE).await?;
     let (session, size) = counted(session).await?;
     check_chunk(&call, &name, &id, size)?;
-    take(call.app, &name, session, wanted, call.body).await
+    take(call.app, &name, session, wanted, call.body, Resumable::Yes).await
 }
 
 /// `DELETE /v2/<name>/blobs/uploads/<id>`
@@ -95,6 +95,13 @@ pub(super) async fn cancel(call: Call, name: String, id: String) -> Result<Answe
     Ok(status(StatusCode::NO_CONTENT))
 }
 
+/// Whether the client has learnt where an upload that was cut can go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Resumable {
+    Yes,
+    No,
+}
+
 /// Receives the rest of a blob, and makes it one.
 async fn take(
     app: Arc<App>,
@@ -102,11 +109,15 @@ async fn take(
     session: Session,
     wanted: Digest,
     body: Incoming,
+    resumable: Resumable,
 ) -> Result<Answer> {
     let (mut session, partial, received) = pour(session, body, app.settings.max_blob).await?;
     let partial = partial.ok_or_else(|| Failure::new(Code::Unknown))?;
     if let Err(failure) = received {
         session.close(partial);
+        if resumable == Resumable::No {
+            blocking(move || app.store.uploads.cancel(session)).await?;
+        }
         return Err(failure);
     }
     let repository = name.to_owned();
