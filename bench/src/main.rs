@@ -10,6 +10,7 @@
 //! memory.rs     PSS of an engine's processes
 //! api.rs        the work over the Engine API; http.rs, its client
 //! registry.rs   docker-registry beside each contender
+//! tcp.rs        a client of registries
 //! rows/         one file for each kind of work
 //! measure.rs    samples; report.rs, the table and the JSON file
 //! ```
@@ -29,6 +30,7 @@ mod registry;
 mod report;
 mod rootfs;
 mod rows;
+mod tcp;
 mod worker;
 
 use std::process::ExitCode;

@@ -31,7 +31,8 @@ pub fn peak(group: &CpuGroup, program: &str) -> u64 {
         .unwrap_or(0)
 }
 
-fn high_water(pid: u32) -> Option<u64> {
+/// The most memory in bytes that a process ever had.
+pub fn high_water(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

@@ -11,6 +11,7 @@ mod many;
 mod memory;
 mod pull;
 mod push;
+mod registry;
 mod run;
 mod runtime;
 mod save;
@@ -140,6 +141,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
             .iter()
             .flat_map(|work| work.names)
             .chain(runtimes.iter().map(|setting| &setting.name))
+            .chain(registry::NAMES.iter().filter(|name| options.wants(name)))
         {
             say(name);
         }
@@ -162,6 +164,11 @@ pub fn run(options: &Options) -> Result<bool, String> {
     };
     for setting in runtimes {
         runtime::compare(setting, options)?.map_or(Ok(()), &mut done)?;
+    }
+    if registry::NAMES.iter().any(|name| options.wants(name)) {
+        registry::compare(options)?
+            .into_iter()
+            .try_for_each(&mut done)?;
     }
     if !wanted.is_empty() {
         let mut contenders = contender::all(options)?;
