@@ -46,6 +46,7 @@ mod pull;
 mod pull_faults;
 mod push;
 mod registries;
+mod registry;
 mod registry_words;
 mod rename;
 mod resources;

@@ -67,6 +67,10 @@ pub(crate) fn top(program: &str) -> String {
         &mut out,
         &[
             ("daemon", "The engine: serves the API on a socket"),
+            (
+                "registry",
+                "A registry: serves images, and collects garbage",
+            ),
             ("runtime", "The OCI runtime, with runc's command line"),
         ],
     );

@@ -1,9 +1,12 @@
-//! The image that is built into the program: one static executable.
+//! The images that are built in: one static executable each.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use gantry_archive::tar::{Entry, Kind, Writer};
 use gantry_metadata::references;
 use gantry_types::{
-    ChainId, DiffId, Digest, History, ImageConfig, ImageId, Platform, ProcessConfig, Reference,
+    ChainId, DiffId, Hasher, History, ImageConfig, ImageId, Platform, ProcessConfig, Reference,
     RootFs,
 };
 
@@ -11,23 +14,73 @@ use crate::import::single;
 use crate::lease::Lease;
 use crate::{Error, ImageStore, Result};
 
-/// All times in the image, so that the same program gives the same image.
+/// All times in the images, so that the same program gives the same image.
 const CREATED: &str = "2026-01-01T00:00:00Z";
 const CREATED_SECONDS: i64 = 1_767_225_600;
 
+/// An image that needs no registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// `gantry/hello`: says hello.
+    Hello,
+    /// `gantry/registry`: this very program, as a registry.
+    Registry,
+}
+
+impl BuiltIn {
+    /// The one with this name, without a tag, as users write it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "gantry/hello" => Some(Self::Hello),
+            "gantry/registry" => Some(Self::Registry),
+            _ => None,
+        }
+    }
+
+    /// Where its program is, below the root.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Hello => "hello",
+            Self::Registry => "gantry",
+        }
+    }
+
+    fn config(self) -> ProcessConfig {
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+        let set = |key: &str| Some(BTreeMap::from([(key.to_owned(), serde_json::json!({}))]));
+        match self {
+            Self::Hello => ProcessConfig {
+                cmd: words(&["/hello"]),
+                ..ProcessConfig::default()
+            },
+            Self::Registry => ProcessConfig {
+                entrypoint: words(&["/gantry", "registry", "serve"]),
+                exposed_ports: set("5000/tcp"),
+                volumes: set("/var/lib/registry"),
+                ..ProcessConfig::default()
+            },
+        }
+    }
+}
+
 impl ImageStore {
-    /// Makes sure that `reference` stands for the image whose only file is
-    /// `/hello` with these bytes, run by default. The same bytes always give
-    /// the same image.
+    /// Makes sure that `reference` stands for the built-in image whose only file is
+    /// `program`. The same program always gives the same image.
     ///
     /// # Errors
-    /// `Snapshot`, `Content`, `Metadata`.
-    pub fn ensure_embedded(&self, reference: &Reference, program: &[u8]) -> Result<ImageId> {
-        let layer = layer(program)?;
-        let document = document(DiffId(Digest::of(&layer)));
+    /// `Snapshot`, `Content`, `Metadata`; when the program cannot be read.
+    pub fn ensure_embedded(
+        &self,
+        reference: &Reference,
+        built_in: BuiltIn,
+        mut program: impl Read + Seek + Send,
+    ) -> Result<ImageId> {
+        let mut hash = Hash(Hasher::new());
+        layer(built_in, &mut program, &mut hash)?;
+        let document = document(built_in, DiffId(hash.0.finish()));
         let bytes = serde_json::to_vec(&document)
             .map_err(|error| Error::Invalid(format!("image configuration: {error}")))?;
-        let id = ImageId(Digest::of(&bytes));
+        let id = ImageId(gantry_types::Digest::of(&bytes));
         let reference = reference.clone().or_latest();
         let present = self
             .database()
@@ -37,7 +90,15 @@ impl ImageStore {
         }
         let inner = self.inner();
         let lease = Lease::new(&inner.database, "embedded")?;
-        let kept = inner.unpack_stream(layer.as_slice(), &lease)?;
+        let (archive, pipe) = io::pipe().map_err(unreadable)?;
+        let kept = std::thread::scope(|scope| {
+            let packing = scope.spawn(|| layer(built_in, &mut program, pipe));
+            let kept = inner.unpack_stream(archive, &lease);
+            match packing.join() {
+                Ok(packed) => kept.and_then(|kept| packed.map(|()| kept)),
+                Err(_) => Err(Error::Invalid("packing a program has failed".to_owned())),
+            }
+        })?;
         let recorded = single(inner, &kept, &document, Some(&reference));
         let chain = ChainId(kept.diff_id.0);
         drop((kept, lease));
@@ -51,17 +112,38 @@ impl ImageStore {
     }
 }
 
-fn layer(program: &[u8]) -> Result<Vec<u8>> {
-    let mut entry = Entry::new("hello", Kind::File);
-    entry.mode = 0o755;
-    entry.size = program.len() as u64;
-    entry.mtime.seconds = CREATED_SECONDS;
-    let mut writer = Writer::new(Vec::with_capacity(program.len() + 4096));
-    writer.append(&entry, program)?;
-    Ok(writer.finish()?)
+/// Bytes that only their hash is wanted of.
+struct Hash(Hasher);
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-fn document(diff_id: DiffId) -> ImageConfig {
+/// Writes the layer: the program as the only file.
+fn layer(built_in: BuiltIn, program: &mut (impl Read + Seek), output: impl Write) -> Result<()> {
+    let mut entry = Entry::new(built_in.path(), Kind::File);
+    entry.mode = 0o755;
+    entry.size = program.seek(SeekFrom::End(0)).map_err(unreadable)?;
+    entry.mtime.seconds = CREATED_SECONDS;
+    program.rewind().map_err(unreadable)?;
+    let mut writer = Writer::new(output);
+    writer.append(&entry, program)?;
+    writer.finish()?;
+    Ok(())
+}
+
+fn unreadable(error: io::Error) -> Error {
+    Error::Invalid(format!("the program of a built-in image: {error}"))
+}
+
+fn document(built_in: BuiltIn, diff_id: DiffId) -> ImageConfig {
     let host = Platform::host();
     ImageConfig {
         architecture: host.architecture,
@@ -71,10 +153,7 @@ fn document(diff_id: DiffId) -> ImageConfig {
         author: None,
         docker_version: None,
         comment: Some("built into gantry".to_owned()),
-        config: Some(ProcessConfig {
-            cmd: Some(vec!["/hello".to_owned()]),
-            ..ProcessConfig::default()
-        }),
+        config: Some(built_in.config()),
         rootfs: RootFs {
             kind: "layers".to_owned(),
             diff_ids: vec![diff_id],

@@ -47,6 +47,7 @@ pub use check::{CheckOptions, Checked, Finding};
 pub use commit::CommitOptions;
 pub use committed::committed_config;
 pub use disk::{DiskUsage, ImageDisk};
+pub use embedded::BuiltIn;
 pub use error::Error;
 pub use history::HistoryEntry;
 pub use image::Image;

@@ -1,11 +1,13 @@
-//! `docker pull`: images from registries, and the one that is built in, in the
+//! `docker pull`: images from registries, and those that are built in, in the
 //! words that clients know.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Cursor;
 use std::sync::Arc;
 
 use gantry_api::{ProgressDetail, ProgressMessage};
-use gantry_image::{Admission, LayerState, PullRequest, Pulled, Remote, Source, Step};
+use gantry_image::{Admission, BuiltIn, LayerState, PullRequest, Pulled, Remote, Source, Step};
 use gantry_metadata::seals::SealRow;
 use gantry_registry::{Cancel, Credentials, Repository};
 use gantry_trust::{Seal, Verdict};
@@ -14,8 +16,8 @@ use gantry_types::{Digest, Platform, Reference};
 use super::{Images, Progress};
 use crate::error::{Error, Result};
 
-/// The image that needs no registry.
-const EMBEDDED: &str = "gantry/hello";
+/// This very program, which is a registry too.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 /// What Dockerfiles call no image at all.
 const RESERVED: &str = "scratch";
 
@@ -63,8 +65,8 @@ impl Images {
             return Err(Error::Forbidden(text));
         }
         let shown = reference.familiar();
-        let new = if self.is_embedded(&reference, query) {
-            self.place_embedded(&reference.clone().or_latest())?
+        let new = if let Some(built_in) = self.built_in(&reference, query) {
+            self.place_embedded(&reference.clone().or_latest(), built_in)?
         } else {
             let client = &self.registries;
             let repository = client.repository(&reference, &query.credentials, cancel)?;
@@ -91,23 +93,34 @@ impl Images {
         self.warn_of_platform(&reference, query, progress)
     }
 
-    fn is_embedded(&self, reference: &Reference, query: &PullQuery) -> bool {
+    /// The image that is built in under this name.
+    fn built_in(&self, reference: &Reference, query: &PullQuery) -> Option<BuiltIn> {
         let here = |wanted| Platform::host().matches(wanted);
-        self.hello.is_some()
-            && reference.familiar_name() == EMBEDDED
+        let meant = self.hello.is_some()
             && reference.digest().is_none()
             && matches!(reference.tag(), None | Some("latest"))
-            && query.platform.as_ref().is_none_or(here)
+            && query.platform.as_ref().is_none_or(here);
+        BuiltIn::named(&reference.familiar_name()).filter(|_| meant)
     }
 
-    /// Places the built-in image; whether it was not there.
-    fn place_embedded(&self, reference: &Reference) -> Result<bool> {
-        let new = self.store.resolve(&reference.familiar()).is_err();
-        let Some(program) = self.hello else {
+    /// Places a built-in image; whether it was not there.
+    fn place_embedded(&self, reference: &Reference, built_in: BuiltIn) -> Result<bool> {
+        let name = reference.familiar();
+        let new = self.store.resolve(&name).is_err();
+        let Some(hello) = self.hello else {
             return Ok(false);
         };
-        let program = program().map_err(|error| Error::io("unpack", EMBEDDED, error))?;
-        let id = self.store.ensure_embedded(reference, &program)?;
+        let unread = |error| Error::io("read the program of", name.as_str(), error);
+        let id = match built_in {
+            BuiltIn::Hello => {
+                let program = Cursor::new(hello().map_err(unread)?);
+                self.store.ensure_embedded(reference, built_in, program)
+            }
+            BuiltIn::Registry => {
+                let program = File::open(OWN_PROGRAM).map_err(unread)?;
+                self.store.ensure_embedded(reference, built_in, program)
+            }
+        }?;
         self.seal_built_in(reference, id)?;
         Ok(new)
     }

@@ -1,7 +1,9 @@
 //! `import`: every compression, the configuration, names.
 
+use std::io::Cursor;
+
 use gantry_archive::compression::Compression;
-use gantry_image::ImportOptions;
+use gantry_image::{BuiltIn, ImportOptions};
 use gantry_snapshot::DriverKind;
 use gantry_types::{ChainId, DiffId, Digest};
 
@@ -108,20 +110,44 @@ fn the_embedded_image_is_always_the_same() {
     require_root!();
     let (_root, fixture) = Fixture::new();
     let name = "gantry/hello".parse().unwrap();
-    let first = fixture.images.ensure_embedded(&name, b"program").unwrap();
+    let hello = BuiltIn::Hello;
+    let first = fixture
+        .images
+        .ensure_embedded(&name, hello, Cursor::new(b"program"))
+        .unwrap();
     assert_eq!(
-        fixture.images.ensure_embedded(&name, b"program").unwrap(),
+        fixture
+            .images
+            .ensure_embedded(&name, hello, Cursor::new(b"program"))
+            .unwrap(),
         first
     );
     let (_root, other) = Fixture::new();
     assert_eq!(
-        other.images.ensure_embedded(&name, b"program").unwrap(),
+        other
+            .images
+            .ensure_embedded(&name, hello, Cursor::new(b"program"))
+            .unwrap(),
         first
     );
     let image = fixture.images.resolve("gantry/hello").unwrap();
     assert_eq!(image.config.config.unwrap().cmd.unwrap(), ["/hello"]);
     fixture.assert_holds(1, 1, 1);
     // A new program takes the name.
-    let second = fixture.images.ensure_embedded(&name, b"other").unwrap();
+    let second = fixture
+        .images
+        .ensure_embedded(&name, hello, Cursor::new(b"other"))
+        .unwrap();
     assert_eq!(fixture.images.resolve("gantry/hello").unwrap().id, second);
+    // The registry is this program, however large.
+    let name = "gantry/registry".parse().unwrap();
+    let program = std::fs::File::open("/proc/self/exe").unwrap();
+    let images = &fixture.images;
+    images
+        .ensure_embedded(&name, BuiltIn::Registry, program)
+        .unwrap();
+    let config = images.resolve("gantry/registry").unwrap().config;
+    let config = config.config.unwrap();
+    assert_eq!(config.entrypoint.unwrap(), ["/gantry", "registry", "serve"]);
+    assert!(config.exposed_ports.unwrap().contains_key("5000/tcp"));
 }
