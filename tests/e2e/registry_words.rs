@@ -1,15 +1,14 @@
 //! The words around registries: who one is, what there is, who has signed it.
 //! With our own registry, in the network namespace of the engine.
 
-mod served;
 mod trust;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::gantry_only;
-use crate::harness::{Engine, finish};
-use served::Served;
+use crate::harness::served::Registry;
+use crate::harness::{Engine, finish, peers, remark};
 
 /// `user` with the password `words-secret`.
 const HTPASSWD: &str = "user:$2b$05$sgxg6rRlgAZFvxnfsusHAOqKSdFxxlPo6ZiOen2XY8EwD6MgrTpo.\n";
@@ -34,7 +33,7 @@ fn credentials_are_tried_kept_used_and_forgotten() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
     let file = password(&engine);
-    let registry = Served::start(&engine, 5000, &["--htpasswd", &file]);
+    let registry = Registry::ours_at(&engine, "127.0.0.1", 5000, &["--htpasswd", &file]);
     let (server, image) = ("127.0.0.1:5000", registry.name("team/app:1"));
     engine.docker(&["tag", "busybox", &image]).ok();
     engine
@@ -94,7 +93,7 @@ fn programs_keep_credentials_and_nobody_sees_them() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
     let file = password(&engine);
-    let registry = Served::start(&engine, 5000, &["--htpasswd", &file]);
+    let registry = Registry::ours_at(&engine, "127.0.0.1", 5000, &["--htpasswd", &file]);
     let dir = engine.dir().display().to_string();
     let program = engine.dir().join("docker-credential-test");
     let text = format!(
@@ -149,7 +148,7 @@ fn programs_keep_credentials_and_nobody_sees_them() {
 fn what_a_registry_has_is_told() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
-    let registry = Served::start(&engine, 5000, &[]);
+    let registry = Registry::ours(&engine, 5000);
     let image = registry.name("team/app:1");
     engine.docker(&["tag", "busybox", &image]).ok();
     engine.docker(&["push", "-q", &image]).ok();
@@ -211,20 +210,37 @@ fn what_a_registry_has_is_told() {
 fn lists_of_manifests_are_made_and_pushed() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
-    let registry = Served::start(&engine, 5000, &[]);
+    list_of_manifests(&engine, &Registry::ours(&engine, 5000));
+    if let Some(registry) = of_docker(&engine) {
+        list_of_manifests(&engine, &registry);
+    }
+}
+
+/// Docker's registry, where it is installed.
+fn of_docker(engine: &Engine) -> Option<Registry> {
+    match peers::folder() {
+        Some(peers) => Some(Registry::of_docker(engine, &peers, 5001)),
+        None => {
+            remark("SKIPPED: Docker's registry is not installed here (GANTRY_PEERS)");
+            None
+        }
+    }
+}
+
+fn list_of_manifests(engine: &Engine, registry: &Registry) {
     let (one, list) = (registry.name("app:1"), registry.name("many/app:2"));
     engine.docker(&["tag", "busybox", &one]).ok();
     engine.docker(&["push", "-q", &one]).ok();
-    let manifest = |args: &[&str]| registry.gantry(&engine, &[&["manifest"], args].concat());
+    let manifest = |args: &[&str]| registry.gantry(engine, &[&["manifest"], args].concat());
     manifest(&["inspect", &list])
         .code(1)
         .says(&format!("no such manifest: {list}"));
     manifest(&["create", &list, &one])
         .ok()
         .prints(&format!("Created manifest list {list}\n"));
-    let kept = engine
-        .dir()
-        .join("client/manifests/127.0.0.1-5000_many_app-2/127.0.0.1-5000_app-1");
+    let file = |name: &str| name.replace(':', "-").replace('/', "_");
+    let lists = engine.dir().join("client/manifests");
+    let kept = lists.join(file(&list)).join(file(&one));
     assert!(kept.is_file());
     manifest(&["create", &list, &one])
         .code(1)
@@ -245,7 +261,7 @@ fn lists_of_manifests_are_made_and_pushed() {
     let pushed = manifest(&["push", "--purge", &list]).ok().stdout;
     let digest = pushed.lines().last().expect("a digest").to_owned();
     assert!(
-        pushed.starts_with("Pushed ref 127.0.0.1:5000/many/app@sha256:"),
+        pushed.starts_with(&format!("Pushed ref {}@sha256:", registry.name("many/app"))),
         "{pushed}"
     );
     assert!(!kept.exists());
@@ -254,7 +270,7 @@ fn lists_of_manifests_are_made_and_pushed() {
         assert!(there.contains(part), "{there}");
     }
     let accept = format!("Accept: application/vnd.oci.image.index.v1+json, {DOCKER_LIST}");
-    let head = registry.curl(
+    let head = registry.get(
         &format!("many/app/manifests/{digest}"),
         &["-f", "-H", &accept],
     );

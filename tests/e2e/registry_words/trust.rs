@@ -2,15 +2,16 @@
 
 use serde_json::json;
 
-use super::served::Served;
+use super::of_docker;
 use crate::gantry_only;
 use crate::harness::Engine;
+use crate::harness::served::Registry;
 
 const REFUSED: &str = "is refused by the trust policy for 127.0.0.1:5000/prod: ";
 
 /// A registry with busybox as `prod/app:1`, whose image is not here any more.
-fn with_image(engine: &Engine) -> (Served, String) {
-    let registry = Served::start(engine, 5000, &[]);
+fn with_image(engine: &Engine) -> (Registry, String) {
+    let registry = Registry::ours(engine, 5000);
     let image = registry.name("prod/app:1");
     engine.docker(&["tag", "busybox", &image]).ok();
     engine.docker(&["push", "-q", &image]).ok();
@@ -38,13 +39,13 @@ fn set_policy(engine: &Engine, mode: &str, keys: &[&str]) {
     std::fs::rename(&new, trust.join("policy.json")).expect("a file");
 }
 
-fn key(registry: &Served, engine: &Engine, name: &str) {
+fn key(registry: &Registry, engine: &Engine, name: &str) {
     registry
         .gantry(engine, &["trust", "key", "generate", name])
         .ok();
 }
 
-fn sign(registry: &Served, engine: &Engine, name: &str, image: &str) {
+fn sign(registry: &Registry, engine: &Engine, name: &str, image: &str) {
     let said = registry
         .gantry(engine, &["trust", "sign", "--key", name, image])
         .ok();
@@ -197,6 +198,33 @@ fn keys_are_kept_from_others() {
         "{image} is already signed by mine ({})\n",
         fingerprint(&trust(&["inspect", &image]).ok().stdout)
     ));
+}
+
+#[test]
+fn dockers_registry_keeps_signatures_too() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let Some(registry) = of_docker(&engine) else {
+        return;
+    };
+    let image = registry.name("prod/app:1");
+    engine.docker(&["tag", "busybox", &image]).ok();
+    engine.docker(&["push", "-q", &image]).ok();
+    for name in ["mine", "other"] {
+        key(&registry, &engine, name);
+        sign(&registry, &engine, name, &image);
+    }
+    let inspect = || registry.gantry(&engine, &["trust", "inspect", &image]);
+    let both = inspect().ok().stdout;
+    assert!(
+        both.contains("\"mine\"") && both.contains("\"other\""),
+        "{both}"
+    );
+    for name in ["mine", "other"] {
+        let revoke = ["trust", "revoke", "--key", name, &image];
+        registry.gantry(&engine, &revoke).ok();
+    }
+    inspect().code(1).says("no signatures for");
 }
 
 /// The first digits of the key in an answer of `trust inspect`.
