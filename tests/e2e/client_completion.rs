@@ -69,7 +69,7 @@ fn bash_offers_what_could_stand_there() {
         ("gantry run --ipc container:al", "alpha"),
         ("gantry run --restart un", "unless-stopped"),
         ("gantry run --kernel", ""),
-        ("gantry system ", "df events info prune"),
+        ("gantry system ", "check df events info prune"),
         ("gantry inspect --type i", "image"),
         ("gantry ps extra ", ""),
         ("gantry nonsense ", ""),

@@ -260,6 +260,6 @@ mod tests {
             .into_iter()
             .map(|(word, _)| word)
             .collect();
-        assert_eq!(system, ["df", "events", "info", "prune"]);
+        assert_eq!(system, ["check", "df", "events", "info", "prune"]);
     }
 }
