@@ -115,7 +115,8 @@ fn every_page_has_the_stock_clients_shape() {
         "manifest",
     ];
     for name in groups.iter().flat_map(|group| words(group)) {
-        if groups.contains(&name.as_str()) || name == "help" {
+        // The last is one of gantry's own.
+        if groups.contains(&name.as_str()) || ["help", "system check"].contains(&name.as_str()) {
             continue;
         }
         let mut args: Vec<&str> = name.split(' ').collect();

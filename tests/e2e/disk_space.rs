@@ -157,28 +157,23 @@ fn old_images_go_by_themselves_where_that_is_wished() {
         .docker(&["import", "-m", "third", &tar, "old:1"])
         .ok();
     let deadline = Instant::now() + Duration::from_secs(60);
-    let names = || {
-        engine
-            .docker(&["images", "--format", "{{.Repository}}"])
-            .ok()
-            .stdout
-    };
-    while names().contains("old") {
-        assert!(Instant::now() < deadline, "{}", engine.daemon_log());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let left = names();
-    assert!(
-        left.contains("keep/this") && left.contains("used"),
-        "{left}"
-    );
     let told = ["--filter", "event=gc", "--since", "1h", "--until", "0s"];
     let format = [
         "--format",
         "{{.Actor.Attributes.name}} {{.Actor.Attributes.reason}}",
     ];
-    let events = engine
-        .docker(&[&["events"], &told[..], &format].concat())
-        .ok();
-    assert_eq!(events.stdout, "old:1 age\n");
+    let words = [&["events"], &told[..], &format].concat();
+    // Told when all of it is done.
+    let events = || engine.docker(&words).ok().stdout;
+    while events() != "old:1 age\n" {
+        assert!(Instant::now() < deadline, "{}", engine.daemon_log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let names = engine.docker(&["images", "--format", "{{.Repository}}"]);
+    let left = names.ok().stdout;
+    assert!(!left.contains("old"), "{left}");
+    assert!(
+        left.contains("keep/this") && left.contains("used"),
+        "{left}"
+    );
 }
