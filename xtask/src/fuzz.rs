@@ -41,7 +41,7 @@ pub fn fuzz(words: &[&str]) -> Result<(), Failure> {
     let mut build = Command::new(env!("CARGO"));
     build
         .current_dir(&home)
-        .args(["build", "--release", "--locked", "--target-dir"])
+        .args(["build", "--release", "--target-dir"])
         .arg(&target)
         .env("RUSTFLAGS", FLAGS);
     for name in &chosen {

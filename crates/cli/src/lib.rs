@@ -28,7 +28,7 @@ pub use invocation::{Bootstrap, Invocation, main};
 
 /// The door of the fuzz target: whether these are options of `create` that a
 /// body can be made of.
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub fn read_options(args: &[String]) -> bool {
     use container_options::flags;
     let tables = [
@@ -44,4 +44,19 @@ pub fn read_options(args: &[String]) -> bool {
         return false;
     };
     container_options::build(&matches, &settings::ConfigFile::default(), "").is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_door_of_the_fuzz_target_opens() {
+        let words = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert!(super::read_options(&words(&["--memory", "64m", "image"])));
+        assert!(!super::read_options(&words(&["--memory", "much", "image"])));
+    }
 }

@@ -14,6 +14,12 @@ use crate::value::Val;
 const MAX_CALLS: usize = 500;
 /// More output than this means a template that runs away.
 const MAX_OUTPUT: usize = 256 << 20;
+/// So do more turns of all ranges together.
+const MAX_TURNS: u32 = 1 << 24;
+
+/// What a range goes over: indices or keys, and elements. Not a list: a number
+/// may be large.
+type Items = Box<dyn Iterator<Item = (Value, Value)>>;
 
 /// Renders `nodes` with `data` as the dot and as `$`.
 pub(crate) fn render(
@@ -28,6 +34,7 @@ pub(crate) fn render(
         scope,
         definitions,
         depth: 0,
+        turns: 0,
         out: String::new(),
         variables: vec![("$".to_owned(), Val::Json(data.clone()))],
     };
@@ -57,6 +64,8 @@ struct State<'a> {
     definitions: &'a Definitions,
     /// How many templates call each other.
     depth: usize,
+    /// How often the bodies of ranges were rendered.
+    turns: u32,
     out: String,
     variables: Vec<(String, Val)>,
 }
@@ -164,28 +173,27 @@ impl State<'_> {
         flow
     }
 
-    /// What a range goes over: indices or keys, and elements.
-    fn items(&self, branch: &Branch, value: Val) -> Result<Vec<(Value, Value)>, Error> {
+    fn items(&self, branch: &Branch, value: Val) -> Result<Items, Error> {
         Ok(match value.into_json() {
-            Value::Null => Vec::new(),
-            Value::Array(items) => items
-                .into_iter()
-                .enumerate()
-                .map(|(index, item)| (Value::from(index), item))
-                .collect(),
+            Value::Null => Box::new(std::iter::empty()),
+            Value::Array(items) => Box::new(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, item)| (Value::from(index), item)),
+            ),
             Value::Object(map) => {
                 let mut entries: Vec<_> = map.into_iter().collect();
                 entries.sort_by(|a, b| a.0.cmp(&b.0));
-                entries
-                    .into_iter()
-                    .map(|(key, item)| (Value::String(key), item))
-                    .collect()
+                Box::new(
+                    entries
+                        .into_iter()
+                        .map(|(key, item)| (Value::String(key), item)),
+                )
             }
             Value::Number(number) if number.is_u64() => {
-                let count = number.as_u64().unwrap_or(0).min(1 << 24);
-                (0..count)
-                    .map(|n| (Value::from(n), Value::from(n)))
-                    .collect()
+                let count = number.as_u64().unwrap_or(0);
+                Box::new((0..count).map(|n| (Value::from(n), Value::from(n))))
             }
             other => {
                 let mut shown = String::new();
@@ -203,13 +211,19 @@ impl State<'_> {
     fn range(&mut self, dot: &Dot, branch: &Branch) -> Result<Flow, Error> {
         let mark = self.variables.len();
         let value = self.pipe(dot, &branch.pipe)?;
-        let items = self.items(branch, value)?;
-        if items.is_empty() {
+        let mut items = self.items(branch, value)?.peekable();
+        if items.peek().is_none() {
             let flow = self.walk(dot, &branch.otherwise);
             self.variables.truncate(mark);
             return flow;
         }
         for (key, item) in items {
+            self.turns += 1;
+            if self.turns > MAX_TURNS {
+                let position = branch.pipe.commands[0].position;
+                let message = format!("more than {MAX_TURNS} turns of ranges");
+                return self.fail(position, &branch.pipe, message);
+            }
             match branch.pipe.variables.as_slice() {
                 [element] => self.set(element, Val::Json(item.clone())),
                 [index, element] => {

@@ -150,6 +150,10 @@ fn complains_in_the_words_of_go() {
             "ERR template: :1:2: executing \"\" at <index .List 9>: error calling index: index out of range: 9",
         ),
         (
+            "{{range 3333123401234}}{{end}}",
+            "ERR template: :1:8: executing \"\" at <3333123401234>: more than 16777216 turns of ranges",
+        ),
+        (
             "{{len 3}}",
             "ERR template: :1:2: executing \"\" at <len 3>: error calling len: len of type int",
         ),

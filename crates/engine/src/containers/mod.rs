@@ -362,15 +362,17 @@ impl Containers {
 }
 
 /// See [`crate::read_request`].
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) fn read_request(request: &gantry_api::ContainerCreate) -> bool {
     let host = &request.host_config;
     let readable = [
         mounts::of_request(host).is_ok(),
         spec::check(host).is_ok(),
         block_io::of(host).is_ok(),
-        options::refuse_unsupported(request).is_ok(),
-        NetworkMode::parse(&host.network_mode).is_ok(),
+        validate::config(&request.config).is_ok(),
+        shared_network::check(&request.config, host).is_ok(),
+        publish::check(host).is_ok(),
+        restart_policy::check(&host.restart_policy, host.auto_remove).is_ok(),
     ];
     readable.iter().all(|fine| *fine)
 }
