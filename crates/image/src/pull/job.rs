@@ -1,6 +1,7 @@
 //! One pull of an image that is not here: which layers are missing, how they come,
 //! and how they become snapshots.
 
+use std::cmp::Reverse;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError};
@@ -175,10 +176,13 @@ impl Pull<'_> {
             who: self.inner.downloads.name(),
             sender,
         };
-        for (index, place) in places.iter().enumerate() {
-            if matches!(place, Place::Coming) {
-                seat.join(index);
-            }
+        let mut missing: Vec<usize> = (0..places.len())
+            .filter(|index| matches!(places[*index], Place::Coming))
+            .collect();
+        // The longest first: it should not be what all others wait for in the end.
+        missing.sort_by_key(|index| Reverse(self.layers()[*index].size));
+        for index in missing {
+            seat.join(index);
         }
         while places.iter().any(|place| matches!(place, Place::Coming)) {
             let (index, stage) = self.hear(&news)?;

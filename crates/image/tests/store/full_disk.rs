@@ -95,3 +95,64 @@ fn nothing_is_left_whenever_the_disk_is_full() {
     assert!(!fates[0], "there was room for everything");
     assert_eq!(fates.last(), Some(&true), "there was never room");
 }
+
+/// Pulls on a disk of `kib`, and once more with plenty of room; whether the first one
+/// had enough, and how much of it the second one could use.
+fn pull_on(root: &Path, kib: usize, layers: &[Vec<u8>]) -> (bool, u64) {
+    let sized = |kib: usize| std::ffi::CString::new(format!("size={kib}k")).unwrap();
+    mount("none", root, "tmpfs", MountFlags::empty(), &*sized(kib)).unwrap();
+    let fates = {
+        let fixture = open(root, DriverKind::Overlay);
+        let first = crate::pull::Fake::of(layers, Compression::Gzip);
+        let fake = std::sync::Arc::new(first);
+        let pulled = crate::pull::pull(&fixture, &fake, "x:1");
+        let mut used = 0;
+        if let Err(error) = &pulled {
+            let text = error.to_string();
+            let clear = text.to_lowercase().contains("no space left on device");
+            assert!(clear, "{kib} KiB: {text}");
+            fixture.assert_holds(0, 0, 0);
+            rustix::mount::mount_remount(root, MountFlags::empty(), &*sized(kib + 32_000)).unwrap();
+            fake.asked();
+            crate::pull::pull(&fixture, &fake, "x:1").unwrap();
+            used = fake.asked().into_iter().map(|(_, offset)| offset).sum();
+        }
+        fixture.assert_holds(1, 2, 3);
+        assert_eq!(fixture.content.partials().unwrap().blobs, 0);
+        (pulled.is_ok(), used)
+    };
+    // The threads of downloads let go of the store in their own time.
+    let mut patience = 5000;
+    let empty = rustix::mount::UnmountFlags::empty();
+    while let Err(error) = rustix::mount::unmount(root, empty) {
+        assert!(patience > 0, "{error}");
+        patience -= 1;
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    fates
+}
+
+#[test]
+fn a_pull_goes_on_when_there_is_room_again() {
+    require_root!();
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let layers = [
+        tar(&[("a", &noise(1_500_000))]),
+        tar(&[("b", &noise(2_500_000)), ("c", b"x")]),
+    ];
+    let fates = std::thread::scope(|scope| {
+        let job = scope.spawn(|| {
+            gantry_sys::unshare(CloneFlags::NEWNS).unwrap();
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", private).unwrap();
+            (5000..16_000)
+                .step_by(571)
+                .map(|kib| pull_on(root.path(), kib, &layers))
+                .collect::<Vec<(bool, u64)>>()
+        });
+        job.join().unwrap()
+    });
+    assert!(!fates[0].0, "there was room for everything");
+    assert!(fates.last().unwrap().0, "there was never room");
+    assert!(fates.iter().any(|(_, used)| *used > 0), "{fates:?}");
+}

@@ -38,7 +38,7 @@ pub(crate) struct Fake {
 
 impl Fake {
     /// A repository with an image of these layers under the tag `1`.
-    fn of(layers: &[Vec<u8>], format: Compression) -> Self {
+    pub(crate) fn of(layers: &[Vec<u8>], format: Compression) -> Self {
         let mut parts = Parts::default();
         let manifest = oci_image(&mut parts, layers, format);
         let mut fake = Self::default();
@@ -59,7 +59,7 @@ impl Fake {
         self.tags.insert(tag.to_owned(), (media_type, digest));
     }
 
-    fn asked(&self) -> Vec<(Digest, u64)> {
+    pub(crate) fn asked(&self) -> Vec<(Digest, u64)> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 }
@@ -151,7 +151,11 @@ fn request(name: &str) -> PullRequest {
     }
 }
 
-fn pull(fixture: &Fixture, fake: &Arc<Fake>, name: &str) -> Result<(Pulled, Vec<Step>), Error> {
+pub(crate) fn pull(
+    fixture: &Fixture,
+    fake: &Arc<Fake>,
+    name: &str,
+) -> Result<(Pulled, Vec<Step>), Error> {
     let source: Arc<dyn Source> = Arc::new(Asked(Arc::clone(fake)));
     let mut steps = Vec::new();
     let mut tell = |step| steps.push(step);
