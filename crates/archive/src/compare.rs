@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn every_difference_is_seen() {
-        let damages: [(&str, &dyn Fn(&Path)); 6] = [
+        type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
+        let damages: [Damage<'_>; 6] = [
             ("\"d/file\" with other contents", &|root| {
                 let file = File::options()
                     .write(true)

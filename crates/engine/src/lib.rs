@@ -70,7 +70,7 @@ mod tests {
     fn the_door_of_the_fuzz_target_opens() {
         let mut request = gantry_api::ContainerCreate::default();
         assert!(super::read_request(&request));
-        request.host_config.binds = vec![":".to_owned()];
+        request.host_config.binds = Some(vec![":".to_owned()]);
         assert!(!super::read_request(&request));
     }
 }
