@@ -31,6 +31,12 @@ pub fn peak(group: &CpuGroup, program: &str) -> u64 {
         .unwrap_or(0)
 }
 
+/// The most memory in bytes that one of an engine's processes ever had: its daemon.
+pub fn highest(group: &CpuGroup) -> u64 {
+    let processes = group.processes().into_iter();
+    processes.filter_map(high_water).max().unwrap_or(0)
+}
+
 /// The most memory in bytes that a process ever had.
 pub fn high_water(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -145,11 +145,11 @@ fn pull(contender: &mut Contender, series: &mut Series, names: &[String]) -> Res
 /// The most memory that the daemons have had.
 fn peak(contenders: &[Contender]) -> Row {
     let mut all = Vec::new();
-    for (name, program) in [("gantry", "gantry"), ("docker", "dockerd")] {
-        let found = contenders.iter().find(|contender| contender.name == name);
-        if let Some(contender) = found {
-            let mut series = Series::new(name);
-            let bytes = memory::peak(&contender.group, program);
+    for contender in contenders {
+        // Podman has no daemon.
+        let bytes = memory::highest(&contender.group);
+        if bytes != 0 {
+            let mut series = Series::new(contender.name);
             series.memory.push(bytes as f64 / MIB);
             all.push(series);
         }
