@@ -108,12 +108,14 @@ impl Inner {
     }
 
     /// Where a file system in memory is mounted already: seen through the process
-    /// of a container that uses it.
+    /// of a container that uses it. Of several it is the one that has run longest,
+    /// since one that has just begun may end before its mount is copied.
     fn mounted_elsewhere(&self, record: &Record, volume: &gantry_volume::Volume) -> Option<String> {
         if !is_in_memory(&volume.backing) {
             return None;
         }
-        self.table.all().iter().find_map(|other| {
+        let all = self.table.all();
+        let users = all.iter().filter_map(|other| {
             let state = other.state();
             if other.id() == &record.id || !state.running() {
                 return None;
@@ -124,8 +126,12 @@ impl Inner {
                 let used = point.volume();
                 used.is_some_and(|used| used.name == volume.name)
             })?;
-            Some(format!("/proc/{}/root{}", state.pid, point.target))
-        })
+            let source = format!("/proc/{}/root{}", state.pid, point.target);
+            Some((state.started_at, source))
+        });
+        users
+            .min_by_key(|(started, _)| *started)
+            .map(|(_, source)| source)
     }
 
     fn ready_image(&self, point: &MountPoint, image: &Image) -> Result<Mount> {
