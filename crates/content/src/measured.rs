@@ -60,27 +60,34 @@ fn arriving(ingests: &Path) -> Result<u64, Error> {
     Ok(all)
 }
 
-/// The blocks of a file, or of a directory and all below it.
+/// The blocks of a file, or of a directory and all below it; as much of it as is
+/// still there, since whoever made it may be removing it.
 fn tree(path: &Path) -> io::Result<u64> {
-    let found = match std::fs::symlink_metadata(path) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
+    let Some(found) = present(std::fs::symlink_metadata(path))? else {
+        return Ok(0);
     };
     let mut all = found.blocks() * 512;
-    if found.is_dir() {
-        for entry in std::fs::read_dir(path)? {
+    if found.is_dir()
+        && let Some(entries) = present(std::fs::read_dir(path))?
+    {
+        for entry in entries {
             all += tree(&entry?.path())?;
         }
     }
     Ok(all)
 }
 
+/// The answer for what is there; none when it has gone.
+fn present<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The blocks of a file or of a directory alone; none when it has gone.
 fn blocks(path: &Path) -> Result<u64, Error> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) => Ok(found.blocks() * 512),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(Error::disk("stat", path)(error)),
-    }
+    let found = present(std::fs::symlink_metadata(path)).map_err(Error::disk("stat", path))?;
+    Ok(found.map_or(0, |found| found.blocks() * 512))
 }

@@ -305,10 +305,7 @@ fn a_cut_pull_goes_on_where_it_stopped() {
             offsets.contains(&70_000) && offsets.contains(&0),
             "{offsets:?}"
         );
-        assert_eq!(
-            fake.asked().last().map(|(_, offset)| *offset),
-            Some(140_000)
-        );
+        assert!(fake.asked().iter().any(|(_, offset)| *offset == 140_000));
         assert_eq!(partials(fixture), 0);
         fixture.assert_holds(1, 2, 3);
     });
