@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::outcome::{Outcome, command, finish};
 use super::{busybox_tar, gantry_binary};
+
+/// How many daemons these tests have started.
+static DAEMONS: AtomicU32 = AtomicU32::new(0);
 
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,16 +54,18 @@ enum Kind {
 impl Foreign {
     /// A private dockerd that knows our runtime, with an image of busybox.
     pub fn docker(peers: &Path) -> Self {
-        let dir = shared_folder("docker");
+        // Each has its own of everything, since several tests have one at the same time.
+        let count = DAEMONS.fetch_add(1, Ordering::Relaxed);
+        let dir = shared_folder(&format!("docker{count}"));
         let runtime = runtime(&dir);
-        let name = format!("gantry-foreign-{}", std::process::id());
+        let name = format!("gantry-foreign-{}-{count}", std::process::id());
         let socket = PathBuf::from(format!("/run/peers/{name}.sock"));
         let daemon = Command::new(peers.join("dockerd"))
             .arg("--add-runtime")
             .arg(format!("gantry={}", runtime.display()))
             .env("PEERS_SOCK", &socket)
             .env("PEERS_DATA", dir.join("data"))
-            .env("PEERS_BRIDGE", "gantryforeign")
+            .env("PEERS_BRIDGE", format!("gforeign{count}"))
             .env("PEERS_CIDR", "10.218.0.1/16")
             .env("PEERS_NETNS", &name)
             .stdin(Stdio::null())
