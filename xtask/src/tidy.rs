@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("cgroup", 1, &["sys"]),
     ("archive", 1, &["sys"]),
     ("metadata", 1, &[]),
+    ("tls", 1, &[]),
     ("content", 2, &[]),
     ("snapshot", 2, &[]),
     ("registry", 2, &[]),

@@ -149,11 +149,8 @@ fn system() -> RootCertStore {
     roots
 }
 
-/// The certificates in a file.
 fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let wrong = |error| io::Error::other(format!("{}: {error}", file.display()));
-    let found = CertificateDer::pem_file_iter(file).map_err(wrong)?;
-    found.collect::<Result<_, _>>().map_err(wrong)
+    gantry_tls::certificates(file).map_err(io::Error::other)
 }
 
 /// A failure of TLS in the words of Docker.

@@ -5,14 +5,13 @@ mod address;
 mod fd;
 mod group;
 mod tcp;
-mod tls;
 mod unix;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use address::{Address, AddressError};
-pub use tls::TlsFiles;
+pub use gantry_tls::ServerFiles as TlsFiles;
 
 use gantry_types::ErrorKind;
 
@@ -47,13 +46,8 @@ pub enum ListenError {
         reason: &'static str,
     },
     /// A certificate or key cannot be used.
-    #[error("{file}: {reason}")]
-    Tls {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    #[error(transparent)]
+    Tls(#[from] gantry_tls::WrongFile),
     /// The kernel refused.
     #[error("{operation} {object}: {source}")]
     Io {
@@ -74,7 +68,7 @@ impl ListenError {
             | Self::NotASocket(_)
             | Self::InsecureTcp(_)
             | Self::Activation { .. }
-            | Self::Tls { .. } => ErrorKind::InvalidArgument,
+            | Self::Tls(_) => ErrorKind::InvalidArgument,
             Self::InUse(_) => ErrorKind::Conflict,
             Self::UnknownGroup(_) => ErrorKind::NotFound,
             Self::Io { .. } => ErrorKind::Internal,

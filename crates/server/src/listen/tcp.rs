@@ -12,7 +12,7 @@ use super::{ListenError, ListenOptions, Listener};
 pub(super) fn check(text: &str, options: &ListenOptions) -> Result<(), ListenError> {
     let (host, _) = host_and_port(text, options.tls.is_some())?;
     match &options.tls {
-        Some(files) => files.server().map(drop),
+        Some(files) => Ok(files.config().map(drop)?),
         None => match host.parse::<IpAddr>() {
             Ok(address) => permit_plain(address, text, options),
             // Names are looked up when they are listened on.
@@ -37,7 +37,7 @@ pub(super) fn listen(text: &str, options: &ListenOptions) -> Result<Vec<Listener
     let acceptor = options
         .tls
         .as_ref()
-        .map(|files| files.server().map(TlsAcceptor::from))
+        .map(|files| files.config().map(TlsAcceptor::from))
         .transpose()?;
     let mut listeners = Vec::new();
     for address in addresses {
