@@ -194,30 +194,14 @@ pub(crate) fn revoke<'a>(
             ));
         }
         let reference = names::normalized(text).map_err(Error::Message)?;
-        if reference.tag().is_some() || reference.digest().is_some() {
-            return match revoke_one(session, &reference, &own, insecure)? {
-                0 => Err(Error::message(format!(
-                    "no signature by your keys on {text}"
-                ))),
-                _ => {
-                    let line = format!("Successfully deleted signature for {text}");
-                    session.printer.line(&line);
-                    Ok(0)
-                }
-            };
-        }
-        if !matches.bool("yes") && !confirmed(session, text) {
-            return Err(Error::message("trust revoke has been cancelled"));
-        }
-        let tags = session
-            .repository(&reference, insecure)?
-            .tags()
-            .map_err(failed)?;
-        let mut revoked = 0;
-        for tag in tags.iter().filter(|tag| !is_tag_of_signatures(tag)) {
-            let one = reference.with_tag(tag).map_err(told)?;
-            revoked += revoke_one(session, &one, &own, insecure)?;
-        }
+        let one_alone = reference.tag().is_some() || reference.digest().is_some();
+        let revoked = match one_alone {
+            true => revoke_one(session, &reference, &own, insecure)?,
+            false if !matches.bool("yes") && !confirmed(session, text) => {
+                return Err(Error::message("trust revoke has been cancelled"));
+            }
+            false => revoke_all(session, &reference, &own, insecure)?,
+        };
         match revoked {
             0 => Err(Error::message(format!(
                 "no signature by your keys on {text}"
@@ -229,6 +213,26 @@ pub(crate) fn revoke<'a>(
             }
         }
     })
+}
+
+/// Takes the own signatures out of all tags of a repository.
+fn revoke_all(
+    session: &Session,
+    repository: &Reference,
+    own: &[PublicKey],
+    insecure: bool,
+) -> Result<usize, Error> {
+    let tags = session.repository(repository, insecure)?.tags();
+    let mut revoked = 0;
+    for tag in tags
+        .map_err(failed)?
+        .iter()
+        .filter(|tag| !is_tag_of_signatures(tag))
+    {
+        let one = repository.with_tag(tag).map_err(told)?;
+        revoked += revoke_one(session, &one, own, insecure)?;
+    }
+    Ok(revoked)
 }
 
 /// Takes the own signatures out, and answers how many there were.
