@@ -7,7 +7,7 @@ use crate::harness::remark;
 use crate::run::wait_for;
 
 /// The engine, unless it is not here.
-fn engine(make: fn(&std::path::Path) -> Foreign) -> Option<Foreign> {
+fn engine(make: fn(&std::path::Path) -> Option<Foreign>) -> Option<Foreign> {
     if std::env::var_os("GANTRY_E2E_DOCKER").is_some() {
         remark("SKIPPED: foreign: needs our own runtime");
         return None;
@@ -18,7 +18,7 @@ fn engine(make: fn(&std::path::Path) -> Foreign) -> Option<Foreign> {
             "SKIPPED: foreign: the real Docker and Podman are not installed here (GANTRY_PEERS)",
         );
     }
-    found.as_deref().map(make)
+    found.as_deref().and_then(make)
 }
 
 #[test]

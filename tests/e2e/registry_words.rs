@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::gantry_only;
 use crate::harness::served::Registry;
-use crate::harness::{Engine, finish, peers, remark};
+use crate::harness::{Engine, finish};
 
 /// `user` with the password `words-secret`.
 const HTPASSWD: &str = "user:$2b$05$sgxg6rRlgAZFvxnfsusHAOqKSdFxxlPo6ZiOen2XY8EwD6MgrTpo.\n";
@@ -211,19 +211,8 @@ fn lists_of_manifests_are_made_and_pushed() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
     list_of_manifests(&engine, &Registry::ours(&engine, 5000));
-    if let Some(registry) = of_docker(&engine) {
+    if let Some(registry) = Registry::of_docker(&engine, 5001) {
         list_of_manifests(&engine, &registry);
-    }
-}
-
-/// Docker's registry, where it is installed.
-fn of_docker(engine: &Engine) -> Option<Registry> {
-    match peers::folder() {
-        Some(peers) => Some(Registry::of_docker(engine, &peers, 5001)),
-        None => {
-            remark("SKIPPED: Docker's registry is not installed here (GANTRY_PEERS)");
-            None
-        }
     }
 }
 

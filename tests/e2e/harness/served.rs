@@ -1,11 +1,11 @@
 //! A registry beside an engine: in its network namespace, on a port of its own.
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, gantry_binary};
 use super::outcome::{Outcome, command, finish};
+use super::{peers, remark};
 
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,11 +38,15 @@ impl Registry {
             .args(flags);
         let secure = flags.iter().any(|flag| flag.starts_with("--tls-cert"));
         let scheme = if secure { "https" } else { "http" };
-        Self::wait(serve, netns, port, scheme, dir)
+        Self::started(serve, netns, port, scheme, dir).unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// Docker's, from the folder of the peers.
-    pub fn of_docker(engine: &Engine, peers: &Path, port: u16) -> Self {
+    /// Docker's, where the peers are installed and it starts; else that is said.
+    pub fn of_docker(engine: &Engine, port: u16) -> Option<Self> {
+        let Some(peers) = peers::folder() else {
+            remark("SKIPPED: Docker's registry is not installed here (GANTRY_PEERS)");
+            return None;
+        };
         let dir = tempfile::tempdir().expect("a temporary folder");
         let netns = netns(engine);
         let config = dir.path().join("config.yml");
@@ -55,23 +59,27 @@ impl Registry {
         std::fs::write(&config, text).expect("the configuration can be written");
         let mut serve = inside(&netns, &peers.join("enter").to_string_lossy());
         serve.args(["docker-registry", "serve"]).arg(&config);
-        Self::wait(serve, netns, port, "http", dir)
+        let registry = Self::started(serve, netns, port, "http", dir);
+        if let Err(why) = &registry {
+            remark(&format!("SKIPPED: Docker's registry does not start: {why}"));
+        }
+        registry.ok()
     }
 
-    fn wait(
+    fn started(
         mut serve: Command,
         netns: String,
         port: u16,
         scheme: &'static str,
         dir: tempfile::TempDir,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let process = serve
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the registry can be started");
-        let this = Self {
+        let mut this = Self {
             process,
             netns,
             port,
@@ -81,10 +89,15 @@ impl Registry {
         let deadline = Instant::now() + PATIENCE;
         // One that wants a password answers as well.
         while this.get("", &[]).code != 0 {
-            assert!(Instant::now() < deadline, "the registry does not answer");
+            if let Ok(Some(status)) = this.process.try_wait() {
+                return Err(format!("it ended with {status}"));
+            }
+            if Instant::now() > deadline {
+                return Err("it does not answer".to_owned());
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
-        this
+        Ok(this)
     }
 
     /// The name of a repository in it.

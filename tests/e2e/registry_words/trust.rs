@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::of_docker;
 use crate::gantry_only;
 use crate::harness::Engine;
 use crate::harness::served::Registry;
@@ -204,7 +203,7 @@ fn keys_are_kept_from_others() {
 fn dockers_registry_keeps_signatures_too() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
-    let Some(registry) = of_docker(&engine) else {
+    let Some(registry) = Registry::of_docker(&engine, 5001) else {
         return;
     };
     let image = registry.name("prod/app:1");
