@@ -13,6 +13,7 @@ use crate::{options, tree};
 const LAYERS: &[(&str, u8, &[&str])] = &[
     ("types", 0, &[]),
     ("api", 0, &["types"]),
+    ("dockerfile", 0, &["types"]),
     ("gotemplate", 0, &[]),
     ("oci", 0, &[]),
     ("hello", 0, &[]),

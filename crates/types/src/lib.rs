@@ -1,5 +1,6 @@
 //! The words every other crate speaks: digests, references, platforms,
-//! descriptors, image configurations, mounts, container ids and error kinds.
+//! descriptors, image configurations, mounts, container ids, error kinds, sizes
+//! and durations.
 //!
 //! Nothing here does I/O, and nothing here knows about HTTP or the kernel.
 
@@ -10,6 +11,7 @@ mod image;
 mod mount;
 mod platform;
 mod reference;
+pub mod units;
 
 pub use digest::{ChainId, DiffId, Digest, DigestError, Hasher};
 pub use error_kind::ErrorKind;

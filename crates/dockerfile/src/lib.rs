@@ -1,0 +1,36 @@
+//! The language of Dockerfiles: text to typed instructions with positions,
+//! expansion of words, ignore files, and the rules of `docker build --check`.
+//!
+//! ```text
+//! bytes ─lines─▶ logical lines ─split─▶ keyword, flags, arguments ─commands─▶ Dockerfile
+//!                                                     Word ─shell─▶ text
+//! ```
+//!
+//! Nothing here does I/O, knows a variable, an image or a file: callers look
+//! those up. Everything read here is hostile: sizes and depths are bounded.
+
+mod commands;
+mod directives;
+mod error;
+mod flags;
+mod heredoc;
+mod instruction;
+mod lines;
+mod mount;
+mod parse;
+mod shell;
+mod split;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod wildcard;
+
+pub use error::{Error, Span, excerpt};
+pub use instruction::{
+    Add, Arg, Command, CommandLine, Copy, Directives, Dockerfile, Healthcheck, Heredoc, InlineFile,
+    Instruction, Network, Pair, Run, Security, Stage, Warning, Word,
+};
+pub use mount::{Mount, MountText, MountType, Sharing};
+pub use parse::{parse, parse_instruction};
+pub use shell::{Expansion, Lookup, expand, expand_content, expand_for_display, expansion};
+pub use suggest::{Case, nearest};
