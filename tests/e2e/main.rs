@@ -16,6 +16,7 @@ mod client_commands;
 mod client_completion;
 mod client_contexts;
 mod client_help;
+mod client_plugins;
 mod crash;
 mod daemon;
 mod debian;

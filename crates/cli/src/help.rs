@@ -2,6 +2,7 @@
 
 use crate::args::{command_help, flag_lines};
 use crate::commands::{Command, GROUPS, commands};
+use crate::plugins::Plugin;
 use crate::settings::GLOBAL_FLAGS;
 
 /// The commands that are used most, in the order they are shown.
@@ -34,7 +35,7 @@ fn rows(out: &mut String, rows: &[(&str, &str)]) {
 }
 
 /// The help of the program.
-pub(crate) fn top(program: &str) -> String {
+pub(crate) fn top(program: &str, plugins: &[Plugin]) -> String {
     let mut all: Vec<(&str, &str)> = commands()
         .filter(|command| !command.hidden)
         .filter_map(|command| {
@@ -59,6 +60,17 @@ pub(crate) fn top(program: &str) -> String {
     out.push_str("\nCommon Commands:\n");
     rows(&mut out, &common);
     out.push_str("\nManagement Commands:\n");
+    let shown = plugins.iter().filter(|plugin| plugin.is_shown());
+    let shown: Vec<(String, &str)> = shown
+        .map(|plugin| (format!("{}*", plugin.name), plugin.summary()))
+        .collect();
+    let mut groups = groups;
+    groups.extend(
+        shown
+            .iter()
+            .map(|(name, summary)| (name.as_str(), *summary)),
+    );
+    groups.sort_unstable();
     rows(&mut out, &groups);
     out.push_str("\nCommands:\n");
     rows(&mut out, &all);
@@ -74,6 +86,14 @@ pub(crate) fn top(program: &str) -> String {
             ("runtime", "The OCI runtime, with runc's command line"),
         ],
     );
+    let faults = plugins
+        .iter()
+        .filter_map(|plugin| Some((plugin.name.as_str(), plugin.fault.as_deref()?)));
+    let faults: Vec<(&str, &str)> = faults.collect();
+    if !faults.is_empty() {
+        out.push_str("\nInvalid Plugins:\n");
+        rows(&mut out, &faults);
+    }
     out.push_str("\nGlobal Options:\n");
     out.push_str(&flag_lines(&GLOBAL_FLAGS.iter().collect::<Vec<_>>()));
     out.push_str(&format!(
@@ -181,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_command_is_in_some_help() {
-        let top = top("gantry");
+        let top = top("gantry", &[]);
         for name in COMMON {
             assert!(top.contains(&format!("\n  {name} ")), "{name}");
         }

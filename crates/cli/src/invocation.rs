@@ -9,6 +9,7 @@ use crate::exit_code;
 use crate::help;
 use crate::hints;
 use crate::output::printer::Printer;
+use crate::plugins;
 use crate::session::Session;
 use crate::settings::{GLOBAL_FLAGS, Settings};
 use crate::transport::Client;
@@ -35,6 +36,7 @@ pub fn main(invocation: Invocation) -> i32 {
     let front = Front {
         program: invocation.program,
         printer: Printer,
+        bootstrap: invocation.bootstrap,
     };
     match invocation.args.split_first() {
         Some((first, words)) if first == "__complete" => {
@@ -47,7 +49,7 @@ pub fn main(invocation: Invocation) -> i32 {
     }
     let globals = match parse(&[GLOBAL_FLAGS], false, &invocation.args) {
         Ok(Parsed::Matches(matches)) => matches,
-        Ok(Parsed::Help) => return front.show(&help::top(&front.program)),
+        Ok(Parsed::Help) => return front.top(&Matches::of(GLOBAL_FLAGS)),
         Err(error) => {
             front.usage_fault(&error.0, "", "[OPTIONS] COMMAND [ARG...]");
             return exit_code::DAEMON;
@@ -57,13 +59,14 @@ pub fn main(invocation: Invocation) -> i32 {
         front.printer.line(&commands::short_version());
         return 0;
     }
-    front.dispatch(&globals, invocation.bootstrap)
+    front.dispatch(&globals, &invocation.args)
 }
 
 /// What is known before a command is chosen.
 struct Front {
     program: String,
     printer: Printer,
+    bootstrap: Option<Bootstrap>,
 }
 
 /// The words of a command line, resolved.
@@ -72,6 +75,27 @@ enum Resolved {
     Refused(String),
     Group(&'static str, &'static str),
     Unknown(String),
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| Error::message(format!("cannot start: {error}")))
+}
+
+/// Why a command failed, as its hooks are told.
+fn failure(outcome: &Result<i32, Error>) -> String {
+    let (text, code) = match outcome {
+        Ok(code) => (String::new(), *code),
+        Err(error) => (error.to_string(), exit_code::of(error)),
+    };
+    match (text.is_empty(), code) {
+        (true, 0) => String::new(),
+        (true, code) => format!("exited with code {code}"),
+        (false, _) => text,
+    }
 }
 
 fn resolve(words: &[String]) -> Resolved {
@@ -99,14 +123,14 @@ fn resolve(words: &[String]) -> Resolved {
 }
 
 impl Front {
-    fn dispatch(&self, globals: &Matches, bootstrap: Option<Bootstrap>) -> i32 {
+    fn dispatch(&self, globals: &Matches, args: &[String]) -> i32 {
         let mut words = globals.operands.as_slice();
         let asked_help = words.first().is_some_and(|word| word == "help");
         if asked_help {
             words = &words[1..];
         }
         if words.is_empty() {
-            return self.show(&help::top(&self.program));
+            return self.top(globals);
         }
         match resolve(words) {
             Resolved::Command(command, count) => {
@@ -114,17 +138,69 @@ impl Front {
                 if asked_help {
                     return self.show(&help::command(&self.program, command, &invoked));
                 }
-                self.command(command, &invoked, &words[count..], globals, bootstrap)
+                self.command(command, &invoked, &words[count..], globals)
             }
             Resolved::Refused(path) => self.not_yet(&path),
             Resolved::Group(name, summary) => self.group(name, summary, words.get(1)),
-            Resolved::Unknown(path) if asked_help => {
-                self.printer
-                    .error_line(&format!("unknown help topic: {path}"));
+            Resolved::Unknown(path) => match self.plugin(&path, globals, args) {
+                Some(code) => code,
+                None if asked_help => {
+                    self.printer
+                        .error_line(&format!("unknown help topic: {path}"));
+                    1
+                }
+                None => self.unknown(&path, globals),
+            },
+        }
+    }
+
+    /// Lets a client plug-in do it; `None` when there is none for that word.
+    fn plugin(&self, name: &str, globals: &Matches, args: &[String]) -> Option<i32> {
+        let settings = Settings::resolve(globals).ok()?;
+        let (before, words) = args.split_at(args.len() - globals.operands.len());
+        // Plug-ins do not know the flag that only this program has.
+        let before = before
+            .iter()
+            .filter(|flag| !flag.starts_with("--no-auto-start"));
+        let all: Vec<String> = before.chain(words).cloned().collect();
+        let needs_daemon = !words
+            .iter()
+            .any(|word| word == "--help" || word == "version");
+        let runtime = runtime().map_err(|error| self.complain(&error)).ok()?;
+        let outcome = runtime.block_on(async {
+            if settings.auto_start && needs_daemon && plugins::works(&settings, name) {
+                // Without a daemon it is the plug-in that says so.
+                let _ = Client::new(&settings, self.bootstrap).ping().await;
+            }
+            plugins::run(&settings, name, &all).await
+        });
+        runtime.shutdown_background();
+        let outcome = outcome?;
+        let code = match &outcome {
+            Ok(code) => *code,
+            Err(error) => {
+                self.complain(error);
                 1
             }
-            Resolved::Unknown(path) => self.unknown(&path),
-        }
+        };
+        let called = plugins::Called {
+            command: words.join(" "),
+            matches: None,
+            failure: failure(&outcome),
+        };
+        plugins::print_hooks(&settings, self.printer, &called);
+        Some(code)
+    }
+
+    fn complain(&self, error: &Error) {
+        self.printer.error_line(&error.to_string());
+    }
+
+    /// The help of everything, plug-ins included.
+    fn top(&self, globals: &Matches) -> i32 {
+        let settings = Settings::resolve(globals);
+        let plugins = settings.map(|settings| plugins::list(&settings));
+        self.show(&help::top(&self.program, &plugins.unwrap_or_default()))
     }
 
     fn show(&self, text: &str) -> i32 {
@@ -162,7 +238,7 @@ impl Front {
         }
     }
 
-    fn unknown(&self, path: &str) -> i32 {
+    fn unknown(&self, path: &str, globals: &Matches) -> i32 {
         let program = &self.program;
         let near = help::near_commands(path);
         let near = match near.is_empty() {
@@ -176,8 +252,11 @@ impl Front {
             ),
             None => (String::new(), format!("{program} --help")),
         };
+        let hint = Settings::resolve(globals).ok();
+        let hint = hint.and_then(|settings| plugins::hint(&settings, path));
+        let hint = hint.map_or(String::new(), |hint| format!("\nHint: {hint}"));
         self.printer.error_line(&format!(
-            "{program}: unknown command: {program} {path}\n\n{near}{usage}Run '{help}' for more information"
+            "{program}: unknown command: {program} {path}\n\n{near}{usage}Run '{help}' for more information{hint}"
         ));
         1
     }
@@ -197,7 +276,6 @@ impl Front {
         invoked: &str,
         args: &[String],
         globals: &Matches,
-        bootstrap: Option<Bootstrap>,
     ) -> i32 {
         let matches = match parse(command.flags, command.interspersed, args) {
             Ok(Parsed::Matches(matches)) => matches,
@@ -221,7 +299,7 @@ impl Front {
             ));
             return 1;
         }
-        self.run(command, invoked, &matches, globals, bootstrap)
+        self.run(command, invoked, &matches, globals)
     }
 
     fn run(
@@ -230,22 +308,14 @@ impl Front {
         invoked: &str,
         matches: &Matches,
         globals: &Matches,
-        bootstrap: Option<Bootstrap>,
     ) -> i32 {
-        let session = match self.session(command, globals, bootstrap) {
+        let session = match self.session(command, globals) {
             Ok(session) => session,
             Err(error) => return self.report(command, invoked, &error, None),
         };
-        let built = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build();
-        let runtime = match built {
+        let runtime = match runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                let error = Error::message(format!("cannot start: {error}"));
-                return self.report(command, invoked, &error, None);
-            }
+            Err(error) => return self.report(command, invoked, &error, None),
         };
         let outcome = runtime.block_on(async {
             match (command.run)(&session, matches).await {
@@ -258,25 +328,33 @@ impl Front {
         });
         // A thread may still wait for standard input: it ends with the process.
         runtime.shutdown_background();
-        match outcome {
-            Ok(code) => code,
-            Err((error, hint)) => self.report(command, invoked, &error, hint),
-        }
+        let (outcome, hint) = match outcome {
+            Ok(code) => (Ok(code), None),
+            Err((error, hint)) => (Err(error), hint),
+        };
+        let code = match &outcome {
+            Ok(code) => *code,
+            Err(error) => self.report(command, invoked, error, hint),
+        };
+        let called = plugins::Called {
+            command: invoked.to_owned(),
+            matches: Some(matches),
+            failure: failure(&outcome),
+        };
+        plugins::print_hooks(&session.settings, self.printer, &called);
+        code
     }
 
-    fn session(
-        &self,
-        command: &Command,
-        globals: &Matches,
-        bootstrap: Option<Bootstrap>,
-    ) -> Result<Session, Error> {
+    fn session(&self, command: &Command, globals: &Matches) -> Result<Session, Error> {
         let mut settings = Settings::resolve(globals)?;
         let locals = ["context ", "completion ", "manifest ", "trust "];
         let is_local = locals.iter().any(|group| command.path.starts_with(group));
         if let Some(error) = settings.unresolved.take().filter(|_| !is_local) {
             return Err(error);
         }
-        let starter = bootstrap.filter(|_| settings.auto_start && command.starts_daemon);
+        let starter = self
+            .bootstrap
+            .filter(|_| settings.auto_start && command.starts_daemon);
         Ok(Session {
             program: self.program.clone(),
             client: Client::new(&settings, starter),

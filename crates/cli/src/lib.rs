@@ -18,6 +18,7 @@ mod help;
 mod hints;
 mod invocation;
 mod output;
+mod plugins;
 mod registry;
 mod session;
 mod settings;

@@ -11,6 +11,14 @@ pub(crate) struct Matches {
 }
 
 impl Matches {
+    /// Of a command line without any flag.
+    pub(crate) fn of(flags: &'static [Flag]) -> Self {
+        Self {
+            flags: flags.iter().collect(),
+            ..Self::default()
+        }
+    }
+
     /// Whether the flag was given.
     pub(crate) fn changed(&self, name: &str) -> bool {
         debug_assert!(

@@ -10,7 +10,9 @@ use crate::args::Matches;
 use crate::error::Error;
 use crate::output::human;
 use crate::output::json::escape_html;
+use crate::plugins::{self, Plugin};
 use crate::session::Session;
+use crate::settings::Settings;
 use crate::transport::Call;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -28,7 +30,15 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         };
         let answer: Result<Value, Error> = session.client.json(&Call::get("/info")).await;
         if format.is_empty() {
-            session.printer.out(&client(session));
+            let plugins = plugins::list(&session.settings);
+            session.printer.out(&client(session, &plugins));
+            for plugin in &plugins {
+                let path = plugin.path.display();
+                if let Some(fault) = &plugin.fault {
+                    let text = format!("WARNING: Plugin \"{path}\" is not valid: {fault}");
+                    session.printer.error_line(&text);
+                }
+            }
             session.printer.out("\nServer:\n");
             let info = match answer {
                 Ok(value) => serde_json::from_value::<Info>(value)
@@ -47,9 +57,11 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         let mut value = answer?;
         if let Some(map) = value.as_object_mut() {
             let context = &session.settings.context;
+            let plugins = plugins::list(&session.settings);
+            let plugins: Vec<Value> = plugins.iter().map(Plugin::to_json).collect();
             map.insert(
                 "ClientInfo".to_owned(),
-                json!({"Debug": session.settings.debug, "Version": VERSION, "Platform": {"Name": "Gantry"}, "Context": context, "Plugins": [], "Warnings": null}),
+                json!({"Debug": session.settings.debug, "Version": VERSION, "Platform": {"Name": "Gantry"}, "Context": context, "Plugins": plugins, "Warnings": null}),
             );
         }
         let shown = match template {
@@ -72,17 +84,33 @@ impl Scope for InfoScope {
     }
 
     fn absent(&self, field: &str) -> Absent {
+        if let Some(value) = plugins::unsaid(field) {
+            return Absent::Value(value);
+        }
         Absent::Error(format!(
             "can't evaluate field {field} in type system.dockerInfo"
         ))
     }
 }
 
-fn client(session: &Session) -> String {
-    format!(
-        "Client: Gantry\n Version:    {VERSION}\n Context:    {}\n Debug Mode: {}\n",
-        session.settings.context, session.settings.debug
-    )
+fn client(session: &Session, plugins: &[Plugin]) -> String {
+    let Settings { context, debug, .. } = &session.settings;
+    let mut lines = Lines(format!(
+        "Client: Gantry\n Version:    {VERSION}\n Context:    {context}\n Debug Mode: {debug}\n"
+    ));
+    let valid = plugins.iter().filter(|plugin| plugin.fault.is_none());
+    for (index, plugin) in valid.enumerate() {
+        if index == 0 {
+            lines.0.push_str(" Plugins:\n");
+        }
+        let about = format!("{} ({})", plugin.summary(), plugin.vendor());
+        lines.sub(&plugin.name, about);
+        if !plugin.version().is_empty() {
+            lines.sub("  Version", format!(" {}", plugin.version()));
+        }
+        lines.sub("  Path", format!("    {}", plugin.path.display()));
+    }
+    lines.0
 }
 
 /// The lines of the server, one after the other.

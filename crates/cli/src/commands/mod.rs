@@ -61,6 +61,17 @@ use crate::args::{Flag, Matches};
 use crate::error::Error;
 use crate::session::Session;
 
+/// Whether commands of this program begin with `word`, also those that it refuses.
+pub(crate) fn is_own_word(word: &str) -> bool {
+    let named = |path: &str, aliases: &[&str]| path == word || aliases.contains(&word);
+    word == "help"
+        || GROUPS.iter().any(|(name, _)| *name == word)
+        || commands().any(|command| named(command.path, command.aliases))
+        || REFUSED
+            .iter()
+            .any(|refused| named(refused.path, refused.aliases))
+}
+
 /// What a command comes to: an exit code or an error.
 pub(crate) type Outcome = Result<i32, Error>;
 

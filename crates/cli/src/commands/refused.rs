@@ -90,6 +90,4 @@ pub(crate) const REFUSED: &[Refused] = &[
     refused("swarm unlock", &[]),
     refused("swarm unlock-key", &[]),
     refused("swarm update", &[]),
-    refused("buildx", &[]),
-    refused("compose", &[]),
 ];

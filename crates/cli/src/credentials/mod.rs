@@ -8,6 +8,7 @@ mod entry;
 mod program;
 
 pub(crate) use entry::Entry;
+pub(crate) use program::ended;
 
 use gantry_api::AuthConfig;
 use gantry_types::Reference;

@@ -171,7 +171,8 @@ impl Program {
     }
 }
 
-fn ended(status: ExitStatus) -> String {
+/// How a program ended, in Go's words.
+pub(crate) fn ended(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(9)) => "signal: killed".to_owned(),

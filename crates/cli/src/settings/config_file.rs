@@ -36,6 +36,12 @@ pub(crate) struct ConfigFile {
     pub(crate) creds_store: String,
     /// Those that have the credentials of one registry each.
     pub(crate) cred_helpers: BTreeMap<String, String>,
+    /// Where else client plug-ins are.
+    pub(crate) cli_plugins_extra_dirs: Vec<String>,
+    /// What client plug-ins are told, and after which commands they are asked.
+    pub(crate) plugins: BTreeMap<String, BTreeMap<String, String>>,
+    /// Parts of clients that are switched on or off.
+    pub(crate) features: BTreeMap<String, String>,
 }
 
 /// The proxies that containers are told about.

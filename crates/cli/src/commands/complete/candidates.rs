@@ -9,6 +9,7 @@ use crate::args::{Flag, Parsed, Values, parse};
 use crate::commands::{Command, Operands};
 use crate::error::Error;
 use crate::output::printer::Printer;
+use crate::plugins::{self, Plugin};
 use crate::session::Session;
 use crate::settings::{GLOBAL_FLAGS, Settings};
 use crate::transport::{Call, Client};
@@ -18,6 +19,12 @@ type Found = (Vec<(String, String)>, Directive);
 /// Prints the candidates for `words`, the last of which is at the cursor.
 pub(crate) fn answer(words: &[String], descriptions: bool) -> i32 {
     let line = Line::read(words);
+    if let Some((plugin, rest)) = line.plugin(words)
+        && let Ok(settings) = settings(&line)
+        && plugins::complete(&settings, descriptions, plugin, rest)
+    {
+        return 0;
+    }
     let typed = match &line.cursor {
         Cursor::Value(_, typed) => typed.clone(),
         _ => words.last().cloned().unwrap_or_default(),
@@ -52,7 +59,14 @@ fn find(line: &Line) -> Found {
     };
     match &line.cursor {
         Cursor::Unknown => (Vec::new(), Directive::Default),
-        Cursor::Command => (described(first_words()), Directive::NoFiles),
+        Cursor::Command => {
+            let mut all: Vec<(String, String)> = described(first_words());
+            let plugins = settings(line).map(|settings| plugins::list(&settings));
+            let plugins = plugins.into_iter().flatten().filter(Plugin::is_shown);
+            all.extend(plugins.map(|plugin| (plugin.name.clone(), plugin.summary().to_owned())));
+            all.sort();
+            (all, Directive::NoFiles)
+        }
         Cursor::Member(group) => (described(members(group)), Directive::NoFiles),
         Cursor::Flag => (flags(line), Directive::NoFiles),
         Cursor::Value(flag, typed) => values(line, flag, typed),
@@ -203,14 +217,18 @@ fn asked(line: &Line, wanted: Wanted, command: &Command) -> Found {
     (names, directive)
 }
 
+/// What the flags before the command say.
+fn settings(line: &Line) -> Result<Settings, Error> {
+    match parse(&[GLOBAL_FLAGS], false, &line.globals) {
+        Ok(Parsed::Matches(globals)) => Settings::resolve(&globals),
+        _ => Err(Error::message("invalid flags")),
+    }
+}
+
 /// Asks the daemon that the line is about.
 fn ask(line: &Line, wanted: Wanted) -> Found {
     let names = || -> Result<Vec<String>, Error> {
-        let globals = match parse(&[GLOBAL_FLAGS], false, &line.globals) {
-            Ok(Parsed::Matches(matches)) => matches,
-            _ => return Err(Error::message("invalid flags")),
-        };
-        let settings = Settings::resolve(&globals)?;
+        let settings = settings(line)?;
         if wanted == Wanted::Contexts {
             let mut names: Vec<String> = vec!["default".to_owned()];
             names.extend(settings.contexts.list()?.into_iter().map(|meta| meta.name));

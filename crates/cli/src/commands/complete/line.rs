@@ -30,6 +30,8 @@ pub(super) struct Line {
     pub(super) globals: Vec<String>,
     flags_ended: bool,
     unknown: bool,
+    /// A first word that is no command of ours.
+    stranger: Option<String>,
 }
 
 impl Line {
@@ -43,13 +45,14 @@ impl Line {
             globals: Vec::new(),
             flags_ended: false,
             unknown: false,
+            stranger: None,
         };
         let Some((last, before)) = words.split_last() else {
             return line;
         };
         let mut pending: Option<&'static Flag> = None;
         for word in before {
-            if line.command.is_none() && line.group.is_none() {
+            if line.command.is_none() && line.group.is_none() && !line.unknown {
                 line.globals.push(word.clone());
             }
             pending = match pending {
@@ -125,8 +128,18 @@ impl Line {
                 self.group = Some(name);
                 self.globals.pop();
             }
+            None if self.group.is_none() && !self.unknown => {
+                self.unknown = true;
+                self.stranger = self.globals.pop();
+            }
             _ => self.unknown = true,
         }
+    }
+
+    /// The plug-in that the line may be about, and what of `words` is for it.
+    pub(super) fn plugin<'a>(&self, words: &'a [String]) -> Option<(&str, &'a [String])> {
+        let name = self.stranger.as_deref()?;
+        Some((name, words.get(self.globals.len() + 1..)?))
     }
 
     fn at(&self, last: &str) -> Cursor {
@@ -249,6 +262,12 @@ mod tests {
         assert_eq!(Line::read(&words).globals, ["-H", "unix:///x"]);
         let words = ["--context", "c", "rm", "-f", ""].map(str::to_owned);
         assert_eq!(Line::read(&words).globals, ["--context", "c"]);
+        let words = ["-H", "x", "compose", "-f", "y", "u"].map(str::to_owned);
+        let line = Line::read(&words);
+        assert_eq!(line.plugin(&words), Some(("compose", &words[3..])));
+        assert_eq!(line.globals, ["-H", "x"]);
+        let words = ["network", "nosuch", ""].map(str::to_owned);
+        assert_eq!(Line::read(&words).plugin(&words), None);
     }
 
     #[test]
