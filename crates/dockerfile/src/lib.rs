@@ -13,7 +13,9 @@ mod commands;
 mod directives;
 mod error;
 mod flags;
+mod glob;
 mod heredoc;
+pub mod ignore;
 mod instruction;
 mod lines;
 mod mount;
@@ -26,6 +28,7 @@ mod tests;
 mod wildcard;
 
 pub use error::{Error, Span, excerpt};
+pub use glob::{Glob, clean, has_wildcard};
 pub use instruction::{
     Add, Arg, Command, CommandLine, Copy, Directives, Dockerfile, Healthcheck, Heredoc, InlineFile,
     Instruction, Network, Pair, Run, Security, Stage, Warning, Word,
