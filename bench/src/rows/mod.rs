@@ -17,6 +17,7 @@ mod runtime;
 mod save;
 mod stop;
 mod thousand;
+mod volumes;
 
 use crate::contender::{self, Contender};
 use crate::measure::{Row, Series, Target};
@@ -99,6 +100,10 @@ const WORK: &[Work] = &[
     Work {
         names: files::NAMES,
         run: files::all,
+    },
+    Work {
+        names: &["copy-up"],
+        run: |c, o| volumes::copy_up(c, o).map(one),
     },
     Work {
         names: &["logs-write"],

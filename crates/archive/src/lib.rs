@@ -8,7 +8,7 @@
 //! * [`pack`]: a directory tree becomes an archive, always the same bytes;
 //! * [`pack_tree`]: any file or tree becomes one, under any name;
 //! * [`changes`] and [`pack_changes`]: what differs between two trees;
-//! * [`copy_tree`], [`measure`] and [`disk_usage`]: what storage drivers do with whole trees;
+//! * [`copy_tree`], [`measure`] and [`disk_usage`]: what is done with whole trees;
 //! * [`compare`]: whether a tree is still what an archive made it;
 //! * [`remove_tree`], [`Trash`] and [`Scratch`]: so that nothing stays behind.
 //!
@@ -23,6 +23,7 @@ mod compare;
 pub mod compression;
 mod copy;
 mod error;
+mod measure;
 mod pack;
 mod remove;
 mod root;
@@ -31,8 +32,9 @@ mod trash;
 
 pub use apply::{Applied, ApplyOptions, Owners, UnpackOptions, Whiteouts, apply, unpack};
 pub use compare::{Difference, compare};
-pub use copy::{Measure, copy_tree, disk_usage, measure};
+pub use copy::copy_tree;
 pub use error::Error;
+pub use measure::{Measure, disk_usage, measure};
 pub use pack::{
     Change, ChangeKind, Door, Mirror, PackOptions, Packed, TreeOptions, changes, pack,
     pack_changes, pack_changes_mirrored, pack_mirrored, pack_tree, upper_changes,

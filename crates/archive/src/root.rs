@@ -1,6 +1,6 @@
 //! Names of foreign origin, made harmless, and what lies below a root handle.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -75,17 +75,23 @@ pub(crate) fn names(parent: BorrowedFd<'_>, directory: &[u8]) -> Result<Vec<Vec<
     read().map_err(|errno: Errno| Error::file("read directory", directory)(errno))
 }
 
-/// As [`names`], of a directory further below; no link is followed on the way.
-pub(crate) fn names_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+/// A handle on a directory further below; no link is followed on the way.
+pub(crate) fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    let path = if path.is_empty() { b"." } else { path };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
     loop {
         match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
-            Ok(directory) => return names(directory.as_fd(), b"."),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => return Err(Error::file("open", path)(errno)),
+            opened => return opened,
         }
     }
+}
+
+/// As [`names`], of a directory further below; no link is followed on the way.
+pub(crate) fn names_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let directory = open_below(root, path).map_err(Error::file("open", path))?;
+    names(directory.as_fd(), b".")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::tar::{Entry, Kind, Timestamp};
 
 /// The attribute with the permissions that new files in a directory get. It
 /// must not be there before the files of the archive are.
-pub(super) const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+pub(crate) const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 
 /// Something that was made, by its directory and its name in it.
 #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ pub(super) fn set_on_file(file: &File, entry: &Entry) -> Result<(), Error> {
 }
 
 /// Owner, permissions and extended attributes of anything but a regular file.
-pub(super) fn set_on_node(node: Node<'_>, entry: &Entry) -> Result<(), Error> {
+pub(crate) fn set_on_node(node: Node<'_>, entry: &Entry) -> Result<(), Error> {
     let name = &entry.path;
     let nofollow = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::chownat(
@@ -107,13 +107,13 @@ pub(super) fn drop_stale_xattrs(node: Node<'_>, entry: &Entry) -> Result<(), Err
 }
 
 /// The time of anything, a symbolic link itself included.
-pub(super) fn set_time(node: Node<'_>, mtime: Timestamp) -> Result<(), Errno> {
+pub(crate) fn set_time(node: Node<'_>, mtime: Timestamp) -> Result<(), Errno> {
     let nofollow = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::utimensat(node.parent, node.name, &times(mtime), nofollow)
 }
 
 /// The default permissions for new files in a directory, once it has all of them.
-pub(super) fn set_default_acl(directory: impl AsFd, value: &[u8]) -> Result<(), Errno> {
+pub(crate) fn set_default_acl(directory: impl AsFd, value: &[u8]) -> Result<(), Errno> {
     let set = rustix::fs::fsetxattr(directory, DEFAULT_ACL, value, XattrFlags::empty());
     tolerate(set, DEFAULT_ACL)
 }
@@ -162,7 +162,7 @@ fn wanted(xattrs: &BTreeMap<Vec<u8>, Vec<u8>>) -> impl Iterator<Item = (&[u8], &
 
 /// An attribute that this file system or this kind of file cannot have is left
 /// out, as Docker does; whatever else fails is an error.
-fn tolerate(result: Result<(), Errno>, key: &[u8]) -> Result<(), Errno> {
+pub(crate) fn tolerate(result: Result<(), Errno>, key: &[u8]) -> Result<(), Errno> {
     match result {
         Err(Errno::OPNOTSUPP) => Ok(()),
         Err(Errno::PERM) if key.starts_with(b"user.") => Ok(()),

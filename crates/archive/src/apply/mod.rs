@@ -19,7 +19,9 @@ use gantry_types::DiffId;
 use crate::compression::{Decoder, Limits};
 use crate::error::Error;
 
-pub(crate) use attributes::{Node, is_wanted, list, path_of};
+pub(crate) use attributes::{
+    DEFAULT_ACL, Node, is_wanted, list, path_of, set_default_acl, set_on_node, set_time, tolerate,
+};
 pub(crate) use extract::Extractor;
 pub use unpack::{Owners, UnpackOptions, unpack};
 pub(crate) use whiteout::{OPAQUE, OPAQUE_XATTR, PREFIX};

@@ -152,3 +152,36 @@ fn copies_are_exact() {
     );
     assert_eq!(gantry_archive::disk_usage(&copy.path("none")).unwrap(), 0);
 }
+
+#[test]
+fn large_trees_are_copied_by_several_threads() {
+    if !is_root() {
+        return;
+    }
+    let mut entries = vec![dir("wide")];
+    for n in 0..900 {
+        entries.push(file(&format!("wide/{n}"), &"x".repeat(n)));
+    }
+    for n in 0..60 {
+        let mut deep = dir(&format!("d{n}"));
+        deep.0.mode = 0o2750;
+        deep.0.gid = 70_000;
+        entries.push(deep);
+        entries.push(dir(&format!("d{n}/below")));
+        entries.push(file(&format!("d{n}/below/file"), "content"));
+        entries.push(hard_link(&format!("d{n}/again"), &format!("wide/{n}")));
+        entries.push(symlink(&format!("d{n}/link"), "/etc"));
+    }
+    let original = Target::new();
+    original
+        .apply(&archive(&entries), Whiteouts::Literal)
+        .unwrap();
+    let copy = Target::new();
+    let open = |target: &Target| File::open(target.root()).unwrap();
+    copy_tree(open(&original), open(&copy)).unwrap();
+    let options = PackOptions::new(Whiteouts::Literal);
+    assert_eq!(copy.pack(&options), original.pack(&options));
+    // The second copy finds something: what is there is never written over.
+    let error = copy_tree(open(&original), open(&copy)).unwrap_err();
+    assert!(error.to_string().contains("File exists"), "{error}");
+}
