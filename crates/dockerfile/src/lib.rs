@@ -14,6 +14,8 @@ mod directives;
 mod error;
 mod flags;
 mod glob;
+mod globals;
+mod graph;
 mod heredoc;
 pub mod ignore;
 mod instruction;
@@ -29,6 +31,8 @@ mod wildcard;
 
 pub use error::{Error, Span, excerpt};
 pub use glob::{Glob, clean, has_wildcard};
+pub use globals::{Global, Globals, PLATFORM_ARGS, PROXY_ARGS};
+pub use graph::{Graph, Node, Source, Use};
 pub use instruction::{
     Add, Arg, Command, CommandLine, Copy, Directives, Dockerfile, Healthcheck, Heredoc, InlineFile,
     Instruction, Network, Pair, Run, Security, Stage, Warning, Word,
