@@ -11,6 +11,7 @@ const UNLIKE: &[(&str, &str)] = &[
     ("--io-maxiops", "Windows only: hidden"),
     ("--kernel-memory", "deprecated: hidden"),
     ("--health-on-failure", "gantry only"),
+    ("--publish-from", "gantry only"),
     ("--cluster", "swarm only"),
     ("--availability", "swarm only"),
     ("--group", "swarm only"),

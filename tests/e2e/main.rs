@@ -28,6 +28,7 @@ mod events;
 mod exec;
 mod exit_codes;
 mod files;
+mod firewall;
 mod foreign;
 mod health;
 mod hostile_image;

@@ -10,6 +10,7 @@ use crate::attachment::{Attachment, Endpoint, EndpointRequest, Sandbox};
 use crate::error::Error;
 use crate::mode::NetworkMode;
 use crate::network::{Attached, Network};
+use crate::ports::Sources;
 use crate::random;
 use crate::sandbox::{Ready, lock};
 use crate::segment::Segment;
@@ -50,6 +51,7 @@ impl Network {
             sandbox_id: random::id()?,
             endpoints: Vec::new(),
             published: Vec::new(),
+            sources: Sources::default(),
         };
         let netns = match mode {
             NetworkMode::Host => {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ip_cidr::IpCidr;
 use crate::mode::NetworkMode;
-use crate::ports::Published;
+use crate::ports::{Published, Sources};
 
 /// An Ethernet address; its text is `02:42:ac:11:00:02`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -141,6 +141,9 @@ pub struct Attachment {
     /// The ports of the host that lead to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<Published>,
+    /// Who may use these.
+    #[serde(default, skip_serializing_if = "Sources::is_everybody")]
+    pub sources: Sources,
 }
 
 impl Attachment {
@@ -223,6 +226,7 @@ mod tests {
                 sandbox_id: String::new(),
                 endpoints,
                 published: Vec::new(),
+                sources: Sources::default(),
             };
             attachment.gateway().map(|e| e.network.clone())
         };

@@ -26,6 +26,8 @@ pub(crate) struct Bridge {
     /// Whether it is ours, to repair and to delete.
     pub(crate) own: bool,
     mtu: u32,
+    /// Containers know it: it stays the same when the bridge is made again.
+    mac: Option<MacAddress>,
 }
 
 impl Bridge {
@@ -44,7 +46,7 @@ impl Bridge {
         };
         check_name(name)?;
         let link = if own {
-            make(socket, name, config.mtu)?
+            make(socket, name, config.mtu, None)?
         } else {
             existing(socket, name)?
         };
@@ -61,6 +63,7 @@ impl Bridge {
             addresses: vec![address.into()],
             own,
             mtu: config.mtu,
+            mac: link.mac,
         };
         if own {
             bridge.settle(socket, &link, &current)?;
@@ -78,7 +81,7 @@ impl Bridge {
         own: bool,
     ) -> Result<Self, Error> {
         check_name(name)?;
-        let link = make(socket, name, mtu)?;
+        let link = make(socket, name, mtu, None)?;
         let current = addresses_of(socket, link.index)?;
         let bridge = Self {
             name: name.to_owned(),
@@ -86,6 +89,7 @@ impl Bridge {
             addresses,
             own,
             mtu,
+            mac: link.mac,
         };
         let settled = bridge.settle(socket, &link, &current);
         match settled.and_then(|()| bridge.take_ports(socket, link.index)) {
@@ -115,11 +119,17 @@ impl Bridge {
         self.index.load(Ordering::Relaxed)
     }
 
+    /// Whether it is still the one that we know.
+    pub(crate) fn is_there(&self, socket: &mut Socket) -> Result<bool, Error> {
+        let link = route::link_by_name(socket, &self.name)?;
+        Ok(link.is_some_and(|link| link.index == self.index()))
+    }
+
     /// Makes the bridge again after somebody deleted it, and connects the
     /// sandboxes that lost it.
     pub(crate) fn repair(&self, socket: &mut Socket) -> Result<(), Error> {
         let link = if self.own {
-            make(socket, &self.name, self.mtu)?
+            make(socket, &self.name, self.mtu, self.mac)?
         } else {
             existing(socket, &self.name)?
         };
@@ -205,10 +215,10 @@ fn check_name(name: &str) -> Result<(), Error> {
     })
 }
 
-fn make(socket: &mut Socket, name: &str, mtu: u32) -> Result<Link, Error> {
+fn make(socket: &mut Socket, name: &str, mtu: u32, mac: Option<MacAddress>) -> Result<Link, Error> {
     if route::link_by_name(socket, name)?.is_none() {
         let [a, b, c, d] = random::bytes()?;
-        let mac = MacAddress([0x02, 0x42, a, b, c, d]);
+        let mac = mac.unwrap_or(MacAddress([0x02, 0x42, a, b, c, d]));
         match socket.apply(vec![route::add_bridge(name, mac, mtu)]) {
             Err(error) if error.errno() != Some(libc::EEXIST) => return Err(error),
             _ => {}

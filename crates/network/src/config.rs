@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cidr::Ipv4Cidr;
 use crate::error::Error;
+use crate::ports::Sources;
 use crate::subnet;
 
 /// Which bridge the network `bridge` uses.
@@ -49,6 +50,8 @@ pub struct NetworkConfig {
     pub ip_forward_no_drop: bool,
     /// `ip`: the host's address of published ports that name none; else all.
     pub host_binding: Option<IpAddr>,
+    /// `publish-from`: who may use the published ports of containers that do not say.
+    pub publish_from: Sources,
     /// `userland-proxy`: whether the daemon itself forwards what the kernel cannot.
     pub userland_proxy: bool,
     /// `default-address-pools`; empty means Docker's own.
@@ -72,6 +75,7 @@ impl Default for NetworkConfig {
             ip_forward: true,
             ip_forward_no_drop: false,
             host_binding: None,
+            publish_from: Sources::default(),
             userland_proxy: true,
             default_address_pools: Vec::new(),
             host_gateway_ip: None,

@@ -48,10 +48,12 @@ mod ports;
 mod publish;
 mod random;
 mod records;
+mod repair;
 mod sandbox;
 mod segment;
 mod subnet;
 mod sysctl;
+mod watch;
 
 pub use attach::AttachRequest;
 pub use attachment::{
@@ -65,4 +67,4 @@ pub use files::{DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts
 pub use ip_cidr::IpCidr;
 pub use mode::NetworkMode;
 pub use network::{Living, Network};
-pub use ports::{HostPorts, PortRequest, Protocol, Published};
+pub use ports::{HostPorts, PortRequest, Protocol, Published, Sources};

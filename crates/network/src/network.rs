@@ -19,11 +19,12 @@ use crate::mode::NetworkMode;
 use crate::names::{Everybody, Names};
 use crate::netlink::{Family, Socket};
 use crate::pool::Pool;
-use crate::ports::Ports;
+use crate::ports::{Ports, Way};
 use crate::publish::forwards;
 use crate::records::{self, Known, Record};
 use crate::sandbox::{Builder, lock};
 use crate::segment::Segment;
+use crate::watch::Watch;
 use crate::{builtin, sysctl};
 
 /// The networks of one daemon.
@@ -37,6 +38,7 @@ pub struct Network {
     pub(crate) catalogue: Catalogue,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) ports: Ports,
+    watch: Watch,
     host_gateway: Option<IpAddr>,
     stopped: AtomicBool,
 }
@@ -109,10 +111,13 @@ impl Network {
             attached,
             catalogue,
             firewall,
+            watch: Watch::default(),
             stopped: AtomicBool::new(false),
         };
         network.switch_forwarding_on()?;
-        Ok(Arc::new(network))
+        let network = Arc::new(network);
+        network.watch.listen(&network, network.firewall.is_some());
+        Ok(network)
     }
 
     /// Takes over the sandboxes of containers that outlived the last daemon,
@@ -145,8 +150,12 @@ impl Network {
                 owners.insert(address, one.container.clone());
             }
             let published = &one.attachment.published;
-            self.ports.adopt(&one.container, published, &targets);
-            open.extend(forwards(published, &targets));
+            let way = Way {
+                targets: &targets,
+                sources: &one.attachment.sources,
+            };
+            self.ports.adopt(&one.container, published, way);
+            open.extend(forwards(published, way));
             let named = one.attachment.mode == NetworkMode::User;
             let attached = Attached {
                 name: one.name,
@@ -164,6 +173,7 @@ impl Network {
         if let Some(firewall) = &self.firewall {
             firewall.set(self.catalogue.members(), open)?;
         }
+        self.watch.start();
         self.pool.start();
         conflict.map_or(Ok(()), Err)
     }
@@ -208,10 +218,11 @@ impl Network {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Stops the pool's thread and lets go of the sandboxes that nobody took.
+    /// Stops the threads that fill the pool and watch, and lets go of the sandboxes that nobody took.
     /// Bridges, firewall and the containers' sandboxes stay. Later attaches fail.
     pub fn shutdown(&self) {
         self.stopped.store(true, Ordering::Release);
+        self.watch.stop();
         self.pool.stop();
     }
 
@@ -225,6 +236,7 @@ impl Network {
     /// be called in the network namespace that [`open`](Self::open) was called in.
     pub fn destroy(&self) -> Result<(), Error> {
         self.shutdown();
+        let _changing = lock(&self.catalogue.changing);
         let mut done = self.remove_rules();
         for segment in self.catalogue.segments() {
             done = done.and(segment.bridge.delete(&mut self.builder.socket()));

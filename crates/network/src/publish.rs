@@ -8,19 +8,22 @@ use crate::attachment::Attachment;
 use crate::error::Error;
 use crate::firewall::Forward;
 use crate::network::Network;
-use crate::ports::{HostPorts, PortRequest, Published};
+use crate::ports::{HostPorts, PortRequest, Published, Sources, Way};
+use crate::repair::route_localnet;
 use crate::sandbox::lock;
 use crate::sysctl;
 
 impl Network {
     /// Opens ports of the host that lead to an attached container: all that are
-    /// asked for, or none. Where there is no way in, there is nothing to open.
+    /// asked for, or none. Where there is no way in, there is nothing to open. All
+    /// ports of a container are for the same `sources`, by default the daemon's.
     ///
     /// Fails with `PortAllocated`, `PortBind` or `AllPortsAllocated`.
     pub fn publish(
         &self,
         container: &ContainerId,
         requests: &[PortRequest],
+        sources: Option<&Sources>,
     ) -> Result<Vec<Published>, Error> {
         if requests.is_empty() {
             return Ok(Vec::new());
@@ -28,10 +31,12 @@ impl Network {
         let Some(mut attachment) = self.attachment(container) else {
             return Ok(Vec::new());
         };
+        attachment.sources = sources.unwrap_or(&self.config.publish_from).clone();
         let published = self.open_ports(container, &attachment, requests)?;
         attachment.published.extend_from_slice(&published);
         if let Some(now) = lock(&self.attached).get_mut(container) {
             now.attachment.published = attachment.published;
+            now.attachment.sources = attachment.sources;
         }
         Ok(published)
     }
@@ -56,15 +61,17 @@ impl Network {
         };
         let targets = endpoint.addresses();
         let binding = segment.host_binding.or(self.config.host_binding);
-        let published = self.ports.reserve(container, requests, &targets, binding)?;
+        let way = Way {
+            targets: &targets,
+            sources: &attachment.sources,
+        };
+        let published = self.ports.reserve(container, requests, way, binding)?;
         let Some(firewall) = &self.firewall else {
             return Ok(published);
         };
-        // For the host's own 127.0.0.1; the firewall lets nobody else profit.
-        let local = format!("ipv4/conf/{}/route_localnet", segment.bridge.name);
-        sysctl::set_if_possible(&local, "1");
+        sysctl::set_if_possible(&route_localnet(&segment.bridge.name), "1");
         let opened = firewall
-            .publish(&forwards(&published, &targets))
+            .publish(&forwards(&published, way))
             .and_then(|()| self.builder.hairpin(endpoint));
         if let Err(error) = opened {
             self.ports.release(container, &published);
@@ -77,7 +84,12 @@ impl Network {
         if attachment.published.is_empty() {
             return;
         }
-        let forwards = forwards(&attachment.published, &attachment.targets());
+        let targets = attachment.targets();
+        let way = Way {
+            targets: &targets,
+            sources: &attachment.sources,
+        };
+        let forwards = forwards(&attachment.published, way);
         let closed = self.firewall.as_ref().map(|f| f.unpublish(&forwards));
         if let Some(Err(error)) = closed {
             tracing::warn!(%container, %error, "published ports could not be closed");
@@ -112,14 +124,15 @@ impl Network {
 
 /// The published ports that the kernel forwards: those from an address of the
 /// same family as one of the container's.
-pub(crate) fn forwards(published: &[Published], targets: &[IpAddr]) -> Vec<Forward> {
+pub(crate) fn forwards(published: &[Published], way: Way<'_>) -> Vec<Forward> {
     let forward = |port: &Published| {
         let same = |target: &&IpAddr| target.is_ipv4() == port.host_ip.is_ipv4();
-        let target = targets.iter().find(same)?;
+        let target = way.targets.iter().find(same)?;
         Some(Forward {
             protocol: port.protocol,
             from: port.host(),
             to: SocketAddr::new(*target, port.container_port),
+            sources: way.sources.clone(),
         })
     };
     published.iter().filter_map(forward).collect()

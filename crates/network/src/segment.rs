@@ -267,6 +267,24 @@ impl Segment {
         }
     }
 
+    /// Puts an endpoint's interface on the bridge, which was made again.
+    pub(crate) fn reconnect(&self, socket: &mut Socket, endpoint: &Endpoint) -> Result<(), Error> {
+        let Some(interface) = &endpoint.interface else {
+            return Ok(());
+        };
+        let name = &interface.host_name;
+        match route::link_by_name(socket, name)? {
+            Some(link) if link.controller != self.bridge.index() => {
+                let moved = route::set_bridge(link.index, self.bridge.index(), name);
+                tolerate_gone(socket.apply(vec![moved]))?;
+                self.isolate(socket, name)
+            }
+            // It is about to vanish with its container.
+            None => Ok(()),
+            Some(_) => self.isolate(socket, name),
+        }
+    }
+
     /// Whether an endpoint that was made a while ago is still on the bridge.
     pub(crate) fn is_connected(&self, socket: &mut Socket, endpoint: &Endpoint) -> bool {
         let Some(interface) = &endpoint.interface else {

@@ -12,8 +12,10 @@ mod harness;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gantry_network::{HostPorts, Living, NetworkConfig, NetworkMode, PortRequest, Protocol};
-use harness::{Host, connect, container, echo_at, ip, plain, unpooled};
+use gantry_network::{
+    HostPorts, Living, NetworkConfig, NetworkMode, PortRequest, Protocol, Sources,
+};
+use harness::{Host, connect, container, echo_at, eventually, ip, plain, unpooled};
 
 fn tcp(host: u16, container: u16) -> PortRequest {
     PortRequest {
@@ -41,7 +43,9 @@ fn a_port_is_reached_from_everywhere() {
             .attach(&container(2), NetworkMode::Bridge, plain())
             .unwrap();
         echo_at(Some(&one), at("0.0.0.0", 80));
-        let published = network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
+        let published = network
+            .publish(&container(1), &[tcp(8080, 80)], None)
+            .unwrap();
         assert_eq!(published.len(), 2, "{published:?}");
         assert_eq!(world.connect(at("192.0.2.1", 8080)).unwrap(), "192.0.2.2");
         connect(None, at("127.0.0.1", 8080)).expect("localhost");
@@ -56,7 +60,7 @@ fn a_port_is_reached_from_everywhere() {
             host_ip: Some(Ipv4Addr::LOCALHOST.into()),
             ..tcp(9090, 80)
         };
-        network.publish(&container(1), &[local]).unwrap();
+        network.publish(&container(1), &[local], None).unwrap();
         connect(None, at("127.0.0.1", 9090)).expect("localhost alone");
         world
             .connect(at("192.0.2.1", 9090))
@@ -87,7 +91,9 @@ fn ports_survive_the_daemon() {
             .unwrap();
         for (sandbox, number, port) in [(&one, 1, 8080), (&two, 2, 8081)] {
             echo_at(Some(sandbox), at("0.0.0.0", 80));
-            first.publish(&container(number), &[tcp(port, 80)]).unwrap();
+            first
+                .publish(&container(number), &[tcp(port, 80)], None)
+                .unwrap();
         }
         one.attachment.published = first.published(&container(1));
         drop(first);
@@ -112,12 +118,16 @@ fn ports_survive_the_daemon() {
         let third = second
             .attach(&container(3), NetworkMode::Bridge, plain())
             .unwrap();
-        let taken = second.publish(&container(3), &[tcp(8080, 80)]).unwrap_err();
+        let taken = second
+            .publish(&container(3), &[tcp(8080, 80)], None)
+            .unwrap_err();
         assert_eq!(
             taken.to_string(),
             "Bind for 0.0.0.0:8080 failed: port is already allocated"
         );
-        second.publish(&container(3), &[tcp(8081, 80)]).unwrap();
+        second
+            .publish(&container(3), &[tcp(8081, 80)], None)
+            .unwrap();
         drop(third);
     });
 }
@@ -133,7 +143,7 @@ fn ports_are_chosen_and_refused() {
         let _two = network
             .attach(&container(2), NetworkMode::Bridge, plain())
             .unwrap();
-        let ask = |number, request| network.publish(&container(number), &[request]);
+        let ask = |number, request| network.publish(&container(number), &[request], None);
         let any = PortRequest {
             host_ports: HostPorts::Any,
             ..tcp(0, 80)
@@ -170,7 +180,7 @@ fn ports_are_chosen_and_refused() {
         );
         // All or nothing: the first of the two is free again.
         let both = [tcp(6000, 80), tcp(7777, 80)];
-        network.publish(&container(2), &both).unwrap_err();
+        network.publish(&container(2), &both, None).unwrap_err();
         ask(1, tcp(6000, 80)).unwrap();
         // Closed and opened again at once.
         for _ in 0..20 {
@@ -184,7 +194,7 @@ fn ports_are_chosen_and_refused() {
 }
 
 #[test]
-fn flushed_rules_are_put_back_with_the_next_change() {
+fn flushed_rules_are_put_back() {
     Host::run(|host| {
         let network = host.open(unpooled());
         network.reconcile(Vec::new()).unwrap();
@@ -193,16 +203,108 @@ fn flushed_rules_are_put_back_with_the_next_change() {
             .attach(&container(1), NetworkMode::Bridge, plain())
             .unwrap();
         echo_at(Some(&one), at("0.0.0.0", 80));
-        network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
+        network
+            .publish(&container(1), &[tcp(8080, 80)], None)
+            .unwrap();
         // A second daemon's view of the same tables throws them away.
         let other = host.open(unpooled());
         other.remove_rules().unwrap();
-        // Only the proxy is left.
-        assert_eq!(world.connect(at("192.0.2.1", 8080)).unwrap(), "172.17.0.1");
-        network.publish(&container(1), &[tcp(8081, 80)]).unwrap();
+        // Until then there is the proxy, of which the container sees the host.
+        eventually("the rules are there again", || {
+            world.connect(at("192.0.2.1", 8080)).unwrap() == "192.0.2.2"
+        });
+        other.remove_rules().unwrap();
+        network
+            .publish(&container(1), &[tcp(8081, 80)], None)
+            .unwrap();
         for port in [8080, 8081] {
-            assert_eq!(world.connect(at("192.0.2.1", port)).unwrap(), "192.0.2.2");
+            eventually("once more", || {
+                world.connect(at("192.0.2.1", port)).unwrap() == "192.0.2.2"
+            });
         }
+    });
+}
+
+#[test]
+fn a_deleted_bridge_is_made_again() {
+    // Where neighbours are kept apart, they stay so; elsewhere a container reaches itself.
+    for icc in [true, false] {
+        Host::run(|host| {
+            let config = NetworkConfig { icc, ..unpooled() };
+            let network = host.open(config);
+            network.reconcile(Vec::new()).unwrap();
+            let world = host.world("192.0.2.1/24", "192.0.2.2/24");
+            let attach = |number| {
+                let sandbox = network.attach(&container(number), NetworkMode::Bridge, plain());
+                let sandbox = sandbox.unwrap();
+                echo_at(Some(&sandbox), at("0.0.0.0", 80));
+                sandbox
+            };
+            let (one, two) = (attach(1), attach(2));
+            network
+                .publish(&container(1), &[tcp(8080, 80)], None)
+                .unwrap();
+            let asked = |sandbox, address, port| connect(sandbox, at(address, port)).is_ok();
+            assert!(asked(None, "172.17.0.2", 80), "from the host");
+            ip("link del gantry0");
+            eventually("the bridge is there again", || {
+                asked(None, "172.17.0.2", 80)
+            });
+            eventually("from outside", || {
+                world.connect(at("192.0.2.1", 8080)).is_ok()
+            });
+            assert!(asked(None, "127.0.0.1", 8080), "localhost");
+            assert_eq!(asked(Some(&two), "172.17.0.2", 80), icc);
+            assert!(!icc || asked(Some(&one), "192.0.2.1", 8080), "itself");
+        });
+    }
+}
+
+#[test]
+fn ports_are_for_those_they_are_published_to() {
+    Host::run(|host| {
+        let network = host.open(unpooled());
+        network.reconcile(Vec::new()).unwrap();
+        let (near, far) = (
+            host.world("192.0.2.1/24", "192.0.2.2/24"),
+            host.world("198.51.100.1/24", "198.51.100.2/24"),
+        );
+        near.ip("route add default via 192.0.2.1");
+        let one = network
+            .attach(&container(1), NetworkMode::Bridge, plain())
+            .unwrap();
+        echo_at(Some(&one), at("0.0.0.0", 80));
+        let sources = Sources::parse("192.0.2.0/28,192.0.2.0/24,2001:db8::/32").unwrap();
+        let single = PortRequest {
+            host_ip: Some("198.51.100.1".parse().unwrap()),
+            ..tcp(9090, 80)
+        };
+        network
+            .publish(&container(1), &[tcp(8080, 80), single], Some(&sources))
+            .unwrap();
+        near.connect(at("192.0.2.1", 8080)).expect("a friend");
+        near.connect(at("198.51.100.1", 9090))
+            .expect("a friend, at another address");
+        for port in [8080, 9090] {
+            far.connect(at("198.51.100.1", port))
+                .expect_err("a stranger");
+        }
+        connect(None, at("127.0.0.1", 8080)).expect("the host itself");
+        connect(None, at("198.51.100.1", 8080)).expect("by another address");
+        connect(None, at("::1", 8080)).expect("by IPv6, through the proxy");
+        // Others' packets to the same port of others are let through.
+        let server = far.echo("198.51.100.2".parse().unwrap());
+        near.connect(server).expect_err("this host is no router");
+        network.release(&container(1));
+        let two = network
+            .attach(&container(2), NetworkMode::Bridge, plain())
+            .unwrap();
+        echo_at(Some(&two), at("0.0.0.0", 80));
+        network
+            .publish(&container(2), &[tcp(8080, 80)], None)
+            .unwrap();
+        far.connect(at("198.51.100.1", 8080))
+            .expect("the next one's are for all");
     });
 }
 
@@ -219,14 +321,22 @@ fn without_rules_the_proxy_does_it_all() {
             .attach(&container(1), NetworkMode::Bridge, plain())
             .unwrap();
         echo_at(Some(&one), at("0.0.0.0", 80));
-        network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
+        network
+            .publish(&container(1), &[tcp(8080, 80)], None)
+            .unwrap();
         connect(None, at("127.0.0.1", 8080)).unwrap();
         assert_eq!(world.connect(at("192.0.2.1", 8080)).unwrap(), "172.17.0.1");
+        let nobody = Sources::parse("203.0.113.0/24").unwrap();
+        network
+            .publish(&container(1), &[tcp(8081, 80)], Some(&nobody))
+            .unwrap();
+        assert_eq!(world.connect(at("192.0.2.1", 8081)).unwrap(), "");
+        connect(None, at("192.0.2.1", 8081)).expect("the host itself");
         let udp = PortRequest {
             protocol: Protocol::Udp,
             ..tcp(5353, 53)
         };
-        network.publish(&container(1), &[udp]).unwrap();
+        network.publish(&container(1), &[udp], None).unwrap();
         let server = host.inside(&one, || std::net::UdpSocket::bind("0.0.0.0:53").unwrap());
         let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         client
@@ -255,7 +365,9 @@ fn much_goes_through_the_proxy() {
             .attach(&container(1), NetworkMode::Bridge, plain())
             .unwrap();
         let listener = host.inside(&one, || std::net::TcpListener::bind("0.0.0.0:80").unwrap());
-        network.publish(&container(1), &[tcp(8080, 80)]).unwrap();
+        network
+            .publish(&container(1), &[tcp(8080, 80)], None)
+            .unwrap();
         const SIZE: usize = 20 << 20;
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();

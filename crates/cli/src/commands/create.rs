@@ -8,7 +8,7 @@ use gantry_types::ErrorKind;
 
 use super::{Outcome, names, pull};
 use crate::args::Matches;
-use crate::container_options::{Built, HEALTH_ON_FAILURE};
+use crate::container_options::{Built, OURS};
 use crate::error::Error;
 use crate::session::Session;
 use crate::transport::Call;
@@ -92,17 +92,16 @@ fn refuse_windows(matches: &Matches) -> Result<(), Error> {
     }
 }
 
-/// An engine that does not know what to do about an unhealthy container would
-/// pass over the wish in silence.
+/// Another engine would pass over what only ours knows in silence.
 async fn refuse_unknown_action(session: &Session, matches: &Matches) -> Result<(), Error> {
-    if !matches.changed(HEALTH_ON_FAILURE) {
+    let Some(flag) = OURS.iter().find(|flag| matches.changed(flag)) else {
         return Ok(());
-    }
+    };
     let version: Version = session.client.json(&Call::get("/version")).await?;
     match version.platform.name.as_str() {
         "Gantry" => Ok(()),
         other => Err(Error::Unsupported(format!(
-            "option --{HEALTH_ON_FAILURE} is gantry's: this engine ({other}) does not know it"
+            "option --{flag} is gantry's: this engine ({other}) does not know it"
         ))),
     }
 }

@@ -370,4 +370,9 @@ pub(crate) static NETWORK: &[Flag] = &[
         "Publish every exposed port on a random one",
     )
     .short('P'),
+    flag(
+        "publish-from",
+        Kind::List,
+        "Who may use published ports: CIDR, ADDRESS or all (gantry only)",
+    ),
 ];

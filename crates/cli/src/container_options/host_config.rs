@@ -10,9 +10,9 @@ use super::{devices, env, limits, mount};
 use crate::args::Matches;
 use crate::error::Error;
 
-/// The flag that says what is done about an unhealthy container; behind `gantry.`
-/// it is the annotation that carries it.
-pub(crate) const HEALTH_ON_FAILURE: &str = "health-on-failure";
+/// The flags that no other engine knows. Behind `gantry.` each of them is the
+/// annotation that carries it.
+pub(crate) const OURS: [&str; 2] = ["health-on-failure", "publish-from"];
 
 /// Binds, anonymous volumes, tmpfs mounts.
 type Mounted = (Vec<String>, Volumes, BTreeMap<String, String>);
@@ -367,9 +367,12 @@ fn resources(matches: &Matches) -> Result<HostConfig, Error> {
 /// The annotations, with those that stand for flags of ours.
 fn annotations(matches: &Matches) -> Option<BTreeMap<String, String>> {
     let mut annotations = env::pairs(&matches.list("annotation"));
-    if matches.changed(HEALTH_ON_FAILURE) {
-        let action = matches.text(HEALTH_ON_FAILURE).to_owned();
-        annotations.insert(format!("gantry.{HEALTH_ON_FAILURE}"), action);
+    for flag in OURS.iter().filter(|flag| matches.changed(flag)) {
+        let value = match *flag {
+            "publish-from" => matches.list(flag).join(","),
+            _ => matches.text(flag).to_owned(),
+        };
+        annotations.insert(format!("gantry.{flag}"), value);
     }
     Some(annotations).filter(|map| !map.is_empty())
 }

@@ -17,5 +17,5 @@ mod update;
 
 pub(crate) use build::{Built, build};
 pub(crate) use env::{environment, pairs};
-pub(crate) use host_config::{HEALTH_ON_FAILURE, extra_host};
+pub(crate) use host_config::{OURS, extra_host};
 pub(crate) use update::update_body;

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use gantry_api::{Config, HostConfig, Port, PortBinding, PortMap};
-use gantry_network::{Attachment, HostPorts, PortRequest, Protocol, Published};
+use gantry_network::{Attachment, HostPorts, PortRequest, Protocol, Published, Sources};
 
 use super::record::Record;
 use super::state::State;
 use crate::error::{Error, Result};
+
+/// The annotation that says who may use the published ports.
+const PUBLISH_FROM: &str = "gantry.publish-from";
 
 /// A port of a container: `80/tcp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +54,20 @@ pub(crate) fn check(host: &HostConfig) -> Result<()> {
             }
         }
     }
-    Ok(())
+    sources(host).map(drop).map_err(Error::Invalid)
+}
+
+/// Who may use the published ports, if the container says so: those in an
+/// annotation, which only who creates it can give, and no image.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn sources(host: &HostConfig) -> Result<Option<Sources>, String> {
+    let annotation = host
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(PUBLISH_FROM));
+    annotation.map(|text| Sources::parse(text)).transpose()
 }
 
 /// What a client should know: in the host's network there is nothing to publish.
@@ -187,6 +203,7 @@ mod tests {
             r#"{"PortBindings":{"80":[{"HostPort":"70000"}]}}"#,
             r#"{"PortBindings":{"80":[{"HostPort":"1-2-3"}]}}"#,
             r#"{"PortBindings":{"80":[{"HostIp":"localhost"}]}}"#,
+            r#"{"Annotations":{"gantry.publish-from":"lan"}}"#,
         ] {
             assert!(checked(wrong).is_err(), "{wrong}");
         }

@@ -167,13 +167,17 @@ impl Inner {
             ),
             exit_code: 128,
         };
-        let requests = publish::requests(&container.record())
-            .map_err(|reason| failed(ErrorKind::Internal, &reason))?;
-        let published = self
+        let record = container.record();
+        let wrong = |reason: String| failed(ErrorKind::Internal, &reason);
+        let requests = publish::requests(&record).map_err(wrong)?;
+        let sources = publish::sources(&record.host_config).map_err(wrong)?;
+        attachment.published = self
             .network
-            .publish(container.id(), &requests)
+            .publish(container.id(), &requests, sources.as_ref())
             .map_err(|error| failed(error.kind(), &error))?;
-        attachment.published = published;
+        if let Some(now) = self.network.attachment(container.id()) {
+            attachment.sources = now.sources;
+        }
         Ok(())
     }
 

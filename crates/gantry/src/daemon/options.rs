@@ -436,6 +436,18 @@ pub(super) static OPTIONS: &[Opt] = &[
         "Which images must be signed, and by whom",
     ),
     both(
+        "publish-default",
+        Text,
+        Yes,
+        "Host address of published ports that name none: the same as --ip",
+    ),
+    both(
+        "publish-from",
+        List,
+        Yes,
+        "Who may use the published ports of containers that do not say: CIDR, ADDRESS or all",
+    ),
+    both(
         "userns-remap",
         Text,
         Yes,

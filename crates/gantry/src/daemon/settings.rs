@@ -1,12 +1,13 @@
 //! What the options mean: typed values, with their defaults.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gantry_api::Ulimit;
 use gantry_engine::{EngineConfig, IdMap, LayerCompression, ShimProgram, TrustPolicy, TrustRule};
-use gantry_network::{AddressPool, BridgeChoice, NetworkConfig};
+use gantry_network::{AddressPool, BridgeChoice, NetworkConfig, Sources};
 use gantry_registry::Config as Registries;
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
@@ -231,12 +232,24 @@ impl Settings {
         network.ip_forward = switch(values, "ip-forward", true);
         network.ip_forward_no_drop = switch(values, "ip-forward-no-drop", false);
         network.userland_proxy = switch(values, "userland-proxy", true);
-        network.host_binding = text(values, "ip")
-            .map(|ip| {
-                ip.parse()
-                    .map_err(|_| format!("--ip: invalid IP address: {ip}"))
-            })
-            .transpose()?;
+        let address = |name: &str| -> Result<Option<IpAddr>, String> {
+            let wrong = |ip| format!("--{name}: invalid IP address: {ip}");
+            let given = text(values, name);
+            given
+                .map(|ip| ip.parse().map_err(|_| wrong(ip)))
+                .transpose()
+        };
+        network.host_binding = match (address("ip")?, address("publish-default")?) {
+            (Some(ip), Some(other)) if ip != other => {
+                return Err("--ip and --publish-default contradict each other".to_owned());
+            }
+            (ip, other) => ip.or(other),
+        };
+        let sources = strings(values, "publish-from");
+        if !sources.is_empty() {
+            network.publish_from = Sources::parse(&sources.join(","))
+                .map_err(|error| format!("--publish-from: {error}"))?;
+        }
         network.pool_size = count(values, "warm-networks", network.pool_size)?;
         network.default_address_pools = list(values, "default-address-pool")
             .iter()

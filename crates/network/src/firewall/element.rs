@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Ip;
 use super::expression::{Verdict, padded};
 use crate::ip_cidr::{IpCidr, octets};
-use crate::ports::Protocol;
+use crate::ports::{Protocol, Sources};
 
 /// The bridges of our networks.
 pub(super) const BRIDGES: &str = "bridges";
@@ -22,6 +22,10 @@ pub(super) const MASQUERADED: &str = "masqueraded";
 pub(super) const PUBLISHED: &str = "published";
 /// Ports of single addresses of the host.
 pub(super) const PUBLISHED_AT: &str = "published-at";
+/// Published ports that not everybody may use.
+pub(super) const GUARDED: &str = "guarded";
+/// Who may use these.
+pub(super) const ADMITTED: &str = "admitted";
 
 /// A network, as the firewall sees it: one subnet of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +43,15 @@ pub(crate) struct Member {
 }
 
 /// A port of the host that leads to a port of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Forward {
     pub(crate) protocol: Protocol,
     /// Of the host; the address may be unspecified.
     pub(crate) from: SocketAddr,
     /// Of the container, of the same family.
     pub(crate) to: SocketAddr,
+    /// Who may use it; empty for everybody.
+    pub(crate) sources: Sources,
 }
 
 /// An element of a set or map.
@@ -62,6 +68,8 @@ pub(super) enum Value {
     Nothing,
     /// The key is the first one behind an interval.
     IntervalEnd,
+    /// Each part of the key is the first one of a range, and these are the last ones.
+    RangeEnd(Vec<u8>),
     Verdict(Verdict),
     Bytes(Vec<u8>),
 }
@@ -97,6 +105,33 @@ impl Forward {
         Ip::of(self.to.ip())
     }
 
+    /// Where it leads, and who may use it.
+    pub(super) fn elements(&self) -> Vec<Element> {
+        let mut elements = vec![self.element()];
+        if self.sources.is_everybody() {
+            return elements;
+        }
+        let socket = |address: IpAddr| {
+            let mut key = octets(address);
+            key.extend([self.protocol.number(), 0, 0, 0]);
+            key.extend(port(self.from.port()));
+            key
+        };
+        let (first, last) = match self.from.ip() {
+            ip if ip.is_unspecified() => (ip, highest(ip)),
+            ip => (ip, ip),
+        };
+        let (first, last) = (socket(first), socket(last));
+        for subnet in self.sources.of_family(self.from.is_ipv4()) {
+            let from = [&first[..], &octets(subnet.at(subnet.first()))].concat();
+            let to = [&last[..], &octets(subnet.at(subnet.last()))].concat();
+            elements.push(element(ADMITTED, from, Value::RangeEnd(to)));
+        }
+        elements.push(element(GUARDED, first, Value::RangeEnd(last)));
+        elements
+    }
+
+    /// Where it leads.
     pub(super) fn element(&self) -> Element {
         let mut key = Vec::new();
         let unspecified = self.from.ip().is_unspecified();
@@ -124,16 +159,21 @@ fn element(set: &'static str, key: Vec<u8>, value: Value) -> Element {
 
 /// All addresses of a subnet: its first one, and the first one behind it.
 fn interval(elements: &mut Vec<Element>, set: &'static str, subnet: &IpCidr) {
-    let highest = octets(match subnet.address() {
-        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::BROADCAST),
-        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX)),
-    });
+    let highest = octets(highest(subnet.address()));
     let network = subnet.network();
     elements.push(element(set, octets(network.address()), Value::Nothing));
     // An interval that reaches to the end of all addresses has no end.
     if octets(subnet.at(subnet.last())) != highest {
         let end = subnet.at(subnet.last() + 1);
         elements.push(element(set, octets(end), Value::IntervalEnd));
+    }
+}
+
+/// The last address of a family.
+fn highest(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::BROADCAST),
+        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX)),
     }
 }
 
@@ -147,6 +187,7 @@ mod tests {
             protocol: Protocol::Tcp,
             from: from.parse().unwrap(),
             to: to.parse().unwrap(),
+            sources: Sources::default(),
         };
         let any = forward("0.0.0.0:8080", "10.0.0.2:80").element();
         assert_eq!(any.set, PUBLISHED);
@@ -154,6 +195,32 @@ mod tests {
         assert_eq!(any.value, Value::Bytes(vec![10, 0, 0, 2, 0, 80, 0, 0]));
         let one = forward("[2001:db8::1]:53", "[2001:db8:1::2]:53").element();
         assert_eq!((one.set, one.key.len()), (PUBLISHED_AT, 24));
+    }
+
+    #[test]
+    fn who_may_use_a_port_are_ranges() {
+        let forward = Forward {
+            protocol: Protocol::Udp,
+            from: "0.0.0.0:53".parse().unwrap(),
+            to: "10.0.0.2:53".parse().unwrap(),
+            sources: Sources::parse("192.0.2.0/24, 2001:db8::/32").unwrap(),
+        };
+        let [_, admitted, guarded] = &forward.elements()[..] else {
+            panic!("{forward:?}");
+        };
+        let port = [17, 0, 0, 0, 0, 53, 0, 0];
+        let range = |from: &[u8], to: &[u8]| (from.to_vec(), Value::RangeEnd(to.to_vec()));
+        let parts = |element: &Element| (element.key.clone(), element.value.clone());
+        let (low, high) = (
+            [&[0; 4][..], &port].concat(),
+            [&[255; 4][..], &port].concat(),
+        );
+        assert_eq!((guarded.set, parts(guarded)), (GUARDED, range(&low, &high)));
+        let sources = range(
+            &[&low[..], &[192, 0, 2, 0]].concat(),
+            &[&high[..], &[192, 0, 2, 255]].concat(),
+        );
+        assert_eq!((admitted.set, parts(admitted)), (ADMITTED, sources));
     }
 
     #[test]

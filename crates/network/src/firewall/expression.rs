@@ -2,7 +2,7 @@
 //! value into a register, compare it or look it up, decide.
 //!
 //! ```text
-//! registers   8 … 15   what is looked up (up to 32 bytes)
+//! registers   8 … 15   what is looked up (up to 32 bytes; 40 where no map answers)
 //!             16 … 23  what a map gives: an address, and a port behind it
 //! ```
 
@@ -86,6 +86,10 @@ pub(super) enum Expression {
     RedirectExact(&'static str),
     /// Send it where this map of (protocol, port) says.
     RedirectAny(&'static str),
+    /// Sent to a port of this set of (address, protocol, port).
+    ToPortIn(&'static str),
+    /// Not in this set of (address, protocol, port, sender).
+    NotFromAny(&'static str),
     /// The end of the way.
     Decide(Verdict),
 }
@@ -114,10 +118,14 @@ impl Expression {
             Self::Redirected => connection(m, NFT_CT_STATUS, CT_DESTINATION_CHANGED),
             Self::Masquerade => element(m, "masq", |m| m),
             Self::RedirectExact(map) => {
+                redirect(lookup(receiver(m, ip), map, Some(VALUE), false), ip)
+            }
+            Self::ToPortIn(set) => lookup(receiver(m, ip), set, None, false),
+            Self::NotFromAny(set) => {
                 let size = ip.address_size();
-                let m = payload(m, ip.destination_offset(), size, KEY);
-                let m = protocol_and_port(m, KEY + size / 4);
-                redirect(lookup(m, map, Some(VALUE), false), ip)
+                let behind = KEY + size / 4 + 2;
+                let m = payload(receiver(m, ip), ip.source_offset(), size, behind);
+                lookup(m, set, None, true)
             }
             Self::RedirectAny(map) => {
                 let m = protocol_and_port(m, KEY);
@@ -210,6 +218,13 @@ fn to_this_host(m: Message) -> Message {
             .be32(3, NFTA_FIB_F_DADDR)
     });
     compare(m, NFT_CMP_EQ, &RTN_LOCAL.to_ne_bytes())
+}
+
+/// The receiver's address, the protocol, the receiver's port.
+fn receiver(m: Message, ip: Ip) -> Message {
+    let size = ip.address_size();
+    let m = payload(m, ip.destination_offset(), size, KEY);
+    protocol_and_port(m, KEY + size / 4)
 }
 
 fn protocol_and_port(m: Message, register: u32) -> Message {

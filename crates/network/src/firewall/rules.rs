@@ -5,12 +5,16 @@
 //! map between { type ifname . ifname : verdict }
 //! map published { type inet_proto . inet_service : ipv4_addr . inet_service }
 //! map published-at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
+//! set guarded { type ipv4_addr . inet_proto . inet_service; flags interval }
+//! set admitted { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval }
 //!
 //! chain raw { type filter hook prerouting priority raw; policy accept;
 //!     iifname @bridges ip daddr 127.0.0.0/8 drop
 //! }
 //! chain prerouting { type nat hook prerouting priority dstnat; policy accept;
 //!     ip daddr 127.0.0.0/8 accept
+//!     fib daddr type local ip daddr . meta l4proto . th dport @guarded
+//!         ip daddr . meta l4proto . th dport . ip saddr != @admitted drop
 //!     dnat to ip daddr . meta l4proto . th dport map @published-at
 //!     fib daddr type local dnat to meta l4proto . th dport map @published
 //! }
@@ -43,17 +47,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Ip;
 use super::element::{
-    BETWEEN, BRIDGES, Forward, INTERNAL, MASQUERADED, PUBLISHED, PUBLISHED_AT, SUBNETS,
+    ADMITTED, BETWEEN, BRIDGES, Forward, GUARDED, INTERNAL, MASQUERADED, PUBLISHED, PUBLISHED_AT,
+    SUBNETS,
 };
 use super::expression::Expression::{
-    ByInterfaces, Decide, EstablishedOrRelated, From, FromLoopback, Masquerade, NotToAny,
-    RedirectAny, RedirectExact, Redirected, SourceIn, To, ToLoopback, ToThisHost,
+    ByInterfaces, Decide, EstablishedOrRelated, From, FromLoopback, Masquerade, NotFromAny,
+    NotToAny, RedirectAny, RedirectExact, Redirected, SourceIn, To, ToLoopback, ToPortIn,
+    ToThisHost,
 };
 use super::expression::Verdict::{Accept, Drop};
 use super::transaction::{FORWARD, Kind, OUTPUT, POSTROUTING, PREROUTING, RAW, Transaction};
 use crate::error::Error;
 use crate::netlink::{Family, Socket};
-use crate::ports::Protocol;
+use crate::ports::{Protocol, Sources};
 
 /// The table's name: `gantry` for the bridge `gantry0`. A daemon with another
 /// bridge has a table of its own, so that two of them on one host do not
@@ -84,15 +90,24 @@ fn sets(t: Transaction<'_>) -> Transaction<'_> {
         .add_set(BETWEEN, Kind::InterfacesToVerdict)
         .add_set(PUBLISHED, Kind::PortToSocket)
         .add_set(PUBLISHED_AT, Kind::SocketToSocket)
+        .add_set(GUARDED, Kind::Sockets)
+        .add_set(ADMITTED, Kind::SocketsAndSources)
 }
 
 fn translate(t: Transaction<'_>, ip: Ip) -> Transaction<'_> {
     let to_all = [ToThisHost, RedirectAny(PUBLISHED)];
+    let refused = [
+        ToThisHost,
+        ToPortIn(GUARDED),
+        NotFromAny(ADMITTED),
+        Decide(Drop),
+    ];
     let t = t
         .add_chain("raw", RAW)
         .add_rule("raw", &[From(BRIDGES), ToLoopback, Decide(Drop)])
         .add_chain("prerouting", PREROUTING)
         .add_rule("prerouting", &[ToLoopback, Decide(Accept)])
+        .add_rule("prerouting", &refused)
         .add_rule("prerouting", &[RedirectExact(PUBLISHED_AT)])
         .add_rule("prerouting", &to_all)
         .add_chain("output", OUTPUT);
@@ -136,6 +151,7 @@ pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> Result<()
             protocol,
             from: SocketAddr::from((address, 53)),
             to: SocketAddr::from((address, port)),
+            sources: Sources::default(),
         }
         .element()
     };

@@ -15,6 +15,8 @@ use crate::sandbox::lock;
 pub(crate) struct Firewall {
     /// Names the tables.
     bridge: String,
+    /// The socket's number, by which our own changes are known.
+    port: u32,
     wanted: Mutex<Wanted>,
 }
 
@@ -37,6 +39,7 @@ impl Firewall {
         let alone = exists(&mut socket, &marker, Ip::V4).map_err(missing)?;
         Ok(Self {
             bridge: bridge.to_owned(),
+            port: socket.port().unwrap_or(0),
             wanted: Mutex::new(Wanted {
                 socket,
                 alone,
@@ -51,6 +54,25 @@ impl Firewall {
     pub(crate) fn is_there(&self) -> Result<bool, Error> {
         let table = rules::table(&self.bridge);
         exists(&mut lock(&self.wanted).socket, &table, Ip::V4)
+    }
+
+    /// The number of the socket that makes our changes.
+    pub(crate) fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// Whether a table of that name is ours.
+    pub(crate) fn is_ours(&self, table: &str) -> bool {
+        table == rules::table(&self.bridge) || table == rules::marker(&self.bridge)
+    }
+
+    /// Puts all of it into the kernel again.
+    pub(crate) fn put_back(&self) -> Result<(), Error> {
+        let mut wanted = lock(&self.wanted);
+        if wanted.alone {
+            rules::mark(&mut wanted.socket, &self.bridge)?;
+        }
+        self.replace(&mut wanted)
     }
 
     /// From now on nothing but our networks is forwarded.
@@ -100,7 +122,7 @@ impl Firewall {
     pub(crate) fn publish(&self, forwards: &[Forward]) -> Result<(), Error> {
         let mut wanted = lock(&self.wanted);
         wanted.forwards.extend_from_slice(forwards);
-        let elements = grouped(forwards.iter().map(|f| (f.ip(), vec![f.element()])));
+        let elements = grouped(forwards.iter().map(|f| (f.ip(), f.elements())));
         let done = self.change(&mut wanted, &elements, |t, e| t.add_elements(e));
         if done.is_err() {
             wanted
@@ -116,7 +138,7 @@ impl Firewall {
         wanted
             .forwards
             .retain(|forward| !forwards.contains(forward));
-        let elements = grouped(forwards.iter().map(|f| (f.ip(), vec![f.element()])));
+        let elements = grouped(forwards.iter().map(|f| (f.ip(), f.elements())));
         self.change(&mut wanted, &elements, |t, e| t.delete_elements(e))
     }
 
@@ -163,7 +185,7 @@ impl Firewall {
                 elements.extend(member.elements());
             }
             let forwards = wanted.forwards.iter().filter(|f| f.ip() == ip);
-            elements.extend(forwards.map(Forward::element));
+            elements.extend(forwards.flat_map(Forward::elements));
             // Stable: an interval's end stays behind its beginning.
             elements.sort_by_key(|element| element.set);
             rules::skeleton(&table, ip, wanted.alone)

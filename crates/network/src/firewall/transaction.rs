@@ -26,6 +26,7 @@ const DELSETELEM: u16 = SUBSYSTEM << 8 | 14;
 const NLMSG_ERROR: u16 = 2;
 const NFT_SET_INTERVAL: u32 = 4;
 const NFT_SET_MAP: u32 = 8;
+const NFT_SET_CONCAT: u32 = 0x80;
 const NFT_SET_ELEM_INTERVAL_END: u32 = 1;
 const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
 /// Tells `nft` that names are not to be turned around when it shows them.
@@ -71,6 +72,10 @@ pub(super) enum Kind {
     InterfacesToVerdict,
     PortToSocket,
     SocketToSocket,
+    /// Ranges of addresses with a port of a protocol.
+    Sockets,
+    /// The same, and ranges of those who send.
+    SocketsAndSources,
 }
 
 /// The types that `nft` shows elements by; of several parts, six bits each.
@@ -103,6 +108,18 @@ impl Kind {
             ),
             Self::PortToSocket => ((port, 8), Some(socket)),
             Self::SocketToSocket => ((address << 12 | port, size + 8), Some(socket)),
+            Self::Sockets => ((address << 12 | port, size + 8), None),
+            Self::SocketsAndSources => ((address << 18 | port << 6 | address, 2 * size + 8), None),
+        }
+    }
+
+    /// The sizes of a key's parts, where each of them may be a range.
+    fn ranges(self, ip: Ip) -> Vec<u32> {
+        let size = ip.address_size();
+        match self {
+            Self::Sockets => vec![size, 1, 2],
+            Self::SocketsAndSources => vec![size, 1, 2, size],
+            _ => Vec::new(),
         }
     }
 
@@ -110,6 +127,7 @@ impl Kind {
         match self {
             Self::Interfaces => 0,
             Self::Subnets => NFT_SET_INTERVAL,
+            Self::Sockets | Self::SocketsAndSources => NFT_SET_INTERVAL | NFT_SET_CONCAT,
             _ => NFT_SET_MAP,
         }
     }
@@ -169,6 +187,16 @@ impl<'a> Transaction<'a> {
         let set = match value {
             Some((kind, size)) => set.be32(6, kind).be32(7, size),
             None => set,
+        };
+        let parts = kind.ranges(self.ip);
+        let set = match parts.is_empty() {
+            true => set,
+            false => set.nested(9, |m| {
+                m.nested(2, |m| {
+                    let part = |m: Message, size: &u32| m.nested(1, |m| m.be32(1, *size));
+                    parts.iter().fold(m, part)
+                })
+            }),
         };
         let set = set.be32(10, self.sets);
         let set = match kind {
@@ -270,6 +298,7 @@ fn append(m: Message, element: &Element) -> Message {
         match &element.value {
             Value::Nothing => m,
             Value::IntervalEnd => m.be32(3, NFT_SET_ELEM_INTERVAL_END),
+            Value::RangeEnd(last) => m.nested(10, |m| m.attribute(1, last)),
             Value::Verdict(verdict) => m.nested(2, |m| m.nested(2, |m| m.be32(1, verdict.code()))),
             Value::Bytes(bytes) => m.nested(2, |m| m.attribute(1, bytes)),
         }

@@ -124,6 +124,7 @@ mod tests {
                 sandbox_id: String::new(),
                 endpoints,
                 published: Vec::new(),
+                sources: crate::ports::Sources::default(),
             },
         }
     }

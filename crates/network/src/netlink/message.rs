@@ -103,6 +103,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) kind: u16,
     pub(crate) flags: u16,
     pub(crate) sequence: u32,
+    /// Whose request it is about.
+    pub(crate) port: u32,
     pub(crate) payload: &'a [u8],
 }
 
@@ -117,6 +119,7 @@ pub(crate) fn answers(mut bytes: &[u8]) -> impl Iterator<Item = Answer<'_>> {
             kind: read_u16(header, 4)?,
             flags: read_u16(header, 6)?,
             sequence: read_u32(header, 8)?,
+            port: read_u32(header, 12)?,
             payload,
         })
     })

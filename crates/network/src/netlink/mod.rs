@@ -6,8 +6,10 @@
 //! same codec serves rtnetlink and nf_tables.
 
 pub(crate) mod message;
+mod monitor;
 pub(crate) mod route;
 pub(crate) mod socket;
 
 pub(crate) use message::Message;
+pub(crate) use monitor::Monitor;
 pub(crate) use socket::{Family, Socket};

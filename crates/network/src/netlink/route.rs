@@ -73,6 +73,8 @@ pub(crate) struct Link {
     /// does a bridge forward through it.
     pub(crate) operational: bool,
     pub(crate) mtu: u32,
+    /// Its Ethernet address, if it has one.
+    pub(crate) mac: Option<MacAddress>,
 }
 
 /// The two ends of a veth pair.
@@ -415,6 +417,9 @@ fn parse_link(answer: Answer<'_>) -> Option<Link> {
         controller: attributes.u32(IFLA_MASTER).unwrap_or(0),
         operational: attributes.get(IFLA_OPERSTATE) == Some(&[IF_OPER_UP]),
         mtu: attributes.u32(IFLA_MTU).unwrap_or(0),
+        mac: attributes
+            .get(IFLA_ADDRESS)
+            .and_then(|bytes| bytes.try_into().ok().map(MacAddress)),
     })
 }
 

@@ -33,6 +33,16 @@ pub(crate) enum Family {
     Netfilter,
 }
 
+impl Family {
+    /// Its protocol of netlink; links' is the one without a number.
+    pub(super) fn protocol(self) -> Option<Protocol> {
+        match self {
+            Self::Route => None,
+            Self::Netfilter => Some(netlink::NETFILTER),
+        }
+    }
+}
+
 /// What a request is about, for its error message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About<'a> {
@@ -52,10 +62,6 @@ pub(crate) struct Socket {
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open(family: Family) -> Result<Self, Error> {
-        let protocol: Option<Protocol> = match family {
-            Family::Route => None,
-            Family::Netfilter => Some(netlink::NETFILTER),
-        };
         let about = About {
             operation: "open",
             object: "a netlink socket",
@@ -65,7 +71,7 @@ impl Socket {
             AddressFamily::NETLINK,
             SocketType::RAW,
             SocketFlags::CLOEXEC,
-            protocol,
+            family.protocol(),
         )
         .map_err(refused)?;
         // Both are comforts: without them errors have no text, or a very
@@ -199,6 +205,14 @@ impl Socket {
                 return result.map(|()| (!interrupted).then_some(found));
             }
         }
+    }
+
+    /// Its number among the sockets of its family, by which the kernel says whose a
+    /// change was; it has one when it has sent something.
+    pub(crate) fn port(&self) -> Option<u32> {
+        let address = rustix::net::getsockname(&self.fd).ok()?;
+        let address = netlink::SocketAddrNetlink::try_from(address).ok()?;
+        Some(address.pid()).filter(|port| *port != 0)
     }
 
     /// Takes so many sequence numbers that follow each other; the first is returned.

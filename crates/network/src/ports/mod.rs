@@ -15,11 +15,13 @@ mod protocol;
 mod proxy;
 mod request;
 mod socket;
+mod sources;
 mod table;
 
 pub use protocol::Protocol;
 pub use request::{HostPorts, PortRequest};
-pub(crate) use table::Ports;
+pub use sources::Sources;
+pub(crate) use table::{Ports, Way};
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use gantry_types::ContainerId;
 use rustix::io::Errno;
 
-use super::proxy::Proxy;
-use super::{HostPorts, PortRequest, Protocol, Published, socket};
+use super::proxy::{Proxy, Target};
+use super::{HostPorts, PortRequest, Protocol, Published, Sources, socket};
 use crate::error::Error;
 use crate::sandbox::lock;
 
@@ -40,6 +40,14 @@ struct Taken {
     _socket: Option<OwnedFd>,
 }
 
+/// Where a container's ports lead, and who may use them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way<'a> {
+    /// Its addresses.
+    pub(crate) targets: &'a [IpAddr],
+    pub(crate) sources: &'a Sources,
+}
+
 /// Why a port cannot be had.
 enum Refusal {
     /// Another container has it.
@@ -57,15 +65,14 @@ impl Ports {
         }
     }
 
-    /// Takes ports for a container whose addresses are `targets`: all that are
-    /// asked for, or none. `binding` is the host's address of those that name none.
+    /// Takes ports for a container: all that are asked for, or none. `binding` is the host's address of those that name none.
     ///
     /// Fails with `PortAllocated` and `PortBind`.
     pub(crate) fn reserve(
         &self,
         container: &ContainerId,
         requests: &[PortRequest],
-        targets: &[IpAddr],
+        way: Way<'_>,
         binding: Option<IpAddr>,
     ) -> Result<Vec<Published>, Error> {
         // Those that leave no choice come first, so that nothing else takes theirs.
@@ -75,9 +82,9 @@ impl Ports {
         for request in &requests {
             let addresses = match request.host_ip.or(binding) {
                 Some(address) => vec![address],
-                None => self.all_addresses(request.protocol, targets),
+                None => self.all_addresses(request.protocol, way.targets),
             };
-            match self.reserve_one(container, request, &addresses, targets) {
+            match self.reserve_one(container, request, &addresses, way) {
                 Ok(more) => published.extend(more),
                 Err(error) => {
                     self.release(container, &published);
@@ -89,10 +96,11 @@ impl Ports {
     }
 
     /// Takes over ports of a container that has outlived the last daemon.
-    pub(crate) fn adopt(&self, container: &ContainerId, published: &[Published], to: &[IpAddr]) {
+    pub(crate) fn adopt(&self, container: &ContainerId, published: &[Published], way: Way<'_>) {
         for port in published {
-            let taken = self.take(&mut lock(&self.table), container, port, to);
+            let taken = self.take(&mut lock(&self.table), container, port, way);
             if let Err(refusal) = taken {
+                let to = way.targets;
                 let error = self.error(refusal, port.container_port, port.protocol, to);
                 tracing::warn!(%container, %error, "a published port is not ours any more");
             }
@@ -130,7 +138,7 @@ impl Ports {
         container: &ContainerId,
         request: &PortRequest,
         addresses: &[IpAddr],
-        targets: &[IpAddr],
+        way: Way<'_>,
     ) -> Result<Vec<Published>, Error> {
         let mut table = lock(&self.table);
         let candidates: Vec<u16> = match request.host_ports {
@@ -149,7 +157,7 @@ impl Ports {
                     host_port: port,
                 })
                 .collect();
-            match self.take_all(&mut table, container, &wanted, targets) {
+            match self.take_all(&mut table, container, &wanted, way) {
                 Ok(()) => {
                     if request.host_ports == HostPorts::Any {
                         table.next = port.wrapping_add(1);
@@ -171,7 +179,7 @@ impl Ports {
         match refusal {
             Some(refusal) if !everything => {
                 let (port, protocol) = (request.container_port, request.protocol);
-                Err(self.error(refusal, port, protocol, targets))
+                Err(self.error(refusal, port, protocol, way.targets))
             }
             _ => Err(Error::AllPortsAllocated),
         }
@@ -182,10 +190,10 @@ impl Ports {
         table: &mut Table,
         container: &ContainerId,
         wanted: &[Published],
-        targets: &[IpAddr],
+        way: Way<'_>,
     ) -> Result<(), Refusal> {
         for (index, port) in wanted.iter().enumerate() {
-            if let Err(refusal) = self.take(table, container, port, targets) {
+            if let Err(refusal) = self.take(table, container, port, way) {
                 for taken in &wanted[..index] {
                     self.give_back(table, container, taken);
                 }
@@ -216,7 +224,7 @@ impl Ports {
         table: &mut Table,
         container: &ContainerId,
         port: &Published,
-        targets: &[IpAddr],
+        way: Way<'_>,
     ) -> Result<(), Refusal> {
         let address = port.host_ip;
         let key = (port.protocol, port.host_port);
@@ -236,10 +244,13 @@ impl Ports {
         let serve = self.proxies(port.protocol);
         let socket = socket::reserve(port.protocol, port.host(), serve)
             .map_err(|errno| Refusal::System(port.host(), errno))?;
-        let target = preferred(targets, address);
+        let target = preferred(way.targets, address);
         let socket = match (&self.proxy, socket, target) {
             (Some(proxy), Some(socket), Some(target)) if serve => {
-                let target = SocketAddr::new(target, port.container_port);
+                let target = Target {
+                    address: SocketAddr::new(target, port.container_port),
+                    sources: way.sources.clone(),
+                };
                 proxy.add(port.protocol, port.host(), socket, target)
             }
             (_, socket, _) => socket,

@@ -9,7 +9,7 @@ mod tcp;
 mod udp;
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
 
-use super::Protocol;
+use super::{Protocol, Sources};
 use crate::commands::Commands;
 use crate::sandbox::lock;
 
@@ -37,6 +37,21 @@ const COMMANDS: u64 = 0;
 
 type Key = (Protocol, SocketAddr);
 
+/// Where a port leads, and who may use it.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) sources: Sources,
+}
+
+impl Target {
+    /// Whether a client is let in: this host itself always is, whose own packets
+    /// come from the address `here` that they go to.
+    fn admits(&self, client: IpAddr, here: Option<IpAddr>) -> bool {
+        client.is_loopback() || here == Some(client) || self.sources.admit(client)
+    }
+}
+
 /// The proxy, and its thread once there is one.
 #[derive(Debug, Default)]
 pub(super) struct Proxy {
@@ -45,7 +60,7 @@ pub(super) struct Proxy {
 
 #[derive(Debug)]
 enum Command {
-    Add(Key, OwnedFd, SocketAddr),
+    Add(Key, OwnedFd, Target),
     /// With the one who waits until it is done.
     Remove(Key, Sender<()>),
     Stop,
@@ -58,7 +73,7 @@ impl Proxy {
         protocol: Protocol,
         host: SocketAddr,
         socket: OwnedFd,
-        target: SocketAddr,
+        target: Target,
     ) -> Option<OwnedFd> {
         let mut commands = lock(&self.commands);
         if commands.is_none() {
@@ -125,7 +140,7 @@ struct Service {
 /// What a token of the poll stands for.
 enum Entry {
     /// Clients connect here.
-    Listener { socket: OwnedFd, target: SocketAddr },
+    Listener { socket: OwnedFd, target: Target },
     /// A port of datagrams, with its clients.
     Datagrams(udp::Port),
     /// The way back to a client of the port with this token.
@@ -180,7 +195,7 @@ impl Service {
         true
     }
 
-    fn add(&mut self, key: Key, socket: OwnedFd, target: SocketAddr) {
+    fn add(&mut self, key: Key, socket: OwnedFd, target: Target) {
         let entry = match key.0 {
             Protocol::Udp => Entry::Datagrams(udp::Port::new(socket, target)),
             _ => Entry::Listener { socket, target },
@@ -236,7 +251,12 @@ impl Service {
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::CONNABORTED) => return,
             Err(_) => return std::thread::sleep(PAUSE),
         };
-        let Ok(relay) = tcp::Relay::begin(client, *target) else {
+        let admitted = target.sources.is_everybody()
+            || peer(&client).is_some_and(|(peer, here)| target.admits(peer, Some(here)));
+        if !admitted {
+            return;
+        }
+        let Ok(relay) = tcp::Relay::begin(client, target.address) else {
             // Closing it is the answer that the container's end would give.
             return;
         };
@@ -324,4 +344,12 @@ impl Service {
         }
         added.is_ok()
     }
+}
+
+/// The two ends of a client's connection: its own, and ours.
+fn peer(client: &OwnedFd) -> Option<(IpAddr, IpAddr)> {
+    let address = |any: rustix::net::SocketAddrAny| SocketAddr::try_from(any).ok();
+    let theirs = address(rustix::net::getpeername(client).ok()??)?;
+    let ours = address(rustix::net::getsockname(client).ok()?)?;
+    Some((theirs.ip(), ours.ip()))
 }

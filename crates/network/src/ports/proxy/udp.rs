@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::Target;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, recvfrom, send,
     sendto, socket_with,
@@ -24,7 +25,7 @@ const TURN: usize = 32;
 #[derive(Debug)]
 pub(super) struct Port {
     socket: OwnedFd,
-    target: SocketAddr,
+    target: Target,
     clients: HashMap<SocketAddr, Client>,
 }
 
@@ -35,7 +36,7 @@ struct Client {
 }
 
 impl Port {
-    pub(super) fn new(socket: OwnedFd, target: SocketAddr) -> Self {
+    pub(super) fn new(socket: OwnedFd, target: Target) -> Self {
         Self {
             socket,
             target,
@@ -66,6 +67,9 @@ impl Port {
                 continue;
             };
             if !self.clients.contains_key(&from) {
+                if !self.target.admits(from.ip(), None) {
+                    continue;
+                }
                 let Ok(socket) = self.towards_container() else {
                     continue;
                 };
@@ -124,13 +128,13 @@ impl Port {
     }
 
     fn towards_container(&self) -> rustix::io::Result<OwnedFd> {
-        let family = match self.target {
+        let family = match self.target.address {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
-        connect(&socket, &self.target)?;
+        connect(&socket, &self.target.address)?;
         Ok(socket)
     }
 }

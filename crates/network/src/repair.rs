@@ -1,0 +1,89 @@
+//! Puts back what others have taken away: rules, bridges.
+
+use crate::error::Error;
+use crate::network::Network;
+use crate::sandbox::lock;
+use crate::segment::Segment;
+use crate::sysctl;
+use crate::watch::Harm;
+
+impl Network {
+    /// The bridges of all networks at work.
+    pub(crate) fn bridges(&self) -> Vec<String> {
+        let segments = self.catalogue.segments();
+        segments.iter().map(|s| s.bridge.name.clone()).collect()
+    }
+
+    /// Repairs what was harmed. What cannot be repaired is told in the log.
+    pub(crate) fn repair(&self, harm: Harm) {
+        // No network comes or goes meanwhile.
+        let _changing = lock(&self.catalogue.changing);
+        if self.is_stopped() {
+            return;
+        }
+        if harm.bridges || harm.unknown {
+            for segment in self.catalogue.segments() {
+                if let Err(error) = self.repair_bridge(&segment) {
+                    tracing::error!(
+                        network = segment.name, bridge = segment.bridge.name, %error,
+                        "the bridge of a network is gone and could not be made again: its \
+                         containers are cut off"
+                    );
+                }
+            }
+        }
+        let Some(firewall) = &self.firewall else {
+            return;
+        };
+        let gone = harm.rules || (harm.unknown && !firewall.is_there().unwrap_or(false));
+        if !gone {
+            return;
+        }
+        match firewall.put_back() {
+            Ok(()) => {
+                tracing::warn!("another program deleted firewall rules of ours; they were put back")
+            }
+            Err(error) => tracing::error!(
+                %error,
+                "another program deleted firewall rules of ours, and they could not be put back: \
+                 published ports go through the proxy, networks are not isolated"
+            ),
+        }
+    }
+
+    fn repair_bridge(&self, segment: &Segment) -> Result<(), Error> {
+        let mut socket = self.builder.socket();
+        if segment.bridge.is_there(&mut socket)? {
+            return Ok(());
+        }
+        segment.bridge.repair(&mut socket)?;
+        drop(socket);
+        if segment.name == "bridge" {
+            self.pool.discard();
+        }
+        let mut ports = false;
+        let attached = lock(&self.attached).clone();
+        for one in attached.values() {
+            let Some(endpoint) = one.attachment.endpoint(&segment.id) else {
+                continue;
+            };
+            segment.reconnect(&mut self.builder.socket(), endpoint)?;
+            let gateway = one.attachment.gateway();
+            let way_in = gateway.is_some_and(|gateway| gateway.network_id == segment.id);
+            if way_in && !one.attachment.published.is_empty() {
+                self.builder.hairpin(endpoint)?;
+                ports = true;
+            }
+        }
+        if ports && self.firewall.is_some() {
+            sysctl::set_if_possible(&route_localnet(&segment.bridge.name), "1");
+        }
+        Ok(())
+    }
+}
+
+/// Lets the host's own 127.0.0.1 reach published ports by a bridge; the firewall
+/// lets nobody else profit.
+pub(crate) fn route_localnet(bridge: &str) -> String {
+    format!("ipv4/conf/{bridge}/route_localnet")
+}
