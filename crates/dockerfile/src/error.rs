@@ -84,6 +84,13 @@ impl Error {
         self
     }
 
+    /// Adds what was probably meant.
+    #[must_use]
+    pub fn did_you_mean(mut self, word: String) -> Self {
+        self.suggestion = Some(word);
+        self
+    }
+
     /// Puts `context` and a colon before the message.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {

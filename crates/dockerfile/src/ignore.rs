@@ -90,6 +90,12 @@ impl Patterns {
         self.check(path, None).0
     }
 
+    /// Whether a path is ignored as it is written in `COPY`, perhaps as a pattern
+    /// itself and perhaps with a leading slash, which then never matches.
+    pub(crate) fn matches_as_written(&self, path: &str) -> bool {
+        self.check(path, None).0
+    }
+
     /// Whether `path` is ignored, and what to hand to [`Patterns::check`] for
     /// what is in it. `parent` comes from its directory; `None` at the top.
     pub fn check(&self, path: &str, parent: Option<&Inherited>) -> (bool, Inherited) {

@@ -227,6 +227,8 @@ pub struct Arg {
     pub description: Option<String>,
     /// The lines of the `ARG`.
     pub span: Span,
+    /// The comments above it.
+    pub comments: Vec<String>,
 }
 
 /// A here-document, behind the instruction it belongs to.

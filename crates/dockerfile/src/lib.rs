@@ -12,6 +12,7 @@
 mod commands;
 mod directives;
 mod error;
+mod expose;
 mod flags;
 mod glob;
 mod globals;
@@ -20,6 +21,7 @@ mod heredoc;
 pub mod ignore;
 mod instruction;
 mod lines;
+pub mod lint;
 mod mount;
 mod parse;
 mod shell;
@@ -30,6 +32,7 @@ mod tests;
 mod wildcard;
 
 pub use error::{Error, Span, excerpt};
+pub use expose::Exposed;
 pub use glob::{Glob, clean, has_wildcard};
 pub use globals::{Global, Globals, PLATFORM_ARGS, PROXY_ARGS};
 pub use graph::{Graph, Node, Source, Use};

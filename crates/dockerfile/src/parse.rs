@@ -36,6 +36,15 @@ pub(crate) const KEYWORDS: [&str; 18] = [
 /// Reads a whole file. Fails, in Docker's words and with the lines at fault, on
 /// anything that can be wrong with a file alone.
 pub fn parse(bytes: &[u8]) -> Result<Dockerfile, Error> {
+    match parse_so_far(bytes)? {
+        (file, None) => Ok(file),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// Reads a file up to the first instruction that is wrong. Fails when not even
+/// its lines can be read.
+pub(crate) fn parse_so_far(bytes: &[u8]) -> Result<(Dockerfile, Option<Error>), Error> {
     if bytes.len() > MAX_FILE {
         return Err(Error::new(format!(
             "the Dockerfile is larger than {MAX_FILE} bytes"
@@ -43,33 +52,44 @@ pub fn parse(bytes: &[u8]) -> Result<Dockerfile, Error> {
     }
     let text = String::from_utf8_lossy(bytes);
     let read = lines::read(&text)?;
-    let mut meta_args = Vec::new();
-    let mut stages: Vec<Stage> = Vec::new();
+    let mut file = Dockerfile {
+        directives: read.directives,
+        meta_args: Vec::new(),
+        stages: Vec::new(),
+        warnings: read.warnings,
+    };
     for line in read.lines {
-        let span = line.span;
-        match statement(line).map_err(|error| error.at(span).of_instruction())? {
-            Statement::Stage(stage) => stages.push(stage),
-            Statement::Instruction(instruction) => match (stages.last_mut(), instruction) {
-                (Some(stage), instruction) => stage.instructions.push(instruction),
-                (
-                    None,
-                    Instruction {
-                        command: Command::Arg(args),
-                        ..
-                    },
-                ) => meta_args.extend(args),
-                (None, _) => {
-                    return Err(Error::new("no build stage in current context").at(span));
-                }
-            },
+        if let Err(error) = file.take(line) {
+            return Ok((file, Some(error)));
         }
     }
-    Ok(Dockerfile {
-        directives: read.directives,
-        meta_args,
-        stages,
-        warnings: read.warnings,
-    })
+    Ok((file, None))
+}
+
+impl Dockerfile {
+    /// Adds what a line says.
+    fn take(&mut self, line: Line) -> Result<(), Error> {
+        let span = line.span;
+        let instruction = match statement(line).map_err(|error| error.at(span).of_instruction())? {
+            Statement::Stage(stage) => {
+                self.stages.push(stage);
+                return Ok(());
+            }
+            Statement::Instruction(instruction) => instruction,
+        };
+        match (self.stages.last_mut(), instruction) {
+            (Some(stage), instruction) => stage.instructions.push(instruction),
+            (
+                None,
+                Instruction {
+                    command: Command::Arg(args),
+                    ..
+                },
+            ) => self.meta_args.extend(args),
+            (None, _) => return Err(Error::new("no build stage in current context").at(span)),
+        }
+        Ok(())
+    }
 }
 
 /// Reads one instruction, as `ONBUILD` keeps it in an image, its heredocs
@@ -175,6 +195,7 @@ pub(crate) fn args(words: &[String], comments: &[String], span: Span) -> Result<
             name: Word::from(name),
             default,
             span,
+            comments: comments.to_vec(),
         })
     });
     args.collect()

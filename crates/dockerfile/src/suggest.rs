@@ -30,15 +30,17 @@ pub fn nearest<'a>(
     if wanted.len() > LONGEST {
         return None;
     }
-    let mut best = (TOO_FAR, None);
+    let initial = wanted.chars().next();
+    let mut best = ((TOO_FAR, false), None);
     for option in options {
         let option = fold(option);
         if option == wanted {
             return None;
         }
-        let distance = distance(&wanted, &option);
-        if distance < best.0 {
-            best = (distance, Some(option));
+        // Of two that are as near, the one with the same first letter.
+        let far = (distance(&wanted, &option), option.chars().next() != initial);
+        if far < best.0 {
+            best = (far, Some(option));
         }
     }
     best.1.map(|found| match case {
@@ -74,6 +76,7 @@ mod tests {
         let near = |word| nearest(word, names, Case::Insensitive);
         assert_eq!(near("RNTRYPOINT").as_deref(), Some("ENTRYPOINT"));
         assert_eq!(near("runn").as_deref(), Some("run"));
+        assert_eq!(near("RNU").as_deref(), Some("RUN"));
         assert_eq!(near("Runn").as_deref(), Some("run"));
         assert_eq!(near("run"), None);
         assert_eq!(near("FOOBARBAZ"), None);
