@@ -51,6 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", script.display());
     if std::env::var("PROFILE")? == "release" {
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+        // Generic code is full of functions that came out the same: each is kept once.
+        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
     }
     let target_dir = out.join("embedded");
     build(&workspace, &target_dir)?;
