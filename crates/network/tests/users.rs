@@ -265,6 +265,12 @@ fn containers_find_each_other_by_name() {
             let answer = ask(host, &one, name, 1);
             assert!(answer.ends_with(&[10, 64, 0, 3]), "{name}: {answer:?}");
         }
+        let _twin = attach(&network, 4, vec![wish(&front, &["twin", "alias"])]);
+        let firsts = [(); 4].map(|()| ask(host, &one, "alias", 1)[38]);
+        assert!(
+            firsts[0] != firsts[1] && firsts[..2] == firsts[2..],
+            "in turns"
+        );
         let reverse = ask(host, &one, "3.0.64.10.in-addr.arpa", 12);
         assert!(reverse.windows(3).any(|w| w == b"two"), "{reverse:?}");
         network.rename(&container(2), "other");
@@ -285,7 +291,9 @@ fn other_names_are_asked_of_the_given_servers() {
         let server = UdpSocket::bind("127.0.0.77:53").unwrap();
         std::thread::spawn(move || {
             let mut buffer = [0; 512];
-            while let Ok((length, client)) = server.recv_from(&mut buffer) {
+            // It answers once: whoever asks again has to know by then.
+            for _ in 0..1 {
+                let (length, client) = server.recv_from(&mut buffer).unwrap();
                 let mut answer = buffer[..length].to_vec();
                 answer[2] |= 0x80;
                 answer[7] = 1;
@@ -305,7 +313,9 @@ fn other_names_are_asked_of_the_given_servers() {
         let one = network
             .attach(&container(1), NetworkMode::User, request)
             .unwrap();
-        let answer = ask(host, &one, "example.org", 1);
-        assert!(answer.ends_with(&[192, 0, 2, 99]), "{answer:?}");
+        for name in ["example.org", "Example.ORG"] {
+            let answer = ask(host, &one, name, 1);
+            assert!(answer.ends_with(&[192, 0, 2, 99]), "{answer:?}");
+        }
     });
 }

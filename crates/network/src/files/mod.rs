@@ -13,6 +13,8 @@ pub use resolv_conf::DnsOptions;
 
 use crate::mode::NetworkMode;
 
+/// The host's name servers.
+pub(crate) const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// More than this of a host's file is not looked at.
 const LIMIT: u64 = 1 << 20;
 
@@ -90,7 +92,7 @@ impl NameFiles {
 
 /// The servers that the host itself asks, those on its own loopback included.
 pub(crate) fn host_servers() -> Vec<IpAddr> {
-    let text = read(Path::new("/etc/resolv.conf"));
+    let text = read(Path::new(RESOLV_CONF));
     let servers = resolv_conf::servers(&text);
     match servers.is_empty() {
         true => resolv_conf::FALLBACK

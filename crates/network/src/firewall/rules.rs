@@ -155,16 +155,25 @@ pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> Result<()
         }
         .element()
     };
+    let ports = [port(Protocol::Udp, udp), port(Protocol::Tcp, tcp)];
+    let rules = |t: Transaction<'_>, socket: &mut Socket| {
+        t.add_set(PUBLISHED_AT, Kind::SocketToSocket)
+            .add_chain("output", OUTPUT)
+            .add_rule("output", &[RedirectExact(PUBLISHED_AT)])
+            .add_elements(&ports)
+            .commit(socket)
+    };
     let mut socket = Socket::open(Family::Netfilter)?;
-    Transaction::on(TABLE, Ip::V4)
-        .add_table()
-        .delete_table()
-        .add_table()
-        .add_set(PUBLISHED_AT, Kind::SocketToSocket)
-        .add_chain("output", OUTPUT)
-        .add_rule("output", &[RedirectExact(PUBLISHED_AT)])
-        .add_elements(&[port(Protocol::Udp, udp), port(Protocol::Tcp, tcp)])
-        .commit(&mut socket)
+    let t = || Transaction::on(TABLE, Ip::V4);
+    // What was deleted is waited for when the socket is closed, for milliseconds; in
+    // a new namespace there is nothing to delete.
+    match rules(t().add_new_table(), &mut socket) {
+        Err(error) if error.errno() == Some(libc::EEXIST) => {
+            let t = t().add_table().delete_table().add_table();
+            rules(t, &mut socket)
+        }
+        done => done,
+    }
 }
 
 /// The name of an empty table that says: we have switched the host's forwarding

@@ -9,7 +9,7 @@ use super::element::{Element, Value};
 use super::expression::{Expression, INTERFACE_NAME_SIZE};
 use crate::error::Error;
 use crate::netlink::Socket;
-use crate::netlink::message::{Message, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE};
+use crate::netlink::message::{Message, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use crate::netlink::socket::{About, acknowledgement};
 
 const SUBSYSTEM: u16 = 10;
@@ -165,6 +165,12 @@ impl<'a> Transaction<'a> {
     /// Makes the table, if it is missing.
     pub(super) fn add_table(self) -> Self {
         let message = self.message(NEWTABLE, NLM_F_CREATE);
+        self.with(message)
+    }
+
+    /// Makes the table, which must be missing.
+    pub(super) fn add_new_table(self) -> Self {
+        let message = self.message(NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
         self.with(message)
     }
 

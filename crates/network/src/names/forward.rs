@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::cache::Key;
 use super::message::{Outcome, Query};
 
 const PORT: u16 = 53;
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LIMIT: usize = 1024;
 /// The largest answer by UDP.
 const ANSWER: usize = 65536;
+/// A server that was silent is asked last for as long.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// A question that waits.
 #[derive(Debug)]
@@ -25,6 +28,10 @@ pub(super) struct Pending {
     client: SocketAddr,
     /// Those that are left, the next one last.
     servers: Vec<IpAddr>,
+    /// The one that was asked.
+    asked: Option<IpAddr>,
+    /// What its answer is kept by.
+    pub(super) key: Option<Key>,
     /// What a server that refused has said.
     refusal: Option<Vec<u8>>,
 }
@@ -35,7 +42,7 @@ impl Pending {
         bytes: Vec<u8>,
         socket: Arc<UdpSocket>,
         client: SocketAddr,
-        mut servers: Vec<IpAddr>,
+        (mut servers, key): (Vec<IpAddr>, Option<Key>),
     ) -> Self {
         servers.reverse();
         Self {
@@ -44,6 +51,8 @@ impl Pending {
             socket,
             client,
             servers,
+            asked: None,
+            key,
             refusal: None,
         }
     }
@@ -63,7 +72,10 @@ impl Pending {
                 Ok(socket)
             });
             match asked {
-                Ok(socket) => return Some(socket),
+                Ok(socket) => {
+                    self.asked = Some(server);
+                    return Some(socket);
+                }
                 Err(error) => tracing::debug!(%server, %error, "a name server cannot be asked"),
             }
         }
@@ -86,6 +98,8 @@ impl Pending {
 #[derive(Debug, Default)]
 pub(super) struct Forwards {
     waiting: HashMap<u64, Waiting>,
+    /// Servers that did not answer, and since when.
+    silent: HashMap<IpAddr, Instant>,
 }
 
 #[derive(Debug)]
@@ -120,7 +134,20 @@ impl Forwards {
         let late = self
             .waiting
             .extract_if(|_, waiting| waiting.deadline <= now);
-        late.map(|(_, waiting)| waiting.pending).collect()
+        let late: Vec<Pending> = late.map(|(_, waiting)| waiting.pending).collect();
+        let servers = late.iter().filter_map(|pending| pending.asked);
+        self.silent.retain(|_, since| *since + SILENCE > now);
+        self.silent.extend(servers.map(|server| (server, now)));
+        late
+    }
+
+    /// The servers in their order, those last that have been silent a moment ago.
+    pub(super) fn order(&self, servers: &[IpAddr]) -> Vec<IpAddr> {
+        let mut servers = servers.to_vec();
+        let now = Instant::now();
+        let is_silent = |s: &IpAddr| self.silent.get(s).is_some_and(|at| *at + SILENCE > now);
+        servers.sort_by_key(is_silent);
+        servers
     }
 
     /// What a server has sent: its answer, or `None` when it cannot help.
@@ -139,6 +166,9 @@ impl Forwards {
             return None;
         }
         let mut waiting = self.waiting.remove(&token)?;
+        if let Some(server) = waiting.pending.asked {
+            self.silent.remove(&server);
+        }
         // SERVFAIL, NOTIMP and REFUSED: another one may know more.
         if matches!(answer.get(3).map(|b| b & 15), Some(2 | 4 | 5)) {
             waiting.pending.refusal = Some(answer.to_vec());

@@ -12,7 +12,7 @@
 use std::net::IpAddr;
 
 /// The size of a header.
-const HEADER: usize = 12;
+pub(super) const HEADER: usize = 12;
 const CLASS_INTERNET: u16 = 1;
 /// Answers are good for as long, as Docker's are.
 const TTL: u32 = 600;
@@ -138,6 +138,11 @@ impl Query {
         bytes
     }
 
+    /// Where the question's name ends.
+    pub(super) fn name_end(&self) -> usize {
+        HEADER + self.question.len() - 4
+    }
+
     /// Whether another server's message is the answer to this query.
     pub(super) fn is_answered_by(&self, bytes: &[u8]) -> bool {
         let same_id = bytes.get(..2) == Some(&self.id[..]);
@@ -150,8 +155,22 @@ impl Query {
     }
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u16> {
+/// A number of two bytes.
+pub(super) fn number(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+/// Where a name ends, which may be a reference to another one.
+pub(super) fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let length = *bytes.get(at)?;
+        match length {
+            0 => return Some(at + 1),
+            1..64 => at += 1 + usize::from(length),
+            0xc0.. => return Some(at + 2),
+            _ => return None,
+        }
+    }
 }
 
 /// A name without compression, which questions do not have; and where it ends.

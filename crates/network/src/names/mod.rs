@@ -12,7 +12,9 @@
 //! of its own. The thread exists from the first such container on. Questions that
 //! come by TCP, which are rare, have a short-lived thread each.
 
+mod cache;
 mod forward;
+mod host;
 mod lookup;
 mod message;
 mod stream;
@@ -20,6 +22,7 @@ mod stream;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -31,7 +34,9 @@ use crate::error::Error;
 use crate::firewall;
 use crate::network::Attached;
 use crate::sandbox::{lock, within};
+use cache::{Cache, Key};
 use forward::{Forwards, Pending};
+use host::HostServers;
 use lookup::lookup;
 use message::{Outcome, Query};
 
@@ -43,6 +48,8 @@ const EVENTS: usize = 64;
 const TURN: usize = 32;
 /// The largest question that is looked at.
 const QUESTION: usize = 4096;
+/// How many questions were answered: whose turn it is to be named first.
+static TURNS: AtomicUsize = AtomicUsize::new(0);
 /// The token of the command descriptor.
 const COMMANDS: u64 = 0;
 
@@ -158,6 +165,8 @@ fn start(everybody: &Everybody) -> std::io::Result<Arc<Commands<Command>>> {
         everybody: Arc::clone(everybody),
         resolvers: HashMap::new(),
         forwards: Forwards::default(),
+        cache: Cache::default(),
+        host: HostServers::default(),
         next: COMMANDS + 1,
     };
     std::thread::Builder::new()
@@ -175,6 +184,8 @@ struct Service {
     /// By the token of the datagrams; that of the streams is the next one.
     resolvers: HashMap<u64, Resolver>,
     forwards: Forwards,
+    cache: Cache,
+    host: HostServers,
     next: u64,
 }
 
@@ -239,7 +250,12 @@ impl Service {
             stream::accept(resolver, &self.everybody);
         } else if let Some((pending, answer)) = self.forwards.receive(token) {
             match answer {
-                Some(answer) => pending.reply(&answer),
+                Some(answer) => {
+                    pending.reply(&answer);
+                    if let Some(key) = pending.key {
+                        self.cache.put(key, &answer, Instant::now());
+                    }
+                }
                 None => self.ask_next(pending),
             }
         }
@@ -265,10 +281,20 @@ impl Service {
                 }
                 Known::Nothing => {}
                 Known::AskOthers(query) => {
-                    let servers = servers(&resolver.servers);
+                    let servers = match resolver.servers.as_slice() {
+                        [] => self.host.now(),
+                        own => own,
+                    };
+                    let key = Key::new(question, query.name_end(), servers);
+                    let kept = |key| self.cache.get(key, question, Instant::now());
+                    if let Some(answer) = key.as_ref().and_then(kept) {
+                        let _ = resolver.datagrams.send_to(&answer, client);
+                        continue;
+                    }
                     let socket = Arc::clone(&resolver.datagrams);
+                    let ways = (self.forwards.order(servers), key);
                     let bytes = question.to_vec();
-                    self.ask_next(Pending::new(query, bytes, socket, client, servers));
+                    self.ask_next(Pending::new(query, bytes, socket, client, ways));
                 }
             }
         }
@@ -320,7 +346,12 @@ fn answer(everybody: &Everybody, container: &ContainerId, question: &[u8]) -> Kn
         return Known::Answer(query, (Outcome::Failed, Vec::new()));
     };
     match lookup(&everybody, &asking.attachment, &query) {
-        Some(records) => Known::Answer(query, (Outcome::Fine, records)),
+        Some(mut records) => {
+            // Each in turn is the first.
+            let turn = TURNS.fetch_add(1, Ordering::Relaxed) % records.len().max(1);
+            records.rotate_left(turn);
+            Known::Answer(query, (Outcome::Fine, records))
+        }
         // Who has no way out does not get one by way of names either.
         None if asking.attachment.gateway().is_none() => {
             Known::Answer(query, (Outcome::Failed, Vec::new()))

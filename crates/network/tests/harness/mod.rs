@@ -185,7 +185,7 @@ fn serve_at(address: SocketAddr) -> SocketAddr {
 }
 
 fn ask(to: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(700))?;
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(1500))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
