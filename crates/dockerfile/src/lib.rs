@@ -23,6 +23,7 @@ mod instruction;
 mod lines;
 pub mod lint;
 mod mount;
+mod outline;
 mod parse;
 mod shell;
 mod split;
@@ -41,6 +42,7 @@ pub use instruction::{
     Instruction, Network, Pair, Run, Security, Stage, Warning, Word,
 };
 pub use mount::{Mount, MountText, MountType, Sharing};
+pub use outline::{Asked, Outline, OutlineArg, Target, Targets};
 pub use parse::{parse, parse_instruction};
 pub use shell::{Expansion, Lookup, expand, expand_content, expand_for_display, expansion};
 pub use suggest::{Case, nearest};

@@ -16,11 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use options::Options;
 pub use report::Report;
 pub use rules::Rule;
+pub(crate) use stages::Seen;
 
 use crate::error::{Error, Span};
 use crate::globals::Globals;
 use crate::graph::Graph;
 use crate::ignore::Patterns;
+use crate::instruction::Dockerfile;
 use crate::parse::parse_so_far;
 
 /// One place that breaks a rule.
@@ -72,7 +74,7 @@ pub struct Setting<'a> {
 /// part of the report.
 pub fn check(bytes: &[u8], setting: &Setting<'_>) -> Report {
     let mut linter = Linter::default();
-    let error = run(bytes, setting, &mut linter).err();
+    let error = run(bytes, setting, true, &mut linter).err();
     Report {
         findings: linter.findings,
         error,
@@ -80,7 +82,27 @@ pub fn check(bytes: &[u8], setting: &Setting<'_>) -> Report {
     }
 }
 
-fn run(bytes: &[u8], setting: &Setting<'_>, linter: &mut Linter) -> Result<(), Error> {
+/// A file whose stages have been followed to their end.
+pub(crate) struct Followed {
+    pub(crate) file: Dockerfile,
+    pub(crate) globals: Globals,
+    pub(crate) graph: Graph,
+    pub(crate) seen: Vec<Seen>,
+}
+
+/// Follows the target, or the last stage, without a word about rules. Fails
+/// where a build would.
+pub(crate) fn follow(bytes: &[u8], setting: &Setting<'_>) -> Result<Followed, Error> {
+    run(bytes, setting, false, &mut Linter::default())
+}
+
+/// `whole` follows all stages when there is no target.
+fn run(
+    bytes: &[u8],
+    setting: &Setting<'_>,
+    whole: bool,
+    linter: &mut Linter,
+) -> Result<Followed, Error> {
     if bytes.is_empty() {
         return Err(Error::new("the Dockerfile cannot be empty"));
     }
@@ -101,8 +123,18 @@ fn run(bytes: &[u8], setting: &Setting<'_>, linter: &mut Linter) -> Result<(), E
     bases::defaults(&file, setting, linter);
     let globals = Globals::new(&file, setting.predefined, setting.build_args)?;
     bases::arguments(&file, &globals, linter);
-    let graph = Graph::new(&file, &globals, setting.contexts.clone())?;
-    stages::all(&file, &globals, graph, setting, linter)
+    let mut graph = Graph::new(&file, &globals, setting.contexts.clone())?;
+    let wanted = match setting.target {
+        None if whole => (0..file.stages.len()).collect(),
+        target => graph.needed(graph.target(target)?)?,
+    };
+    let seen = stages::all(&file, &globals, &mut graph, wanted, setting, linter)?;
+    Ok(Followed {
+        file,
+        globals,
+        graph,
+        seen,
+    })
 }
 
 /// Collects findings, except those that nobody wants to hear.

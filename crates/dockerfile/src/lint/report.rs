@@ -1,7 +1,12 @@
 //! What a check has found, and how `docker build --check` prints it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
 use super::Finding;
 use crate::error::{Error, excerpt};
+use crate::outline::location;
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +37,35 @@ impl Report {
             }
             out.push_str(&format!("\n{}\n", finding.text));
             out.push_str(&excerpt(file, bytes, finding.span).unwrap_or_default());
+        }
+        out
+    }
+
+    /// The same for programs, as BuildKit has it.
+    pub fn json(&self, file: &str, bytes: &[u8]) -> Value {
+        let warnings = self.by_line().into_iter().map(|finding| {
+            let mut warning = json!({
+                "ruleName": finding.rule.name,
+                "description": finding.rule.description,
+                "detail": finding.text,
+                "location": location(finding.span),
+            });
+            if let Some(url) = finding.rule.url() {
+                warning["url"] = url.into();
+            }
+            warning
+        });
+        let mut out = json!({
+            "warnings": warnings.collect::<Vec<_>>(),
+            "sources": [{
+                "filename": file,
+                "data": STANDARD.encode(bytes),
+                "language": "Dockerfile",
+            }],
+        });
+        if let Some(error) = &self.error {
+            let place = error.span().map_or_else(|| json!({}), location);
+            out["buildError"] = json!({"message": error.to_string(), "location": place});
         }
         out
     }

@@ -19,6 +19,7 @@ use crate::graph::{Graph, Source};
 use crate::instruction::{
     Arg, Command, CommandLine, Dockerfile, InlineFile, Instruction, Pair, Word,
 };
+use crate::mount::{Mount, MountType};
 use crate::parse::parse_instruction;
 use crate::shell::{Expansion, expand_content, expansion, quoted};
 use crate::suggest::{Case, nearest};
@@ -49,23 +50,42 @@ struct State {
     workdir_set: bool,
 }
 
+/// What a stage asks of the user.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// The arguments that it declares.
+    pub(crate) args: BTreeMap<String, SeenArg>,
+    /// Its secrets: whether they are required, and where.
+    pub(crate) secrets: BTreeMap<String, (bool, Span)>,
+    /// Its ssh agents.
+    pub(crate) ssh: BTreeMap<String, (bool, Span)>,
+}
+
+/// An argument of a stage.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenArg {
+    pub(crate) value: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) span: Span,
+    /// Whether it only takes over what was declared before the first stage.
+    pub(crate) of_file: bool,
+}
+
 /// Checks the stages that are wanted. Fails where a build would.
 pub(super) fn all(
     file: &Dockerfile,
     globals: &Globals,
-    mut graph: Graph,
+    graph: &mut Graph,
+    wanted: Vec<usize>,
     setting: &Setting<'_>,
     linter: &mut Linter,
-) -> Result<(), Error> {
-    let wanted: Vec<usize> = match setting.target {
-        None => (0..file.stages.len()).collect(),
-        Some(_) => graph.needed(graph.target(setting.target)?)?,
-    };
-    let bases = bases(file, &wanted, &mut graph, globals, setting, linter)?;
+) -> Result<Vec<Seen>, Error> {
+    let bases = bases(file, &wanted, graph, globals, setting, linter)?;
     if let Some(target) = wanted.last() {
         graph.needed(*target)?;
     }
-    let mut states: Vec<State> = vec![State::default(); file.stages.len()];
+    let mut states = vec![State::default(); file.stages.len()];
+    let mut all_seen = vec![Seen::default(); file.stages.len()];
     for number in wanted {
         let stage = &file.stages[number];
         let node = &graph.nodes()[number];
@@ -82,6 +102,7 @@ pub(super) fn all(
                 setting,
                 linter: &mut *linter,
                 state: &mut state,
+                seen: &mut all_seen[number],
                 last: BTreeMap::new(),
             };
             for instruction in triggers.iter().chain(&stage.instructions) {
@@ -91,7 +112,7 @@ pub(super) fn all(
         }
         states[number] = state;
     }
-    Ok(())
+    Ok(all_seen)
 }
 
 /// The base images of the wanted stages, and what their triggers need.
@@ -179,6 +200,7 @@ struct Walk<'a> {
     setting: &'a Setting<'a>,
     linter: &'a mut Linter,
     state: &'a mut State,
+    seen: &'a mut Seen,
     /// Where `CMD`, `ENTRYPOINT` and `HEALTHCHECK` were last.
     last: BTreeMap<&'static str, Span>,
 }
@@ -214,7 +236,9 @@ impl Walk<'_> {
             }
             Command::Run(run) => {
                 for mount in &run.mounts {
-                    mount.resolve(|value| Ok(self.expand(&Word::from(value), at)?.text))?;
+                    let mount =
+                        mount.resolve(|value| Ok(self.expand(&Word::from(value), at)?.text))?;
+                    self.mount(&mount, at);
                 }
                 Ok(())
             }
@@ -300,11 +324,22 @@ impl Walk<'_> {
         for arg in args {
             let name = arg.name.as_str();
             self.no_secret("ARG", name, at);
-            let value = match (self.setting.build_args.get(name), &arg.default) {
-                (Some(given), _) => Some(given.clone()),
-                (None, Some(default)) => Some(self.expand(default, at)?.text),
-                (None, None) => self.globals.value(name),
+            let (value, of_file) = match (self.setting.build_args.get(name), &arg.default) {
+                (Some(given), _) => (Some(given.clone()), false),
+                (None, Some(default)) => (Some(self.expand(default, at)?.text), false),
+                (None, None) => {
+                    let value = self.globals.value(name);
+                    let of_file = value.is_some();
+                    (value, of_file)
+                }
             };
+            let seen = SeenArg {
+                value: value.clone(),
+                description: arg.description.clone(),
+                span: at.span,
+                of_file,
+            };
+            self.seen.args.insert(name.to_owned(), seen);
             if let Some(value) = value
                 && !SCAN_ARGS.contains(&name)
             {
@@ -313,6 +348,23 @@ impl Walk<'_> {
             self.state.args.insert(name.to_owned());
         }
         Ok(())
+    }
+
+    fn mount(&mut self, mount: &Mount, at: &Instruction) {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let (of_kind, id) = match mount.kind {
+            MountType::Secret if !mount.source.is_empty() => {
+                (&mut self.seen.secrets, mount.source.clone())
+            }
+            MountType::Secret if mount.id.is_empty() => {
+                (&mut self.seen.secrets, last(&mount.target))
+            }
+            MountType::Secret => (&mut self.seen.secrets, mount.id.clone()),
+            MountType::Ssh if mount.id.is_empty() => (&mut self.seen.ssh, "default".to_owned()),
+            MountType::Ssh => (&mut self.seen.ssh, mount.id.clone()),
+            _ => return,
+        };
+        of_kind.entry(id).or_insert((mount.required, at.span));
     }
 
     fn no_secret(&mut self, keyword: &str, name: &str, at: &Instruction) {
