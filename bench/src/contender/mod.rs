@@ -106,9 +106,18 @@ impl Contender {
 
     /// Runs a command of the stock docker client.
     pub fn stock(&mut self, args: &[&str]) -> Result<Done, String> {
+        self.stock_with(&[], args)
+    }
+
+    /// The same with more in its environment.
+    pub fn stock_with(&mut self, environment: &[&str], args: &[&str]) -> Result<Done, String> {
         let host = format!("unix://{}", self.socket.display());
-        let words = [&owned(&["docker", "-H", &host])[..], &owned(args)[..]].concat();
-        self.worker.run(&words)
+        let program = match environment {
+            [] => Vec::new(),
+            some => [&["env"], some].concat(),
+        };
+        let words = [&program[..], &["docker", "-H", &host], args].concat();
+        self.worker.run(&owned(&words))
     }
 
     /// `run --rm --network none IMAGE true` by the engine's own command line.

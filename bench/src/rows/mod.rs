@@ -1,6 +1,7 @@
 //! The kinds of work. Each file is one of them, or a few that belong together;
 //! each row runs its contenders in turns.
 
+mod compose;
 mod cycle;
 mod exec;
 mod files;
@@ -60,6 +61,10 @@ const WORK: &[Work] = &[
     Work {
         names: &["many-start", "many-remove"],
         run: many::both,
+    },
+    Work {
+        names: compose::NAMES,
+        run: compose::both,
     },
     Work {
         names: &["stop"],
