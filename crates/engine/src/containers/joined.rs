@@ -8,6 +8,7 @@ use gantry_api::HostConfig;
 
 use super::Inner;
 use super::container::Container;
+use super::record::Record;
 use crate::error::{Error, Result};
 
 /// What a mode that names a container begins with.
@@ -61,6 +62,24 @@ impl Inner {
                 .map_err(|error| Error::Invalid(error.to_string()))?;
             *mode = format!("{PREFIX}{}", found.id());
         }
+        Ok(())
+    }
+
+    /// Gives a container the host and domain name of the one whose network it
+    /// shares: the names are those of the network.
+    ///
+    /// # Errors
+    /// Those of writing the container's record.
+    pub(super) fn take_host_names(&self, container: &Container, donor: &Container) -> Result<()> {
+        let (own, donor) = (container.record(), donor.record());
+        let names = (&donor.config.hostname, &donor.config.domainname);
+        if (&own.config.hostname, &own.config.domainname) == names {
+            return Ok(());
+        }
+        let mut record = Record::clone(&own);
+        (record.config.hostname, record.config.domainname) = (names.0.clone(), names.1.clone());
+        self.write_record(&record)?;
+        container.replace_record(record);
         Ok(())
     }
 

@@ -116,7 +116,10 @@ impl Inner {
             .network_donor(&container.record().network)
             .map_err(unjoinable)?;
         let sandbox = match &donor {
-            Some(donor) => self.joined_sandbox(donor)?,
+            Some(donor) => {
+                self.take_host_names(container, donor)?;
+                self.joined_sandbox(donor)?
+            }
             None => self.sandbox(container, network, &mut undo)?,
         };
         let record = &container.record();

@@ -58,7 +58,7 @@ fn parse_extra_host(line: &str, host_gateway: Option<IpAddr>) -> Result<(String,
 }
 
 /// The host name with its domain.
-pub(super) fn full_name(request: &NameRequest<'_>) -> String {
+fn full_name(request: &NameRequest<'_>) -> String {
     match request.domainname {
         "" => request.hostname.to_owned(),
         domain => format!("{}.{domain}", request.hostname),

@@ -84,7 +84,7 @@ impl NameFiles {
     pub fn render(request: &NameRequest<'_>, host: &HostFiles) -> Self {
         Self {
             hosts: hosts::render(request, &host.hosts),
-            hostname: format!("{}\n", hosts::full_name(request)),
+            hostname: format!("{}\n", request.hostname),
             resolv_conf: resolv_conf::render(request.mode, request.dns, &host.resolv_conf),
         }
     }
