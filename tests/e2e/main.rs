@@ -17,6 +17,7 @@ mod client_completion;
 mod client_contexts;
 mod client_help;
 mod client_plugins;
+mod compose;
 mod crash;
 mod daemon;
 mod debian;

@@ -3,6 +3,7 @@
 
 pub mod api;
 mod archive;
+pub mod compose;
 mod engine;
 mod normal;
 mod outcome;
@@ -16,7 +17,7 @@ pub mod transcript;
 pub use archive::{docker_archive, oci_archive};
 pub use engine::{Engine, gantry_binary};
 pub use outcome::{Outcome, command, finish, script};
-pub use rootfs::{busybox_tar, debian_tar};
+pub use rootfs::{busybox_tar, debian_tar, store as image_store};
 
 /// Ends a test that only makes sense against gantry when another engine is
 /// being tested, and says so.

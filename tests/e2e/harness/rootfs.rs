@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::outcome::{command, finish, script};
 
 /// Where made root file systems are kept between runs.
-fn store() -> PathBuf {
+pub fn store() -> PathBuf {
     let exe = std::env::current_exe().expect("the test's own path");
     let dir = exe
         .ancestors()
