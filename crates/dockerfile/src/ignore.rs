@@ -103,7 +103,8 @@ impl Patterns {
         let mut matched = vec![false; self.patterns.len()];
         for (at, pattern) in self.patterns.iter().enumerate() {
             let inherited = parent.is_some_and(|parent| parent.0.get(at) == Some(&true));
-            // A pattern that could change nothing is not tried.
+            // A pattern that could change nothing is not tried. So it has not matched
+            // what is below either: Docker's walks, too, then differ from the path alone.
             if !inherited && pattern.exception != ignored {
                 continue;
             }
