@@ -158,6 +158,11 @@ impl Network {
                 id => id,
             };
             let listed = self.catalogue.find(name)?;
+            if listed.definition.config_only {
+                return Err(Error::Forbidden(
+                    "cannot create endpoint on configuration-only network".to_owned(),
+                ));
+            }
             let segment = listed.segment.ok_or_else(|| Error::Bridge {
                 name: listed.definition.name.clone(),
                 reason: "the network could not be set up; the daemon's log says why".to_owned(),
@@ -240,7 +245,7 @@ impl Network {
         if let Err(error) = noted {
             for (segment, _) in &wanted {
                 if let Some(endpoint) = attachment.endpoint(&segment.id) {
-                    self.builder.unplug(segment, endpoint);
+                    self.builder.unplug(segment, endpoint, Some(netns));
                 }
             }
             return Err(error);
@@ -273,7 +278,7 @@ impl Network {
         };
         self.move_ports(container, &one.attachment, &mut attachment)?;
         if let Some(segment) = self.catalogue.segment(network_id) {
-            self.builder.unplug(&segment, &endpoint);
+            self.builder.unplug(&segment, &endpoint, netns);
         }
         // A container that has just ended has no routes any more.
         if let Some(Err(error)) = netns.map(|netns| self.builder.route(netns, &attachment)) {
@@ -342,6 +347,8 @@ impl Network {
 fn from_pool(request: &AttachRequest) -> bool {
     let plain = |wish: &EndpointRequest| {
         wish.mac.is_none()
+            && wish.interface.is_empty()
+            && wish.sysctls.is_empty()
             && wish.link_local.is_empty()
             && wish.ipv4.is_none()
             && wish.ipv6.is_none()

@@ -64,7 +64,8 @@ impl std::str::FromStr for MacAddress {
 pub struct Place {
     /// The address, with the length of the subnet's prefix.
     pub address: IpCidr,
-    /// The bridge's address; `None` where there is no way out.
+    /// Where packets for others go; `None` where there is no way out, unspecified where
+    /// they go onto the link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
 }
@@ -98,14 +99,15 @@ pub struct Endpoint {
     pub links: Vec<(String, String)>,
 }
 
-/// The two ends of a veth pair.
+/// An interface of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
-    /// The inner end's Ethernet address (`MacAddress`).
+    /// Its Ethernet address (`MacAddress`).
     pub mac: MacAddress,
-    /// The inner end's name, such as `eth0`.
+    /// Its name in there, such as `eth0`.
     pub name: String,
-    /// The name of the other end, on the host's bridge.
+    /// The name of the veth pair's other end, on the host's bridge; empty where the
+    /// host has no part of it.
     pub host_name: String,
 }
 
@@ -177,6 +179,10 @@ pub struct EndpointRequest {
     pub link_local: Vec<IpAddr>,
     /// This Ethernet address.
     pub mac: Option<MacAddress>,
+    /// This name of the interface; empty for the next one.
+    pub interface: String,
+    /// These kernel settings of it: `net.ipv4.conf.IFNAME.log_martians=1`.
+    pub sysctls: Vec<String>,
     /// The highest one has the default route.
     pub gw_priority: i64,
     /// What the network's other containers shall know it by.

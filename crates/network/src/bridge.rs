@@ -1,10 +1,11 @@
-//! The bridge of the default network: made or adopted, addressed, brought up.
+//! The bridge of a network: made or adopted, addressed, brought up.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attachment::MacAddress;
 use crate::cidr::Ipv4Cidr;
 use crate::config::{BridgeChoice, NetworkConfig};
+use crate::definition::{self, Definition};
 use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 use crate::netlink::Socket;
@@ -23,6 +24,10 @@ pub(crate) struct Bridge {
     index: AtomicU32,
     /// Its addresses and subnets; the gateways of its containers.
     pub(crate) addresses: Vec<IpCidr>,
+    /// The network's subnets, also those that it has no address in.
+    subnets: Vec<IpCidr>,
+    /// Its IPv4 addresses are somebody else's business.
+    inhibited: bool,
     /// Whether it is ours, to repair and to delete.
     pub(crate) own: bool,
     mtu: u32,
@@ -44,7 +49,7 @@ impl Bridge {
             BridgeChoice::Own(name) => (name, true),
             BridgeChoice::Existing(name) => (name, false),
         };
-        check_name(name)?;
+        check_name("bridge", name)?;
         let link = if own {
             make(socket, name, config.mtu, None)?
         } else {
@@ -60,7 +65,9 @@ impl Bridge {
         let bridge = Self {
             name: name.clone(),
             index: AtomicU32::new(link.index),
+            subnets: vec![address.into()],
             addresses: vec![address.into()],
+            inhibited: false,
             own,
             mtu: config.mtu,
             mac: link.mac,
@@ -76,17 +83,19 @@ impl Bridge {
     pub(crate) fn make(
         socket: &mut Socket,
         name: &str,
-        addresses: Vec<IpCidr>,
+        definition: &Definition,
         mtu: u32,
-        own: bool,
     ) -> Result<Self, Error> {
-        check_name(name)?;
+        let own = !definition.adopted;
+        check_name("bridge", name)?;
         let link = make(socket, name, mtu, None)?;
         let current = addresses_of(socket, link.index)?;
         let bridge = Self {
             name: name.to_owned(),
             index: AtomicU32::new(link.index),
-            addresses,
+            addresses: definition.bridge_addresses()?,
+            subnets: definition.gateways.clone(),
+            inhibited: definition.flag(definition::INHIBIT_IPV4, false)?,
             own,
             mtu,
             mac: link.mac,
@@ -105,7 +114,7 @@ impl Bridge {
 
     /// Whether there is an interface of that name.
     pub(crate) fn exists(socket: &mut Socket, name: &str) -> Result<bool, Error> {
-        check_name(name)?;
+        check_name("bridge", name)?;
         Ok(route::link_by_name(socket, name)?.is_some())
     }
 
@@ -153,7 +162,7 @@ impl Bridge {
     fn take_ports(&self, socket: &mut Socket, index: u32) -> Result<(), Error> {
         for port in route::links(socket)? {
             let address = address_of_link(&port.name);
-            let ours = address.is_some_and(|a| self.addresses.iter().any(|s| s.contains(a.into())));
+            let ours = address.is_some_and(|a| self.subnets.iter().any(|s| s.contains(a.into())));
             if ours && port.controller == 0 {
                 socket.apply(vec![route::set_bridge(port.index, index, &port.name)])?;
             }
@@ -167,7 +176,7 @@ impl Bridge {
         let name = &self.name;
         let mut requests = Vec::new();
         for other in current.iter().filter(|a| !self.addresses.contains(a)) {
-            if self.own {
+            if self.own && !(self.inhibited && other.is_ipv4()) {
                 requests.push(route::delete_address(link.index, *other, name));
             }
         }
@@ -200,7 +209,8 @@ impl Bridge {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+/// Checks what shall be the name of an interface, which an option gives.
+pub(crate) fn check_name(option: &str, name: &str) -> Result<(), Error> {
     let allowed = |b: u8| b.is_ascii_graphic() && !matches!(b, b'/' | b':' | b'%');
     let valid = !name.is_empty()
         && name.len() <= NAME_LIMIT
@@ -210,7 +220,7 @@ fn check_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::InvalidOption {
-        option: "bridge".to_owned(),
+        option: option.to_owned(),
         reason: format!("{name:?} cannot be the name of an interface"),
     })
 }
@@ -268,17 +278,15 @@ fn own_address(
     if let Some(address) = current.iter().copied().find(usable) {
         return Ok(address);
     }
-    let taken: Vec<Ipv4Cidr> = taken_elsewhere(socket, link.index)?
-        .iter()
-        .filter_map(IpCidr::to_ipv4)
-        .collect();
+    let taken = taken_elsewhere(socket, link.index)?;
     if let Some(address) = remembered.filter(usable) {
-        if !taken.iter().any(|other| other.overlaps(&address)) {
+        if !taken.iter().any(|other| other.overlaps(&address.into())) {
             return Ok(address);
         }
         tracing::warn!(%address, "the bridge's subnet is used by the host now; another is chosen");
     }
-    subnet::choose(&config.pools(), &taken)
+    let chosen = subnet::choose(&config.pools(), true, &taken)?;
+    chosen.to_ipv4().ok_or(Error::NoFreeSubnet)
 }
 
 /// Changing the subnet under living containers would cut them off.

@@ -1,8 +1,8 @@
 //! All networks that there are: their definitions, and those at work among them.
 //!
 //! ```text
-//! making     check ─► choose subnets ─► row ─► bridge ─► firewall ─► listed
-//! removing   unlisted ─► firewall ─► bridge ─► row
+//! making     check ─► choose subnets ─► row ─► driver ─► firewall ─► listed
+//! removing   unlisted ─► firewall ─► driver ─► row
 //! ```
 //!
 //! Whatever moment a daemon is killed at: a row has a bridge again when the next
@@ -13,22 +13,21 @@ use std::sync::{Arc, Mutex};
 
 use gantry_metadata::Database;
 
-use crate::bridge::Bridge;
 use crate::config::NetworkConfig;
-use crate::definition::{BRIDGE_NAME, Definition};
+use crate::definition::Definition;
 use crate::error::Error;
 use crate::firewall::Member;
 use crate::mode::NetworkMode;
 use crate::netlink::Socket;
 use crate::sandbox::lock;
 use crate::segment::Segment;
-use crate::{builtin, records};
+use crate::{builtin, drivers, records};
 
 /// A network that is listed.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
     pub(crate) definition: Arc<Definition>,
-    /// Its bridge at work; `None` where there is none, or it could not be made.
+    /// It at work; `None` where it never works, or could not be made.
     pub(crate) segment: Option<Arc<Segment>>,
 }
 
@@ -42,7 +41,7 @@ pub(crate) struct Catalogue {
 
 impl Catalogue {
     /// The predefined networks, and those that users made, with their bridges. One
-    /// whose bridge cannot be made is listed all the same.
+    /// that cannot work is listed all the same.
     pub(crate) fn open(
         socket: &mut Socket,
         config: &NetworkConfig,
@@ -70,9 +69,9 @@ impl Catalogue {
         for definition in records::users_networks(database)? {
             let segment = at_work(socket, config, &definition)
                 .inspect_err(|error| {
-                    tracing::error!(network = definition.name, %error, "a network has no bridge");
+                    tracing::error!(network = definition.name, %error, "a network cannot work");
                 })
-                .ok();
+                .unwrap_or_default();
             add(definition, segment);
         }
         Ok(Self {
@@ -136,10 +135,10 @@ impl Catalogue {
         self.segments().iter().any(|segment| segment.has_ipv6())
     }
 
-    pub(crate) fn add(&self, definition: Definition, segment: Arc<Segment>) {
+    pub(crate) fn add(&self, definition: Definition, segment: Option<Arc<Segment>>) {
         let entry = Listed {
             definition: Arc::new(definition),
-            segment: Some(segment),
+            segment,
         };
         lock(&self.listed).insert(entry.definition.id.clone(), entry);
     }
@@ -153,23 +152,16 @@ impl Catalogue {
     }
 }
 
-/// The bridge's name of a user's network.
-pub(crate) fn bridge_name(definition: &Definition) -> String {
-    match definition.options.get(BRIDGE_NAME) {
-        Some(name) if !name.is_empty() => name.clone(),
-        _ => format!("br-{}", definition.id.get(..12).unwrap_or_default()),
-    }
-}
-
-/// A user's network with its bridge, made where it is missing.
+/// A user's network at work, with what is missing of it on this host made. A mere
+/// configuration never works.
 pub(crate) fn at_work(
     socket: &mut Socket,
     config: &NetworkConfig,
     definition: &Definition,
-) -> Result<Arc<Segment>, Error> {
-    let mtu = definition.mtu(config.mtu)?;
-    let name = bridge_name(definition);
-    let addresses = definition.gateways.clone();
-    let bridge = Bridge::make(socket, &name, addresses, mtu, !definition.adopted)?;
-    Ok(Arc::new(Segment::new(socket, definition, bridge, mtu)?))
+) -> Result<Option<Arc<Segment>>, Error> {
+    if definition.config_only {
+        return Ok(None);
+    }
+    let driver = drivers::open(socket, config, definition)?;
+    Ok(Some(Arc::new(Segment::new(socket, definition, driver)?)))
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cidr::Ipv4Cidr;
 use crate::error::Error;
+use crate::ip_cidr::IpCidr;
 use crate::ports::Sources;
 use crate::subnet;
 
@@ -23,7 +24,7 @@ pub enum BridgeChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressPool {
     /// The whole range.
-    pub base: Ipv4Cidr,
+    pub base: IpCidr,
     /// The prefix length of the subnets that it is cut into.
     pub size: u8,
 }
@@ -107,19 +108,22 @@ impl NetworkConfig {
         subnet::check_options(self.bip, &self.default_address_pools)
     }
 
-    /// Where subnets are taken from.
+    /// Where subnets are taken from; those that the administrator gives for one family
+    /// leave the other one's as they are.
     pub(crate) fn pools(&self) -> Vec<AddressPool> {
-        match self.default_address_pools.as_slice() {
-            [] => docker_address_pools(),
-            given => given.to_vec(),
+        let mut pools = self.default_address_pools.clone();
+        if !pools.iter().any(|pool| pool.base.is_ipv4()) {
+            pools.extend(docker_address_pools());
         }
+        pools
     }
 }
 
 /// Docker's default address pools, in its order.
 pub(crate) fn docker_address_pools() -> Vec<AddressPool> {
     let pool = |a, b, base_prefix, size| {
-        Ipv4Cidr::new(Ipv4Addr::new(a, b, 0, 0), base_prefix).map(|base| AddressPool { base, size })
+        let base = IpCidr::new(Ipv4Addr::new(a, b, 0, 0).into(), base_prefix);
+        base.map(|base| AddressPool { base, size })
     };
     [
         pool(172, 17, 16, 16),

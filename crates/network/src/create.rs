@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::bridge::{Bridge, taken_elsewhere};
+use crate::bridge::taken_elsewhere;
 use crate::catalogue::{self, Listed};
-use crate::cidr::Ipv4Cidr;
-use crate::definition::{BRIDGE_NAME, Definition, SubnetConfig};
+use crate::definition::{Definition, SubnetConfig};
 use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 use crate::network::{Network, forward_ipv6};
 use crate::sandbox::lock;
-use crate::{builtin, random, records, subnet};
+use crate::segment::Segment;
+use crate::{builtin, configuration, drivers, random, records, subnet};
 
 impl Network {
     /// All networks, by id.
@@ -32,6 +32,7 @@ impl Network {
     /// with `NoFreeSubnet`, and with what the kernel refuses.
     pub fn create(&self, mut definition: Definition) -> Result<Arc<Definition>, Error> {
         let _changing = lock(&self.catalogue.changing);
+        configuration::check(&mut definition)?;
         self.check_driver(&definition)?;
         definition.check()?;
         if builtin::NAMES.contains(&definition.name.as_str()) {
@@ -48,8 +49,12 @@ impl Network {
             )));
         }
         definition.id = random::id()?;
-        self.choose_subnets(&mut definition, &all)?;
-        self.choose_bridge(&mut definition, &all)?;
+        configuration::apply(&mut definition, &all)?;
+        if !definition.config_only {
+            definition.check()?;
+            self.choose_subnets(&mut definition, &all)?;
+            drivers::check(&mut self.builder.socket(), &mut definition, &all)?;
+        }
         records::insert(&self.database, &definition)?;
         match self.begin(&definition) {
             Ok(()) => self.find(&definition.id),
@@ -64,14 +69,12 @@ impl Network {
 
     fn check_driver(&self, definition: &Definition) -> Result<(), Error> {
         match definition.driver.as_str() {
-            "bridge" => {}
+            "bridge" | "macvlan" | "ipvlan" | "overlay" => {}
+            "null" if definition.config_only => {}
             driver @ ("host" | "null") => {
                 return Err(Error::Forbidden(format!(
                     "only one instance of {driver:?} network is allowed"
                 )));
-            }
-            driver @ ("macvlan" | "ipvlan" | "overlay") => {
-                return Err(Error::NotYet(format!("network driver {driver}")));
             }
             driver => return Err(Error::NotFound(format!("plugin {driver:?} not found"))),
         }
@@ -79,7 +82,8 @@ impl Network {
             "default" => {}
             driver => return Err(Error::NotFound(format!("plugin {driver:?} not found"))),
         }
-        if self.builder.default_segment().is_none() && self.config.iptables {
+        let needs_rules = definition.has_bridge() && self.config.iptables;
+        if needs_rules && self.builder.default_segment().is_none() {
             return Err(Error::NotYet(
                 "a network of users beside --bridge=none with packet rules".to_owned(),
             ));
@@ -102,14 +106,25 @@ impl Network {
             let Ok(subnet) = config.subnet.parse::<IpCidr>() else {
                 continue;
             };
+            // That of a family which it does not have is only shown.
+            let wanted = match subnet.is_ipv4() {
+                true => definition.ipv4,
+                false => definition.ipv6,
+            };
+            if !wanted {
+                named.push(config);
+                continue;
+            }
+            check_auxiliary(&config, subnet)?;
             if ours.iter().any(|other| other.overlaps(&subnet)) {
                 return Err(Error::Forbidden(
                     "invalid pool request: Pool overlaps with other one on this address space"
                         .to_owned(),
                 ));
             }
-            definition.gateways.push(gateway(&config, subnet)?);
-            definition.ipv6 |= !subnet.is_ipv4();
+            definition
+                .gateways
+                .push(gateway(definition, &config, subnet)?);
             named.push(config);
         }
         // IPv4 is shown first, whatever the client's order.
@@ -121,36 +136,18 @@ impl Network {
         let has = |d: &Definition, ipv4: bool| d.gateways.iter().any(|g| g.is_ipv4() == ipv4);
         let mut taken = ours;
         taken.extend(taken_elsewhere(&mut self.builder.socket(), 0)?);
+        let pools = self.config.pools();
         if definition.ipv4 && !has(definition, true) {
-            let four: Vec<Ipv4Cidr> = taken.iter().filter_map(IpCidr::to_ipv4).collect();
-            let chosen = subnet::choose(&self.config.pools(), &four)?;
-            add_chosen(definition, chosen.into());
+            add_chosen(definition, subnet::choose(&pools, true, &taken)?);
         }
         if definition.ipv6 && !has(definition, false) {
             let seed = self.catalogue.find("none")?.definition;
-            add_chosen(definition, subnet::choose_ipv6(&seed.id, &taken)?);
+            let chosen = match pools.iter().any(|pool| !pool.base.is_ipv4()) {
+                true => subnet::choose(&pools, false, &taken)?,
+                false => subnet::choose_ipv6(&seed.id, &taken)?,
+            };
+            add_chosen(definition, chosen);
         }
-        Ok(())
-    }
-
-    fn choose_bridge(
-        &self,
-        definition: &mut Definition,
-        all: &[Arc<Definition>],
-    ) -> Result<(), Error> {
-        let name = catalogue::bridge_name(definition);
-        let same = |other: &&Arc<Definition>| {
-            other.driver == "bridge" && catalogue::bridge_name(other) == name
-        };
-        if let Some(other) = all.iter().find(same) {
-            return Err(Error::Forbidden(format!(
-                "cannot create network {} ({name}): conflicts with network {} ({name}): networks \
-                 have same bridge name",
-                definition.id, other.id
-            )));
-        }
-        let named = definition.options.contains_key(BRIDGE_NAME);
-        definition.adopted = named && Bridge::exists(&mut self.builder.socket(), &name)?;
         Ok(())
     }
 
@@ -160,13 +157,14 @@ impl Network {
             let mut socket = self.builder.socket();
             catalogue::at_work(&mut socket, &self.config, definition)?
         };
-        if let Some(firewall) = &self.firewall
+        if let (Some(firewall), Some(segment)) = (&self.firewall, &segment)
             && let Err(error) = firewall.add_members(&segment.members())
         {
-            let deleted = segment.bridge.delete(&mut self.builder.socket());
+            let deleted = segment.driver.delete(&mut self.builder.socket());
             return Err(deleted.err().unwrap_or(error));
         }
-        if self.config.ip_forward && segment.has_ipv6() {
+        let bridge_of_ipv6 = |s: &Arc<Segment>| s.has_ipv6() && s.bridge().is_some();
+        if self.config.ip_forward && segment.as_ref().is_some_and(bridge_of_ipv6) {
             forward_ipv6();
         }
         self.catalogue.add(definition.clone(), segment);
@@ -185,6 +183,7 @@ impl Network {
                 definition.name
             )));
         }
+        configuration::check_unused(&definition, &self.catalogue.definitions())?;
         // Nobody can attach from here on, nor is anybody about to.
         let attached = lock(&self.attached);
         let active = self.active(&attached, &definition.id);
@@ -227,14 +226,18 @@ impl Network {
             if let Some(firewall) = &self.firewall {
                 firewall.remove_members(&segment.members())?;
             }
-            segment.bridge.delete(&mut self.builder.socket())?;
+            segment.driver.delete(&mut self.builder.socket())?;
         }
         records::delete(&self.database, &listed.definition.id)
     }
 }
 
-/// The bridge's address in a named subnet.
-fn gateway(config: &SubnetConfig, subnet: IpCidr) -> Result<IpCidr, Error> {
+/// The gateway's address in a named subnet.
+fn gateway(
+    definition: &Definition,
+    config: &SubnetConfig,
+    subnet: IpCidr,
+) -> Result<IpCidr, Error> {
     if let Ok(address) = config.gateway.parse() {
         return Ok(subnet.with_address(address));
     }
@@ -250,17 +253,38 @@ fn gateway(config: &SubnetConfig, subnet: IpCidr) -> Result<IpCidr, Error> {
         .map(|number| subnet.at(number))
         .find(|address| !auxiliary.contains(address));
     free.map(|address| subnet.with_address(address))
-        .ok_or(Error::AddressesExhausted {
-            network: String::new(),
-            subnet,
+        .ok_or_else(|| Error::AddressesExhausted {
+            network: definition.name.clone(),
+            id: definition.id.clone(),
+            ipv4: subnet.is_ipv4(),
         })
 }
 
+/// Nobody else can have an auxiliary address.
+fn check_auxiliary(config: &SubnetConfig, subnet: IpCidr) -> Result<(), Error> {
+    let mut taken = vec![subnet.network().address()];
+    taken.extend(config.gateway.parse::<std::net::IpAddr>());
+    for (name, text) in &config.auxiliary {
+        let Ok(address) = text.parse() else { continue };
+        if taken.contains(&address) {
+            return Err(Error::Forbidden(format!(
+                "failed to allocate secondary ip address ({name}:{address}): Address already in use"
+            )));
+        }
+        taken.push(address);
+    }
+    Ok(())
+}
+
 fn add_chosen(definition: &mut Definition, gateway: IpCidr) {
+    let shown = match definition.has_no_gateway(gateway.is_ipv4()) {
+        true => String::new(),
+        false => gateway.address().to_string(),
+    };
     definition.gateways.push(gateway);
     definition.subnets.push(SubnetConfig {
         subnet: gateway.network().to_string(),
-        gateway: gateway.address().to_string(),
+        gateway: shown,
         chosen: true,
         ..SubnetConfig::default()
     });

@@ -1,7 +1,7 @@
 //! What a network is made from, and kept as: Docker's words for it, checked.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,13 +20,34 @@ pub(crate) const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ip
 pub(crate) const MTU: &str = "com.docker.network.driver.mtu";
 /// What the names of the interfaces inside begin with.
 pub(crate) const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
-/// Options of Docker's bridge driver that have no meaning here yet.
-const REFUSED: [&str; 4] = [
+/// Whether the bridge's IPv4 address is somebody else's business.
+pub(crate) const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+/// How packets get in and out, for each family.
+const GATEWAY_MODE: [&str; 2] = [
     "com.docker.network.bridge.gateway_mode_ipv4",
     "com.docker.network.bridge.gateway_mode_ipv6",
-    "com.docker.network.bridge.inhibit_ipv4",
-    "com.docker.network.host_ipv4",
 ];
+/// Another way out than the bridge, among the auxiliary addresses of a subnet.
+const OTHER_GATEWAY: [&str; 2] = ["DefaultGatewayIPv4", "DefaultGatewayIPv6"];
+/// Options of Docker's bridge driver that have no meaning here yet.
+const REFUSED: [&str; 3] = [
+    "com.docker.network.host_ipv4",
+    "com.docker.network.host_ipv6",
+    "com.docker.network.bridge.trusted_host_interfaces",
+];
+
+/// How packets of a family get in and out of a bridge network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GatewayMode {
+    /// By published ports of the host, and with the host's address.
+    Nat,
+    /// The same, and to any port of a container from wherever there is a route.
+    NatUnprotected,
+    /// To published ports of containers, at their own addresses.
+    Routed,
+    /// Not at all; the bridge has no address.
+    Isolated,
+}
 
 /// One subnet of a network, in the client's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +73,7 @@ pub struct Definition {
     pub id: String,
     /// As its user named it.
     pub name: String,
-    /// `bridge`, `host` or `null`.
+    /// `bridge`, `macvlan`, `ipvlan`, `overlay`, `host` or `null`.
     pub driver: String,
     /// Nanoseconds since the epoch.
     pub created: i64,
@@ -72,8 +93,12 @@ pub struct Definition {
     pub subnets: Vec<SubnetConfig>,
     /// The subnets in use, each with the bridge's address in it.
     pub gateways: Vec<IpCidr>,
-    /// Whether its bridge was there before it, and stays when it goes.
+    /// Whether its bridge or parent was there before it, and stays when it goes.
     pub adopted: bool,
+    /// Whether others are to be made from it, and it never works itself.
+    pub config_only: bool,
+    /// The network that it was made from.
+    pub config_from: String,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
     /// Free key-value pairs.
@@ -87,6 +112,10 @@ pub(crate) struct Subnet {
     pub(crate) gateway: IpCidr,
     pub(crate) range: Option<IpCidr>,
     pub(crate) auxiliary: Vec<IpAddr>,
+    /// Whether no container gets the gateway's address.
+    pub(crate) reserved: bool,
+    /// Where containers send what is for others; unspecified for onto the link.
+    pub(crate) way_out: Option<IpAddr>,
 }
 
 impl Definition {
@@ -125,27 +154,93 @@ impl Definition {
             let text = format!("invalid network config:\n{}", wrong.join("\n"));
             return Err(Error::Invalid(text));
         }
-        for ipv4 in [true, false] {
-            let family = self
-                .subnets
-                .iter()
-                .filter_map(|c| c.subnet.parse::<IpCidr>().ok());
-            if family.filter(|s| s.is_ipv4() == ipv4).count() > 1 {
-                let text = "bridge driver doesn't support multiple subnets";
-                return Err(Error::Invalid(text.to_owned()));
+        if self.has_bridge() {
+            let subnets = self.subnets.iter();
+            let subnets = subnets.filter_map(|c| c.subnet.parse::<IpCidr>().ok());
+            let (four, six): (Vec<_>, Vec<_>) = subnets.partition(IpCidr::is_ipv4);
+            if four.len().max(six.len()) > 1 {
+                return Err(Error::Invalid(format!(
+                    "{} driver doesn't support multiple subnets",
+                    self.driver
+                )));
+            }
+            self.check_options()?;
+        }
+        Ok(())
+    }
+
+    /// Whether it has a bridge on this host.
+    pub(crate) fn has_bridge(&self) -> bool {
+        matches!(self.driver.as_str(), "bridge" | "overlay")
+    }
+
+    /// How packets of a family get in and out.
+    pub(crate) fn gateway_mode(&self, ipv4: bool) -> Result<GatewayMode, Error> {
+        let key = GATEWAY_MODE[usize::from(!ipv4)];
+        Ok(match self.options.get(key).map_or("", String::as_str) {
+            "" | "nat" => GatewayMode::Nat,
+            "nat-unprotected" => GatewayMode::NatUnprotected,
+            "routed" => GatewayMode::Routed,
+            "isolated" if self.internal => GatewayMode::Isolated,
+            "isolated" => {
+                return Err(Error::Invalid(
+                    "gateway mode 'isolated' can only be used for an internal network".to_owned(),
+                ));
+            }
+            other => {
+                return Err(Error::Invalid(format!(
+                    "failed to parse {key} value: {other} (unknown gateway mode {other})"
+                )));
+            }
+        })
+    }
+
+    /// Whether the network needs no gateway of a family, unless somebody names one.
+    pub(crate) fn has_no_gateway(&self, ipv4: bool) -> bool {
+        match self.has_bridge() {
+            true => self.gateway_mode(ipv4).ok() == Some(GatewayMode::Isolated),
+            false => self.internal || self.routes_onto_the_link(),
+        }
+    }
+
+    /// Whether its containers send everything onto the link: with ipvlan, the kernel
+    /// looks further.
+    fn routes_onto_the_link(&self) -> bool {
+        let mode = self.options.get("ipvlan_mode");
+        self.driver == "ipvlan" && mode.is_some_and(|mode| mode.starts_with("l3"))
+    }
+
+    /// The addresses that the bridge itself gets.
+    pub(crate) fn bridge_addresses(&self) -> Result<Vec<IpCidr>, Error> {
+        let mut addresses = Vec::new();
+        let inhibited = self.flag(INHIBIT_IPV4, false)?;
+        for gateway in &self.gateways {
+            let mode = self.gateway_mode(gateway.is_ipv4())?;
+            if mode != GatewayMode::Isolated && !(inhibited && gateway.is_ipv4()) {
+                addresses.push(*gateway);
             }
         }
-        self.check_options()
+        Ok(addresses)
     }
 
     fn check_options(&self) -> Result<(), Error> {
         for key in REFUSED {
-            if self.options.get(key).is_some_and(|value| value != "nat") {
+            if self.options.get(key).is_some_and(|value| !value.is_empty()) {
                 return Err(Error::NotYet(format!("option {key}")));
             }
         }
         self.flag(ICC, true)?;
         self.flag(MASQUERADE, true)?;
+        self.flag(INHIBIT_IPV4, false)?;
+        for ipv4 in [true, false] {
+            if matches!(
+                self.gateway_mode(ipv4)?,
+                GatewayMode::Routed | GatewayMode::NatUnprotected
+            ) {
+                let key = GATEWAY_MODE[usize::from(!ipv4)];
+                return Err(Error::NotYet(format!("this value of option {key}")));
+            }
+        }
         self.mtu(0)?;
         self.host_binding()?;
         Ok(())
@@ -197,21 +292,36 @@ impl Definition {
 
     /// The subnets in use.
     pub(crate) fn subnets_in_use(&self) -> Vec<Subnet> {
-        let of = |gateway: &IpCidr| {
-            let config = self.subnets.iter().find(|config| {
-                config
-                    .subnet
-                    .parse::<IpCidr>()
-                    .is_ok_and(|s| s.network() == gateway.network())
-            });
-            let auxiliary = config.iter().flat_map(|c| c.auxiliary.values());
-            Subnet {
-                gateway: *gateway,
-                range: config.and_then(|c| c.ip_range.parse().ok()),
-                auxiliary: auxiliary.filter_map(|text| text.parse().ok()).collect(),
-            }
+        self.gateways
+            .iter()
+            .map(|g| self.subnet_in_use(*g))
+            .collect()
+    }
+
+    fn subnet_in_use(&self, gateway: IpCidr) -> Subnet {
+        let same = |config: &&SubnetConfig| {
+            let subnet = config.subnet.parse::<IpCidr>();
+            subnet.is_ok_and(|subnet| subnet.network() == gateway.network())
         };
-        self.gateways.iter().map(of).collect()
+        let config = self.subnets.iter().find(same);
+        let ipv4 = gateway.is_ipv4();
+        let reserved = config.is_some_and(|c| !c.gateway.is_empty()) || !self.has_no_gateway(ipv4);
+        let other = config.and_then(|c| c.auxiliary.get(OTHER_GATEWAY[usize::from(!ipv4)]));
+        let way_out = match other.and_then(|text| text.parse().ok()) {
+            _ if self.internal => None,
+            _ if self.routes_onto_the_link() && ipv4 => Some(Ipv4Addr::UNSPECIFIED.into()),
+            _ if self.routes_onto_the_link() => Some(Ipv6Addr::UNSPECIFIED.into()),
+            Some(other) => Some(other),
+            None => Some(gateway.address()),
+        };
+        let auxiliary = config.iter().flat_map(|c| c.auxiliary.values());
+        Subnet {
+            gateway,
+            range: config.and_then(|c| c.ip_range.parse().ok()),
+            auxiliary: auxiliary.filter_map(|text| text.parse().ok()).collect(),
+            reserved,
+            way_out,
+        }
     }
 }
 
@@ -273,6 +383,7 @@ mod tests {
     fn with(subnet: &str, range: &str, gateway: &str) -> Definition {
         Definition {
             name: "n".to_owned(),
+            driver: "bridge".to_owned(),
             ipv4: true,
             subnets: vec![SubnetConfig {
                 subnet: subnet.to_owned(),
@@ -333,6 +444,15 @@ mod tests {
              (strconv.ParseBool: parsing \"maybe\": invalid syntax)"
         );
         assert!(with_option(MTU, "abc").is_err());
-        assert!(with_option(REFUSED[0], "routed").is_err());
+        assert!(with_option(REFUSED[0], "192.0.2.1").is_err());
+        assert_eq!(
+            with_option(GATEWAY_MODE[0], "isolated").unwrap_err(),
+            "gateway mode 'isolated' can only be used for an internal network"
+        );
+        assert_eq!(
+            with_option(GATEWAY_MODE[1], "bogus").unwrap_err(),
+            "failed to parse com.docker.network.bridge.gateway_mode_ipv6 value: bogus (unknown \
+             gateway mode bogus)"
+        );
     }
 }

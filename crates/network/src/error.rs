@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use gantry_types::ErrorKind;
 
-use crate::ip_cidr::IpCidr;
 use crate::ports::Protocol;
 
 /// An operation on a network, a sandbox or the firewall failed.
@@ -66,17 +65,29 @@ pub enum Error {
         /// What is wrong with the answer.
         reason: &'static str,
     },
+    /// A network of a swarm, where there is none.
+    #[error(
+        "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
+         connect this node to swarm and try again."
+    )]
+    NoSwarm,
     /// Every default subnet overlaps with something on this host.
     #[error("all predefined address pools have been fully subnetted")]
     NoFreeSubnet,
     /// All addresses of a subnet are taken.
-    #[error("no available {} addresses on this network's address pools: {network} ({subnet})", if .subnet.is_ipv4() { "IPv4" } else { "IPv6" })]
+    #[error("no available {} addresses on this network's address pools: {network} ({id})", if *.ipv4 { "IPv4" } else { "IPv6" })]
     AddressesExhausted {
         /// The network's name.
         network: String,
-        /// Its subnet.
-        subnet: IpCidr,
+        /// Its id.
+        id: String,
+        /// Of which family.
+        ipv4: bool,
     },
+    /// Something that is neither the client's fault nor a single refusal of the kernel;
+    /// the text is Docker's where it has one.
+    #[error("{0}")]
+    Failed(String),
     /// Another container has the port.
     #[error("Bind for {}:{} failed: port is already allocated", .0.ip(), .0.port())]
     PortAllocated(SocketAddr),
@@ -151,18 +162,28 @@ impl Error {
             Self::Forbidden(_) => ErrorKind::Forbidden,
             Self::NotYet(_) | Self::NoNfTables { .. } => ErrorKind::Unsupported,
             Self::InvalidOption { .. } | Self::OptionsContradict(_) => ErrorKind::InvalidArgument,
-            Self::NoFreeSubnet | Self::AddressesExhausted { .. } | Self::ShutDown => {
-                ErrorKind::Unavailable
-            }
+            Self::NoFreeSubnet
+            | Self::NoSwarm
+            | Self::AddressesExhausted { .. }
+            | Self::ShutDown => ErrorKind::Unavailable,
             Self::Bridge { .. } | Self::AddressClaimedTwice { .. } => ErrorKind::Conflict,
             Self::AddressInUse
             | Self::PortAllocated(_)
             | Self::AllPortsAllocated
             | Self::PortBind { .. }
+            | Self::Failed(_)
             | Self::Kernel { .. }
             | Self::System { .. }
             | Self::Malformed { .. }
             | Self::Record { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// What the kernel refuses, in Docker's words: what was attempted and why not.
+    pub(crate) fn refused(attempt: &str, error: Self) -> Self {
+        match error.errno() {
+            Some(errno) => Self::Failed(format!("{attempt}: {}", in_words(errno))),
+            None => error,
         }
     }
 

@@ -47,10 +47,6 @@ impl Addresses {
         }
     }
 
-    pub(crate) fn subnet(&self) -> IpCidr {
-        self.subnet
-    }
-
     /// Takes the lowest free address. `link_exists` tells whether the link of a
     /// cooling address is still there.
     pub(crate) fn take(&mut self, mut link_exists: impl FnMut(&str) -> bool) -> Taken {
@@ -105,9 +101,9 @@ impl Addresses {
         !self.subnet.contains(address) || self.used.insert(bits(address))
     }
 
-    /// Gives an address back, which is free once `link` is gone.
+    /// Gives an address back, which is free once `link` is gone; without one, at once.
     pub(crate) fn release(&mut self, address: IpAddr, link: String) {
-        if self.used.remove(&bits(address)) {
+        if self.used.remove(&bits(address)) && !link.is_empty() {
             self.cooling.insert(bits(address), link);
         }
     }

@@ -20,7 +20,8 @@
 //!   sandbox's address in its name (`vethac110002x7f`), and while such a link
 //!   exists, its address is not handed out.
 //! * Only links below our bridge, our bridge and our nf_tables tables are ever
-//!   changed; foreign bridges and tables are not.
+//!   changed; foreign bridges and tables are not, nor are the parents of macvlan and
+//!   ipvlan networks.
 //!
 //! This crate blocks, knows no container process and no HTTP.
 
@@ -32,8 +33,11 @@ mod catalogue;
 mod cidr;
 mod commands;
 mod config;
+mod configuration;
 mod create;
 mod definition;
+mod drivers;
+mod endpoint_settings;
 mod error;
 mod files;
 mod firewall;
@@ -62,6 +66,7 @@ pub use attachment::{
 pub use cidr::{CidrError, Ipv4Cidr};
 pub use config::{AddressPool, BridgeChoice, NetworkConfig};
 pub use definition::{Definition, SubnetConfig};
+pub use endpoint_settings::check as check_endpoint_sysctls;
 pub use error::Error;
 pub use files::{DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts};
 pub use ip_cidr::IpCidr;

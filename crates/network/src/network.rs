@@ -13,6 +13,7 @@ use crate::attachment::Attachment;
 use crate::bridge::Bridge;
 use crate::catalogue::Catalogue;
 use crate::config::NetworkConfig;
+use crate::drivers::BridgeDriver;
 use crate::error::Error;
 use crate::firewall::{Firewall, Forward, Member};
 use crate::mode::NetworkMode;
@@ -86,7 +87,8 @@ impl Network {
             Some(bridge) => {
                 remember(database, &known, &bridge)?;
                 let definition = builtin::bridge(&config, &known, &bridge);
-                let segment = Segment::new(&mut socket, &definition, bridge, config.mtu)?;
+                let driver = Box::new(BridgeDriver::new(&definition, bridge, config.mtu)?);
+                let segment = Segment::new(&mut socket, &definition, driver)?;
                 Some((definition, Arc::new(segment)))
             }
             None => None,
@@ -161,6 +163,9 @@ impl Network {
                 name: one.name,
                 attachment: one.attachment,
             };
+            if let Some(netns) = &one.netns {
+                self.forget_strangers(netns, &attached.attachment);
+            }
             lock(&self.attached).insert(one.container.clone(), attached);
             if let Some(netns) = one.netns.as_ref().filter(|_| named)
                 && let Err(error) = self.names.serve(&one.container, netns, one.dns)
@@ -203,6 +208,27 @@ impl Network {
         }
     }
 
+    /// The same of links that are nowhere but in a living container's namespace: those
+    /// which a daemon made that was killed before it could write them down.
+    fn forget_strangers(&self, netns: &OwnedFd, attachment: &Attachment) {
+        let mut segments = self.catalogue.users_segments();
+        segments.retain(|segment| segment.bridge().is_none());
+        if segments.is_empty() {
+            return;
+        }
+        let known: Vec<_> = attachment
+            .endpoints
+            .iter()
+            .flat_map(|e| e.addresses())
+            .collect();
+        let stranger = |address: IpAddr| {
+            !known.contains(&address) && segments.iter().any(|s| s.contains(address))
+        };
+        if let Err(error) = self.builder.delete_links_with(netns, stranger) {
+            tracing::warn!(%error, "links of a container that nobody knows are still there");
+        }
+    }
+
     /// What `host-gateway` stands for in `--add-host`; `None` without a bridge.
     pub fn host_gateway(&self) -> Option<IpAddr> {
         self.host_gateway
@@ -239,7 +265,7 @@ impl Network {
         let _changing = lock(&self.catalogue.changing);
         let mut done = self.remove_rules();
         for segment in self.catalogue.segments() {
-            done = done.and(segment.bridge.delete(&mut self.builder.socket()));
+            done = done.and(segment.driver.delete(&mut self.builder.socket()));
         }
         done
     }
@@ -292,7 +318,7 @@ fn remember(database: &Database, known: &Known, bridge: &Bridge) -> Result<(), E
 }
 
 fn gateway_of(segment: Option<&Segment>) -> Option<IpAddr> {
-    let bridge = segment?.bridge.ipv4()?;
+    let bridge = segment?.bridge()?.ipv4()?;
     Some(bridge.address().into())
 }
 
@@ -301,7 +327,9 @@ fn open_firewall(
     known: &Known,
     catalogue: &Catalogue,
 ) -> Result<Firewall, Error> {
-    let bridge = &segment.bridge.name;
+    let Some(bridge) = segment.bridge().map(|bridge| &bridge.name) else {
+        return Err(Error::NetworkNotFound(segment.name.clone()));
+    };
     let firewall = Firewall::open(bridge)?;
     let former = known.record.bridge.as_ref();
     if let Some(former) = former.filter(|name| *name != bridge) {

@@ -59,6 +59,10 @@ impl Network {
         let Some(segment) = self.catalogue.segment(&endpoint.network_id) else {
             return Ok(Vec::new());
         };
+        // What is on a link of the host's network needs no ports of the host.
+        let Some(bridge) = segment.bridge() else {
+            return Ok(Vec::new());
+        };
         let targets = endpoint.addresses();
         let binding = segment.host_binding.or(self.config.host_binding);
         let way = Way {
@@ -69,7 +73,7 @@ impl Network {
         let Some(firewall) = &self.firewall else {
             return Ok(published);
         };
-        sysctl::set_if_possible(&route_localnet(&segment.bridge.name), "1");
+        sysctl::set_if_possible(&route_localnet(&bridge.name), "1");
         let opened = firewall
             .publish(&forwards(&published, way))
             .and_then(|()| self.builder.hairpin(endpoint));

@@ -8,10 +8,10 @@ use crate::sysctl;
 use crate::watch::Harm;
 
 impl Network {
-    /// The bridges of all networks at work.
+    /// What all networks at work have on this host: bridges, ways to other hosts.
     pub(crate) fn bridges(&self) -> Vec<String> {
         let segments = self.catalogue.segments();
-        segments.iter().map(|s| s.bridge.name.clone()).collect()
+        segments.iter().flat_map(|s| s.driver.links()).collect()
     }
 
     /// Repairs what was harmed. What cannot be repaired is told in the log.
@@ -25,7 +25,7 @@ impl Network {
             for segment in self.catalogue.segments() {
                 if let Err(error) = self.repair_bridge(&segment) {
                     tracing::error!(
-                        network = segment.name, bridge = segment.bridge.name, %error,
+                        network = segment.name, %error,
                         "the bridge of a network is gone and could not be made again: its \
                          containers are cut off"
                     );
@@ -52,11 +52,15 @@ impl Network {
     }
 
     fn repair_bridge(&self, segment: &Segment) -> Result<(), Error> {
-        let mut socket = self.builder.socket();
-        if segment.bridge.is_there(&mut socket)? {
+        let Some(bridge) = segment.bridge() else {
             return Ok(());
+        };
+        let mut socket = self.builder.socket();
+        if bridge.is_there(&mut socket)? {
+            return segment.driver.restore(&mut socket);
         }
-        segment.bridge.repair(&mut socket)?;
+        bridge.repair(&mut socket)?;
+        segment.driver.restore(&mut socket)?;
         drop(socket);
         if segment.name == "bridge" {
             self.pool.discard();
@@ -67,7 +71,10 @@ impl Network {
             let Some(endpoint) = one.attachment.endpoint(&segment.id) else {
                 continue;
             };
-            segment.reconnect(&mut self.builder.socket(), endpoint)?;
+            if let Some(interface) = &endpoint.interface {
+                let mut socket = self.builder.socket();
+                segment.driver.reconnect(&mut socket, interface)?;
+            }
             let gateway = one.attachment.gateway();
             let way_in = gateway.is_some_and(|gateway| gateway.network_id == segment.id);
             if way_in && !one.attachment.published.is_empty() {
@@ -76,7 +83,7 @@ impl Network {
             }
         }
         if ports && self.firewall.is_some() {
-            sysctl::set_if_possible(&route_localnet(&segment.bridge.name), "1");
+            sysctl::set_if_possible(&route_localnet(&bridge.name), "1");
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Building a sandbox: a network namespace, and in it the inner ends of veth
-//! pairs from the bridges of its networks.
+//! Building a sandbox: a network namespace, and in it the interfaces of its networks,
+//! such as the inner ends of veth pairs.
 //!
 //! ```text
 //! in a thread of the new namespace        on the host
@@ -20,7 +20,7 @@ use crate::ip_cidr::IpCidr;
 use crate::netlink::route;
 use crate::netlink::{Family, Socket};
 use crate::segment::Segment;
-use crate::{random, sysctl};
+use crate::{endpoint_settings, random, sysctl};
 
 /// The loopback interface is the first one of every namespace.
 const LOOPBACK: u32 = 1;
@@ -137,7 +137,7 @@ impl Builder {
                 for endpoint in made {
                     let segment = wanted.iter().find(|(s, _)| s.id == endpoint.network_id);
                     if let Some((segment, _)) = segment {
-                        self.unplug(segment, &endpoint);
+                        self.unplug(segment, &endpoint, Some(namespace));
                     }
                 }
                 Err(error)
@@ -153,22 +153,47 @@ impl Builder {
         })
     }
 
-    /// Takes an endpoint away at once, with its interface.
-    pub(crate) fn unplug(&self, segment: &Segment, endpoint: &Endpoint) {
+    /// Takes an endpoint away at once, with its interface: by its end on the host, or,
+    /// where there is none, in the container's namespace.
+    pub(crate) fn unplug(
+        &self,
+        segment: &Segment,
+        endpoint: &Endpoint,
+        namespace: Option<&OwnedFd>,
+    ) {
         if let Some(interface) = &endpoint.interface {
-            let mut socket = self.socket();
-            let deleted = route::link_by_name(&mut socket, &interface.host_name).and_then(|link| {
-                let name = &interface.host_name;
-                let delete = |link: route::Link| route::delete_link(link.index, name);
-                link.map_or(Ok(()), |link| {
-                    tolerate_gone(socket.apply(vec![delete(link)]))
-                })
-            });
+            let deleted = match (interface.host_name.as_str(), namespace) {
+                ("", Some(namespace)) => within(namespace, || {
+                    delete_link(&mut Socket::open(Family::Route)?, &interface.name)
+                }),
+                ("", None) => Ok(()),
+                (name, _) => delete_link(&mut self.socket(), name),
+            };
             if let Err(error) = deleted {
                 tracing::warn!(%error, "an interface could not be taken away");
             }
         }
         segment.release(endpoint);
+    }
+
+    /// Deletes the links of a namespace that have an address of this kind.
+    pub(crate) fn delete_links_with(
+        &self,
+        namespace: &OwnedFd,
+        stranger: impl Fn(IpAddr) -> bool + Send + Sync,
+    ) -> Result<(), Error> {
+        within(namespace, || {
+            let mut inside = Socket::open(Family::Route)?;
+            for (index, address) in route::addresses(&mut inside)? {
+                if stranger(address.address())
+                    && let Some(link) = route::link_by_index(&mut inside, index)?
+                    && matches!(link.kind.as_str(), "macvlan" | "ipvlan")
+                {
+                    delete_link(&mut inside, &link.name)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Lets the endpoint's container reach itself by the host's address.
@@ -193,16 +218,21 @@ impl Builder {
         fresh: bool,
     ) -> Result<Endpoint, Error> {
         let here = gantry_sys::netns::current().map_err(|errno| namespace_error("open", errno))?;
-        let name = match fresh {
-            true => format!("{}0", segment.prefix),
-            false => free_name(inside, &segment.prefix)?,
+        let name = match request.interface.as_str() {
+            "" if fresh => format!("{}0", segment.prefix),
+            "" => free_name(inside, &segment.prefix)?,
+            wished => wished.to_owned(),
         };
+        // Ours are short, and free.
+        if !request.interface.is_empty() || segment.prefix != "eth" {
+            endpoint_settings::check_name(inside, &name)?;
+        }
         let mut endpoint = segment.reserve(&mut self.socket(), request)?;
-        let made = self.furnish(inside, segment, request, &mut endpoint, &here, name);
+        let made = self.furnish(inside, segment, request, &mut endpoint, &here, &name);
         match made {
             Ok(()) => Ok(endpoint),
             Err(error) => {
-                self.unplug(segment, &endpoint);
+                self.unplug(segment, &endpoint, Some(&here));
                 Err(error)
             }
         }
@@ -215,16 +245,10 @@ impl Builder {
         request: &EndpointRequest,
         endpoint: &mut Endpoint,
         here: &OwnedFd,
-        name: String,
+        name: &str,
     ) -> Result<(), Error> {
-        segment.connect(
-            &mut self.socket(),
-            endpoint,
-            here,
-            name.clone(),
-            request.mac,
-        )?;
-        let Some(link) = route::link_by_name(inside, &name)? else {
+        segment.connect(&mut self.socket(), endpoint, here, name, request.mac)?;
+        let Some(link) = route::link_by_name(inside, name)? else {
             return Err(Error::Malformed {
                 operation: "look up a new link",
                 reason: "it is missing",
@@ -233,43 +257,46 @@ impl Builder {
         // No IPv6 on a network without it, as in Docker.
         let disabled = if segment.has_ipv6() { "0" } else { "1" };
         sysctl::set_if_possible(&format!("ipv6/conf/{name}/disable_ipv6"), disabled);
+        if segment.bridge().is_none() {
+            // Others in the link's network may know the address by another interface.
+            sysctl::set_if_possible(&format!("ipv4/conf/{name}/arp_notify"), "1");
+            sysctl::set_if_possible(&format!("ipv6/conf/{name}/ndisc_notify"), "1");
+        }
+        endpoint_settings::apply(&request.sysctls, name)?;
         let places = [endpoint.ipv4, endpoint.ipv6].into_iter().flatten();
         let further = request.link_local.iter().filter_map(|a| link_local(*a));
         let mut requests: Vec<_> = places
             .map(|place| place.address)
             .chain(further)
-            .map(|address| route::add_address(link.index, address, &name))
+            .map(|address| route::add_address(link.index, address, name))
             .collect();
-        requests.push(route::set_up(link.index, &name));
+        requests.push(route::set_up(link.index, name));
         inside.apply(requests)?;
         self.wait_until_forwarding(segment, endpoint)
     }
 
-    /// Waits until the bridge forwards through the new port, and is itself
-    /// up if this port is its first. The kernel notices a link that came up in
-    /// its own time; since 6.8 a look at the link makes it notice at once.
-    /// Without this, a container's first packets may be lost, and TCP waits a
-    /// second before it tries again.
+    /// Waits until the network carries the packets of a new interface. Without this, a
+    /// container's first packets may be lost, and TCP waits a second before it tries again.
     fn wait_until_forwarding(&self, segment: &Segment, endpoint: &Endpoint) -> Result<(), Error> {
         let Some(interface) = &endpoint.interface else {
             return Ok(());
         };
         let begin = Instant::now();
-        let mut socket = self.socket();
         loop {
-            let port = route::link_by_name(&mut socket, &interface.host_name)?;
-            let switch = route::link_by_index(&mut socket, segment.bridge.index())?;
-            let waiting = [port, switch]
-                .into_iter()
-                .flatten()
-                .any(|link| !link.operational);
-            if !waiting || begin.elapsed() > FORWARDING_LIMIT {
+            let carries = segment.driver.carries(&mut self.socket(), interface)?;
+            if carries || begin.elapsed() > FORWARDING_LIMIT {
                 return Ok(());
             }
-            drop(socket);
             std::thread::sleep(FORWARDING_STEP);
-            socket = self.socket();
         }
+    }
+}
+
+/// Deletes a link, if it is there.
+fn delete_link(socket: &mut Socket, name: &str) -> Result<(), Error> {
+    match route::link_by_name(socket, name)? {
+        Some(link) => tolerate_gone(socket.apply(vec![route::delete_link(link.index, name)])),
+        None => Ok(()),
     }
 }
 

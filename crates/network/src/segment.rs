@@ -1,35 +1,30 @@
-//! A bridge network at work: its bridge, its addresses, and what connects
-//! namespaces to it.
+//! A network at work: its addresses, and its driver, which connects namespaces.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 
-use crate::attachment::{Endpoint, EndpointRequest, Interface, MacAddress, Place};
+use crate::attachment::{Endpoint, EndpointRequest, MacAddress, Place};
 use crate::bridge::Bridge;
-use crate::definition::{self, Definition};
+use crate::definition::{self, Definition, Subnet};
+use crate::drivers::{NetworkDriver, Plug};
 use crate::error::Error;
 use crate::firewall::Member;
 use crate::ip_cidr::{IpCidr, octets};
 use crate::ipam::{Addresses, Taken};
 use crate::netlink::Socket;
-use crate::netlink::route::{self, VethPair};
+use crate::netlink::route;
 use crate::random;
-use crate::sandbox::{address_of_link, link_name, lock, tolerate_gone};
+use crate::sandbox::{address_of_link, lock, tolerate_gone};
 
-/// How often a random name that is taken is drawn again.
-const NAME_ATTEMPTS: usize = 16;
-
-/// A bridge network. All work on the host is done through the socket that is
-/// handed in, which is the host's.
+/// A network. All work on the host is done through the socket that is handed in,
+/// which is the host's.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) bridge: Bridge,
-    /// One for each subnet.
-    pools: Vec<(IpCidr, Mutex<Addresses>)>,
-    mtu: u32,
+    pub(crate) driver: Box<dyn NetworkDriver>,
+    ranges: Vec<Range>,
     icc: bool,
     masquerade: bool,
     pub(crate) internal: bool,
@@ -39,63 +34,94 @@ pub(crate) struct Segment {
     pub(crate) host_binding: Option<IpAddr>,
 }
 
+/// One subnet.
+#[derive(Debug)]
+struct Range {
+    gateway: IpCidr,
+    /// Where containers send what is for others; unspecified for onto the link.
+    way_out: Option<IpAddr>,
+    addresses: Mutex<Addresses>,
+}
+
+impl Range {
+    fn new(subnet: Subnet) -> Self {
+        let mut reserved = subnet.auxiliary;
+        if subnet.reserved {
+            reserved.push(subnet.gateway.address());
+        }
+        Self {
+            gateway: subnet.gateway,
+            way_out: subnet.way_out,
+            addresses: Mutex::new(Addresses::new(subnet.gateway, subnet.range, &reserved)),
+        }
+    }
+}
+
 impl Segment {
-    /// A network on its bridge. Addresses of links that are there already are not
+    /// A network of a driver. Addresses of links that are there already are not
     /// handed out while these exist.
     pub(crate) fn new(
         socket: &mut Socket,
         definition: &Definition,
-        bridge: Bridge,
-        mtu: u32,
+        driver: Box<dyn NetworkDriver>,
     ) -> Result<Self, Error> {
-        let mut pools = Vec::new();
-        for subnet in definition.subnets_in_use() {
-            let mut reserved = subnet.auxiliary;
-            reserved.push(subnet.gateway.address());
-            let addresses = Addresses::new(subnet.gateway, subnet.range, &reserved);
-            pools.push((subnet.gateway, Mutex::new(addresses)));
-        }
+        let subnets = definition.subnets_in_use().into_iter();
+        let ranges: Vec<Range> = subnets.map(Range::new).collect();
         for link in route::links(socket)? {
             let Some(address) = address_of_link(&link.name) else {
                 continue;
             };
-            for (_, pool) in &pools {
-                lock(pool).found_link(address.into(), link.name.clone());
+            for range in &ranges {
+                lock(&range.addresses).found_link(address.into(), link.name.clone());
             }
         }
         Ok(Self {
             id: definition.id.clone(),
             name: definition.name.clone(),
-            bridge,
-            pools,
-            mtu: definition.mtu(mtu)?,
+            driver,
+            ranges,
             icc: definition.flag(definition::ICC, true)?,
             masquerade: definition.flag(definition::MASQUERADE, true)?,
             internal: definition.internal,
             prefix: definition
                 .options
                 .get(definition::INTERFACE_PREFIX)
-                .filter(|prefix| !prefix.is_empty() && prefix.len() < 10)
+                .filter(|prefix| !prefix.is_empty())
                 .map_or_else(|| "eth".to_owned(), Clone::clone),
             host_binding: definition.host_binding()?,
         })
     }
 
-    /// The network as the firewall sees it.
+    /// Its bridge, if it has one on this host.
+    pub(crate) fn bridge(&self) -> Option<&Bridge> {
+        self.driver.bridge()
+    }
+
+    /// The network as the firewall sees it; without a bridge, it does not.
     pub(crate) fn members(&self) -> Vec<Member> {
-        let member = |(gateway, _): &(IpCidr, _)| Member {
-            bridge: self.bridge.name.clone(),
-            subnet: gateway.network(),
+        let Some(bridge) = self.bridge() else {
+            return Vec::new();
+        };
+        let member = |range: &Range| Member {
+            bridge: bridge.name.clone(),
+            subnet: range.gateway.network(),
             masquerade: self.masquerade,
             icc: self.icc,
             internal: self.internal,
         };
-        self.pools.iter().map(member).collect()
+        self.ranges.iter().map(member).collect()
     }
 
     /// Whether it has IPv6.
     pub(crate) fn has_ipv6(&self) -> bool {
-        self.pools.iter().any(|(gateway, _)| !gateway.is_ipv4())
+        self.ranges.iter().any(|range| !range.gateway.is_ipv4())
+    }
+
+    /// Whether an address is one of its subnets'.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.ranges
+            .iter()
+            .any(|range| range.gateway.contains(address))
     }
 
     /// Takes addresses for a new endpoint; it has no interface yet.
@@ -117,37 +143,51 @@ impl Segment {
             dns_names: request.dns_names.clone(),
             links: request.links.clone(),
         };
-        for (gateway, pool) in &self.pools {
-            let wish = match gateway.is_ipv4() {
-                true => request.ipv4.map(IpAddr::V4),
-                false => request.ipv6.map(IpAddr::V6),
-            };
-            match self.take(socket, pool, wish) {
-                Ok(address) => {
-                    let place = Some(Place {
-                        address: gateway.with_address(address),
-                        gateway: (!self.internal).then(|| gateway.address()),
-                    });
-                    match gateway.is_ipv4() {
-                        true => endpoint.ipv4 = place,
-                        false => endpoint.ipv6 = place,
-                    }
-                }
-                Err(error) => {
-                    self.release(&endpoint);
-                    return Err(error);
-                }
+        endpoint.ipv4 = self.place(socket, true, request.ipv4.map(IpAddr::V4))?;
+        match self.place(socket, false, request.ipv6.map(IpAddr::V6)) {
+            Ok(place) => endpoint.ipv6 = place,
+            Err(error) => {
+                self.release(&endpoint);
+                return Err(error);
             }
         }
         Ok(endpoint)
     }
 
+    /// An address of a family, from the first subnet that has one left; `None` where the
+    /// network does not have the family.
+    fn place(
+        &self,
+        socket: &mut Socket,
+        ipv4: bool,
+        wish: Option<IpAddr>,
+    ) -> Result<Option<Place>, Error> {
+        let mut refused = None;
+        for range in self.ranges.iter().filter(|r| r.gateway.is_ipv4() == ipv4) {
+            if wish.is_some_and(|address| !range.gateway.contains(address)) {
+                refused.get_or_insert(Error::AddressInUse);
+                continue;
+            }
+            match self.take(socket, range, wish) {
+                Ok(address) => {
+                    return Ok(Some(Place {
+                        address: range.gateway.with_address(address),
+                        gateway: range.way_out,
+                    }));
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
     fn take(
         &self,
         socket: &mut Socket,
-        pool: &Mutex<Addresses>,
+        range: &Range,
         wish: Option<IpAddr>,
     ) -> Result<IpAddr, Error> {
+        let pool = &range.addresses;
         let (address, link) = match wish {
             Some(address) => {
                 let link = lock(pool).take_this(address);
@@ -160,10 +200,10 @@ impl Segment {
                     Taken::Free(address) => (address, None),
                     Taken::AfterDeleting(address, link) => (address, Some(link)),
                     Taken::Exhausted => {
-                        let subnet = lock(pool).subnet();
                         return Err(Error::AddressesExhausted {
                             network: self.name.clone(),
-                            subnet,
+                            id: self.id.clone(),
+                            ipv4: range.gateway.is_ipv4(),
                         });
                     }
                 }
@@ -177,121 +217,60 @@ impl Segment {
         Ok(address)
     }
 
+    /// The addresses of an endpoint, each with those it is taken from.
+    fn taken(&self, endpoint: &Endpoint) -> impl Iterator<Item = (IpAddr, &Mutex<Addresses>)> {
+        endpoint.addresses().into_iter().flat_map(|address| {
+            let of = self
+                .ranges
+                .iter()
+                .filter(move |r| r.gateway.contains(address));
+            of.map(move |range| (address, &range.addresses))
+        })
+    }
+
     /// Gives an endpoint's addresses back; they are free when its link is gone.
     pub(crate) fn release(&self, endpoint: &Endpoint) {
         let link = endpoint.interface.as_ref();
         let link = link.map_or_else(String::new, |i| i.host_name.clone());
-        for address in endpoint.addresses() {
-            for (_, pool) in self.pools.iter().filter(|(g, _)| g.contains(address)) {
-                lock(pool).release(address, link.clone());
-            }
+        for (address, pool) in self.taken(endpoint) {
+            lock(pool).release(address, link.clone());
         }
     }
 
     /// Marks the addresses of a live container used; or says which one was already.
     pub(crate) fn claim(&self, endpoint: &Endpoint) -> Result<(), IpAddr> {
-        for address in endpoint.addresses() {
-            for (_, pool) in self.pools.iter().filter(|(g, _)| g.contains(address)) {
-                if !lock(pool).claim(address) {
-                    return Err(address);
-                }
+        for (address, pool) in self.taken(endpoint) {
+            if !lock(pool).claim(address) {
+                return Err(address);
             }
         }
         Ok(())
     }
 
-    /// Makes the veth pair of an endpoint, whose inner end gets `name`; if the
-    /// bridge has vanished, makes that again first.
+    /// Makes the interface of an endpoint, which gets `name`.
     pub(crate) fn connect(
         &self,
         socket: &mut Socket,
         endpoint: &mut Endpoint,
         namespace: &OwnedFd,
-        name: String,
+        name: &str,
         mac: Option<MacAddress>,
     ) -> Result<(), Error> {
         let address = endpoint.addresses().first().copied();
-        let tag = tag(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        let mac = mac.unwrap_or_else(|| MacAddress::for_ipv4(tag));
-        let mut repaired = false;
-        for _ in 0..NAME_ATTEMPTS {
-            let host_name = link_name(tag)?;
-            let pair = VethPair {
-                host_name: &host_name,
-                bridge: self.bridge.index(),
-                inside_name: &name,
-                inside_mac: mac,
-                inside_namespace: namespace.as_fd(),
-                mtu: self.mtu,
-            };
-            match socket.apply(vec![route::add_veth(&pair)]) {
-                Ok(()) => {
-                    self.isolate(socket, &host_name)?;
-                    endpoint.interface = Some(Interface {
-                        mac,
-                        name,
-                        host_name,
-                    });
-                    return Ok(());
-                }
-                Err(error) if error.errno() == Some(libc::EEXIST) => {}
-                Err(error) if error.errno() == Some(libc::EXFULL) => {
-                    return Err(Error::Bridge {
-                        name: self.bridge.name.clone(),
-                        reason: "it has as many ports as the kernel allows (1023)".to_owned(),
-                    });
-                }
-                Err(error) => {
-                    let gone = route::link_by_index(socket, self.bridge.index())?.is_none();
-                    if repaired || !gone {
-                        return Err(error);
-                    }
-                    repaired = true;
-                    self.bridge.repair(socket)?;
-                }
-            }
-        }
-        Err(Error::Malformed {
-            operation: "create veth",
-            reason: "every name is taken",
-        })
-    }
-
-    fn isolate(&self, socket: &mut Socket, name: &str) -> Result<(), Error> {
-        if self.icc {
-            return Ok(());
-        }
-        match route::link_by_name(socket, name)? {
-            Some(link) => socket.apply(vec![route::isolate_port(link.index, name)]),
-            None => Ok(()),
-        }
-    }
-
-    /// Puts an endpoint's interface on the bridge, which was made again.
-    pub(crate) fn reconnect(&self, socket: &mut Socket, endpoint: &Endpoint) -> Result<(), Error> {
-        let Some(interface) = &endpoint.interface else {
-            return Ok(());
+        let plug = Plug {
+            namespace: namespace.as_fd(),
+            name,
+            mac,
+            tag: tag(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
         };
-        let name = &interface.host_name;
-        match route::link_by_name(socket, name)? {
-            Some(link) if link.controller != self.bridge.index() => {
-                let moved = route::set_bridge(link.index, self.bridge.index(), name);
-                tolerate_gone(socket.apply(vec![moved]))?;
-                self.isolate(socket, name)
-            }
-            // It is about to vanish with its container.
-            None => Ok(()),
-            Some(_) => self.isolate(socket, name),
-        }
+        endpoint.interface = Some(self.driver.plug(socket, &plug)?);
+        Ok(())
     }
 
-    /// Whether an endpoint that was made a while ago is still on the bridge.
+    /// Whether an endpoint that was made a while ago is still connected.
     pub(crate) fn is_connected(&self, socket: &mut Socket, endpoint: &Endpoint) -> bool {
-        let Some(interface) = &endpoint.interface else {
-            return false;
-        };
-        let link = route::link_by_name(socket, &interface.host_name);
-        matches!(link, Ok(Some(link)) if link.controller == self.bridge.index())
+        let interface = endpoint.interface.as_ref();
+        interface.is_some_and(|interface| self.driver.is_plugged(socket, interface))
     }
 
     /// Deletes links that claim to be of this network and of no living container.
@@ -300,9 +279,11 @@ impl Segment {
         socket: &mut Socket,
         living: &[&str],
     ) -> Result<(), Error> {
+        let Some(bridge) = self.bridge() else {
+            return Ok(());
+        };
         for link in route::links(socket)? {
-            let ours =
-                address_of_link(&link.name).is_some() && link.controller == self.bridge.index();
+            let ours = address_of_link(&link.name).is_some() && link.controller == bridge.index();
             if ours && !living.contains(&link.name.as_str()) {
                 tolerate_gone(socket.apply(vec![route::delete_link(link.index, &link.name)]))?;
             }

@@ -1,44 +1,42 @@
 //! The choice of a subnet that nothing on this host uses yet.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use crate::cidr::Ipv4Cidr;
 use crate::config::AddressPool;
 use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 
-/// The first subnet of the pools that overlaps with none of `taken`, as the
-/// gateway's address in it.
+/// The first subnet of a family in the pools that overlaps with none of `taken`, as
+/// the gateway's address in it.
 ///
 /// Fails with `NoFreeSubnet`.
-pub(crate) fn choose(pools: &[AddressPool], taken: &[Ipv4Cidr]) -> Result<Ipv4Cidr, Error> {
+pub(crate) fn choose(pools: &[AddressPool], ipv4: bool, taken: &[IpCidr]) -> Result<IpCidr, Error> {
     pools
         .iter()
-        .flat_map(subnets)
-        .find(|subnet| !taken.iter().any(|other| other.overlaps(subnet)))
-        .and_then(|subnet| gateway(&subnet))
+        .filter(|pool| pool.base.is_ipv4() == ipv4)
+        .find_map(|pool| first_free(pool, taken))
         .ok_or(Error::NoFreeSubnet)
 }
 
-/// The subnets that a pool is cut into, lowest first.
-fn subnets(pool: &AddressPool) -> impl Iterator<Item = Ipv4Cidr> + use<> {
+/// The first free subnet of a pool. What is taken is stepped over as a whole: a pool of
+/// IPv6 has more subnets than anybody can look at.
+fn first_free(pool: &AddressPool, taken: &[IpCidr]) -> Option<IpCidr> {
     let base = pool.base.network();
-    let size = pool.size;
-    let count = match size.checked_sub(base.prefix()) {
-        Some(bits) if size <= 30 => 1u64 << bits,
-        _ => 0,
-    };
-    let first = u64::from(base.address().to_bits());
-    (0..count).filter_map(move |number| {
-        let start = first + (number << (32 - u32::from(size)));
-        Ipv4Cidr::new(Ipv4Addr::from_bits(u32::try_from(start).ok()?), size)
-    })
-}
-
-/// The first address of a subnet, which its bridge gets.
-fn gateway(subnet: &Ipv4Cidr) -> Option<Ipv4Cidr> {
-    let first = subnet.hosts().start;
-    Ipv4Cidr::new(Ipv4Addr::from_bits(first), subnet.prefix())
+    let mut next = base.first();
+    loop {
+        let subnet = IpCidr::new(base.at(next), pool.size)?.network();
+        let Some(other) = taken.iter().find(|other| other.overlaps(&subnet)) else {
+            return Some(subnet.with_address(subnet.at(*subnet.hosts().start())));
+        };
+        // The end of what is taken, and then of the subnet that this is in.
+        let end = subnet.last().max(other.last());
+        let last = IpCidr::new(base.at(end), pool.size)?.last();
+        if last >= base.last() {
+            return None;
+        }
+        next = last + 1;
+    }
 }
 
 /// The first subnet of our own range of unique local IPv6 addresses that overlaps
@@ -80,7 +78,8 @@ pub(crate) fn check_options(bip: Option<Ipv4Cidr>, pools: &[AddressPool]) -> Res
         }
     }
     for pool in pools {
-        if pool.size < pool.base.prefix() || pool.size > 30 {
+        let longest = if pool.base.is_ipv4() { 30 } else { 126 };
+        if pool.size < pool.base.prefix() || pool.size > longest {
             let reason = format!("{} cannot be cut into subnets of /{}", pool.base, pool.size);
             return invalid("default-address-pools", &reason);
         }
@@ -92,6 +91,10 @@ pub(crate) fn check_options(bip: Option<Ipv4Cidr>, pools: &[AddressPool]) -> Res
 mod tests {
     use super::*;
     use crate::config::docker_address_pools;
+
+    fn any(text: &str) -> IpCidr {
+        text.parse().unwrap()
+    }
 
     fn cidr(text: &str) -> Ipv4Cidr {
         text.parse().unwrap()
@@ -107,10 +110,12 @@ mod tests {
             (vec!["172.16.0.0/12", "192.168.5.1/24"], "192.168.16.1/20"),
             (vec!["172.16.0.0/14", "10.0.0.0/8"], "172.20.0.1/16"),
         ] {
-            let taken: Vec<_> = taken.into_iter().map(cidr).collect();
-            assert_eq!(choose(&pools, &taken).unwrap(), cidr(expected), "{taken:?}");
+            let taken: Vec<_> = taken.into_iter().map(any).collect();
+            let chosen = choose(&pools, true, &taken).unwrap();
+            assert_eq!(chosen, any(expected), "{taken:?}");
         }
-        let error = choose(&pools, &[cidr("172.16.0.0/12"), cidr("192.168.0.0/16")]).unwrap_err();
+        let taken = [any("172.16.0.0/12"), any("192.168.0.0/16")];
+        let error = choose(&pools, true, &taken).unwrap_err();
         assert_eq!(
             error.to_string(),
             "all predefined address pools have been fully subnetted"
@@ -128,10 +133,18 @@ mod tests {
     #[test]
     fn a_pool_at_the_end_of_the_address_space_is_cut_without_overflow() {
         let pool = AddressPool {
-            base: cidr("255.255.255.0/24"),
+            base: any("255.255.255.0/24"),
             size: 26,
         };
-        assert_eq!(subnets(&pool).last(), Some(cidr("255.255.255.192/26")));
+        let first = first_free(&pool, &[any("255.255.255.0/25")]);
+        assert_eq!(first, Some(any("255.255.255.129/26")));
+        assert_eq!(first_free(&pool, &[any("255.255.0.0/16")]), None);
+        let six = AddressPool {
+            base: any("ff00::/8"),
+            size: 64,
+        };
+        let first = first_free(&six, &[any("ff00::/16"), any("ff01::/64")]);
+        assert_eq!(first, Some(any("ff01:0:0:1::1/64")));
     }
 
     #[test]
@@ -146,7 +159,7 @@ mod tests {
         }
         assert!(check_options(Some(cidr("10.0.0.1/30")), &[]).is_ok());
         let pool = AddressPool {
-            base: cidr("10.0.0.0/16"),
+            base: any("10.0.0.0/16"),
             size: 8,
         };
         assert!(check_options(None, &[pool]).is_err());

@@ -12,6 +12,11 @@ use super::state::State;
 use super::{joined, links};
 use crate::error::{Error, Result};
 
+/// What its interface is called.
+const INTERFACE: &str = "com.docker.network.endpoint.ifname";
+/// Kernel settings of its interface.
+const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
+
 /// What a container wishes of its networks, by their names.
 pub(crate) type Wishes = BTreeMap<String, EndpointSettings>;
 
@@ -129,6 +134,11 @@ pub(crate) fn check(
         in_range(&ipam.ipv4_address, true, network, &mut wrong);
         in_range(&ipam.ipv6_address, false, network, &mut wrong);
     }
+    if let Some(sysctls) = option(settings, SYSCTLS)
+        && let Err(text) = gantry_network::check_endpoint_sysctls(sysctls)
+    {
+        wrong.push(text);
+    }
     let mac = &settings.mac_address;
     if !mac.is_empty() && mac.parse::<MacAddress>().is_err() {
         wrong.push(format!("invalid MAC address: {mac}"));
@@ -242,10 +252,22 @@ pub(crate) fn request(
         ipv6: ipam.ipv6_address.parse().ok(),
         link_local: further.filter_map(|address| address.parse().ok()).collect(),
         mac: settings.mac_address.parse().ok(),
+        interface: option(settings, INTERFACE).unwrap_or_default().to_owned(),
+        sysctls: option(settings, SYSCTLS)
+            .iter()
+            .flat_map(|sysctls| sysctls.split(','))
+            .map(str::to_owned)
+            .collect(),
         gw_priority: settings.gw_priority,
         dns_names: dns_names(record, name, network, settings),
         links: settings.links.iter().flatten().map(|l| link(l)).collect(),
     }
+}
+
+/// An option of the endpoint's driver; those that nobody knows are only shown.
+fn option<'a>(settings: &'a EndpointSettings, key: &str) -> Option<&'a str> {
+    let value = settings.driver_opts.as_ref()?.get(key)?;
+    Some(value.as_str()).filter(|value| !value.is_empty())
 }
 
 /// A link in a user's network: the name, and whom it means.

@@ -47,8 +47,10 @@ fn fill(shown: &mut EndpointSettings, place: &Endpoint) {
     shown.dns_names = Some(place.dns_names.clone()).filter(|names| !names.is_empty());
 }
 
-fn text(address: Option<IpAddr>) -> String {
-    address.map_or_else(String::new, |address| address.to_string())
+fn text(gateway: Option<IpAddr>) -> String {
+    // Onto the link is to nobody.
+    let gateway = gateway.filter(|address| !address.is_unspecified());
+    gateway.map_or_else(String::new, |address| address.to_string())
 }
 
 /// Everything about the networks of a container.

@@ -23,7 +23,7 @@ impl Networks {
     }
 }
 
-/// What belongs to swarms, and what is not supported yet.
+/// What belongs to swarms.
 fn refuse(request: &NetworkCreate) -> Result<()> {
     let text = match request.scope.as_str() {
         "" | "local" if request.ingress => "Ingress network can only be global scope network",
@@ -36,15 +36,6 @@ fn refuse(request: &NetworkCreate) -> Result<()> {
     };
     if !text.is_empty() {
         return Err(Error::Invalid(text.to_owned()));
-    }
-    let from = request.config_from.as_ref();
-    if request.config_only || from.is_some_and(|from| !from.network.is_empty()) {
-        let option = if request.config_only {
-            "--config-only"
-        } else {
-            "--config-from"
-        };
-        return Err(Error::UnsupportedOption(option.to_owned()));
     }
     Ok(())
 }
@@ -72,6 +63,8 @@ fn definition(request: NetworkCreate) -> Definition {
         created: now_nano(),
         internal: request.internal,
         attachable: request.attachable,
+        config_only: request.config_only,
+        config_from: request.config_from.unwrap_or_default().network,
         ipv4: request.enable_ipv4.unwrap_or(true),
         ipv6: request.enable_ipv6.unwrap_or(false),
         ipam_driver: or(ipam.driver, "default"),

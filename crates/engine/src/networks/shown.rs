@@ -12,7 +12,7 @@ pub(super) fn is_predefined(definition: &Definition) -> bool {
 
 pub(super) fn network(definition: &Definition) -> NetworkInspect {
     let subnets: Vec<IpamConfig> = definition.subnets.iter().map(subnet).collect();
-    let plain = definition.driver != "bridge";
+    let plain = subnets.is_empty() && matches!(definition.driver.as_str(), "host" | "null");
     NetworkInspect {
         name: definition.name.clone(),
         id: definition.id.clone(),
@@ -28,7 +28,10 @@ pub(super) fn network(definition: &Definition) -> NetworkInspect {
         },
         internal: definition.internal,
         attachable: definition.attachable,
-        config_from: ConfigReference::default(),
+        config_from: ConfigReference {
+            network: definition.config_from.clone(),
+        },
+        config_only: definition.config_only,
         options: definition.options.clone(),
         labels: definition.labels.clone(),
         ..NetworkInspect::default()

@@ -5,6 +5,7 @@
 //! an attribute of a newer kernel can never make an answer unreadable, and the
 //! same codec serves rtnetlink and nf_tables.
 
+pub(crate) mod links;
 pub(crate) mod message;
 mod monitor;
 pub(crate) mod route;

@@ -11,7 +11,7 @@ use crate::attachment::MacAddress;
 use crate::error::Error;
 use crate::ip_cidr::{IpCidr, octets};
 
-const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_SETLINK: u16 = 19;
@@ -22,16 +22,16 @@ const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-const IFLA_MASTER: u16 = 10;
+pub(super) const IFLA_ADDRESS: u16 = 1;
+pub(super) const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_MTU: u16 = 4;
+pub(super) const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_OPERSTATE: u16 = 16;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_NET_NS_FD: u16 = 28;
-const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INFO_DATA: u16 = 2;
+pub(super) const IFLA_LINKINFO: u16 = 18;
+pub(super) const IFLA_NET_NS_FD: u16 = 28;
+pub(super) const IFLA_INFO_KIND: u16 = 1;
+pub(super) const IFLA_INFO_DATA: u16 = 2;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const VETH_INFO_PEER: u16 = 1;
@@ -48,10 +48,13 @@ const RTA_GATEWAY: u16 = 5;
 const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_BOOT: u8 = 3;
 const RT_SCOPE_UNIVERSE: u8 = 0;
+const RT_SCOPE_LINK: u8 = 253;
+/// For a deletion: any.
+const RT_SCOPE_NOWHERE: u8 = 255;
 const RTN_UNICAST: u8 = 1;
 const RT_TABLE_LOCAL: u8 = 255;
 
-const IFF_UP: u32 = 1;
+pub(super) const IFF_UP: u32 = 1;
 const IF_OPER_UP: u8 = 6;
 const AF_INET: u8 = libc::AF_INET as u8;
 const AF_INET6: u8 = libc::AF_INET6 as u8;
@@ -88,7 +91,7 @@ pub(crate) struct VethPair<'a> {
     pub(crate) mtu: u32,
 }
 
-fn ifinfo(family: u8, index: u32, flags: u32, change: u32) -> [u8; 16] {
+pub(super) fn ifinfo(family: u8, index: u32, flags: u32, change: u32) -> [u8; 16] {
     let mut header = [0; 16];
     header[0] = family;
     header[4..8].copy_from_slice(&index.to_ne_bytes());
@@ -275,7 +278,7 @@ pub(crate) fn delete_address(index: u32, address: IpCidr, name: &str) -> Request
     )
 }
 
-fn default_route(kind: u16, flags: u16, family: u8) -> Message {
+fn default_route(kind: u16, flags: u16, family: u8, scope: u8) -> Message {
     let header = [
         family,
         0,
@@ -283,7 +286,7 @@ fn default_route(kind: u16, flags: u16, family: u8) -> Message {
         0,
         RT_TABLE_MAIN,
         RTPROT_BOOT,
-        RT_SCOPE_UNIVERSE,
+        scope,
         RTN_UNICAST,
         0,
         0,
@@ -296,11 +299,20 @@ fn default_route(kind: u16, flags: u16, family: u8) -> Message {
 const DEFAULT_ROUTE: &str = "the default route";
 
 /// Sets the default route of the gateway's family, in the place of one that is there.
+/// An unspecified gateway means everybody is on the link.
 pub(crate) fn set_default_route(index: u32, gateway: IpAddr) -> Request<'static> {
     let flags = NLM_F_CREATE | NLM_F_REPLACE;
-    let message = default_route(RTM_NEWROUTE, flags, family(gateway))
-        .attribute(RTA_GATEWAY, &octets(gateway))
-        .u32(RTA_OIF, index);
+    let scope = if gateway.is_unspecified() {
+        RT_SCOPE_LINK
+    } else {
+        RT_SCOPE_UNIVERSE
+    };
+    let message = default_route(RTM_NEWROUTE, flags, family(gateway), scope);
+    let message = match gateway.is_unspecified() {
+        true => message,
+        false => message.attribute(RTA_GATEWAY, &octets(gateway)),
+    };
+    let message = message.u32(RTA_OIF, index);
     (
         About {
             operation: "set",
@@ -318,7 +330,7 @@ pub(crate) fn delete_default_route(ipv4: bool) -> Request<'static> {
             operation: "delete",
             object: DEFAULT_ROUTE,
         },
-        default_route(RTM_DELROUTE, 0, family),
+        default_route(RTM_DELROUTE, 0, family, RT_SCOPE_NOWHERE),
     )
 }
 
