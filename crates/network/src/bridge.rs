@@ -4,14 +4,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attachment::MacAddress;
 use crate::cidr::Ipv4Cidr;
-use crate::config::{BridgeChoice, NetworkConfig};
 use crate::definition::{self, Definition};
 use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 use crate::netlink::Socket;
 use crate::netlink::route::{self, Link};
 use crate::sandbox::address_of_link;
-use crate::{random, subnet, sysctl};
+use crate::{random, sysctl};
 
 /// The longest name of an interface.
 const NAME_LIMIT: usize = 15;
@@ -36,46 +35,30 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    /// Makes or adopts the bridge of the default network, that the options name;
-    /// `remembered` is the address of the last time. `None` if there shall be no
-    /// such network.
-    pub(crate) fn open(
+    /// A bridge of the default network with these addresses; ours is brought up with
+    /// them.
+    pub(crate) fn with_addresses(
         socket: &mut Socket,
-        config: &NetworkConfig,
-        remembered: Option<Ipv4Cidr>,
-    ) -> Result<Option<Self>, Error> {
-        let (name, own) = match &config.bridge {
-            BridgeChoice::Disabled => return Ok(None),
-            BridgeChoice::Own(name) => (name, true),
-            BridgeChoice::Existing(name) => (name, false),
-        };
-        check_name("bridge", name)?;
-        let link = if own {
-            make(socket, name, config.mtu, None)?
-        } else {
-            existing(socket, name)?
-        };
-        let current = addresses_of(socket, link.index)?;
-        let four: Vec<Ipv4Cidr> = current.iter().filter_map(IpCidr::to_ipv4).collect();
-        let address = if own {
-            own_address(socket, config, &link, &four, remembered)?
-        } else {
-            foreign_address(name, &four)?
-        };
+        link: &Link,
+        addresses: Vec<IpCidr>,
+        own: bool,
+        mtu: u32,
+    ) -> Result<Self, Error> {
         let bridge = Self {
-            name: name.clone(),
+            name: link.name.clone(),
             index: AtomicU32::new(link.index),
-            subnets: vec![address.into()],
-            addresses: vec![address.into()],
+            subnets: addresses.clone(),
+            addresses,
             inhibited: false,
             own,
-            mtu: config.mtu,
+            mtu,
             mac: link.mac,
         };
         if own {
-            bridge.settle(socket, &link, &current)?;
+            let current = addresses_of(socket, link.index)?;
+            bridge.settle(socket, link, &current)?;
         }
-        Ok(Some(bridge))
+        Ok(bridge)
     }
 
     /// Makes the bridge of a user's network, or takes one over that is there; one
@@ -225,7 +208,13 @@ pub(crate) fn check_name(option: &str, name: &str) -> Result<(), Error> {
     })
 }
 
-fn make(socket: &mut Socket, name: &str, mtu: u32, mac: Option<MacAddress>) -> Result<Link, Error> {
+/// Makes a bridge, or finds it.
+pub(crate) fn make(
+    socket: &mut Socket,
+    name: &str,
+    mtu: u32,
+    mac: Option<MacAddress>,
+) -> Result<Link, Error> {
     if route::link_by_name(socket, name)?.is_none() {
         let [a, b, c, d] = random::bytes()?;
         let mac = mac.unwrap_or(MacAddress([0x02, 0x42, a, b, c, d]));
@@ -237,7 +226,8 @@ fn make(socket: &mut Socket, name: &str, mtu: u32, mac: Option<MacAddress>) -> R
     existing(socket, name)
 }
 
-fn existing(socket: &mut Socket, name: &str) -> Result<Link, Error> {
+/// Finds a bridge.
+pub(crate) fn existing(socket: &mut Socket, name: &str) -> Result<Link, Error> {
     let unusable = |reason: &str| Error::Bridge {
         name: name.to_owned(),
         reason: reason.to_owned(),
@@ -251,64 +241,14 @@ fn existing(socket: &mut Socket, name: &str) -> Result<Link, Error> {
     }
 }
 
-fn addresses_of(socket: &mut Socket, index: u32) -> Result<Vec<IpCidr>, Error> {
+/// The addresses of a link.
+pub(crate) fn addresses_of(socket: &mut Socket, index: u32) -> Result<Vec<IpCidr>, Error> {
     let all = route::addresses(socket)?;
     Ok(all
         .into_iter()
         .filter(|(link, _)| *link == index)
         .map(|(_, a)| a)
         .collect())
-}
-
-/// In this order: `bip`; what the bridge has; what it had; the first free subnet.
-fn own_address(
-    socket: &mut Socket,
-    config: &NetworkConfig,
-    link: &Link,
-    current: &[Ipv4Cidr],
-    remembered: Option<Ipv4Cidr>,
-) -> Result<Ipv4Cidr, Error> {
-    if let Some(bip) = config.bip {
-        if !current.is_empty() && !current.contains(&bip) {
-            refuse_with_ports(socket, link, bip)?;
-        }
-        return Ok(bip);
-    }
-    let usable = |address: &Ipv4Cidr| address.hosts().contains(&address.address().to_bits());
-    if let Some(address) = current.iter().copied().find(usable) {
-        return Ok(address);
-    }
-    let taken = taken_elsewhere(socket, link.index)?;
-    if let Some(address) = remembered.filter(usable) {
-        if !taken.iter().any(|other| other.overlaps(&address.into())) {
-            return Ok(address);
-        }
-        tracing::warn!(%address, "the bridge's subnet is used by the host now; another is chosen");
-    }
-    let chosen = subnet::choose(&config.pools(), true, &taken)?;
-    chosen.to_ipv4().ok_or(Error::NoFreeSubnet)
-}
-
-/// Changing the subnet under living containers would cut them off.
-fn refuse_with_ports(socket: &mut Socket, link: &Link, bip: Ipv4Cidr) -> Result<(), Error> {
-    let ports = route::links(socket)?
-        .iter()
-        .filter(|l| l.controller == link.index)
-        .count();
-    if ports == 0 {
-        return Ok(());
-    }
-    Err(Error::Bridge {
-        name: link.name.clone(),
-        reason: format!("its address cannot become {bip}: {ports} containers are connected"),
-    })
-}
-
-fn foreign_address(name: &str, current: &[Ipv4Cidr]) -> Result<Ipv4Cidr, Error> {
-    current.first().copied().ok_or_else(|| Error::Bridge {
-        name: name.to_owned(),
-        reason: "it has no IPv4 address".to_owned(),
-    })
 }
 
 /// The subnets that the host's other links and routes use.

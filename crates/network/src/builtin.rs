@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bridge::Bridge;
 use crate::config::NetworkConfig;
+use crate::default_bridge;
 use crate::definition::{self, Definition, SubnetConfig};
 use crate::mode::NetworkMode;
 use crate::records::{self, Known};
@@ -28,14 +29,28 @@ pub(crate) fn bridge(config: &NetworkConfig, known: &Known, bridge: &Bridge) -> 
         (definition::BRIDGE_NAME, bridge.name.clone()),
         (definition::MTU, config.mtu.to_string()),
     ];
-    let shown = |address: &crate::IpCidr| SubnetConfig {
-        subnet: address.network().to_string(),
-        gateway: address.address().to_string(),
-        chosen: true,
-        ..SubnetConfig::default()
+    let shown = |address: &crate::IpCidr| {
+        let ipv4 = address.is_ipv4();
+        let range = if ipv4 {
+            config.fixed_cidr
+        } else {
+            config.fixed_cidr_v6
+        };
+        let other = default_bridge::other_gateway(config, ipv4);
+        SubnetConfig {
+            subnet: address.network().to_string(),
+            gateway: address.address().to_string(),
+            ip_range: range.map_or_else(String::new, |range| range.to_string()),
+            auxiliary: other
+                .map(|(key, gateway)| (key.to_owned(), gateway.to_string()))
+                .into_iter()
+                .collect(),
+            chosen: true,
+        }
     };
     Definition {
         subnets: bridge.addresses.iter().map(shown).collect(),
+        ipv6: config.ipv6,
         gateways: bridge.addresses.clone(),
         options: options.map(|(k, v)| (k.to_owned(), v)).into(),
         ..plain(NetworkMode::Bridge, known)

@@ -1,5 +1,6 @@
 //! What the daemon's options say about the default networks.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cidr::Ipv4Cidr;
@@ -36,6 +37,20 @@ pub struct NetworkConfig {
     pub bridge: BridgeChoice,
     /// `bip`: the bridge's address and subnet, if it shall not be chosen.
     pub bip: Option<Ipv4Cidr>,
+    /// `bip6`: the same of IPv6.
+    pub bip6: Option<IpCidr>,
+    /// `fixed-cidr`: where the default bridge's containers get addresses from.
+    pub fixed_cidr: Option<IpCidr>,
+    /// `fixed-cidr-v6`: the same of IPv6.
+    pub fixed_cidr_v6: Option<IpCidr>,
+    /// `default-gateway` and `default-gateway-v6`: another way out than the bridge.
+    pub default_gateways: Vec<IpAddr>,
+    /// `ipv6`: whether the default bridge has IPv6.
+    pub ipv6: bool,
+    /// `default-network-opts`: options of users' networks, by their driver.
+    pub default_network_opts: BTreeMap<String, BTreeMap<String, String>>,
+    /// `mtu-from-uplink`: take the MTU of the link with the default route instead.
+    pub mtu_from_uplink: bool,
     /// `mtu` of the bridge and its ports.
     pub mtu: u32,
     /// `iptables`: whether the firewall is programmed at all.
@@ -69,6 +84,13 @@ impl Default for NetworkConfig {
         Self {
             bridge: BridgeChoice::Own("gantry0".to_owned()),
             bip: None,
+            bip6: None,
+            fixed_cidr: None,
+            fixed_cidr_v6: None,
+            default_gateways: Vec::new(),
+            ipv6: false,
+            default_network_opts: BTreeMap::new(),
+            mtu_from_uplink: false,
             mtu: 1500,
             iptables: true,
             ip_masq: true,
@@ -99,6 +121,21 @@ impl NetworkConfig {
                  Please specify only one",
             ));
         }
+        let six = [("bip6", self.bip6), ("fixed-cidr-v6", self.fixed_cidr_v6)];
+        for (option, value) in six {
+            if value.is_some_and(|value| value.is_ipv4()) {
+                return Err(Error::InvalidOption {
+                    option: option.to_owned(),
+                    reason: "expected an IPv6 address and prefix".to_owned(),
+                });
+            }
+        }
+        if self.fixed_cidr.is_some_and(|range| !range.is_ipv4()) {
+            return Err(Error::InvalidOption {
+                option: "fixed-cidr".to_owned(),
+                reason: "expected an IPv4 address and prefix".to_owned(),
+            });
+        }
         if !self.iptables && !self.icc {
             return Err(Error::OptionsContradict(
                 "You specified --iptables=false with --icc=false. ICC=false uses iptables \
@@ -106,6 +143,12 @@ impl NetworkConfig {
             ));
         }
         subnet::check_options(self.bip, &self.default_address_pools)
+    }
+
+    /// The default bridge's way out of a family, if it is not the bridge.
+    pub(crate) fn default_gateway(&self, ipv4: bool) -> Option<IpAddr> {
+        let mut given = self.default_gateways.iter().copied();
+        given.find(|gateway| gateway.is_ipv4() == ipv4)
     }
 
     /// Where subnets are taken from; those that the administrator gives for one family

@@ -49,6 +49,7 @@ impl Network {
             )));
         }
         definition.id = random::id()?;
+        self.add_default_options(&mut definition);
         configuration::apply(&mut definition, &all)?;
         if !definition.config_only {
             definition.check()?;
@@ -64,6 +65,19 @@ impl Network {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Adds what the administrator wishes for networks of a driver, unless their user
+    /// says something else, or takes all from a configuration.
+    fn add_default_options(&self, definition: &mut Definition) {
+        if definition.config_only || !definition.config_from.is_empty() {
+            return;
+        }
+        let wished = self.config.default_network_opts.get(&definition.driver);
+        for (key, value) in wished.into_iter().flatten() {
+            let option = definition.options.entry(key.clone());
+            option.or_insert_with(|| value.clone());
         }
     }
 
@@ -142,11 +156,10 @@ impl Network {
         }
         if definition.ipv6 && !has(definition, false) {
             let seed = self.catalogue.find("none")?.definition;
-            let chosen = match pools.iter().any(|pool| !pool.base.is_ipv4()) {
-                true => subnet::choose(&pools, false, &taken)?,
-                false => subnet::choose_ipv6(&seed.id, &taken)?,
-            };
-            add_chosen(definition, chosen);
+            add_chosen(
+                definition,
+                subnet::choose_any_ipv6(&pools, &seed.id, &taken)?,
+            );
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ const GATEWAY_MODE: [&str; 2] = [
     "com.docker.network.bridge.gateway_mode_ipv6",
 ];
 /// Another way out than the bridge, among the auxiliary addresses of a subnet.
-const OTHER_GATEWAY: [&str; 2] = ["DefaultGatewayIPv4", "DefaultGatewayIPv6"];
+pub(crate) const OTHER_GATEWAY: [&str; 2] = ["DefaultGatewayIPv4", "DefaultGatewayIPv6"];
 /// Options of Docker's bridge driver that have no meaning here yet.
 const REFUSED: [&str; 3] = [
     "com.docker.network.host_ipv4",

@@ -35,6 +35,7 @@ mod commands;
 mod config;
 mod configuration;
 mod create;
+mod default_bridge;
 mod definition;
 mod drivers;
 mod endpoint_settings;

@@ -26,7 +26,7 @@ use crate::records::{self, Known, Record};
 use crate::sandbox::{Builder, lock};
 use crate::segment::Segment;
 use crate::watch::Watch;
-use crate::{builtin, sysctl};
+use crate::{builtin, default_bridge, sysctl};
 
 /// The networks of one daemon.
 pub struct Network {
@@ -78,11 +78,17 @@ impl Network {
     /// Fails with `NoNfTables` if the firewall is wanted and the kernel has
     /// none, with `Bridge` if the default bridge's name is taken by something else,
     /// and with `NoFreeSubnet` if every default subnet overlaps with the host's.
-    pub fn open(config: NetworkConfig, database: &Arc<Database>) -> Result<Arc<Self>, Error> {
+    pub fn open(mut config: NetworkConfig, database: &Arc<Database>) -> Result<Arc<Self>, Error> {
         config.check()?;
         let known = records::find_or_make(database, NetworkMode::Bridge)?;
         let mut socket = Socket::open(Family::Route)?;
-        let bridge = Bridge::open(&mut socket, &config, known.record.address)?;
+        if config.mtu_from_uplink
+            && let Some(mtu) = default_bridge::mtu_of_uplink(&mut socket)?
+        {
+            config.mtu = mtu;
+        }
+        let seed = records::find_or_make(database, NetworkMode::None)?.id;
+        let bridge = default_bridge::open(&mut socket, &config, known.record.address, &seed)?;
         let default = match bridge {
             Some(bridge) => {
                 remember(database, &known, &bridge)?;

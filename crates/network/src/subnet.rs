@@ -42,7 +42,7 @@ fn first_free(pool: &AddressPool, taken: &[IpCidr]) -> Option<IpCidr> {
 /// The first subnet of our own range of unique local IPv6 addresses that overlaps
 /// with none of `taken`, as the gateway's address in it. The range comes from
 /// `seed`, so that it is the same at all times and another on other hosts.
-pub(crate) fn choose_ipv6(seed: &str, taken: &[IpCidr]) -> Result<IpCidr, Error> {
+fn choose_ipv6(seed: &str, taken: &[IpCidr]) -> Result<IpCidr, Error> {
     let number = |text: Option<&str>| u128::from_str_radix(text.unwrap_or("0"), 16).unwrap_or(0);
     let base = 0xfd << 120 | number(seed.get(..10)) << 80;
     (0..=0xffffu128)
@@ -52,6 +52,19 @@ pub(crate) fn choose_ipv6(seed: &str, taken: &[IpCidr]) -> Result<IpCidr, Error>
         })
         .find(|subnet| !taken.iter().any(|other| other.overlaps(subnet)))
         .ok_or(Error::NoFreeSubnet)
+}
+
+/// The first free IPv6 subnet: of the pools that the administrator gives, else of our
+/// own range.
+pub(crate) fn choose_any_ipv6(
+    pools: &[AddressPool],
+    seed: &str,
+    taken: &[IpCidr],
+) -> Result<IpCidr, Error> {
+    match pools.iter().any(|pool| !pool.base.is_ipv4()) {
+        true => choose(pools, false, taken),
+        false => choose_ipv6(seed, taken),
+    }
 }
 
 /// Checks the daemon's address options.

@@ -31,6 +31,7 @@ fn definition(name: &str, subnets: &[&str]) -> Definition {
         name: name.to_owned(),
         driver: "bridge".to_owned(),
         ipv4: true,
+        ipv6: subnets.iter().any(|subnet| subnet.contains(':')),
         ipam_driver: "default".to_owned(),
         subnets: subnets.iter().map(subnet).collect(),
         ..Definition::default()

@@ -99,6 +99,19 @@ fn add(values: &mut Values, option: &Opt, text: &str) -> Result<(), String> {
             let (key, value) = text.split_once('=').unwrap_or((text, ""));
             put(values, name, key, json!(value));
         }
+        Kind::NetworkOptions => {
+            let mut parts = text.splitn(3, '=');
+            let (Some(driver), Some(key), Some(value)) = (parts.next(), parts.next(), parts.next())
+            else {
+                return Err("expected driver=key=value".to_owned());
+            };
+            let mut options = Values::new();
+            if let Some(Value::Object(known)) = values.get(name).and_then(|all| all.get(driver)) {
+                options.clone_from(known);
+            }
+            options.insert(key.to_owned(), json!(value));
+            put(values, name, driver, Value::Object(options));
+        }
         Kind::Ulimits => {
             let (key, limit) = quantity::ulimit(text)?;
             put(values, name, &key, limit);
@@ -164,7 +177,11 @@ mod tests {
             (&["--mtu"], "flag needs an argument: --mtu"),
             (&["--mtu", "x"], "invalid argument \"x\" for \"--mtu\" flag"),
             (&["--dns", "1.1.1.1"], "option --dns is not supported yet"),
-            (&["--ipv6"], "option --ipv6 is not supported yet"),
+            (&["--bridge-accept-fwmark", "1"], "is not supported yet"),
+            (
+                &["--default-network-opt", "bridge=x"],
+                "expected driver=key=value",
+            ),
         ] {
             let error = parsed(args).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -119,6 +119,13 @@ fn parse(text: &str) -> Result<Values, String> {
             Kind::Pools if !value.is_array() => "a list of objects",
             Kind::Pairs if !is_map(&value) => "an object of strings",
             Kind::Ulimits if !value.is_object() => "an object",
+            Kind::NetworkOptions
+                if !value
+                    .as_object()
+                    .is_some_and(|all| all.values().all(is_map)) =>
+            {
+                "an object of objects of strings"
+            }
             _ => {
                 values.insert(option.name().to_owned(), value);
                 continue;
@@ -178,14 +185,16 @@ mod tests {
             "the following directives don't match any configuration option: foo"
         );
         assert_eq!(
-            parse(r#"{"fixed-cidr":"172.17.1.0/24"}"#).unwrap_err(),
-            "option \"fixed-cidr\" is not supported yet"
+            parse(r#"{"metrics-addr":"127.0.0.1:1"}"#).unwrap_err(),
+            "option \"metrics-addr\" is not supported yet"
         );
         assert_eq!(
             parse(r#"{"debug":"yes"}"#).unwrap_err(),
             "\"debug\": expected true or false"
         );
         assert_eq!(parse("[]").unwrap_err(), "expected one JSON object");
+        assert!(parse(r#"{"default-network-opts":{"bridge":{"a":"b"}}}"#).is_ok());
+        assert!(parse(r#"{"default-network-opts":{"bridge":1}}"#).is_err());
         assert!(parse(" \n").unwrap().is_empty());
         assert!(parse(r#"{"experimental":false}"#).is_ok());
     }

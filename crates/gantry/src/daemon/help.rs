@@ -24,7 +24,7 @@ pub(super) fn print() -> Result<(), String> {
             Kind::Switch => "",
             Kind::Number => " int",
             Kind::List => " list",
-            Kind::Pairs => " map",
+            Kind::Pairs | Kind::NetworkOptions => " map",
             Kind::Ulimits => " ulimit",
             Kind::Pools => " pool",
             Kind::Text | Kind::Any => " string",

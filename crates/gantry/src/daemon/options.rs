@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Ulimits,
     /// `base=CIDR,size=BITS`, may be repeated; a JSON array of objects.
     Pools,
+    /// `driver=key=value`, may be repeated; a JSON object of objects of words.
+    NetworkOptions,
     /// Any JSON; in the file only.
     Any,
 }
@@ -47,7 +49,7 @@ pub(super) struct Opt {
     pub(super) help: &'static str,
 }
 
-use Kind::{Any, List, Number, Pairs, Pools, Switch, Text, Ulimits};
+use Kind::{Any, List, NetworkOptions, Number, Pairs, Pools, Switch, Text, Ulimits};
 use Support::{No, Only, Yes};
 
 const fn opt(
@@ -480,11 +482,44 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "How many monitors are kept ready (default 4)",
     ),
+    both(
+        "bip6",
+        Text,
+        Yes,
+        "IPv6 address and subnet of the default bridge (CIDR)",
+    ),
+    both(
+        "default-gateway",
+        Text,
+        Yes,
+        "The default bridge's way out, if it is not the bridge",
+    ),
+    both("default-gateway-v6", Text, Yes, "The same of IPv6"),
+    opt(
+        "default-network-opt",
+        "default-network-opts",
+        NetworkOptions,
+        Yes,
+        "Option of new networks: driver=key=value",
+    ),
+    both(
+        "fixed-cidr",
+        Text,
+        Yes,
+        "Where the default bridge's containers get addresses from (CIDR)",
+    ),
+    both("fixed-cidr-v6", Text, Yes, "The same of IPv6"),
+    both("ipv6", Switch, Yes, "IPv6 on the default bridge"),
+    both(
+        "mtu-from-uplink",
+        Switch,
+        Yes,
+        "Take the MTU of the link with the default route",
+    ),
     // What is not there yet.
     not_yet("add-runtime", "runtimes", Any),
     not_yet("allow-direct-routing", "allow-direct-routing", Switch),
     not_yet("authorization-plugin", "authorization-plugins", List),
-    not_yet("bip6", "bip6", Text),
     not_yet("bridge-accept-fwmark", "bridge-accept-fwmark", Text),
     not_yet("", "builder", Any),
     not_yet("cdi-spec-dir", "cdi-spec-dirs", List),
@@ -497,25 +532,19 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     both("cri-containerd", Switch, Only("false"), ""),
     not_yet("default-cgroupns-mode", "default-cgroupns-mode", Text),
-    not_yet("default-gateway", "default-gateway", Text),
-    not_yet("default-gateway-v6", "default-gateway-v6", Text),
     both("default-ipc-mode", Text, Only("private"), ""),
-    not_yet("default-network-opt", "default-network-opts", Any),
     both("default-runtime", Text, Only("runc"), ""),
     not_yet("dns", "dns", List),
     not_yet("dns-opt", "dns-opts", List),
     not_yet("dns-search", "dns-search", List),
     both("experimental", Switch, Only("false"), ""),
     not_yet("feature", "features", Any),
-    not_yet("firewall-backend", "firewall-backend", Text),
-    not_yet("fixed-cidr", "fixed-cidr", Text),
-    not_yet("fixed-cidr-v6", "fixed-cidr-v6", Text),
+    both("firewall-backend", Text, Only("nftables"), ""),
     not_yet("host-gateway-ip", "host-gateway-ips", Any),
     not_yet("", "host-gateway-ip", Any),
     not_yet("http-proxy", "http-proxy", Text),
     not_yet("https-proxy", "https-proxy", Text),
     not_yet("ip6tables", "ip6tables", Switch),
-    both("ipv6", Switch, Only("false"), ""),
     not_yet("metrics-addr", "metrics-addr", Text),
     opt("", "min-api-version", Text, Only("1.24"), ""),
     not_yet(

@@ -222,6 +222,20 @@ impl Settings {
         network.bip = text(values, "bip")
             .map(|bip| bip.parse().map_err(|error| format!("--bip: {error}")))
             .transpose()?;
+        network.bip6 = parsed(values, "bip6")?;
+        network.fixed_cidr = parsed(values, "fixed-cidr")?;
+        network.fixed_cidr_v6 = parsed(values, "fixed-cidr-v6")?;
+        for name in ["default-gateway", "default-gateway-v6"] {
+            network
+                .default_gateways
+                .extend(parsed::<IpAddr>(values, name)?);
+        }
+        network.ipv6 = switch(values, "ipv6", false);
+        network.mtu_from_uplink = switch(values, "mtu-from-uplink", false);
+        if let Some(options) = values.get("default-network-opt") {
+            network.default_network_opts = serde_json::from_value(options.clone())
+                .map_err(|error| format!("default-network-opts: {error}"))?;
+        }
         network.mtu = u32::try_from(number(values, "mtu", i64::from(network.mtu)))
             .ok()
             .filter(|mtu| (68..=65535).contains(mtu))
@@ -402,6 +416,15 @@ fn remap(values: &Values) -> Result<Option<IdMap>, String> {
             .map(Some)
             .map_err(|error| format!("--userns-remap: {error}")),
     }
+}
+
+/// A value that has a text of its own kind.
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    values: &Values,
+    name: &str,
+) -> Result<Option<T>, String> {
+    let value = text(values, name).map(str::parse).transpose();
+    value.map_err(|error| format!("--{name}: {error}"))
 }
 
 fn text<'a>(values: &'a Values, name: &str) -> Option<&'a str> {

@@ -45,6 +45,7 @@ const IFA_F_NODAD: u8 = 2;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
 const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_BOOT: u8 = 3;
 const RT_SCOPE_UNIVERSE: u8 = 0;
@@ -389,6 +390,27 @@ pub(crate) fn addresses(socket: &mut Socket) -> Result<Vec<(u32, IpCidr)>, Error
             (!uninteresting).then_some((read_u32(answer.payload, 4)?, address))
         },
     )
+}
+
+/// The index of the link that the IPv4 default route of the lowest metric leaves by.
+pub(crate) fn uplink(socket: &mut Socket) -> Result<Option<u32>, Error> {
+    let mut header = [0; 12];
+    header[0] = AF_INET;
+    let message = Message::new(RTM_GETROUTE, 0).raw(&header);
+    let about = About {
+        operation: "list",
+        object: "routes",
+    };
+    let ways = socket.dump(about, message, |answer| {
+        let (&prefix, &table) = (answer.payload.get(1)?, answer.payload.get(4)?);
+        let attributes = Attributes::after(answer.payload, 12);
+        let way = (
+            attributes.u32(RTA_PRIORITY).unwrap_or(0),
+            attributes.u32(RTA_OIF)?,
+        );
+        (prefix == 0 && table == RT_TABLE_MAIN).then_some(way)
+    })?;
+    Ok(ways.into_iter().min().map(|(_, index)| index))
 }
 
 /// The destinations of all unicast routes but the default ones, with the

@@ -89,6 +89,11 @@ impl Host {
 }
 
 impl World {
+    /// Runs something in there.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        netns::enter(&self.namespace, work).unwrap()
+    }
+
     pub fn ip(&self, arguments: &str) -> String {
         netns::enter(&self.namespace, || ip(arguments)).unwrap()
     }
