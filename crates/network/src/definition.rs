@@ -232,15 +232,8 @@ impl Definition {
         self.flag(ICC, true)?;
         self.flag(MASQUERADE, true)?;
         self.flag(INHIBIT_IPV4, false)?;
-        for ipv4 in [true, false] {
-            if matches!(
-                self.gateway_mode(ipv4)?,
-                GatewayMode::Routed | GatewayMode::NatUnprotected
-            ) {
-                let key = GATEWAY_MODE[usize::from(!ipv4)];
-                return Err(Error::NotYet(format!("this value of option {key}")));
-            }
-        }
+        self.gateway_mode(true)?;
+        self.gateway_mode(false)?;
         self.mtu(0)?;
         self.host_binding()?;
         Ok(())

@@ -1,16 +1,18 @@
 //! Ports of the host that lead to containers: opened, moved and closed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use gantry_types::ContainerId;
 
 use crate::attachment::Attachment;
+use crate::definition::GatewayMode;
 use crate::error::Error;
 use crate::firewall::Forward;
 use crate::network::Network;
 use crate::ports::{HostPorts, PortRequest, Published, Sources, Way};
 use crate::repair::route_localnet;
 use crate::sandbox::lock;
+use crate::segment::Segment;
 use crate::sysctl;
 
 impl Network {
@@ -69,7 +71,9 @@ impl Network {
             targets: &targets,
             sources: &attachment.sources,
         };
-        let published = self.ports.reserve(container, requests, way, binding)?;
+        let (direct, requests) = direct(&segment, requests, &targets, binding);
+        let mut published = self.ports.reserve(container, &requests, way, binding)?;
+        published.extend(direct);
         let Some(firewall) = &self.firewall else {
             return Ok(published);
         };
@@ -117,12 +121,61 @@ impl Network {
             protocol: port.protocol,
             container_port: port.container_port,
             host_ip: Some(port.host_ip),
-            host_ports: HostPorts::One(port.host_port),
+            host_ports: match port.host_port {
+                0 => HostPorts::Any,
+                port => HostPorts::One(port),
+            },
         };
         let requests: Vec<PortRequest> = before.published.iter().map(same).collect();
         after.published = Vec::new();
         after.published = self.open_ports(container, after, &requests)?;
         Ok(())
+    }
+}
+
+/// Ports that are reached at the container's own address, since its network is routed,
+/// and what is left to be asked of the host. The first have no port of the host.
+fn direct(
+    segment: &Segment,
+    requests: &[PortRequest],
+    targets: &[IpAddr],
+    binding: Option<IpAddr>,
+) -> (Vec<Published>, Vec<PortRequest>) {
+    let routed = |ip: &IpAddr| segment.mode(ip.is_ipv4()) == GatewayMode::Routed;
+    if !targets.iter().any(routed) {
+        return (Vec::new(), requests.to_vec());
+    }
+    let (mut direct, mut left) = (Vec::new(), Vec::new());
+    for request in requests {
+        let asked = request.host_ip.or(binding);
+        let addresses = match asked {
+            Some(address) => vec![address],
+            None => targets.iter().map(unspecified_like).collect(),
+        };
+        for address in addresses {
+            let port = Published {
+                protocol: request.protocol,
+                container_port: request.container_port,
+                host_ip: unspecified_like(&address),
+                host_port: 0,
+            };
+            if !routed(&address) {
+                left.push(PortRequest {
+                    host_ip: Some(address),
+                    ..*request
+                });
+            } else if !direct.contains(&port) {
+                direct.push(port);
+            }
+        }
+    }
+    (direct, left)
+}
+
+fn unspecified_like(address: &IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

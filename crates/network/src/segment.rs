@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use crate::attachment::{Endpoint, EndpointRequest, MacAddress, Place};
 use crate::bridge::Bridge;
-use crate::definition::{self, Definition, Subnet};
+use crate::definition::{self, Definition, GatewayMode, Subnet};
 use crate::drivers::{NetworkDriver, Plug};
 use crate::error::Error;
 use crate::firewall::Member;
@@ -25,6 +25,8 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     pub(crate) driver: Box<dyn NetworkDriver>,
     ranges: Vec<Range>,
+    /// Of IPv4 and of IPv6.
+    modes: [GatewayMode; 2],
     icc: bool,
     masquerade: bool,
     pub(crate) internal: bool,
@@ -80,6 +82,10 @@ impl Segment {
             name: definition.name.clone(),
             driver,
             ranges,
+            modes: [
+                definition.gateway_mode(true)?,
+                definition.gateway_mode(false)?,
+            ],
             icc: definition.flag(definition::ICC, true)?,
             masquerade: definition.flag(definition::MASQUERADE, true)?,
             internal: definition.internal,
@@ -108,8 +114,14 @@ impl Segment {
             masquerade: self.masquerade,
             icc: self.icc,
             internal: self.internal,
+            mode: self.mode(range.gateway.is_ipv4()),
         };
         self.ranges.iter().map(member).collect()
+    }
+
+    /// How packets of a family get in and out.
+    pub(crate) fn mode(&self, ipv4: bool) -> GatewayMode {
+        self.modes[usize::from(!ipv4)]
     }
 
     /// Whether it has IPv6.

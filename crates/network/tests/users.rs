@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_network::{
-    AttachRequest, Attachment, Definition, EndpointRequest, Living, Network, NetworkMode, Sandbox,
-    SubnetConfig,
+    AttachRequest, Attachment, Definition, EndpointRequest, HostPorts, Living, Network,
+    NetworkMode, PortRequest, Protocol, Sandbox, Sources, SubnetConfig,
 };
 use gantry_types::ErrorKind;
 use harness::{Host, connect, container, echo, ip, unpooled};
@@ -318,5 +318,58 @@ fn other_names_are_asked_of_the_given_servers() {
             let answer = ask(host, &one, name, 1);
             assert!(answer.ends_with(&[192, 0, 2, 99]), "{answer:?}");
         }
+    });
+}
+
+#[test]
+fn gateway_modes_decide_who_gets_in() {
+    Host::run(|host| {
+        let world = host.world("192.0.2.1/24", "192.0.2.9/24");
+        let network = host.open(unpooled());
+        network.reconcile(Vec::new()).unwrap();
+        for subnet in ["10.64.0.0/16", "10.65.0.0/16"] {
+            world.ip(&format!("route add {subnet} via 192.0.2.1"));
+        }
+        let key = "com.docker.network.bridge.gateway_mode_ipv4";
+        let with_mode = |name: &str, subnet: &str, mode: &str| {
+            let options = [(key.to_owned(), mode.to_owned())];
+            network
+                .create(Definition {
+                    options: options.into(),
+                    ..definition(name, &[subnet])
+                })
+                .unwrap()
+        };
+        let routed = with_mode("routed", "10.64.0.0/24", "routed");
+        let open = with_mode("open", "10.65.0.0/24", "nat-unprotected");
+        let one = attach(&network, 1, vec![wish(&routed, &[])]);
+        let two = attach(&network, 2, vec![wish(&open, &[])]);
+        let at = |sandbox| echo(Some(sandbox), harness::address(sandbox).into());
+        let (closed, published, any) = (at(&one), at(&one), at(&two));
+        let port = PortRequest {
+            protocol: Protocol::Tcp,
+            container_port: published.port(),
+            host_ip: None,
+            host_ports: HostPorts::One(8080),
+        };
+        let sources = Sources::parse("192.0.2.0/24").unwrap();
+        let shown = network
+            .publish(&container(1), &[port], Some(&sources))
+            .unwrap();
+        assert_eq!((shown.len(), shown[0].host_port), (1, 0));
+        assert_eq!(world.connect(published).unwrap(), "192.0.2.9");
+        assert!(world.connect(closed).is_err());
+        assert!(world.connect(any).is_ok(), "unprotected");
+        assert!(world.connect("192.0.2.1:8080".parse().unwrap()).is_err());
+        // Out of a routed network, with the container's own address.
+        let there = world.echo("192.0.2.9".parse().unwrap());
+        assert_eq!(connect(Some(&one), there).unwrap(), "10.64.0.2");
+        assert_eq!(connect(Some(&two), there).unwrap(), "192.0.2.1");
+        network.release(&container(1));
+        assert!(
+            world.connect(published).is_err(),
+            "closed with its container"
+        );
+        assert!(network.remove("routed").is_ok());
     });
 }

@@ -145,7 +145,11 @@ pub(crate) fn map(record: &Record, state: &State) -> PortMap {
         let bindings = bindings.or_default().get_or_insert_default();
         bindings.push(PortBinding {
             host_ip: port.host_ip.to_string(),
-            host_port: port.host_port.to_string(),
+            // Of a routed network, none of the host leads there.
+            host_port: match port.host_port {
+                0 => String::new(),
+                number => number.to_string(),
+            },
         });
     }
     map

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Ip;
 use super::expression::{Verdict, padded};
+use crate::definition::GatewayMode;
 use crate::ip_cidr::{IpCidr, octets};
 use crate::ports::{Protocol, Sources};
 
@@ -27,6 +28,13 @@ pub(super) const GUARDED: &str = "guarded";
 /// Who may use these.
 pub(super) const ADMITTED: &str = "admitted";
 
+/// Bridges whose containers can be reached at any port, wherever there is a route.
+pub(super) const UNPROTECTED: &str = "unprotected";
+/// Bridges whose containers can be reached at their own addresses.
+pub(super) const ROUTED: &str = "routed";
+/// Ports of containers that can be reached so, and by whom.
+pub(super) const OPEN: &str = "open";
+
 /// A network, as the firewall sees it: one subnet of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -40,13 +48,16 @@ pub(crate) struct Member {
     pub(crate) icc: bool,
     /// Whether nothing goes in or out.
     pub(crate) internal: bool,
+    /// How packets get in and out otherwise.
+    pub(crate) mode: GatewayMode,
 }
 
 /// A port of the host that leads to a port of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Forward {
     pub(crate) protocol: Protocol,
-    /// Of the host; the address may be unspecified.
+    /// Of the host; the address may be unspecified. Without a port, it is the container's
+    /// own that is opened.
     pub(crate) from: SocketAddr,
     /// Of the container, of the same family.
     pub(crate) to: SocketAddr,
@@ -93,8 +104,15 @@ impl Member {
         interval(&mut elements, SUBNETS, &self.subnet);
         if self.internal {
             elements.push(element(INTERNAL, name.to_vec(), Value::Nothing));
-        } else if self.masquerade {
-            interval(&mut elements, MASQUERADED, &self.subnet);
+            return elements;
+        }
+        match self.mode {
+            GatewayMode::Routed => elements.push(element(ROUTED, name.to_vec(), Value::Nothing)),
+            _ if self.masquerade => interval(&mut elements, MASQUERADED, &self.subnet),
+            _ => {}
+        }
+        if self.mode == GatewayMode::NatUnprotected {
+            elements.push(element(UNPROTECTED, name.to_vec(), Value::Nothing));
         }
         elements
     }
@@ -107,6 +125,9 @@ impl Forward {
 
     /// Where it leads, and who may use it.
     pub(super) fn elements(&self) -> Vec<Element> {
+        if self.from.port() == 0 {
+            return self.direct();
+        }
         let mut elements = vec![self.element()];
         if self.sources.is_everybody() {
             return elements;
@@ -129,6 +150,26 @@ impl Forward {
         }
         elements.push(element(GUARDED, first, Value::RangeEnd(last)));
         elements
+    }
+
+    /// The container's own port, and who may use it: no port of the host leads there.
+    fn direct(&self) -> Vec<Element> {
+        let ip = self.to.ip();
+        let mut key = octets(ip);
+        key.extend([self.protocol.number(), 0, 0, 0]);
+        key.extend(port(self.to.port()));
+        let open = |first: IpAddr, last: IpAddr| {
+            let from = [&key[..], &octets(first)].concat();
+            let to = [&key[..], &octets(last)].concat();
+            element(OPEN, from, Value::RangeEnd(to))
+        };
+        if self.sources.is_everybody() {
+            return vec![open(self.from.ip(), highest(ip))];
+        }
+        let sources = self.sources.of_family(ip.is_ipv4());
+        sources
+            .map(|subnet| open(subnet.at(subnet.first()), subnet.at(subnet.last())))
+            .collect()
     }
 
     /// Where it leads.

@@ -88,6 +88,10 @@ pub(super) enum Expression {
     RedirectAny(&'static str),
     /// Sent to a port of this set of (address, protocol, port).
     ToPortIn(&'static str),
+    /// In this set of (address, protocol, port, sender).
+    FromAnyOf(&'static str),
+    /// A message of the family's control protocol, such as an echo request.
+    Control,
     /// Not in this set of (address, protocol, port, sender).
     NotFromAny(&'static str),
     /// The end of the way.
@@ -121,11 +125,14 @@ impl Expression {
                 redirect(lookup(receiver(m, ip), map, Some(VALUE), false), ip)
             }
             Self::ToPortIn(set) => lookup(receiver(m, ip), set, None, false),
-            Self::NotFromAny(set) => {
-                let size = ip.address_size();
-                let behind = KEY + size / 4 + 2;
-                let m = payload(receiver(m, ip), ip.source_offset(), size, behind);
-                lookup(m, set, None, true)
+            Self::NotFromAny(set) => lookup(receiver_and_sender(m, ip), set, None, true),
+            Self::FromAnyOf(set) => lookup(receiver_and_sender(m, ip), set, None, false),
+            Self::Control => {
+                let number = match ip {
+                    Ip::V4 => libc::IPPROTO_ICMP,
+                    Ip::V6 => libc::IPPROTO_ICMPV6,
+                };
+                compare(meta(m, NFT_META_L4PROTO, KEY), NFT_CMP_EQ, &[number as u8])
             }
             Self::RedirectAny(map) => {
                 let m = protocol_and_port(m, KEY);
@@ -225,6 +232,13 @@ fn receiver(m: Message, ip: Ip) -> Message {
     let size = ip.address_size();
     let m = payload(m, ip.destination_offset(), size, KEY);
     protocol_and_port(m, KEY + size / 4)
+}
+
+/// The same, and the sender's address.
+fn receiver_and_sender(m: Message, ip: Ip) -> Message {
+    let size = ip.address_size();
+    let behind = KEY + size / 4 + 2;
+    payload(receiver(m, ip), ip.source_offset(), size, behind)
 }
 
 fn protocol_and_port(m: Message, register: u32) -> Message {

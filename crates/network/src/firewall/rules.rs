@@ -5,6 +5,8 @@
 //! map between { type ifname . ifname : verdict }
 //! map published { type inet_proto . inet_service : ipv4_addr . inet_service }
 //! map published-at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
+//! set unprotected, routed { type ifname }
+//! set open { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval }
 //! set guarded { type ipv4_addr . inet_proto . inet_service; flags interval }
 //! set admitted { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval }
 //!
@@ -26,6 +28,9 @@
 //!     oifname @bridges ct status dnat accept
 //!     iifname . oifname vmap @between
 //!     iifname @internal drop
+//!     oifname @unprotected accept
+//!     oifname @routed meta l4proto icmp accept
+//!     oifname @bridges ip daddr . meta l4proto . th dport . ip saddr @open accept
 //!     oifname @bridges drop
 //!     iifname @bridges accept
 //!     drop                          (if it was us who switched forwarding on)
@@ -47,13 +52,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Ip;
 use super::element::{
-    ADMITTED, BETWEEN, BRIDGES, Forward, GUARDED, INTERNAL, MASQUERADED, PUBLISHED, PUBLISHED_AT,
-    SUBNETS,
+    ADMITTED, BETWEEN, BRIDGES, Forward, GUARDED, INTERNAL, MASQUERADED, OPEN, PUBLISHED,
+    PUBLISHED_AT, ROUTED, SUBNETS, UNPROTECTED,
 };
 use super::expression::Expression::{
-    ByInterfaces, Decide, EstablishedOrRelated, From, FromLoopback, Masquerade, NotFromAny,
-    NotToAny, RedirectAny, RedirectExact, Redirected, SourceIn, To, ToLoopback, ToPortIn,
-    ToThisHost,
+    ByInterfaces, Control, Decide, EstablishedOrRelated, From, FromAnyOf, FromLoopback, Masquerade,
+    NotFromAny, NotToAny, RedirectAny, RedirectExact, Redirected, SourceIn, To, ToLoopback,
+    ToPortIn, ToThisHost,
 };
 use super::expression::Verdict::{Accept, Drop};
 use super::transaction::{FORWARD, Kind, OUTPUT, POSTROUTING, PREROUTING, RAW, Transaction};
@@ -92,6 +97,9 @@ fn sets(t: Transaction<'_>) -> Transaction<'_> {
         .add_set(PUBLISHED_AT, Kind::SocketToSocket)
         .add_set(GUARDED, Kind::Sockets)
         .add_set(ADMITTED, Kind::SocketsAndSources)
+        .add_set(UNPROTECTED, Kind::Interfaces)
+        .add_set(ROUTED, Kind::Interfaces)
+        .add_set(OPEN, Kind::SocketsAndSources)
 }
 
 fn translate(t: Transaction<'_>, ip: Ip) -> Transaction<'_> {
@@ -138,6 +146,9 @@ fn filter(t: Transaction<'_>) -> Transaction<'_> {
         .add_rule("forward", &[To(BRIDGES), Redirected, Decide(Accept)])
         .add_rule("forward", &[ByInterfaces(BETWEEN)])
         .add_rule("forward", &[From(INTERNAL), Decide(Drop)])
+        .add_rule("forward", &[To(UNPROTECTED), Decide(Accept)])
+        .add_rule("forward", &[To(ROUTED), Control, Decide(Accept)])
+        .add_rule("forward", &[To(BRIDGES), FromAnyOf(OPEN), Decide(Accept)])
         .add_rule("forward", &[To(BRIDGES), Decide(Drop)])
         .add_rule("forward", &[From(BRIDGES), Decide(Accept)])
 }

@@ -97,7 +97,8 @@ impl Ports {
 
     /// Takes over ports of a container that has outlived the last daemon.
     pub(crate) fn adopt(&self, container: &ContainerId, published: &[Published], way: Way<'_>) {
-        for port in published {
+        // Those without a port of the host are the firewall's alone.
+        for port in published.iter().filter(|port| port.host_port != 0) {
             let taken = self.take(&mut lock(&self.table), container, port, way);
             if let Err(refusal) = taken {
                 let to = way.targets;
