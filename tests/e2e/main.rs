@@ -11,6 +11,7 @@ mod harness;
 mod apparmor;
 mod attach;
 mod bootstrap;
+mod builds;
 mod cli;
 mod client_commands;
 mod client_completion;

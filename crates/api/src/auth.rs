@@ -2,6 +2,7 @@
 //! `X-Registry-Auth` and in the body of `POST /auth`. Secrets in it are never
 //! shown by `Debug`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -55,6 +56,19 @@ impl AuthConfig {
     pub fn to_header(&self) -> String {
         // A struct of strings has no way to fail.
         URL_SAFE.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Reads the value of `X-Registry-Config`: who a user is to each of several
+    /// registries.
+    ///
+    /// # Errors
+    /// Says what is wrong, without any part of it.
+    pub fn map_from_header(text: &str) -> Result<BTreeMap<String, Self>, String> {
+        let wrong = |reason: &str| format!("invalid X-Registry-Config header: {reason}");
+        let bytes = TOLERANT
+            .decode(text)
+            .map_err(|_| wrong("it is not base64url"))?;
+        crate::decode(&bytes).map_err(|_| wrong("it is not the JSON of credentials"))
     }
 
     /// Reads the value of the header.

@@ -44,7 +44,7 @@ pub use container::{
     WaitCondition, WaitError, WaitResponse, go_mode,
 };
 pub use decode::decode;
-pub use disk_usage::{BuildCachePruned, DataRootUsage, DiskUsage};
+pub use disk_usage::{BuildCachePruned, BuildCacheRecord, DataRootUsage, DiskUsage};
 pub use distribution::{
     DistributionDescriptor, DistributionInspect, DistributionPlatform, SearchResult,
 };

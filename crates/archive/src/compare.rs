@@ -80,6 +80,13 @@ pub fn compare(
     Ok(differences)
 }
 
+/// Archives may have left out the parts of seconds that the disk knows.
+fn same_time(expected: &Entry, found: &Entry) -> bool {
+    let (wanted, there) = (expected.mtime, found.mtime);
+    let parts = wanted.nanoseconds == 0 || wanted.nanoseconds == there.nanoseconds;
+    wanted.seconds == there.seconds && parts
+}
+
 /// What is wrong, if anything is.
 fn difference(wanted: &Found<'_>, there: &Found<'_>) -> Result<Option<&'static str>, Error> {
     let expected = plain(describe(wanted)?);
@@ -96,7 +103,7 @@ fn difference(wanted: &Found<'_>, there: &Found<'_>) -> Result<Option<&'static s
         (expected.size == found.size, "of another size"),
         (expected.device == found.device, "another device"),
         (expected.xattrs == found.xattrs, "with other attributes"),
-        (expected.mtime == found.mtime, "of another time"),
+        (same_time(&expected, &found), "of another time"),
     ];
     if let Some((_, what)) = checks.iter().find(|(same, _)| !same) {
         return Ok(Some(what));

@@ -9,6 +9,8 @@
 //! * [`pack_tree`]: any file or tree becomes one, under any name;
 //! * [`changes`] and [`pack_changes`]: what differs between two trees;
 //! * [`copy_tree`], [`measure`] and [`disk_usage`]: what is done with whole trees;
+//! * [`copy_into`] and [`digest_of`]: a selection of a tree is copied among files that are
+//!   there, and what it is as a number;
 //! * [`compare`]: whether a tree is still what an archive made it;
 //! * [`remove_tree`], [`Trash`] and [`Scratch`]: so that nothing stays behind.
 //!
@@ -27,6 +29,7 @@ mod measure;
 mod pack;
 mod remove;
 mod root;
+mod select;
 pub mod tar;
 mod trash;
 
@@ -40,4 +43,5 @@ pub use pack::{
     pack_changes, pack_changes_mirrored, pack_mirrored, pack_tree, upper_changes,
 };
 pub use remove::{Scratch, remove_tree};
+pub use select::{CopyOptions, Selected, Verdict, copy_into, digest_of};
 pub use trash::Trash;

@@ -71,7 +71,19 @@ impl Ingest {
         self.file
             .sync_data()
             .map_err(Error::disk("sync", &self.path))?;
-        self.inner.publish(&self.path, found, self.size)
+        self.inner.publish(&self.path, found, self.size, true)
+    }
+}
+
+impl Ingest {
+    /// Makes the bytes visible under their digest, but not for good: who records them
+    /// durably syncs the file system before.
+    ///
+    /// # Errors
+    /// `Disk`; nothing is left then.
+    pub fn commit_unsynced(self) -> Result<Blob, Error> {
+        let found = self.hasher.clone().finish();
+        self.inner.publish(&self.path, found, self.size, false)
     }
 }
 

@@ -334,7 +334,8 @@ impl Partial {
         self.check()?;
         let path = self.inner.partials.path(self.key);
         self.file.sync_data().map_err(Error::disk("sync", &path))?;
-        self.inner.publish(&path, self.key.digest, self.key.size)
+        self.inner
+            .publish(&path, self.key.digest, self.key.size, true)
     }
 
     /// Begins anew: what was there is not what it should be.

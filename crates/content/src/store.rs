@@ -110,7 +110,7 @@ impl ContentStore {
         File::open(path)
             .and_then(|file| file.sync_data())
             .map_err(Error::disk("sync", path))?;
-        self.inner.publish(path, digest, size)
+        self.inner.publish(path, digest, size, true)
     }
 
     /// Stores bytes at once.
@@ -289,14 +289,23 @@ impl Inner {
         path: &Path,
         digest: Digest,
         size: u64,
+        durably: bool,
     ) -> Result<Blob, Error> {
         let target = self.path(digest);
         let mut held = self.lock();
+        let sync = |path: &Path| {
+            let synced = File::open(path).and_then(|file| file.sync_all());
+            synced.map_err(Error::disk("sync", path))
+        };
         match std::fs::hard_link(path, &target) {
-            Ok(()) => File::open(&self.blobs)
-                .and_then(|directory| directory.sync_all())
-                .map_err(Error::disk("sync", &self.blobs))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Ok(()) if durably => sync(&self.blobs)?,
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Who made it may not have cared.
+                if durably {
+                    sync(&target)?;
+                }
+            }
             Err(error) => return Err(Error::disk("publish", target)(error)),
         }
         *held.entry(digest).or_default() += 1;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use gantry_api::{BuildCachePruned, DataRootUsage, DiskUsage, Filters, ImageSummary};
+use gantry_api::{DataRootUsage, DiskUsage, ImageSummary};
 use gantry_types::{Digest, ImageId};
 
 use crate::containers::ListQuery;
@@ -20,22 +20,14 @@ use crate::system::System;
 
 /// What can be asked for.
 const KINDS: [&str; 4] = ["container", "image", "volume", "build-cache"];
-/// What can be said of the cache of builds.
-const CACHE_FILTERS: [&str; 11] = [
-    "description",
-    "id",
-    "inuse",
-    "label",
-    "label!",
-    "parent",
-    "private",
-    "shared",
-    "type",
-    "until",
-    "unused-for",
-];
 /// What of the data root is measured by those whose it is.
-const OWNED: [&str; 4] = ["containers", "content", "snapshots", "volumes"];
+const OWNED: [&str; 5] = [
+    "build-caches",
+    "containers",
+    "content",
+    "snapshots",
+    "volumes",
+];
 
 impl System {
     /// Measures what is asked for; everything when that is nothing.
@@ -64,28 +56,20 @@ impl System {
             root.volumes = sizes.map(|usage| usage.size.max(0).unsigned_abs()).sum();
             usage.volumes = Some(volumes);
         }
-        // Nothing is built here yet.
-        usage.build_cache = wanted("build-cache").then(Vec::new);
+        if wanted("build-cache") {
+            usage.build_cache = Some(self.inner.builds.cache()?);
+        }
         if kinds.is_empty() {
             root.total = root.layers
                 + root.blobs
                 + root.arriving
                 + root.engine
                 + root.containers
-                + root.volumes;
+                + root.volumes
+                + root.build_cache;
             usage.data_root = Some(root);
         }
         Ok(usage)
-    }
-
-    /// Removes the cache of builds, of which there is none.
-    ///
-    /// # Errors
-    /// `Invalid` for wrong filters, in Docker's words.
-    pub fn prune_build_cache(&self, filters: &Filters) -> Result<BuildCachePruned> {
-        let known = filters.validate(&CACHE_FILTERS);
-        known.map_err(|error| Error::Invalid(format!("failed to prune build cache: {error}")))?;
-        Ok(BuildCachePruned::default())
     }
 
     fn measure_images(&self, usage: &mut DiskUsage, root: &mut DataRootUsage) -> Result<()> {
@@ -98,8 +82,10 @@ impl System {
             image.shared_size = signed(found.shared);
         }
         usage.images = Some(images);
-        root.layers = disk.layers;
-        root.blobs = disk.blobs;
+        let (layers, blobs, directories) = self.inner.builds.disk_usage()?;
+        root.layers = disk.layers.saturating_sub(layers);
+        root.blobs = disk.blobs.saturating_sub(blobs);
+        root.build_cache = layers + blobs + directories;
         root.arriving = disk.arriving;
         root.engine = disk.rest + self.own()? + self.inner.volumes.store().overhead()?;
         usage.layers_size = signed(root.layers + root.blobs + root.arriving + root.engine);

@@ -13,6 +13,7 @@ use gantry_shim::client::{PoolConfig, ShimPool};
 use gantry_snapshot::SnapshotDriver;
 
 use crate::apparmor;
+use crate::builds::{self, Builds};
 use crate::config::{EngineConfig, ShimProgram};
 use crate::containers::{
     Containers, Exits, Host, Parts, Settings, claimed_snapshots, shown_driver,
@@ -40,6 +41,8 @@ pub struct Engine {
     pub networks: Networks,
     /// Containers.
     pub containers: Containers,
+    /// Builds.
+    pub builds: Builds,
     /// What the engine is and has.
     pub system: System,
 }
@@ -83,6 +86,13 @@ impl Engine {
             exits,
             queues,
         })?;
+        let builds = Builds::open(builds::Parts {
+            data_root: config.data_root.clone(),
+            database: Arc::clone(&database),
+            snapshots: Arc::clone(&snapshots),
+            images: images.clone(),
+            containers: containers.clone(),
+        })?;
         let security_options = security_options(&config, cgroup_v2);
         let system = System {
             inner: Arc::new(system::Inner {
@@ -100,6 +110,7 @@ impl Engine {
                 security_options,
                 systemd: config.systemd_cgroup,
                 containers: containers.clone(),
+                builds: builds.clone(),
                 images: images.clone(),
                 registries: registries.clone(),
                 volumes: volumes.clone(),
@@ -115,6 +126,7 @@ impl Engine {
             volumes,
             networks,
             containers,
+            builds,
             system,
         })
     }
@@ -250,6 +262,7 @@ fn clean_snapshots(database: &Arc<Database>, snapshots: &Arc<dyn SnapshotDriver>
             let layers = gantry_metadata::images::layers(view, row.id)?;
             live.extend(layers.into_iter().map(|(_, chain)| chain.to_string()));
         }
+        live.extend(gantry_metadata::leases::held_snapshots(view)?);
         Ok(())
     })?;
     for key in snapshots.cleanup(&live)? {

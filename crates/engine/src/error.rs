@@ -93,6 +93,9 @@ pub enum Error {
     /// The image store refused or failed.
     #[error(transparent)]
     Image(#[from] gantry_image::Error),
+    /// A build failed.
+    #[error(transparent)]
+    Build(#[from] gantry_build::Error),
     /// A registry refused or failed.
     #[error(transparent)]
     Registry(#[from] gantry_registry::Error),
@@ -165,6 +168,7 @@ impl Error {
             Self::Start { kind, .. } => *kind,
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Image(error) => error.kind(),
+            Self::Build(error) => error.kind(),
             Self::Registry(error) => error.kind(),
             Self::Trust(error) => error.kind(),
             Self::Metadata(error) => error.kind(),

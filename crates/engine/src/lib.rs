@@ -2,7 +2,8 @@
 //! subsystems below.
 //!
 //! ```text
-//! events ◄── images ◄── volumes ◄── networks ◄── containers  (each uses those to its left only)
+//! events ◄── images ◄── volumes ◄── networks ◄── containers ◄── builds
+//!                                           (each uses those to its left only)
 //!                 ▲
 //!               system (looks at all; changes nothing but what a check repairs)
 //! ```
@@ -18,6 +19,7 @@
 //! * Nothing here knows HTTP. All methods block, except where they are `async`.
 
 mod apparmor;
+mod builds;
 mod check;
 mod clock;
 mod config;
@@ -36,6 +38,9 @@ mod system;
 mod user_namespaces;
 mod volumes;
 
+pub use builds::{
+    BuildEvent, BuildRequest, Builds, CachePruneQuery, ClassicQuery, Solved, Space, StepLimits,
+};
 pub use config::{EngineConfig, LayerCompression, NetworkConfig, ShimProgram};
 pub use containers::{
     AttachQuery, AttachStream, CommitQuery, Containers, Download, ExecStart, ExecStream, Export,
@@ -44,6 +49,7 @@ pub use containers::{
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
+pub use gantry_build::dockerfile::Options as BuildOptions;
 pub use gantry_cgroup::systemd_is_there;
 pub use gantry_image::Policy as ImagePolicy;
 pub use gantry_trust::{Policy as TrustPolicy, Rule as TrustRule};

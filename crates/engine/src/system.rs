@@ -51,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) security_options: Vec<String>,
     pub(crate) systemd: bool,
     pub(crate) containers: Containers,
+    pub(crate) builds: crate::builds::Builds,
     pub(crate) images: Images,
     pub(crate) registries: Registries,
     pub(crate) volumes: Volumes,

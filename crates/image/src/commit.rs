@@ -85,15 +85,20 @@ impl ImageStore {
 impl Inner {
     /// The layers of an image, held by the lease.
     fn layers_of(&self, image: &Image, lease: &Lease) -> Result<Vec<KeptLayer>> {
-        let missing = |diff_id: DiffId| Error::Damaged {
-            id: image.id.0,
-            reason: format!("layer {diff_id} is missing"),
-        };
         if image.diff_ids.len() >= MAX_LAYERS {
             return Err(Error::Invalid("max depth exceeded".to_owned()));
         }
-        let mut kept = Vec::with_capacity(image.diff_ids.len());
-        for diff_id in &image.diff_ids {
+        self.kept_layers(&image.diff_ids, lease)
+    }
+
+    /// The blobs of layers, held by the lease.
+    pub(crate) fn kept_layers(&self, diff_ids: &[DiffId], lease: &Lease) -> Result<Vec<KeptLayer>> {
+        let missing = |diff_id: DiffId| Error::Damaged {
+            id: diff_id.0,
+            reason: format!("layer {diff_id} is missing"),
+        };
+        let mut kept = Vec::with_capacity(diff_ids.len());
+        for diff_id in diff_ids {
             let rows = self
                 .database
                 .write(|tx| -> Result<_, gantry_metadata::Error> {

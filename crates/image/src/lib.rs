@@ -16,6 +16,7 @@
 //!
 //! This crate knows containers only as "somebody uses this image" ([`Usage`]).
 
+mod built;
 mod changes;
 mod check;
 mod collect;
@@ -43,6 +44,8 @@ mod store;
 mod tag;
 mod unpack;
 
+pub use built::{Built, StepLayer};
+pub use changes::check_signal as stop_signal;
 pub use check::{CheckOptions, Checked, Finding};
 pub use commit::CommitOptions;
 pub use committed::committed_config;

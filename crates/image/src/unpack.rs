@@ -96,6 +96,14 @@ impl Unpacking {
         })
     }
 
+    /// One that was made elsewhere, and ends with this.
+    pub(crate) fn adopt(driver: &Arc<dyn SnapshotDriver>, key: &str) -> Self {
+        Self {
+            driver: Arc::clone(driver),
+            key: Some(key.to_owned()),
+        }
+    }
+
     pub(crate) fn key(&self) -> &str {
         self.key.as_deref().unwrap_or_default()
     }

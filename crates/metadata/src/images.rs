@@ -194,6 +194,14 @@ pub fn using_chain(view: &View<'_>, chain: ChainId) -> Result<u64, Error> {
         .map_err(Error::at("count users of layer"))
 }
 
+/// How many images have the layer, wherever in them.
+pub fn using_diff(view: &View<'_>, diff_id: DiffId) -> Result<u64, Error> {
+    view.connection()
+        .prepare_cached("SELECT count(*) FROM image_layers WHERE diff_id = ?1")
+        .and_then(|mut s| s.query_row([diff_id.to_string()], |row| column::unsigned(row, 0)))
+        .map_err(Error::at("count users of layer"))
+}
+
 /// Notes when an image was tagged.
 pub fn set_tagged(tx: &Tx<'_>, id: ImageId, time: i64) -> Result<(), Error> {
     tx.connection()

@@ -56,18 +56,21 @@ pub fn delete(tx: &Tx<'_>, id: &str) -> Result<bool, Error> {
         .map_err(Error::at("end lease"))
 }
 
-/// Ends all leases; how many there were.
+/// Ends all leases but those of the cache of builds; how many there were.
 pub fn clear(tx: &Tx<'_>) -> Result<usize, Error> {
     tx.connection()
-        .prepare_cached("DELETE FROM leases")
+        .prepare_cached("DELETE FROM leases WHERE id NOT IN (SELECT id FROM build_results)")
         .and_then(|mut s| s.execute([]))
         .map_err(Error::at("end leases"))
 }
 
-/// The ids of all leases, and what they are for.
+/// The ids of all leases of running operations, and what they are for.
 pub fn list(view: &View<'_>) -> Result<Vec<(String, String)>, Error> {
     view.connection()
-        .prepare_cached("SELECT id, purpose FROM leases ORDER BY created_at")
+        .prepare_cached(
+            "SELECT id, purpose FROM leases WHERE id NOT IN (SELECT id FROM build_results) \
+             ORDER BY created_at",
+        )
         .and_then(|mut s| {
             s.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
@@ -81,4 +84,12 @@ pub fn is_held(view: &View<'_>, kind: Kind, key: &str) -> Result<bool, Error> {
         .prepare_cached("SELECT 1 FROM lease_items WHERE kind = ?1 AND key = ?2 LIMIT 1")
         .and_then(|mut s| s.exists(params![kind.text(), key]))
         .map_err(Error::at("read leases"))
+}
+
+/// The names of all snapshots that leases hold.
+pub fn held_snapshots(view: &View<'_>) -> Result<Vec<String>, Error> {
+    view.connection()
+        .prepare_cached("SELECT DISTINCT key FROM lease_items WHERE kind = 'snapshot'")
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .map_err(Error::at("list what leases hold"))
 }

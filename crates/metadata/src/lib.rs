@@ -30,7 +30,8 @@
 //!               · kind active|committed · parent (a name of the same driver) · size · inodes
 //!               · created_at
 //! leases        id PK · purpose · created_at
-//!               kept by a running daemon only: cleared when the next one starts
+//!               kept by a running daemon only: cleared when the next one starts, but for
+//!               those of the cache of builds
 //! lease_items   (lease, kind, key) PK      kind: image | blob | snapshot
 //!               what must not be collected meanwhile; lease → leases (cascade)
 //! containers    id PK · name UNIQUE · image_id · created_at · record (JSON) · state (JSON)
@@ -41,6 +42,10 @@
 //!               network → networks; the ip column is the address pool's memory
 //! volumes       name PK · driver · created_at · record (JSON)
 //!               who uses one, the records of the containers say
+//! build_results id PK (of its lease too) · kind · place · description · inputs (JSON) · parent
+//!               · layers (diffIDs) · size · created_at · used_at · uses · boot
+//!               what a step of a build has made
+//! build_keys    key PK · result → build_results (cascade)
 //!
 //! of a registry (module `registry`), with blobs of its own in `blobs`:
 //! registry_repositories  id PK · name UNIQUE · description · created_at
@@ -64,6 +69,7 @@ mod reserve;
 mod schema;
 
 pub mod blobs;
+pub mod builds;
 pub mod containers;
 pub mod endpoints;
 pub mod id_ranges;

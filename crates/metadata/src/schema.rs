@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x676e_7472;
 
 /// Step n brings version n to version n + 1. Steps are never changed once
 /// released, only added.
-const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS, REGISTRY, IMAGE_USE];
+const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS, REGISTRY, IMAGE_USE, BUILDS];
 
 const V1: &str = "
 CREATE TABLE blobs (
@@ -196,6 +196,29 @@ CREATE TABLE registry_stars (
 
 const IMAGE_USE: &str = "
 ALTER TABLE images ADD COLUMN used_at INTEGER;
+";
+
+const BUILDS: &str = "
+CREATE TABLE build_results (
+    id          TEXT PRIMARY KEY,
+    kind        TEXT NOT NULL,
+    place       TEXT NOT NULL,
+    description TEXT NOT NULL,
+    inputs      TEXT NOT NULL,
+    parent      TEXT,
+    layers      TEXT NOT NULL,
+    size        INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
+    used_at     INTEGER NOT NULL,
+    uses        INTEGER NOT NULL,
+    boot        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX build_results_place ON build_results(place);
+CREATE TABLE build_keys (
+    key         TEXT PRIMARY KEY,
+    result      TEXT NOT NULL REFERENCES build_results(id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX build_keys_result ON build_keys(result);
 ";
 
 /// Brings the database to the newest version, in one transaction.

@@ -1,6 +1,7 @@
 //! The routes, by noun. What is not here yet is listed in `later`.
 
 mod attach;
+mod build;
 mod containers;
 mod events;
 mod exec;
@@ -24,6 +25,7 @@ use crate::router::Router;
 pub(crate) fn all() -> Router {
     let mut router = Router::default();
     system::routes(&mut router);
+    build::routes(&mut router);
     events::routes(&mut router);
     containers::routes(&mut router);
     attach::routes(&mut router);

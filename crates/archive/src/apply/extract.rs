@@ -74,7 +74,7 @@ impl<'o> Extractor<'o> {
     }
 
     /// Makes files among those that are there.
-    pub(super) fn among(
+    pub(crate) fn among(
         target: BorrowedFd<'_>,
         options: &ApplyOptions,
         rules: &UnpackOptions<'o>,

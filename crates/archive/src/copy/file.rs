@@ -160,7 +160,7 @@ impl Source<'_> {
     }
 }
 
-fn copy_extent(source: &File, copy: &File, extent: Extent) -> io::Result<()> {
+pub(crate) fn copy_extent(source: &File, copy: &File, extent: Extent) -> io::Result<()> {
     let (mut from, mut to) = (extent.offset, extent.offset);
     let mut left = extent.length;
     while left > 0 {

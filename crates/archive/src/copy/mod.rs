@@ -21,6 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use crate::error::Error;
+pub(crate) use file::copy_extent;
 use pool::Pool;
 
 /// What all threads of a copy share.

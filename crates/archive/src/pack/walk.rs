@@ -35,6 +35,14 @@ impl<'w> Found<'w> {
         })
     }
 
+    pub(crate) fn is_directory(&self) -> bool {
+        FileType::from_raw_mode(self.stat.st_mode) == FileType::Directory
+    }
+
+    pub(crate) fn is_socket(&self) -> bool {
+        FileType::from_raw_mode(self.stat.st_mode) == FileType::Socket
+    }
+
     /// Its name in the directory.
     pub(crate) fn name(&self) -> &[u8] {
         match root::split(&self.path).1 {

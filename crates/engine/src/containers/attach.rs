@@ -116,7 +116,7 @@ impl Containers {
 }
 
 impl super::Inner {
-    fn connect(
+    pub(super) fn connect(
         &self,
         container: &super::container::Container,
         request: AttachRequest,

@@ -33,7 +33,7 @@ impl Containers {
 }
 
 /// Whether a path below the root is one that every container has.
-pub(super) fn is_scaffold(path: &[u8]) -> bool {
+pub(crate) fn is_scaffold(path: &[u8]) -> bool {
     spec::scaffold().iter().any(|item| {
         let own = item.path().as_os_str().as_encoded_bytes();
         own.strip_prefix(b"/") == Some(path)

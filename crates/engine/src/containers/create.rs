@@ -2,6 +2,7 @@
 //! record in one transaction. Nothing runs yet.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use gantry_api::{ContainerCreate, ContainerCreated, EndpointSettings};
 use gantry_metadata::Tx;
@@ -51,6 +52,25 @@ impl Containers {
         let mounts = mounts::of_request(&request.host_config)?;
         let image = inner.images.for_new_container(&request.config.image)?;
         warnings.extend(check_platform(&request.config.image, &image, platform)?);
+        let (container, more) = self.create_of(name, request, mounts, &image, false)?;
+        warnings.extend(more);
+        Ok(ContainerCreated {
+            id: container.id().to_string(),
+            warnings,
+        })
+    }
+
+    /// Creates a container of what is checked.
+    pub(super) fn create_of(
+        &self,
+        name: Option<&str>,
+        mut request: ContainerCreate,
+        mounts: Vec<MountPoint>,
+        image: &UsedImage,
+        step: bool,
+    ) -> Result<(Arc<Container>, Vec<String>)> {
+        let inner = &self.inner;
+        let mut warnings = Vec::new();
         let directory_asked = !request.config.working_dir.is_empty();
         merge::with_image(&mut request.config, image.config.as_ref())?;
         validate::config(&request.config)?;
@@ -69,30 +89,28 @@ impl Containers {
         mounts::name_snapshots(&id, &mut mounts);
         let endpoints = endpoints::of_request(&mut request, &inner.network)?;
         let volumes = inner.hold_volumes(&id, &mut mounts, &mut undo)?;
-        let mut record = inner.record(id, name, request, endpoints, mounts, &image);
+        let mut record = inner.record(id, name, request, endpoints, mounts, image);
+        record.step = step;
         log_settings::check(&record)?;
         files::dns(&record)?;
         health::check_on_failure(&record)?;
         if directory_asked {
-            inner.check_directory(&record.config.working_dir, &image)?;
+            inner.check_directory(&record.config.working_dir, image)?;
         }
-        inner.make(&mut record, &image, &volumes, &mut undo)?;
+        inner.make(&mut record, image, &volumes, &mut undo)?;
         undo.disarm();
         inner.settle_volumes(&volumes);
         let container = Container::new(record, State::created());
         inner.table.insert(container.clone());
         inner.publish(&container, "create", &[]);
-        Ok(ContainerCreated {
-            id: container.id().to_string(),
-            warnings,
-        })
+        Ok((container, warnings))
     }
 }
 
 impl Inner {
     /// Checks what can be checked without the image, and takes out what this
     /// host does not have.
-    fn check(&self, request: &mut ContainerCreate) -> Result<Vec<String>> {
+    pub(super) fn check(&self, request: &mut ContainerCreate) -> Result<Vec<String>> {
         if request.config.image.is_empty() {
             return Err(Error::Invalid("no image specified".to_owned()));
         }
@@ -151,7 +169,7 @@ impl Inner {
         config.volumes = config.volumes.filter(|volumes| !volumes.is_empty());
         Record {
             created: now_nano(),
-            image_id: image.id.to_string(),
+            image_id: image.id.map_or_else(String::new, |id| id.to_string()),
             os: image.platform.os.clone(),
             driver: self.driver_name(),
             endpoint,
@@ -166,6 +184,7 @@ impl Inner {
             id_map: None,
             mounts,
             old_mounts: None,
+            step: false,
         }
     }
 
@@ -228,7 +247,9 @@ impl Inner {
     /// Writes a container's row, with the ids that it gets.
     fn insert(&self, tx: &Tx<'_>, record: &mut Record, image: &UsedImage) -> Result<()> {
         // Between the look at the image and now it may have been removed.
-        if gantry_metadata::images::get(tx, image.id)?.is_none() {
+        if let Some(id) = image.id
+            && gantry_metadata::images::get(tx, id)?.is_none()
+        {
             return Err(Error::NotFound(format!(
                 "No such image: {}",
                 record.config.image
@@ -241,7 +262,7 @@ impl Inner {
         let row = ContainerRow {
             id: record.id.to_string(),
             name: record.name.clone(),
-            image_id: Some(record.image_id.clone()),
+            image_id: image.id.map(|id| id.to_string()),
             created_at: record.created,
             record: serde_json::to_string(record).map_err(json)?,
             state: serde_json::to_string(&State::created()).map_err(json)?,
@@ -296,7 +317,7 @@ fn host_name() -> String {
 }
 
 /// Makes a container's directory, for root alone.
-pub(super) fn make_dir(dir: &std::path::Path) -> Result<()> {
+pub(crate) fn make_dir(dir: &std::path::Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .mode(0o710)

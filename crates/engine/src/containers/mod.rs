@@ -59,6 +59,7 @@ mod start;
 mod start_error;
 mod state;
 mod stats;
+mod step;
 mod stop;
 mod table;
 mod top;
@@ -80,9 +81,11 @@ use gantry_shim::client::ShimPool;
 use gantry_snapshot::SnapshotDriver;
 
 pub use attach::{AttachQuery, AttachStream};
+pub(crate) use changes::is_scaffold;
 pub(crate) use check::finding;
 pub use commit::CommitQuery;
 pub use copy::{Download, UnpackQuery};
+pub(crate) use create::make_dir as make_private_dir;
 pub use exec::{ExecStart, ExecStream};
 pub use export::Export;
 pub use list::ListQuery;
@@ -90,6 +93,7 @@ pub use logs::{LogStream, LogsQuery};
 pub use remove::RemoveOptions;
 pub(crate) use signals::SignalError;
 pub use stats::StatsStream;
+pub(crate) use step::{StepMount, StepSource};
 pub use wait::WaitHandle;
 
 use crate::error::{Error, Result};

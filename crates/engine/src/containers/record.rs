@@ -50,6 +50,9 @@ pub(crate) struct Record {
     /// What is mounted in it.
     #[serde(rename = "mount_points", default)]
     pub(crate) mounts: Vec<MountPoint>,
+    /// Whether it runs a step of a build, and goes with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) step: bool,
     /// In records of gantry 0.1: its bind mounts alone, in other words.
     #[serde(rename = "mounts", default, skip_serializing)]
     pub(crate) old_mounts: Option<serde::de::IgnoredAny>,

@@ -325,6 +325,7 @@ fn spoilt(id: ContainerId, row: &ContainerRow, why: &str) -> (Record, State) {
         more_endpoints: std::collections::BTreeMap::new(),
         mounts: Vec::new(),
         old_mounts: None,
+        step: false,
     };
     let state = State {
         phase: Phase::Dead,

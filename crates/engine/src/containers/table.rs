@@ -146,6 +146,7 @@ mod tests {
             endpoint: gantry_api::EndpointSettings::default(),
             mounts: Vec::new(),
             old_mounts: None,
+            step: false,
         };
         Container::new(record, State::created())
     }

@@ -58,7 +58,8 @@ pub struct Images {
 
 /// What a container takes from its image.
 pub(crate) struct UsedImage {
-    pub(crate) id: ImageId,
+    /// None for the layers of a build, which are no image yet.
+    pub(crate) id: Option<ImageId>,
     pub(crate) platform: Platform,
     pub(crate) config: Option<ProcessConfig>,
     /// The snapshot that the container's file system stands on.
@@ -68,7 +69,7 @@ pub(crate) struct UsedImage {
 impl UsedImage {
     fn of(image: Image) -> Self {
         Self {
-            id: image.id,
+            id: Some(image.id),
             platform: image.platform(),
             top: image.top.map(|top| top.to_string()),
             config: image.config.config,
@@ -127,6 +128,29 @@ impl Images {
         let image = self.store.resolve(name)?;
         self.check_trust(name, &image)?;
         Ok(UsedImage::of(image))
+    }
+
+    /// What a build stands on.
+    ///
+    /// # Errors
+    /// When there is no such image, or it is not trusted under this name.
+    pub(crate) fn for_build(&self, name: &str) -> Result<Image> {
+        let image = self.store.resolve(name)?;
+        self.check_trust(name, &image)?;
+        Ok(image)
+    }
+
+    /// The images themselves.
+    pub(crate) fn store(&self) -> &ImageStore {
+        &self.store
+    }
+
+    /// Tells of an image that was built, and of its names.
+    pub(crate) fn published(&self, id: ImageId, names: &[gantry_types::Reference]) {
+        self.publish("build", id, &id.to_string());
+        for name in names {
+            self.publish("tag", id, &name.familiar());
+        }
     }
 
     /// What a container was made from.

@@ -180,17 +180,25 @@ impl State {
 
     fn signal(&self, rest: &str) -> Result<String> {
         let signal = self.one("STOPSIGNAL", rest)?;
-        let name = signal.to_ascii_uppercase();
-        let name = name.strip_prefix("SIG").unwrap_or(&name);
-        let known = match name.parse::<u32>() {
-            Ok(number) => (1..=64).contains(&number),
-            Err(_) => is_signal(name),
-        };
-        if known {
-            Ok(signal)
-        } else {
-            Err(Error::Invalid(format!("invalid signal: {signal}")))
-        }
+        check_signal(&signal)?;
+        Ok(signal)
+    }
+}
+
+/// Whether `STOPSIGNAL` can say that.
+///
+/// # Errors
+/// `Invalid`, naming the signal.
+pub fn check_signal(signal: &str) -> Result<()> {
+    let name = signal.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let known = match name.parse::<u32>() {
+        Ok(number) => (1..=64).contains(&number),
+        Err(_) => is_signal(name),
+    };
+    match known {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!("invalid signal: {signal}"))),
     }
 }
 

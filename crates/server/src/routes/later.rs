@@ -8,8 +8,6 @@ use crate::error::Failure;
 use crate::router::Router;
 
 const ROUTES: &[(Method, &str)] = &[
-    (Method::POST, "/build"),
-    (Method::POST, "/build/cancel"),
     (Method::POST, "/session"),
     (Method::POST, "/grpc"),
     (Method::GET, "/containers/{id}/checkpoints"),

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::body::{Answer, Content, json, no_content, with_type};
 use crate::call::Call;
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::router::Router;
 use crate::routes::images;
 use crate::stream;
@@ -16,7 +16,6 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/version", version);
     router.add(Method::GET, "/info", info);
     router.add(Method::GET, "/system/df", disk_usage);
-    router.add(Method::POST, "/build/prune", prune_build_cache);
     router.add(Method::POST, "/gantry/system/check", check);
     router.add(Method::GET, "/plugins", plugins);
     router.add(Method::OPTIONS, "/{any..}", options);
@@ -72,7 +71,8 @@ async fn disk_usage(call: Call) -> Result<Answer> {
         images::shape_for_version(image, call.version);
     }
     if call.version < ApiVersion::new(1, 44) {
-        usage.builder_size = Some(0);
+        let records = usage.build_cache.iter().flatten();
+        usage.builder_size = Some(records.map(|record| record.size).sum());
     }
     json(StatusCode::OK, &usage)
 }
@@ -101,28 +101,6 @@ async fn check(call: Call) -> Result<Answer> {
         Ok(())
     })
     .await
-}
-
-async fn prune_build_cache(call: Call) -> Result<Answer> {
-    for key in [
-        "keep-storage",
-        "reserved-space",
-        "max-used-space",
-        "min-free-space",
-    ] {
-        let number = call.query.filled(key);
-        if let Some(text) = number.filter(|text| text.parse::<i64>().is_err()) {
-            return Err(Failure::invalid(format!(
-                "{key} is in bytes and expects an integer, got {text}: strconv.Atoi: parsing \
-                 {text:?}: invalid syntax"
-            )));
-        }
-    }
-    let filters = call.query.filters()?;
-    let pruned = call
-        .run(move |engine| engine.system.prune_build_cache(&filters))
-        .await?;
-    json(StatusCode::OK, &pruned)
 }
 
 /// Puts what is known of the engine into the shape that older clients expect.

@@ -32,9 +32,12 @@ impl Inner {
             }
         }
         for mut point in own {
-            if let Mounted::Image(image) = &mut point.what {
+            if let Mounted::Image(image) = &mut point.what
+                && image.layers.is_none()
+            {
                 let used = self.images.for_new_container(&image.reference);
-                image.id = used.map_err(absent)?.id.to_string();
+                let id = used.map_err(absent)?.id;
+                image.id = id.map_or_else(String::new, |id| id.to_string());
             }
             put(&mut all, point);
         }

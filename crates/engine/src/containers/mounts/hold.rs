@@ -130,9 +130,8 @@ impl Inner {
             return Ok(None);
         };
         let mount = self.snapshots.mounts(top)?;
-        let tree = gantry_snapshot::mount_detached(&mount).map_err(|errno| {
-            Error::io("mount the layers of", image.id.to_string(), errno.into())
-        })?;
+        let tree = gantry_snapshot::mount_detached(&mount)
+            .map_err(|errno| Error::io("mount the layers", top, errno.into()))?;
         Ok(Some(RootDir::from(tree)))
     }
 

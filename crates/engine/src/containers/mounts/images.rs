@@ -23,9 +23,11 @@ impl Inner {
             let Mounted::Image(image) = &point.what else {
                 continue;
             };
-            let used = self.images.for_container(&image.id)?;
-            self.snapshots
-                .create(&image.snapshot, used.top.as_deref())?;
+            let top = match &image.layers {
+                Some(layers) => layers.top.clone(),
+                None => self.images.for_container(&image.id)?.top,
+            };
+            self.snapshots.create(&image.snapshot, top.as_deref())?;
             let key = image.snapshot.clone();
             undo.push(move || self.forget(&key));
         }

@@ -22,7 +22,7 @@ mod short;
 
 pub(crate) use hold::Held;
 pub(crate) use images::{claimed_snapshots, name_snapshots};
-pub(crate) use point::{Below, Bind, Image, MountPoint, Mounted, Tmpfs, Volume};
+pub(crate) use point::{Below, Bind, Image, MountPoint, Mounted, StepLayers, Tmpfs, Volume};
 pub(crate) use ready::FirstMounts;
 pub(crate) use request::{of_old_request, of_request};
 

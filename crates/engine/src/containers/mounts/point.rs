@@ -125,6 +125,16 @@ pub(crate) struct Image {
     #[serde(default)]
     pub(crate) subpath: String,
     pub(crate) propagation: String,
+    /// The layers of a step of a build, instead of an image's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) layers: Option<StepLayers>,
+}
+
+/// The layers of a step of a build.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepLayers {
+    /// The snapshot; none for an empty file system.
+    pub(crate) top: Option<String>,
 }
 
 impl MountPoint {

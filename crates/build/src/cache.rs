@@ -1,0 +1,303 @@
+//! What steps have made, and by which keys it is found again: records only. Layers and
+//! blobs are held by a lease for each result, which outlives the daemon.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gantry_image::{ImageStore, Lease};
+use gantry_metadata::builds::{self, ResultRow};
+use gantry_metadata::{Database, images, layers, leases};
+use gantry_snapshot::SnapshotDriver;
+use gantry_types::{ChainId, DiffId};
+
+use crate::{Error, Result};
+
+/// What files take on the disk is a multiple of this.
+const BLOCK: u64 = 4096;
+
+/// The cache of all builds of one daemon. Cheap to clone.
+#[derive(Clone)]
+pub struct Cache {
+    database: Arc<Database>,
+    images: ImageStore,
+    snapshots: Arc<dyn SnapshotDriver>,
+    /// What builds that are running rely on, and how many of them.
+    in_use: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+/// A result that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name.
+    pub id: String,
+    /// All its layers, bottom first.
+    pub diff_ids: Vec<DiffId>,
+    /// When it was made, in nanoseconds since 1970.
+    pub created: i64,
+    /// Sum of the sizes of the files of its own layer.
+    pub size: u64,
+}
+
+/// A result to be remembered.
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// What `docker builder du` calls it.
+    pub kind: String,
+    /// Which step of which file it is.
+    pub place: String,
+    /// The step, for people.
+    pub description: String,
+    /// What it depended on: names and values.
+    pub inputs: Vec<(String, String)>,
+    /// The result below it.
+    pub parent: Option<String>,
+    /// All its layers.
+    pub diff_ids: Vec<DiffId>,
+    /// Sum of the sizes of the files of its own layer.
+    pub size: u64,
+    /// When it was made.
+    pub created: i64,
+}
+
+impl Record {
+    /// Bytes on the disk that go when it goes and nothing else needs them.
+    pub fn disk(&self) -> u64 {
+        self.layer + self.blobs
+    }
+}
+
+/// A result as `docker builder du` shows it.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// What is recorded.
+    pub row: ResultRow,
+    /// Bytes of its layer on the disk.
+    pub layer: u64,
+    /// Bytes of the blobs of its layer.
+    pub blobs: u64,
+    /// Whether an image has its layer too.
+    pub shared: bool,
+    /// Whether a build that is running relies on it.
+    pub in_use: bool,
+}
+
+impl Cache {
+    /// Opens the cache: what a power failure may have spoilt is forgotten.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn open(
+        database: &Arc<Database>,
+        images: &ImageStore,
+        snapshots: &Arc<dyn SnapshotDriver>,
+    ) -> Result<Self> {
+        let lost = database.write_freeing(|tx| builds::forget_unsettled(tx, &boot()))?;
+        if lost != 0 {
+            tracing::warn!(
+                lost,
+                "results of builds that may not be on the disk are forgotten"
+            );
+        }
+        Ok(Self {
+            database: Arc::clone(database),
+            images: images.clone(),
+            snapshots: Arc::clone(snapshots),
+            in_use: Arc::default(),
+        })
+    }
+
+    /// The result that a key stands for; its layers are kept while the lease lives. A
+    /// result whose layers are not there is forgotten.
+    ///
+    /// # Errors
+    /// `Metadata`, `Image`.
+    pub fn find(&self, key: &str, lease: &Lease) -> Result<Option<Stored>> {
+        let Some(row) = self.database.read(|view| builds::find(view, key))? else {
+            return Ok(None);
+        };
+        let diff_ids = diff_ids(&row);
+        if !self.images.hold_layers(lease, &diff_ids)? {
+            tracing::warn!(id = row.id, "a result of a build has lost its layers");
+            self.database.write(|tx| builds::delete(tx, &row.id))?;
+            return Ok(None);
+        }
+        self.database.write(|tx| builds::used(tx, &row.id))?;
+        Ok(Some(Stored {
+            id: row.id,
+            diff_ids,
+            created: row.created_at,
+            size: row.size,
+        }))
+    }
+
+    /// Lets one more key stand for a result.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn also(&self, key: &str, id: &str) -> Result<()> {
+        Ok(self.database.write(|tx| builds::set_key(tx, key, id))?)
+    }
+
+    /// Remembers a result, whose layers somebody holds; answers its name.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn insert(&self, entry: &Entry, keys: &[String]) -> Result<String> {
+        let id = random_name()?;
+        let joined: Vec<String> = entry.diff_ids.iter().map(ToString::to_string).collect();
+        let inputs = serde_json::to_string(&entry.inputs)
+            .map_err(|error| Error::Failed(format!("inputs of a step: {error}")))?;
+        let row = ResultRow {
+            id: id.clone(),
+            kind: entry.kind.clone(),
+            place: entry.place.clone(),
+            description: entry.description.clone(),
+            inputs,
+            parent: entry.parent.clone(),
+            layers: joined.join(" "),
+            size: entry.size,
+            created_at: entry.created,
+            used_at: gantry_metadata::now(),
+            uses: 1,
+            boot: boot(),
+        };
+        self.database
+            .write(|tx| -> Result<(), gantry_metadata::Error> {
+                leases::insert(tx, &id, "build cache")?;
+                if let Some(chain) = ChainId::chain(&entry.diff_ids).last() {
+                    leases::hold(tx, &id, leases::Kind::Snapshot, &chain.to_string())?;
+                }
+                for diff_id in &entry.diff_ids {
+                    for layer in layers::by_diff_id(tx, *diff_id)? {
+                        leases::hold(tx, &id, leases::Kind::Blob, &layer.blob.to_string())?;
+                    }
+                }
+                builds::insert(tx, &row, keys)
+            })?;
+        Ok(id)
+    }
+
+    /// What the step in this place depended on when it was last run: names and values.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn inputs_at(&self, place: &str) -> Result<Option<Vec<(String, String)>>> {
+        let row = self.database.read(|view| builds::at_place(view, place))?;
+        Ok(row.and_then(|row| serde_json::from_str(&row.inputs).ok()))
+    }
+
+    /// All results so far are on the disk.
+    ///
+    /// # Errors
+    /// `Image`, `Metadata`.
+    pub fn settle(&self) -> Result<()> {
+        self.images.sync_layers()?;
+        Ok(self.database.write(builds::settle)?)
+    }
+
+    /// Says that a build relies on a result until [`Cache::release`].
+    pub(crate) fn hold(&self, id: &str) {
+        *self.users().entry(id.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn release(&self, ids: &[String]) {
+        let mut users = self.users();
+        for id in ids {
+            if let Some(count) = users.get_mut(id) {
+                *count -= 1;
+                if *count == 0 {
+                    users.remove(id);
+                }
+            }
+        }
+    }
+
+    fn users(&self) -> std::sync::MutexGuard<'_, HashMap<String, u32>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All results, measured: what each takes is what the disk gets back when it and
+    /// all that stands on it go. Those that were used longest ago come first.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn list(&self) -> Result<Vec<Record>> {
+        let rows = self.database.read(builds::list)?;
+        let users = self.users().clone();
+        let mut told = BTreeSet::new();
+        rows.into_iter()
+            .map(|row| {
+                let chain = ChainId::chain(&diff_ids(&row)).last().copied();
+                let (mut layer, mut blobs, mut shared) = (0, 0, false);
+                if let Some(chain) = chain {
+                    shared = self
+                        .database
+                        .read(|view| images::using_chain(view, chain))?
+                        != 0;
+                    // Two results may be the same layer, which is there once.
+                    if told.insert(chain) {
+                        (layer, blobs) = self.disk_of(chain, &diff_ids(&row))?;
+                    }
+                }
+                let in_use = users.contains_key(&row.id);
+                Ok(Record {
+                    row,
+                    layer,
+                    blobs,
+                    shared,
+                    in_use,
+                })
+            })
+            .collect()
+    }
+
+    /// Bytes of a layer, unpacked, and of its blobs.
+    fn disk_of(&self, chain: ChainId, diff_ids: &[DiffId]) -> Result<(u64, u64)> {
+        let layer = self.snapshots.disk(&chain.to_string()).unwrap_or(0);
+        let Some(diff_id) = diff_ids.last() else {
+            return Ok((layer, 0));
+        };
+        let (rows, shared) = self
+            .database
+            .read(|view| -> Result<_, gantry_metadata::Error> {
+                let shared = images::using_diff(view, *diff_id)? != 0;
+                Ok((layers::by_diff_id(view, *diff_id)?, shared))
+            })?;
+        let blocks = |bytes: u64| bytes.div_ceil(BLOCK) * BLOCK;
+        let blobs = rows.iter().map(|row| blocks(row.blob_size)).sum();
+        Ok((layer, if shared { 0 } else { blobs }))
+    }
+
+    /// Forgets a result, unless a build relies on it; whether it is gone. Its layers
+    /// go with the next collection of the image store.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn remove(&self, id: &str) -> Result<bool> {
+        if self.users().contains_key(id) {
+            return Ok(false);
+        }
+        Ok(self.database.write_freeing(|tx| builds::delete(tx, id))?)
+    }
+}
+
+fn diff_ids(row: &ResultRow) -> Vec<DiffId> {
+    let words = row.layers.split(' ').filter(|word| !word.is_empty());
+    words
+        .filter_map(|word| word.parse().ok().map(DiffId))
+        .collect()
+}
+
+/// The boot of this machine.
+fn boot() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// 32 hexadecimal digits that nobody has seen before.
+pub(crate) fn random_name() -> Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|error| Error::Failed(format!("the kernel gives no random numbers: {error}")))?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
+}

@@ -1,0 +1,61 @@
+//! What a build is given to work on: archives received into a directory, and ignore
+//! files.
+
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use gantry_archive::compression::{Compression, Decoder, Limits};
+use gantry_archive::{UnpackOptions, unpack};
+use gantry_dockerfile::ignore::Patterns;
+
+use crate::graph::Ignore;
+use crate::{Error, Result};
+
+/// Most entries of a context.
+const MAX_ENTRIES: u64 = 16 << 20;
+/// How much is decompressed at a time.
+const BUFFER: usize = 256 << 10;
+
+/// Unpacks an archive (`tar`, maybe compressed) into an empty directory. All is owned
+/// by root then: whose the files are on the client does not count.
+///
+/// # Errors
+/// `Invalid` for what is no archive, or leaves the directory.
+pub fn receive(body: impl BufRead + Send, directory: &Path) -> Result<()> {
+    let root =
+        std::fs::File::open(directory).map_err(|error| Error::io("open", directory, &error))?;
+    let owners = |_, _| (0, 0);
+    let options = UnpackOptions {
+        directory: Vec::new(),
+        keep_kinds: false,
+        owners: Some(&owners),
+        max_entries: MAX_ENTRIES,
+    };
+    let refused = |error: gantry_archive::Error| {
+        Error::Invalid(format!("Error processing tar file(exit status 1): {error}"))
+    };
+    let mut body = body;
+    let head = body
+        .fill_buf()
+        .map_err(|error| Error::Failed(format!("reading the build context: {error}")))?;
+    if head.is_empty() {
+        return Ok(());
+    }
+    if head.len() >= Compression::MAGIC_LENGTH && Compression::detect(head) == Compression::None {
+        return unpack(root.as_fd(), &mut body, &options).map_err(refused);
+    }
+    let decoder = Decoder::new(body, Limits::default()).map_err(refused)?;
+    let mut reader = BufReader::with_capacity(BUFFER, decoder);
+    unpack(root.as_fd(), &mut reader, &options).map_err(refused)
+}
+
+/// What the lines of an ignore file mean.
+///
+/// # Errors
+/// `Invalid` for a wrong pattern.
+pub fn patterns(text: &[u8]) -> Result<Ignore> {
+    let patterns = Patterns::parse(text).map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok(Arc::new(move |path: &str| patterns.is_ignored(path)))
+}

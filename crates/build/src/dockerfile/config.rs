@@ -1,0 +1,222 @@
+//! Instructions that only change the configuration: CMD, ENV, EXPOSE and their like.
+
+use std::time::Duration;
+
+use gantry_dockerfile::{CommandLine, Exposed, Healthcheck, Pair, Span, Word, expansion};
+use gantry_types::ProcessConfig;
+use serde_json::{Map, Value, json};
+
+use super::history::quoted_list;
+use super::variables::{Scope, set_env};
+use super::{Dialect, placed};
+use crate::{Error, Result};
+
+/// The search path where an image has none.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The shell of commands that are no lists.
+pub(super) fn shell(config: &ProcessConfig) -> Vec<String> {
+    let default = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
+    config.shell.clone().unwrap_or_else(default)
+}
+
+/// The words of a command.
+pub(super) fn words(config: &ProcessConfig, line: &CommandLine) -> Vec<String> {
+    match line {
+        CommandLine::Exec(words) => words.clone(),
+        CommandLine::Shell(text) if text.is_empty() => Vec::new(),
+        CommandLine::Shell(text) => {
+            let mut words = shell(config);
+            words.push(text.clone());
+            words
+        }
+    }
+}
+
+/// `ENV`: what the history says of it.
+pub(super) fn env(
+    config: &mut ProcessConfig,
+    pairs: &[Pair],
+    scope: &Scope,
+    escape: char,
+    span: Span,
+) -> Result<String> {
+    let mut said = Vec::new();
+    let mut env = config.env.take().unwrap_or_default();
+    for pair in pairs {
+        let name = scope.expand(&pair.name, escape, span)?;
+        let value = scope.expand(&pair.value, escape, span)?;
+        if name.is_empty() {
+            return Err(Error::Invalid("ENV names can not be blank".to_owned()));
+        }
+        set_env(&mut env, &name, &value);
+        said.push(format!("{name}={value}"));
+    }
+    config.env = Some(env);
+    Ok(format!("ENV {}", said.join(" ")))
+}
+
+/// `LABEL`.
+pub(super) fn label(
+    config: &mut ProcessConfig,
+    pairs: &[Pair],
+    scope: &Scope,
+    escape: char,
+    span: Span,
+) -> Result<String> {
+    let mut said = Vec::new();
+    for pair in pairs {
+        let name = scope.expand(&pair.name, escape, span)?;
+        let value = scope.expand(&pair.value, escape, span)?;
+        if name.is_empty() {
+            return Err(Error::Invalid("LABEL names can not be blank".to_owned()));
+        }
+        said.push(format!("{name}={value}"));
+        config.labels.get_or_insert_default().insert(name, value);
+    }
+    Ok(format!("LABEL {}", said.join(" ")))
+}
+
+/// `EXPOSE`: the ports that were named.
+pub(super) fn expose(
+    config: &mut ProcessConfig,
+    ports: &[Word],
+    scope: &Scope,
+    escape: char,
+    span: Span,
+) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    for word in ports {
+        let expanded = expansion(word, escape, &|name| scope.lookup(name))
+            .map_err(|error| placed(error, span))?;
+        for word in expanded.words {
+            let ports = Exposed::split(&word).and_then(|exposed| exposed.ports());
+            said.extend(ports.map_err(|error| placed(error, span))?);
+        }
+    }
+    let set = config.exposed_ports.get_or_insert_default();
+    set.extend(said.iter().map(|port| (port.clone(), json!({}))));
+    Ok(said)
+}
+
+/// `HEALTHCHECK`: what the history says of it.
+pub(super) fn healthcheck(
+    config: &mut ProcessConfig,
+    check: &Healthcheck,
+    dialect: Dialect,
+) -> String {
+    let Healthcheck::Check {
+        line,
+        interval,
+        timeout,
+        start_period,
+        start_interval,
+        retries,
+    } = check
+    else {
+        config.healthcheck = Some(json!({"Test": ["NONE"]}));
+        return match dialect {
+            Dialect::Classic => "HEALTHCHECK &{[NONE] 0s 0s 0s 0s 0}".to_owned(),
+            Dialect::BuildKit => {
+                "HEALTHCHECK &{[\"NONE\"] \"0s\" \"0s\" \"0s\" \"0s\" '\\x00'}".to_owned()
+            }
+        };
+    };
+    let test: Vec<String> = match line {
+        CommandLine::Exec(words) => std::iter::once("CMD".to_owned())
+            .chain(words.iter().cloned())
+            .collect(),
+        CommandLine::Shell(text) => vec!["CMD-SHELL".to_owned(), text.clone()],
+    };
+    let mut object = Map::new();
+    object.insert("Test".to_owned(), json!(test));
+    let times = [
+        ("Interval", interval),
+        ("Timeout", timeout),
+        ("StartPeriod", start_period),
+        ("StartInterval", start_interval),
+    ];
+    for (key, time) in times {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(0);
+        if nanoseconds != 0 {
+            object.insert(key.to_owned(), json!(nanoseconds));
+        }
+    }
+    if *retries != 0 {
+        object.insert("Retries".to_owned(), json!(retries));
+    }
+    config.healthcheck = Some(Value::Object(object));
+    if dialect == Dialect::Classic {
+        let shown = times.map(|(_, time)| go_duration(*time)).join(" ");
+        return format!("HEALTHCHECK &{{[{}] {shown} {retries}}}", test.join(" "));
+    }
+    let shown: Vec<String> = times
+        .iter()
+        .map(|(_, time)| format!("\"{}\"", go_duration(**time)))
+        .collect();
+    format!(
+        "HEALTHCHECK &{{{} {} '\\x{:02x}'}}",
+        quoted_list(&test),
+        shown.join(" "),
+        retries
+    )
+}
+
+/// A duration as Go prints it.
+fn go_duration(time: Duration) -> String {
+    let nanoseconds = time.as_nanos();
+    if nanoseconds == 0 {
+        return "0s".to_owned();
+    }
+    if nanoseconds < 1_000_000_000 {
+        let (value, unit) = match nanoseconds {
+            n if n < 1_000 => return format!("{n}ns"),
+            n if n < 1_000_000 => (n as f64 / 1e3, "µs"),
+            n => (n as f64 / 1e6, "ms"),
+        };
+        return format!("{value}{unit}");
+    }
+    let seconds = time.as_secs();
+    let rest = (nanoseconds % 60_000_000_000) as f64 / 1e9;
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, minutes) => format!("{minutes}m{rest}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
+    }
+}
+
+/// The absolute path that `wanted` means in `current`, without `.` and `..`.
+pub(super) fn directory(current: &str, wanted: &str) -> String {
+    let joined = match wanted.starts_with('/') {
+        true => wanted.to_owned(),
+        false => format!("{current}/{wanted}"),
+    };
+    let cleaned = crate::trees::clean(std::path::Path::new(&joined));
+    format!("/{}", cleaned.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_shown_as_in_go() {
+        for (time, text) in [
+            (Duration::ZERO, "0s"),
+            (Duration::from_millis(1500), "1.5s"),
+            (Duration::from_millis(5), "5ms"),
+            (Duration::from_secs(90), "1m30s"),
+            (Duration::from_secs(3600), "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(time), text);
+        }
+    }
+
+    #[test]
+    fn directories_are_joined_by_words() {
+        assert_eq!(directory("/a", "b/../c"), "/a/c");
+        assert_eq!(directory("", "b"), "/b");
+        assert_eq!(directory("/a", "/"), "/");
+    }
+}

@@ -1,0 +1,284 @@
+//! `COPY` and `ADD`: files of the context, of other stages, of the Dockerfile itself.
+
+use gantry_dockerfile::{Command, InlineFile, Instruction, Span, Word, expand_content};
+
+use super::stage::{Current, Planner};
+use super::{Dialect, config, history, placed};
+use crate::graph::{Action, Copying, Mode, Node, NodeId, Op};
+use crate::{Error, Result};
+
+/// What both instructions have, in one form.
+struct Wish<'w> {
+    verb: &'static str,
+    sources: &'w [Word],
+    inline: &'w [InlineFile],
+    destination: &'w Word,
+    from: Option<&'w Word>,
+    chown: Option<&'w Word>,
+    chmod: Option<&'w Word>,
+    parents: bool,
+    exclude: &'w [String],
+    /// Whether archives are unpacked.
+    unpack: bool,
+}
+
+impl Planner<'_> {
+    pub(super) fn copy(
+        &mut self,
+        now: &mut Current,
+        what: &Instruction,
+        shown: String,
+    ) -> Result<()> {
+        let wish = wish(&what.command)?;
+        let span = what.span;
+        let escape = self.file.escape();
+        let expand_all = |words: &[Word]| -> Result<Vec<String>> {
+            let expanded = words
+                .iter()
+                .map(|word| now.scope.expand(word, escape, span));
+            expanded.collect()
+        };
+        let sources = expand_all(wish.sources)?;
+        let written = now.scope.expand(wish.destination, escape, span)?;
+        let many = sources.len() + wish.inline.len() > 1;
+        if many && !written.ends_with('/') && !is_dot(&written) {
+            return Err(Error::Invalid(format!(
+                "When using {} with more than one source file, the destination must be a \
+                 directory and end with a /",
+                wish.verb
+            )));
+        }
+        let target = target(&now.config.working_dir, &written);
+        let owner = wish
+            .chown
+            .map(|word| now.scope.expand(word, escape, span))
+            .transpose()?;
+        let mode = match wish.chmod {
+            Some(word) => Some(mode(&now.scope.expand(word, escape, span)?)?),
+            None => None,
+        };
+        let from = match wish.from {
+            Some(word) => Some(now.scope.expand(word, escape, span)?),
+            None => None,
+        };
+        let mut actions = Vec::new();
+        if !sources.is_empty() {
+            let step = match &from {
+                Some(name) => self.from(name, now)?,
+                None => self.context()?,
+            };
+            actions.push(Action::Copy(Copying {
+                from: step,
+                sources: self.checked(&wish, &sources, from.is_some())?,
+                target: target.clone(),
+                owner: self.owner(owner.clone(), from.is_some()),
+                mode: mode.clone(),
+                unpack: wish.unpack && from.is_none(),
+                parents: wish.parents,
+                exclude: wish.exclude.to_vec(),
+                classic: self.options.dialect == Dialect::Classic,
+                verb: wish.verb,
+            }));
+        }
+        for file in wish.inline {
+            actions.push(self.inline(now, file, &target, owner.as_deref(), mode.as_ref(), span)?);
+        }
+        let created_by = self.copy_history(now, &wish, &sources, &target, &written, &actions)?;
+        let node = self.files(now, actions, shown.clone());
+        now.push(shown, Some(node), created_by, span);
+        Ok(())
+    }
+
+    fn files(&mut self, now: &Current, actions: Vec<Action>, label: String) -> NodeId {
+        let place = self.place(now);
+        self.graph.add(Node {
+            op: Op::Files {
+                root: now.node,
+                actions,
+            },
+            label,
+            place,
+            fresh: now.fresh,
+        })
+    }
+
+    /// Whose the files become: root's, unless they keep the owners of another stage.
+    fn owner(&self, given: Option<String>, from_stage: bool) -> Option<String> {
+        let keeps = from_stage && self.options.dialect == Dialect::BuildKit;
+        given.or_else(|| (!keeps).then(String::new))
+    }
+
+    /// The sources, which stay in the context.
+    fn checked(&self, wish: &Wish<'_>, sources: &[String], from: bool) -> Result<Vec<String>> {
+        let checked = sources.iter().map(|source| {
+            if !from && is_url(source) {
+                if wish.verb == "COPY" {
+                    let prefix = match self.options.dialect {
+                        Dialect::Classic => "COPY failed: ",
+                        Dialect::BuildKit => "",
+                    };
+                    let text = format!("{prefix}source can't be a URL for COPY");
+                    return Err(Error::Invalid(text));
+                }
+                return Err(Error::Unsupported(format!(
+                    "{} of a URL ({source}) is not supported yet by this version of gantry",
+                    wish.verb
+                )));
+            }
+            if self.options.dialect == Dialect::Classic && leaves(source) {
+                return Err(Error::Invalid(format!(
+                    "{} failed: forbidden path outside the build context: {source} ()",
+                    wish.verb
+                )));
+            }
+            Ok(source.clone())
+        });
+        checked.collect()
+    }
+
+    fn inline(
+        &self,
+        now: &Current,
+        file: &InlineFile,
+        target: &str,
+        owner: Option<&str>,
+        mode: Option<&Mode>,
+        span: Span,
+    ) -> Result<Action> {
+        let content = match file.expand {
+            true => {
+                expand_content(&file.content, &|name| now.scope.lookup(name))
+                    .map_err(|error| placed(error, span))?
+                    .text
+            }
+            false => file.content.clone(),
+        };
+        Ok(Action::Mkfile {
+            path: target.to_owned(),
+            name: file.name.clone(),
+            bytes: content.into_bytes(),
+            owner: owner.unwrap_or_default().to_owned(),
+            mode: mode.map_or(0o644, |mode| crate::files::changed(mode, 0o644, false)),
+        })
+    }
+
+    fn copy_history(
+        &self,
+        now: &Current,
+        wish: &Wish<'_>,
+        sources: &[String],
+        target: &str,
+        written: &str,
+        actions: &[Action],
+    ) -> Result<String> {
+        let dialect = self.options.dialect;
+        let inline = wish.inline.iter().map(|file| file.name.clone());
+        let sources: Vec<String> = match dialect {
+            Dialect::BuildKit => sources.iter().cloned().chain(inline).collect(),
+            Dialect::Classic => vec![self.classic_source(actions)],
+        };
+        let target = match dialect {
+            Dialect::BuildKit => written,
+            Dialect::Classic => target,
+        };
+        let shell = config::shell(&now.config);
+        Ok(history::of_copy(
+            dialect, &shell, wish.verb, &sources, target,
+        ))
+    }
+
+    /// What the classic builder calls the files: a number of their contents, where that
+    /// is known before anything is run.
+    fn classic_source(&self, actions: &[Action]) -> String {
+        let Some(Action::Copy(copying)) = actions.first() else {
+            return "file:".to_owned();
+        };
+        let Op::Local(local) = &self.graph.nodes[copying.from].op else {
+            return format!("multi:{}", copying.sources.join(" "));
+        };
+        crate::files::classic_name(local, copying)
+    }
+}
+
+fn wish(command: &Command) -> Result<Wish<'_>> {
+    match command {
+        Command::Copy(copy) => Ok(Wish {
+            verb: "COPY",
+            sources: &copy.sources,
+            inline: &copy.inline,
+            destination: &copy.destination,
+            from: copy.from.as_ref(),
+            chown: copy.chown.as_ref(),
+            chmod: copy.chmod.as_ref(),
+            parents: copy.parents,
+            exclude: &copy.exclude,
+            unpack: false,
+        }),
+        Command::Add(add) => Ok(Wish {
+            verb: "ADD",
+            sources: &add.sources,
+            inline: &add.inline,
+            destination: &add.destination,
+            from: None,
+            chown: add.chown.as_ref(),
+            chmod: add.chmod.as_ref(),
+            parents: false,
+            exclude: &add.exclude,
+            unpack: add.unpack.unwrap_or(true),
+        }),
+        other => {
+            let text = format!("{} copies nothing", other.name());
+            Err(Error::Invalid(text))
+        }
+    }
+}
+
+fn is_dot(path: &str) -> bool {
+    matches!(path, "." | "./" | "..") || path.ends_with("/.")
+}
+
+fn is_url(source: &str) -> bool {
+    let schemes = ["http://", "https://", "git://", "ssh://", "git@"];
+    schemes.iter().any(|scheme| source.starts_with(scheme))
+}
+
+/// Whether a path leads out of where it begins.
+fn leaves(path: &str) -> bool {
+    let mut depth = 0i32;
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
+}
+
+/// The absolute path of a destination; with a slash at its end when it is a directory.
+fn target(current: &str, written: &str) -> String {
+    let path = config::directory(current, written);
+    let directory = written.ends_with('/') || is_dot(written);
+    match (directory, path.as_str()) {
+        (_, "/") => path,
+        (true, _) => format!("{path}/"),
+        (false, _) => path,
+    }
+}
+
+fn mode(text: &str) -> Result<Mode> {
+    if let Ok(mode) = u32::from_str_radix(text, 8)
+        && mode <= 0o7777
+    {
+        return Ok(Mode::Octal(mode));
+    }
+    match crate::files::symbolic(text, 0o644, false) {
+        Some(_) => Ok(Mode::Symbolic(text.to_owned())),
+        None => Err(Error::Invalid(format!(
+            "invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"
+        ))),
+    }
+}

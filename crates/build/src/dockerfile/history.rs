@@ -1,0 +1,75 @@
+//! What the history of an image says of an instruction, in the words of either builder.
+
+use super::Dialect;
+
+/// An instruction that only changes the configuration, in an image with that shell.
+pub(super) fn of_config(dialect: Dialect, shell: &[String], text: &str) -> String {
+    match dialect {
+        Dialect::Classic => format!("{} #(nop)  {text}", shell.join(" ")),
+        Dialect::BuildKit => text.to_owned(),
+    }
+}
+
+/// `WORKDIR`.
+pub(super) fn of_directory(dialect: Dialect, shell: &[String], path: &str) -> String {
+    match dialect {
+        Dialect::Classic => format!("{} #(nop) WORKDIR {path}", shell.join(" ")),
+        Dialect::BuildKit => format!("WORKDIR {path}"),
+    }
+}
+
+/// `RUN`: the command, after the arguments that it was run with.
+pub(super) fn of_run(dialect: Dialect, args: &[String], command: &[String]) -> String {
+    let mut words = Vec::new();
+    if !args.is_empty() {
+        words.push(format!("|{}", args.len()));
+        words.extend(args.iter().cloned());
+    }
+    words.extend(command.iter().cloned());
+    let text = words.join(" ");
+    match dialect {
+        Dialect::Classic => text,
+        Dialect::BuildKit => format!("RUN {text} # buildkit"),
+    }
+}
+
+/// `COPY` and `ADD`.
+pub(super) fn of_copy(
+    dialect: Dialect,
+    shell: &[String],
+    verb: &str,
+    sources: &[String],
+    target: &str,
+) -> String {
+    let from = sources.join(" ");
+    match dialect {
+        Dialect::Classic => format!("{} #(nop) {verb} {from} in {target} ", shell.join(" ")),
+        Dialect::BuildKit => format!("{verb} {from} {target} # buildkit"),
+    }
+}
+
+/// Words as Go prints a list of strings with quotes.
+pub(super) fn quoted_list(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("[{}]", quoted.join(" "))
+}
+
+/// A word as Go quotes it.
+pub(super) fn quoted(word: &str) -> String {
+    let mut text = String::from("\"");
+    for c in word.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
+                text.push_str(&format!("\\x{:02x}", c as u32));
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}

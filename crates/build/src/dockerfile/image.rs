@@ -1,0 +1,126 @@
+//! The configuration of an image: its base's, what the steps have said, and when their
+//! layers were made.
+
+use std::collections::BTreeMap;
+
+use gantry_types::{DiffId, History, ImageConfig, Platform, RootFs};
+
+use super::{Dialect, Options, Plan, PlannedStage, StageBase};
+use crate::graph::NodeId;
+use crate::solve::Value;
+
+/// What BuildKit says of each step.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// The image of the wanted stage.
+pub fn image(plan: &Plan, options: &Options, values: &BTreeMap<NodeId, Value>) -> ImageConfig {
+    let steps = plan.stages[plan.target].steps.len();
+    image_at(plan, options, values, plan.target, steps)
+}
+
+/// The image of a stage after so many of its steps.
+pub fn image_at(
+    plan: &Plan,
+    options: &Options,
+    values: &BTreeMap<NodeId, Value>,
+    stage: usize,
+    steps: usize,
+) -> ImageConfig {
+    let planned = &plan.stages[stage];
+    let mut image = begin(plan, options, values, planned);
+    let mut created = image.created.clone();
+    let epoch = options
+        .epoch
+        .map(|seconds| rfc3339(seconds.saturating_mul(1_000_000_000)));
+    for step in planned.steps.iter().take(steps) {
+        let layers = match step.node.and_then(|node| values.get(&node)) {
+            Some(Value::Layers(layers)) => Some(layers),
+            _ => None,
+        };
+        let mut empty = true;
+        if let Some(layers) = layers {
+            empty = layers.diff_ids.len() == image.rootfs.diff_ids.len();
+            image.rootfs.diff_ids.clone_from(&layers.diff_ids);
+            if layers.created != 0 {
+                created = Some(rfc3339(layers.created));
+            }
+        }
+        if epoch.is_some() {
+            created.clone_from(&epoch);
+        }
+        let author = Some(step.author.clone()).filter(|author| !author.is_empty());
+        image.history.push(History {
+            created: created.clone(),
+            created_by: Some(step.created_by.clone()),
+            author: author
+                .clone()
+                .filter(|_| options.dialect == Dialect::Classic),
+            comment: (options.dialect == Dialect::BuildKit).then(|| COMMENT.to_owned()),
+            empty_layer: empty,
+        });
+        image.author = author;
+        image.config = Some(step.config.clone());
+    }
+    if created.is_none() {
+        created = Some(rfc3339(gantry_metadata::now()));
+    }
+    image.created = created;
+    image.docker_version.clone_from(&options.engine_version);
+    image
+}
+
+/// What a stage begins with.
+fn begin(
+    plan: &Plan,
+    options: &Options,
+    values: &BTreeMap<NodeId, Value>,
+    planned: &PlannedStage,
+) -> ImageConfig {
+    match &planned.base {
+        StageBase::Scratch => empty(&planned.platform),
+        StageBase::Image(base) => {
+            let mut config = base.config.clone();
+            config.rootfs = layers(base.diff_ids.clone());
+            config.docker_version = None;
+            config.comment = None;
+            config
+        }
+        StageBase::Stage(index) => {
+            let place = plan.stages.iter().position(|stage| stage.index == *index);
+            let place = place.unwrap_or(0);
+            let steps = plan.stages[place].steps.len();
+            let mut image = image_at(plan, options, values, place, steps);
+            image.author = None;
+            image
+        }
+    }
+}
+
+fn empty(platform: &Platform) -> ImageConfig {
+    ImageConfig {
+        architecture: platform.architecture.clone(),
+        os: platform.os.clone(),
+        variant: platform.variant.clone(),
+        created: None,
+        author: None,
+        docker_version: None,
+        comment: None,
+        config: None,
+        rootfs: layers(Vec::new()),
+        history: Vec::new(),
+    }
+}
+
+fn layers(diff_ids: Vec<DiffId>) -> RootFs {
+    RootFs {
+        kind: "layers".to_owned(),
+        diff_ids,
+    }
+}
+
+fn rfc3339(nanoseconds: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).map_or_else(
+        |_| "1970-01-01T00:00:00Z".to_owned(),
+        |time| time.to_string(),
+    )
+}

@@ -1,0 +1,195 @@
+//! From a Dockerfile to a graph of steps, and from its results to an image's
+//! configuration.
+//!
+//! ```text
+//!  plan:   stages that the target needs ─► each instruction ─► Graph + Step (history)
+//!  image:  base's configuration + Steps + results ─► ImageConfig
+//! ```
+//!
+//! Only stages that the target needs are looked at, so that others may name images that
+//! are not there. Nothing is run here.
+
+mod commands;
+mod config;
+mod copy;
+mod history;
+mod image;
+mod run;
+mod stage;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry_dockerfile::{Dockerfile, Span};
+use gantry_types::{DiffId, ImageConfig, ImageId, Platform, ProcessConfig};
+
+use crate::graph::{Graph, Local, NodeId};
+use crate::{Error, Result};
+
+pub use image::{image, image_at};
+use stage::Planner;
+
+/// Whose words a build uses, where the two builders of Docker differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// The classic builder's.
+    Classic,
+    /// BuildKit's.
+    #[default]
+    BuildKit,
+}
+
+/// What a build is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Whose words.
+    pub dialect: Dialect,
+    /// Values of arguments; one without a value is not set.
+    pub build_args: BTreeMap<String, Option<String>>,
+    /// The stage; the last one when empty.
+    pub target: String,
+    /// More labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether everything is run.
+    pub no_cache: bool,
+    /// The stages of which everything is run.
+    pub no_cache_stages: Vec<String>,
+    /// For what the image is; this machine when not given.
+    pub platform: Option<Platform>,
+    /// The network of all commands.
+    pub network: String,
+    /// Kept as `docker_version`, as the classic builder does.
+    pub engine_version: Option<String>,
+    /// Seconds since 1970 that everything is said to be made at.
+    pub epoch: Option<i64>,
+}
+
+/// An image that a stage begins with, or takes files from.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Its id.
+    pub id: ImageId,
+    /// Its configuration.
+    pub config: ImageConfig,
+    /// Its layers.
+    pub diff_ids: Vec<DiffId>,
+}
+
+/// What a Dockerfile may name.
+pub trait World {
+    /// An image, got from a registry if need be.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn image(&self, name: &str, platform: Option<&Platform>) -> Result<Base>;
+
+    /// A named context: a directory, or the name of an image.
+    fn named(&self, name: &str) -> Option<Named>;
+}
+
+/// What a named context is.
+#[derive(Debug, Clone)]
+pub enum Named {
+    /// A directory.
+    Directory(Arc<Local>),
+    /// An image.
+    Image(String),
+}
+
+/// A Dockerfile as a graph.
+#[derive(Debug)]
+pub struct Plan {
+    /// The steps to be solved.
+    pub graph: Graph,
+    /// What the stages that are needed do, in the order of the file.
+    pub stages: Vec<PlannedStage>,
+    /// Which of them is wanted.
+    pub target: usize,
+    /// What is to be solved.
+    pub wanted: Option<NodeId>,
+    /// What is said before the first stage.
+    pub meta: Vec<String>,
+    /// Arguments that were given and that no stage knows.
+    pub unused_args: Vec<String>,
+}
+
+impl Plan {
+    /// The same without its graph: enough to name images.
+    pub fn outline(&self) -> Self {
+        Self {
+            graph: Graph::default(),
+            stages: self.stages.clone(),
+            meta: self.meta.clone(),
+            unused_args: self.unused_args.clone(),
+            ..*self
+        }
+    }
+}
+
+/// A stage that is needed.
+#[derive(Debug, Clone)]
+pub struct PlannedStage {
+    /// Its number in the file.
+    pub index: usize,
+    /// Its name, or `stage-N`.
+    pub name: String,
+    /// The line of its `FROM`.
+    pub from: String,
+    /// What it begins with.
+    pub base: StageBase,
+    /// What it does.
+    pub steps: Vec<Step>,
+    /// For what it is.
+    pub platform: Platform,
+}
+
+/// What a stage begins with.
+#[derive(Debug, Clone)]
+pub enum StageBase {
+    /// Nothing.
+    Scratch,
+    /// An image.
+    Image(Box<Base>),
+    /// A stage before it, by its place in [`Plan::stages`]'s file order.
+    Stage(usize),
+}
+
+/// One instruction of a stage that is needed.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The instruction, as the user is shown it.
+    pub text: String,
+    /// The step of the graph that makes its layer; none for what only changes the
+    /// configuration.
+    pub node: Option<NodeId>,
+    /// For the history.
+    pub created_by: String,
+    /// Whether the classic builder hides it (a trigger of the base image).
+    pub trigger: bool,
+    /// The author by then.
+    pub author: String,
+    /// The configuration by then.
+    pub config: ProcessConfig,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Makes a graph of a Dockerfile. `context` is what it copies from.
+///
+/// # Errors
+/// Everything that is wrong with the file, with its place, as far as that can be known
+/// before anything is run; those of `world`.
+pub fn plan(
+    file: &Dockerfile,
+    options: &Options,
+    context: Option<Arc<Local>>,
+    world: &dyn World,
+) -> Result<Plan> {
+    Planner::new(file, options, context, world)?.plan()
+}
+
+/// An error of the language, placed.
+fn placed(error: gantry_dockerfile::Error, span: Span) -> Error {
+    Error::Invalid(error.at(span).to_string())
+}

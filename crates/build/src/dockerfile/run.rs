@@ -1,0 +1,203 @@
+//! `RUN`: a command with what it sees.
+
+use gantry_dockerfile::{
+    CommandLine, Instruction, Mount, MountType, Network, Run, Security, Sharing as Written,
+};
+
+use super::config::PATH;
+use super::stage::{Current, Planner};
+use super::variables::{PREDEFINED, env_value};
+use super::{Dialect, history, placed};
+use crate::graph::{Exec, ExecMount, MountKind, Node, Op, Sharing};
+use crate::{Error, Result};
+
+impl Planner<'_> {
+    pub(super) fn run(
+        &mut self,
+        now: &mut Current,
+        what: &Instruction,
+        run: &Run,
+        shown: String,
+    ) -> Result<()> {
+        let dialect = self.options.dialect;
+        if now.node.is_none() && dialect == Dialect::Classic {
+            let text = "No image was generated. Is your Dockerfile empty?";
+            return Err(Error::Invalid(text.to_owned()));
+        }
+        let args = match (&run.line, what.heredocs.is_empty()) {
+            (CommandLine::Shell(text), false) => self.script(now, what, text),
+            _ => self.command_words(now, &run.line),
+        };
+        let declared = self.run_args(now);
+        let created_by = history::of_run(dialect, &declared, &args);
+        let mut env = now.scope.env.clone();
+        for variable in &declared {
+            let name = variable.split('=').next().unwrap_or_default();
+            if env_value(&env, name).is_none() && now.scope.lookup(name).is_some() {
+                env.push(variable.clone());
+            }
+        }
+        if env_value(&env, "PATH").is_none() {
+            env.push(format!("PATH={PATH}"));
+        }
+        let exec = Exec {
+            root: now.node,
+            shown: args.join(" "),
+            args,
+            uncounted_env: self.proxies(&env),
+            env,
+            cwd: match now.config.working_dir.as_str() {
+                "" => "/".to_owned(),
+                path => path.to_owned(),
+            },
+            user: now.config.user.clone(),
+            mounts: self.mounts(now, what, run)?,
+            network: match run.network {
+                Network::Default => self.options.network.clone(),
+                Network::None => "none".to_owned(),
+                Network::Host => "host".to_owned(),
+            },
+            insecure: run.security == Security::Insecure,
+            volumes: match dialect {
+                Dialect::Classic => {
+                    let volumes = now.config.volumes.iter().flat_map(|set| set.keys());
+                    volumes.cloned().collect()
+                }
+                Dialect::BuildKit => Vec::new(),
+            },
+        };
+        let node = self.graph.add(Node {
+            op: Op::Exec(exec),
+            label: shown.clone(),
+            place: self.place(now),
+            fresh: now.fresh,
+        });
+        now.push(shown, Some(node), created_by, what.span);
+        Ok(())
+    }
+
+    /// A command with its here-documents. One that is nothing but a here-document is
+    /// what the document says.
+    fn script(&self, now: &Current, what: &Instruction, text: &str) -> Vec<String> {
+        let alone = what.heredocs.len() == 1 && is_heredoc_alone(text);
+        let text = match (what.heredocs.first(), alone) {
+            (Some(document), true) => document.text(),
+            _ => {
+                let documents: String = what
+                    .heredocs
+                    .iter()
+                    .map(|document| format!("\n{}{}", document.content, document.name))
+                    .collect();
+                format!("{text}{documents}")
+            }
+        };
+        self.command_words(now, &CommandLine::Shell(text))
+    }
+
+    /// Predefined arguments that were given, unless the file declares them.
+    fn proxies(&mut self, env: &[String]) -> Vec<String> {
+        let given = self.options.build_args.iter();
+        let given: Vec<String> = given
+            .filter(|(name, _)| PREDEFINED[..10].contains(&name.as_str()))
+            .filter(|(name, _)| env_value(env, name).is_none())
+            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
+            .collect();
+        given
+    }
+
+    fn mounts(&mut self, now: &Current, what: &Instruction, run: &Run) -> Result<Vec<ExecMount>> {
+        let mut mounts = Vec::new();
+        for text in &run.mounts {
+            let mount = text
+                .resolve(|value| {
+                    let word = gantry_dockerfile::Word::from(value);
+                    gantry_dockerfile::expand(&word, self.file.escape(), &|name| {
+                        now.scope.lookup(name)
+                    })
+                })
+                .map_err(|error| placed(error, what.span))?;
+            mounts.push(self.mount(now, mount)?);
+        }
+        Ok(mounts)
+    }
+
+    fn mount(&mut self, now: &Current, mount: Mount) -> Result<ExecMount> {
+        let owner = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+        let target = super::config::directory(&now.config.working_dir, &mount.target);
+        let hidden = matches!(mount.kind, MountType::Secret | MountType::Ssh);
+        if !hidden && (mount.target.is_empty() || target == "/") {
+            let text = format!("invalid mount target {:?}", mount.target);
+            return Err(Error::Invalid(text));
+        }
+        let mut from = None;
+        if matches!(mount.kind, MountType::Bind | MountType::Cache) {
+            from = match (mount.from.as_str(), mount.kind) {
+                ("", MountType::Bind) => Some(self.context()?),
+                ("", _) => None,
+                (name, _) => Some(self.from(name, now)?),
+            };
+        }
+        let id = match mount.id.as_str() {
+            "" if mount.kind == MountType::Cache => target.clone(),
+            "" => match mount.source.as_str() {
+                "" => mount
+                    .target
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+                source => source.to_owned(),
+            },
+            id => id.to_owned(),
+        };
+        let kind = match mount.kind {
+            MountType::Bind => MountKind::Bind,
+            MountType::Cache => MountKind::Cache {
+                id,
+                sharing: match mount.sharing {
+                    Some(Written::Private) => Sharing::Private,
+                    Some(Written::Locked) => Sharing::Locked,
+                    Some(Written::Shared) | None => Sharing::Shared,
+                },
+                mode: mount.mode.unwrap_or(0o755),
+                owner,
+            },
+            MountType::Tmpfs => MountKind::Tmpfs { size: mount.size },
+            MountType::Secret => {
+                let target = match mount.target.as_str() {
+                    "" => format!("/run/secrets/{id}"),
+                    _ => target,
+                };
+                return Ok(ExecMount {
+                    target,
+                    kind: MountKind::Secret {
+                        id,
+                        required: mount.required,
+                        mode: mount.mode.unwrap_or(0o400),
+                        owner,
+                    },
+                    from: None,
+                    source: mount.env.unwrap_or_default(),
+                    writable: false,
+                });
+            }
+            MountType::Ssh => {
+                let text = "RUN --mount=type=ssh is not supported yet by this version of gantry";
+                return Err(Error::Unsupported(text.to_owned()));
+            }
+        };
+        Ok(ExecMount {
+            target,
+            kind,
+            from,
+            source: mount.source,
+            writable: !mount.read_only,
+        })
+    }
+}
+
+/// Whether a line is a here-document and nothing else.
+fn is_heredoc_alone(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with("<<") && !text.contains(char::is_whitespace)
+}

@@ -1,0 +1,467 @@
+//! The stages that a target needs, one after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gantry_dockerfile::{Dockerfile, Instruction, Span, Stage, Word, parse_instruction};
+use gantry_types::{Platform, ProcessConfig};
+
+use super::config::PATH;
+use super::variables::{PREDEFINED, Scope, env_value, platform_args, set_env};
+use super::{
+    Base, Dialect, Named, Options, Plan, PlannedStage, StageBase, Step, World, history, placed,
+};
+use crate::graph::{Graph, Local, Node, NodeId, Op};
+use crate::{Error, Result};
+
+/// The base of a stage that begins with nothing.
+const SCRATCH: &str = "scratch";
+
+/// Makes a plan of a file.
+pub(super) struct Planner<'p> {
+    pub(super) file: &'p Dockerfile,
+    pub(super) options: &'p Options,
+    pub(super) world: &'p dyn World,
+    pub(super) graph: Graph,
+    meta: Scope,
+    context: Option<NodeId>,
+    directory: Option<Arc<Local>>,
+    images: BTreeMap<String, (Base, NodeId)>,
+    named: BTreeMap<String, NodeId>,
+    done: BTreeMap<usize, Ended>,
+    stages: Vec<PlannedStage>,
+    /// The stages that are being planned, outermost first.
+    open: Vec<usize>,
+    pub(super) used_args: BTreeSet<String>,
+}
+
+/// A stage that is planned.
+#[derive(Clone)]
+struct Ended {
+    node: Option<NodeId>,
+    config: ProcessConfig,
+    platform: Platform,
+}
+
+/// A stage that is being planned.
+pub(super) struct Current {
+    pub(super) index: usize,
+    /// The number of the instruction, for its place.
+    pub(super) number: usize,
+    /// Steps of the stage that make layers.
+    pub(super) name: String,
+    pub(super) node: Option<NodeId>,
+    pub(super) config: ProcessConfig,
+    pub(super) scope: Scope,
+    pub(super) steps: Vec<Step>,
+    pub(super) author: String,
+    pub(super) cmd_given: bool,
+    pub(super) platform: Platform,
+    pub(super) fresh: bool,
+    pub(super) trigger: bool,
+    pub(super) platform_args: BTreeMap<String, String>,
+}
+
+impl<'p> Planner<'p> {
+    pub(super) fn new(
+        file: &'p Dockerfile,
+        options: &'p Options,
+        context: Option<Arc<Local>>,
+        world: &'p dyn World,
+    ) -> Result<Self> {
+        let mut planner = Self {
+            file,
+            options,
+            world,
+            graph: Graph::default(),
+            meta: Scope::default(),
+            context: None,
+            directory: context,
+            images: BTreeMap::new(),
+            named: BTreeMap::new(),
+            done: BTreeMap::new(),
+            stages: Vec::new(),
+            open: Vec::new(),
+            used_args: BTreeSet::new(),
+        };
+        let target = options.platform.clone().unwrap_or_else(Platform::host);
+        for (name, value) in platform_args(&target, &options.target) {
+            planner.meta.declare(&name, Some(value));
+        }
+        for arg in &file.meta_args {
+            let name = planner.meta.expand(&arg.name, file.escape(), arg.span)?;
+            let value = match planner.given(&name) {
+                Some(value) => value,
+                None => match &arg.default {
+                    Some(word) => Some(planner.meta.expand(word, file.escape(), arg.span)?),
+                    None => None,
+                },
+            };
+            planner.meta.declare(&name, value);
+        }
+        Ok(planner)
+    }
+
+    /// What the user has given for an argument.
+    pub(super) fn given(&mut self, name: &str) -> Option<Option<String>> {
+        let given = self.options.build_args.get(name)?.clone();
+        self.used_args.insert(name.to_owned());
+        Some(given)
+    }
+
+    /// What an argument is before the first stage.
+    pub(super) fn meta(&self, name: &str) -> Option<String> {
+        self.meta.lookup(name)
+    }
+
+    pub(super) fn plan(mut self) -> Result<Plan> {
+        let target = self.target()?;
+        self.stage(target)?;
+        let wanted = self.done.get(&target).and_then(|ended| ended.node);
+        self.stages.sort_by_key(|stage| stage.index);
+        let place = self.stages.iter().position(|stage| stage.index == target);
+        let unused =
+            self.options.build_args.keys().filter(|name| {
+                !self.used_args.contains(*name) && !PREDEFINED.contains(&name.as_str())
+            });
+        Ok(Plan {
+            unused_args: unused.cloned().collect(),
+            meta: self.file.meta_args.iter().map(shown_arg).collect(),
+            graph: self.graph,
+            stages: self.stages,
+            target: place.unwrap_or(0),
+            wanted,
+        })
+    }
+
+    fn target(&self) -> Result<usize> {
+        let target = self.options.target.as_str();
+        if target.is_empty() {
+            return Ok(self.file.stages.len().saturating_sub(1));
+        }
+        self.find(target, self.file.stages.len()).ok_or_else(|| {
+            Error::Invalid(match self.options.dialect {
+                Dialect::Classic => format!("target stage \"{target}\" could not be found"),
+                Dialect::BuildKit => self.no_target(target),
+            })
+        })
+    }
+
+    fn no_target(&self, target: &str) -> String {
+        let names = self
+            .file
+            .stages
+            .iter()
+            .filter_map(|stage| stage.name.as_deref());
+        let error =
+            gantry_dockerfile::Error::new(format!("target stage \"{target}\" could not be found"));
+        let case = gantry_dockerfile::Case::Insensitive;
+        error.suggest(target, names, case).to_string()
+    }
+
+    /// The stage of that name or number, before `end`.
+    fn find(&self, name: &str, end: usize) -> Option<usize> {
+        let lower = name.to_lowercase();
+        let named = |stage: &Stage| stage.name.as_deref() == Some(lower.as_str());
+        let stages = &self.file.stages[..end];
+        let by_name = stages.iter().rposition(named);
+        by_name.or_else(|| name.parse().ok().filter(|index| *index < end))
+    }
+
+    /// Plans a stage with all that it needs.
+    fn stage(&mut self, index: usize) -> Result<Ended> {
+        if let Some(ended) = self.done.get(&index) {
+            return Ok(ended.clone());
+        }
+        let stage = &self.file.stages[index];
+        let name = stage
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("stage-{index}"));
+        if self.open.contains(&index) {
+            let error = gantry_dockerfile::Error::new(format!(
+                "circular dependency detected on stage: {name}"
+            ));
+            return Err(placed(error, stage.span));
+        }
+        self.open.push(index);
+        let (mut current, base) = self.begin(index, stage, name)?;
+        self.triggers(&mut current)?;
+        for instruction in &stage.instructions {
+            self.instruction(&mut current, instruction)?;
+        }
+        if self.open.len() == 1 {
+            self.labels(&mut current);
+        }
+        let ended = Ended {
+            node: current.node,
+            config: current.config,
+            platform: current.platform.clone(),
+        };
+        self.open.pop();
+        self.done.insert(index, ended.clone());
+        self.stages.push(PlannedStage {
+            index,
+            name: current.name,
+            from: stage.original.clone(),
+            base,
+            steps: current.steps,
+            platform: current.platform,
+        });
+        Ok(ended)
+    }
+
+    /// `FROM`.
+    fn begin(&mut self, index: usize, stage: &Stage, name: String) -> Result<(Current, StageBase)> {
+        let escape = self.file.escape();
+        let word = self.meta.expand(&stage.base, escape, stage.span)?;
+        if word.is_empty() {
+            let error = gantry_dockerfile::Error::new(format!(
+                "base name ({}) should not be blank",
+                stage.base.as_str()
+            ));
+            return Err(placed(error, stage.span));
+        }
+        let mut platform = self.platform(stage.platform.as_ref(), escape, stage.span)?;
+        let (mut node, mut config) = (None, ProcessConfig::default());
+        let base = match self.find(&word, index) {
+            Some(before) => {
+                let ended = self.stage(before)?;
+                (node, config, platform) = (ended.node, ended.config, ended.platform);
+                StageBase::Stage(before)
+            }
+            None if word == SCRATCH => {
+                let classic = self.options.dialect == Dialect::Classic;
+                if !classic || config.env.is_none() {
+                    config.env = Some(vec![format!("PATH={PATH}")]);
+                }
+                StageBase::Scratch
+            }
+            None => {
+                let asked = stage.platform.is_some() || self.options.platform.is_some();
+                let (base, image) = self.image(&word, asked.then_some(&platform))?;
+                node = Some(image);
+                config = base.config.config.clone().unwrap_or_default();
+                StageBase::Image(Box::new(base))
+            }
+        };
+        let env = config.env.get_or_insert_default();
+        if env_value(env, "PATH").is_none() && self.options.dialect == Dialect::Classic {
+            set_env(env, "PATH", PATH);
+        }
+        let wished = self.options.no_cache_stages.iter();
+        let mut wished = wished.map(|stage| stage.to_lowercase());
+        let fresh =
+            self.options.no_cache || wished.any(|wish| wish == name || wish == index.to_string());
+        let current = Current {
+            index,
+            number: 0,
+            node,
+            scope: Scope {
+                env: config.env.clone().unwrap_or_default(),
+                args: Vec::new(),
+            },
+            config,
+            steps: Vec::new(),
+            author: String::new(),
+            cmd_given: false,
+            platform_args: platform_args(&platform, &name),
+            platform,
+            fresh,
+            trigger: false,
+            name,
+        };
+        Ok((current, base))
+    }
+
+    fn platform(&self, word: Option<&Word>, escape: char, span: Span) -> Result<Platform> {
+        let Some(word) = word else {
+            let wished = self.options.platform.clone();
+            return Ok(wished.unwrap_or_else(Platform::host));
+        };
+        let text = self.meta.expand(word, escape, span)?;
+        text.parse().map_err(|error: gantry_types::PlatformError| {
+            let error =
+                gantry_dockerfile::Error::new(format!("failed to parse platform {text}: {error}"));
+            placed(error, span)
+        })
+    }
+
+    /// An image, and the step that it is.
+    fn image(&mut self, name: &str, platform: Option<&Platform>) -> Result<(Base, NodeId)> {
+        let mut name = name.to_owned();
+        if let Some(Named::Image(other)) = self.world.named(&name) {
+            name = other;
+        }
+        let key = format!(
+            "{name} {}",
+            platform.map(ToString::to_string).unwrap_or_default()
+        );
+        if let Some((base, node)) = self.images.get(&key) {
+            return Ok((base.clone(), *node));
+        }
+        let base = self.world.image(&name, platform)?;
+        let node = self.graph.add(Node {
+            op: Op::Layers(base.diff_ids.clone()),
+            label: format!("FROM {name}"),
+            place: String::new(),
+            fresh: false,
+        });
+        self.images.insert(key, (base.clone(), node));
+        Ok((base, node))
+    }
+
+    /// The step that a `--from` means: a stage, a named context, or an image.
+    pub(super) fn from(&mut self, name: &str, current: &Current) -> Result<NodeId> {
+        if let Some(named) = self.world.named(name) {
+            return match named {
+                Named::Image(image) => Ok(self.image(&image, None)?.1),
+                Named::Directory(local) => Ok(self.directory(name, local)),
+            };
+        }
+        if name == SCRATCH {
+            return Ok(self.graph.add(empty()));
+        }
+        // The classic builder knows only stages before.
+        let end = match self.options.dialect {
+            Dialect::Classic => current.index,
+            Dialect::BuildKit => self.file.stages.len(),
+        };
+        match self.find(name, end) {
+            Some(index) => match self.stage(index)?.node {
+                Some(node) => Ok(node),
+                None => Ok(self.graph.add(empty())),
+            },
+            None if name.parse::<usize>().is_ok() => {
+                let text = format!("invalid from flag value {name}: invalid stage index");
+                Err(Error::Invalid(text))
+            }
+            None => Ok(self.image(name, None)?.1),
+        }
+    }
+
+    fn directory(&mut self, name: &str, local: Arc<Local>) -> NodeId {
+        if let Some(node) = self.named.get(name) {
+            return *node;
+        }
+        let node = self.graph.add(local_node(local, name));
+        self.named.insert(name.to_owned(), node);
+        node
+    }
+
+    /// The step of the build context.
+    pub(super) fn context(&mut self) -> Result<NodeId> {
+        if let Some(node) = self.context {
+            return Ok(node);
+        }
+        let Some(local) = self.directory.clone() else {
+            return Err(Error::Invalid("there is no build context".to_owned()));
+        };
+        let node = self.graph.add(local_node(local, "context"));
+        self.context = Some(node);
+        Ok(node)
+    }
+
+    /// What the base image does first.
+    fn triggers(&mut self, current: &mut Current) -> Result<()> {
+        let triggers = current.config.on_build.take().unwrap_or_default();
+        current.trigger = true;
+        for trigger in triggers {
+            let instruction =
+                parse_instruction(&trigger).map_err(|error| Error::Invalid(error.to_string()))?;
+            self.instruction(current, &instruction)?;
+        }
+        current.trigger = false;
+        Ok(())
+    }
+
+    /// The labels of the command line.
+    fn labels(&self, current: &mut Current) {
+        if self.options.labels.is_empty() {
+            return;
+        }
+        let labels = current.config.labels.get_or_insert_default();
+        let mut said = Vec::new();
+        for (name, value) in &self.options.labels {
+            labels.insert(name.clone(), value.clone());
+            said.push(format!("{name}={value}"));
+        }
+        if self.options.dialect == Dialect::Classic {
+            let text = format!("LABEL {}", said.join(" "));
+            let created_by = history::of_config(
+                Dialect::Classic,
+                &super::config::shell(&current.config),
+                &text,
+            );
+            current.push(text, None, created_by, Span::default());
+        } else if let Some(step) = current.steps.last_mut() {
+            step.config = current.config.clone();
+        }
+    }
+
+    /// Where the step that comes next is: the same from build to build.
+    pub(super) fn place(&self, current: &Current) -> String {
+        format!("{} {}", current.name, current.number)
+    }
+
+    fn instruction(&mut self, current: &mut Current, instruction: &Instruction) -> Result<()> {
+        current.number += 1;
+        self.command(current, instruction)
+            .map_err(|error| match error {
+                Error::Invalid(text) if !text.contains("parse error on line") => {
+                    Error::Invalid(text)
+                }
+                other => other,
+            })
+    }
+}
+
+impl Current {
+    /// Remembers an instruction that is done.
+    pub(super) fn push(
+        &mut self,
+        text: String,
+        node: Option<NodeId>,
+        created_by: String,
+        span: Span,
+    ) {
+        if let Some(node) = node {
+            self.node = Some(node);
+        }
+        self.scope.env = self.config.env.clone().unwrap_or_default();
+        self.steps.push(Step {
+            text,
+            node,
+            created_by,
+            trigger: self.trigger,
+            author: self.author.clone(),
+            config: self.config.clone(),
+            span,
+        });
+    }
+}
+
+fn shown_arg(arg: &gantry_dockerfile::Arg) -> String {
+    match &arg.default {
+        Some(default) => format!("ARG {}={}", arg.name.as_str(), default.as_str()),
+        None => format!("ARG {}", arg.name.as_str()),
+    }
+}
+
+fn empty() -> Node {
+    Node {
+        op: Op::Layers(Vec::new()),
+        label: SCRATCH.to_owned(),
+        place: String::new(),
+        fresh: false,
+    }
+}
+
+fn local_node(local: Arc<Local>, name: &str) -> Node {
+    Node {
+        op: Op::Local(local),
+        label: format!("[internal] load build {name}"),
+        place: String::new(),
+        fresh: false,
+    }
+}

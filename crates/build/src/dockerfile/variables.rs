@@ -1,0 +1,90 @@
+//! Arguments and environment: what a word in a Dockerfile may stand for.
+
+use std::collections::BTreeMap;
+
+use gantry_dockerfile::{Span, Word, expand};
+use gantry_types::Platform;
+
+use super::placed;
+use crate::Result;
+
+/// Arguments that need no declaration to reach commands, and are not remembered.
+pub(super) const PREDEFINED: [&str; 12] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "SOURCE_DATE_EPOCH",
+    "BUILDKIT_INLINE_CACHE",
+];
+
+/// What is known in one place of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// `NAME=value` of the configuration.
+    pub(super) env: Vec<String>,
+    /// Declared arguments in the order of their declaration.
+    pub(super) args: Vec<(String, Option<String>)>,
+}
+
+impl Scope {
+    pub(super) fn lookup(&self, name: &str) -> Option<String> {
+        env_value(&self.env, name).or_else(|| {
+            let mut args = self.args.iter().rev();
+            let found = args.find(|(known, _)| known == name);
+            found.and_then(|(_, value)| value.clone())
+        })
+    }
+
+    /// Declares an argument, or gives it another value.
+    pub(super) fn declare(&mut self, name: &str, value: Option<String>) {
+        match self.args.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.args.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Expands a word.
+    pub(super) fn expand(&self, word: &Word, escape: char, span: Span) -> Result<String> {
+        expand(word, escape, &|name| self.lookup(name)).map_err(|error| placed(error, span))
+    }
+}
+
+/// The value of a variable in `NAME=value`s.
+pub(super) fn env_value(env: &[String], name: &str) -> Option<String> {
+    env.iter().find_map(|variable| {
+        let (known, value) = variable.split_once('=')?;
+        (known == name).then(|| value.to_owned())
+    })
+}
+
+/// Sets a variable among `NAME=value`s.
+pub(super) fn set_env(env: &mut Vec<String>, name: &str, value: &str) {
+    let text = format!("{name}={value}");
+    let prefix = format!("{name}=");
+    match env.iter_mut().find(|known| known.starts_with(&prefix)) {
+        Some(known) => *known = text,
+        None => env.push(text),
+    }
+}
+
+/// The arguments that say on what and for what is built.
+pub(super) fn platform_args(target: &Platform, stage: &str) -> BTreeMap<String, String> {
+    let host = Platform::host();
+    let mut args = BTreeMap::new();
+    for (prefix, platform) in [("TARGET", target), ("BUILD", &host)] {
+        let variant = platform.variant.clone().unwrap_or_default();
+        args.insert(format!("{prefix}PLATFORM"), platform.to_string());
+        args.insert(format!("{prefix}OS"), platform.os.clone());
+        args.insert(format!("{prefix}ARCH"), platform.architecture.clone());
+        args.insert(format!("{prefix}VARIANT"), variant);
+    }
+    args.insert("TARGETSTAGE".to_owned(), stage.to_owned());
+    args
+}

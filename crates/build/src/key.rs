@@ -1,0 +1,215 @@
+//! Keys of steps: numbers for all that a result depends on.
+//!
+//! Each step has two. The first follows from the definition alone: the step's own words
+//! and the first keys of its inputs (of directories of the host: what the step takes
+//! from them). It is known before anything is run. The second follows from what the
+//! inputs have become: their layers, and of what is copied or seen only the contents.
+//! It still fits when an input had to be made again and came out the same.
+
+use std::sync::Arc;
+
+use gantry_snapshot::SnapshotDriver;
+use gantry_types::{Digest, Hasher};
+
+use crate::files;
+use crate::graph::{Action, Copying, Exec, Graph, MountKind, NodeId, Op};
+use crate::solve::Value;
+use crate::{Result, trees};
+
+/// All that a step depends on: names and values.
+pub(crate) type Parts = Vec<(String, String)>;
+
+/// A key of that kind.
+pub(crate) fn of(kind: &str, parts: &Parts) -> String {
+    let mut hasher = Hasher::new();
+    hasher.update(kind.as_bytes());
+    for (name, value) in parts {
+        for text in [name, value] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+    }
+    hasher.finish().to_string()
+}
+
+/// How an input counts.
+pub(crate) trait Inputs {
+    /// The file system that a step changes.
+    fn root(&self, input: NodeId) -> Result<String>;
+    /// What a copy takes from a step.
+    fn copied(&self, copying: &Copying) -> Result<String>;
+    /// What a command sees of a step.
+    fn seen(&self, input: NodeId, path: &str) -> Result<String>;
+}
+
+/// All that a step depends on.
+pub(crate) fn parts(op: &Op, inputs: &impl Inputs) -> Result<Parts> {
+    let mut parts = Parts::new();
+    match op {
+        Op::Layers(layers) => {
+            for layer in layers {
+                add(&mut parts, "layer", layer.to_string());
+            }
+        }
+        Op::Local(local) => add(
+            &mut parts,
+            "directory",
+            local.directory.display().to_string(),
+        ),
+        Op::Exec(exec) => self::exec(&mut parts, exec, inputs)?,
+        Op::Files { root, actions } => {
+            if let Some(root) = root {
+                add(&mut parts, "below", inputs.root(*root)?);
+            }
+            for action in actions {
+                self::action(&mut parts, action, inputs)?;
+            }
+        }
+    }
+    Ok(parts)
+}
+
+fn add(parts: &mut Parts, name: impl Into<String>, value: impl Into<String>) {
+    parts.push((name.into(), value.into()));
+}
+
+fn exec(parts: &mut Parts, exec: &Exec, inputs: &impl Inputs) -> Result<()> {
+    if let Some(root) = exec.root {
+        add(parts, "below", inputs.root(root)?);
+    }
+    for (number, arg) in exec.args.iter().enumerate() {
+        add(parts, format!("argument {number}"), arg);
+    }
+    for variable in &exec.env {
+        let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+        add(parts, format!("variable {name}"), value);
+    }
+    add(parts, "directory", &exec.cwd);
+    add(parts, "user", &exec.user);
+    add(parts, "network", &exec.network);
+    add(parts, "insecure", exec.insecure.to_string());
+    add(parts, "volumes", exec.volumes.join(" "));
+    for mount in &exec.mounts {
+        let kind = match &mount.kind {
+            MountKind::Bind => "bind".to_owned(),
+            MountKind::Cache { id, .. } => format!("cache {id}"),
+            MountKind::Tmpfs { size } => format!("tmpfs {size}"),
+            MountKind::Secret { id, .. } => format!("secret {id}"),
+        };
+        let text = format!("{kind} {} {}", mount.source, mount.writable);
+        add(parts, format!("mount {}", mount.target), text);
+        // A cache directory's first contents do not count: it may have others by now.
+        if let (Some(from), MountKind::Bind) = (mount.from, &mount.kind) {
+            let seen = inputs.seen(from, &mount.source)?;
+            add(parts, format!("files in {}", mount.target), seen);
+        }
+    }
+    Ok(())
+}
+
+fn action(parts: &mut Parts, action: &Action, inputs: &impl Inputs) -> Result<()> {
+    match action {
+        Action::Mkdir { path, owner } => add(parts, format!("directory {path}"), owner),
+        Action::Mkfile {
+            path,
+            name,
+            bytes,
+            owner,
+            mode,
+        } => {
+            let text = format!("{} {owner} {mode:o}", Digest::of(bytes));
+            add(parts, format!("file {path} {name}"), text);
+        }
+        Action::Copy(copy) => {
+            let from = copy.sources.join(" ");
+            let how = format!(
+                "{:?} {:?} {} {} {:?}",
+                copy.owner, copy.mode, copy.unpack, copy.parents, copy.exclude
+            );
+            add(parts, format!("copy {from} to {}", copy.target), how);
+            add(parts, format!("files {from}"), inputs.copied(copy)?);
+        }
+    }
+    Ok(())
+}
+
+/// Inputs by their definitions.
+pub(crate) struct ByDefinition<'g> {
+    pub(crate) graph: &'g Graph,
+    pub(crate) keys: &'g [String],
+    pub(crate) snapshots: &'g Arc<dyn SnapshotDriver>,
+}
+
+impl ByDefinition<'_> {
+    fn local(&self, input: NodeId) -> Option<Value> {
+        match &self.graph.nodes[input].op {
+            Op::Local(local) => Some(Value::Tree(Arc::clone(local))),
+            _ => None,
+        }
+    }
+}
+
+impl Inputs for ByDefinition<'_> {
+    fn root(&self, input: NodeId) -> Result<String> {
+        Ok(self.keys[input].clone())
+    }
+
+    fn copied(&self, copying: &Copying) -> Result<String> {
+        match self.local(copying.from) {
+            Some(value) => copied(self.snapshots, &value, copying),
+            None => Ok(self.keys[copying.from].clone()),
+        }
+    }
+
+    fn seen(&self, input: NodeId, path: &str) -> Result<String> {
+        match self.local(input) {
+            Some(value) => seen(self.snapshots, &value, path),
+            None => Ok(self.keys[input].clone()),
+        }
+    }
+}
+
+/// Inputs by what they have become.
+pub(crate) struct ByContent<'v> {
+    pub(crate) values: &'v dyn Fn(NodeId) -> Option<Value>,
+    pub(crate) snapshots: &'v Arc<dyn SnapshotDriver>,
+}
+
+impl ByContent<'_> {
+    fn value(&self, input: NodeId) -> Result<Value> {
+        (self.values)(input).ok_or_else(|| {
+            crate::Error::Failed(format!("step {input} has no result, but another needs it"))
+        })
+    }
+}
+
+impl Inputs for ByContent<'_> {
+    fn root(&self, input: NodeId) -> Result<String> {
+        match self.value(input)? {
+            Value::Layers(layers) => {
+                let ids: Vec<String> = layers.diff_ids.iter().map(ToString::to_string).collect();
+                Ok(ids.join(" "))
+            }
+            Value::Tree(local) => Ok(local.directory.display().to_string()),
+        }
+    }
+
+    fn copied(&self, copying: &Copying) -> Result<String> {
+        copied(self.snapshots, &self.value(copying.from)?, copying)
+    }
+
+    fn seen(&self, input: NodeId, path: &str) -> Result<String> {
+        seen(self.snapshots, &self.value(input)?, path)
+    }
+}
+
+fn copied(snapshots: &Arc<dyn SnapshotDriver>, value: &Value, copying: &Copying) -> Result<String> {
+    let tree = trees::open(snapshots, value)?;
+    Ok(files::digest(&tree, copying)?.to_string())
+}
+
+fn seen(snapshots: &Arc<dyn SnapshotDriver>, value: &Value, path: &str) -> Result<String> {
+    let tree = trees::open(snapshots, value)?;
+    let digest = files::digest_path(&tree, path)?;
+    Ok(digest.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()))
+}

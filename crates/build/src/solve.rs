@@ -1,0 +1,545 @@
+//! From a graph to results: what is known is taken from the cache, what is needed is
+//! run, as much at the same time as there are processors.
+//!
+//! First, from the wanted steps backwards, each step is looked up by its definition; a
+//! step whose result is known needs no inputs. Then those that remain are run as soon
+//! as their inputs are there, unless their contents turn out to be known.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use gantry_image::{ImageStore, Lease};
+use gantry_snapshot::SnapshotDriver;
+use gantry_sys::RootDir;
+use gantry_types::{ChainId, DiffId};
+
+use crate::cache::{Cache, Entry, Stored, random_name};
+use crate::graph::{Action, Exec, Graph, Local, NodeId, Op};
+use crate::key::{self, ByContent, ByDefinition, Parts};
+use crate::{Error, Result, files, trees};
+
+/// How the keys of file systems begin that a step is changing.
+pub const KEY: &str = "unpack-build-";
+
+/// What a step has become.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// A directory of the host.
+    Tree(Arc<Local>),
+    /// Layers.
+    Layers(Layers),
+}
+
+/// Layers that a step has become.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// Bottom first.
+    pub diff_ids: Vec<DiffId>,
+    /// When the topmost was made, in nanoseconds since 1970; 0 for an image's.
+    pub created: i64,
+    /// Sum of the sizes of the files that the step has made.
+    pub size: u64,
+    /// The name of the result in the cache.
+    pub stored: Option<String>,
+    /// Whether it was known.
+    pub cached: bool,
+}
+
+impl Value {
+    /// Its layers; none for a directory.
+    pub fn diff_ids(&self) -> &[DiffId] {
+        match self {
+            Self::Tree(_) => &[],
+            Self::Layers(layers) => &layers.diff_ids,
+        }
+    }
+}
+
+/// What happens to a step.
+#[derive(Debug)]
+pub enum Event<'e> {
+    /// It is not known: what its place depended on, and on what it depends now.
+    Missed(Option<Parts>, &'e Parts),
+    /// It is begun.
+    Started,
+    /// It says something.
+    Output(RunOutput<'e>),
+    /// It is done.
+    Done(&'e Layers),
+}
+
+/// What a running command says.
+#[derive(Debug, Clone)]
+pub enum RunOutput<'o> {
+    /// On its standard output.
+    Stdout(&'o [u8]),
+    /// On its error output.
+    Stderr(&'o [u8]),
+    /// It runs in this container.
+    Container(String),
+    /// That container is removed.
+    Removed(String),
+}
+
+/// A command to be run.
+pub struct StepRun<'r> {
+    /// What.
+    pub exec: &'r Exec,
+    /// The snapshot that its file system stands on.
+    pub below: Option<String>,
+    /// The results that its mounts take files from.
+    pub values: &'r dyn Fn(NodeId) -> Option<Value>,
+    /// Whether it is to end now.
+    pub cancelled: &'r (dyn Fn() -> bool + Sync),
+}
+
+/// Why a command has not made a result.
+#[derive(Debug)]
+pub enum RunFailure {
+    /// It ended so.
+    Exit(i32),
+    /// It could not be run, or what it left could not be kept.
+    Error(Error),
+}
+
+impl From<Error> for RunFailure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Runs commands as containers are run.
+pub trait Executor: Sync {
+    /// Runs a command in a new file system, and calls `keep` with the key of its
+    /// snapshot when it has ended well. Nothing is left afterwards.
+    ///
+    /// # Errors
+    /// `Exit` when it did not end well; those of `keep`.
+    fn run(
+        &self,
+        step: &StepRun<'_>,
+        say: &(dyn Fn(RunOutput<'_>) + Sync),
+        keep: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<(), RunFailure>;
+
+    /// Whether a path below a container's root is one that every container has.
+    fn is_scaffold(&self, path: &[u8]) -> bool;
+}
+
+/// What a graph is solved with.
+pub struct Solver<'s> {
+    /// Where layers go.
+    pub images: &'s ImageStore,
+    /// Where they are.
+    pub snapshots: &'s Arc<dyn SnapshotDriver>,
+    /// What is known.
+    pub cache: &'s Cache,
+    /// Who runs commands.
+    pub executor: &'s dyn Executor,
+    /// Keeps everything that is needed.
+    pub lease: &'s Lease,
+    /// Told what happens.
+    pub tell: &'s (dyn Fn(NodeId, Event<'_>) + Sync),
+    /// Whether all is to end.
+    pub cancelled: &'s (dyn Fn() -> bool + Sync),
+    /// Whether the reason of each miss is looked for.
+    pub explain: bool,
+}
+
+/// What is known of each step before anything is run.
+struct Plan {
+    keys: Vec<String>,
+    values: Vec<Option<Value>>,
+    needed: Vec<bool>,
+}
+
+/// What the workers share.
+struct Work {
+    values: Vec<Option<Value>>,
+    waiting: Vec<usize>,
+    ready: VecDeque<NodeId>,
+    left: usize,
+    failure: Option<Error>,
+}
+
+impl Solver<'_> {
+    /// Finds or makes what is wanted. The answer has every step whose result is known
+    /// by then, also such that nobody needed.
+    ///
+    /// # Errors
+    /// The first failure of a step; `Cancelled`.
+    pub fn solve(&self, graph: &Graph, wanted: &[NodeId]) -> Result<BTreeMap<NodeId, Value>> {
+        let mut held = Vec::new();
+        let solved = self.solve_holding(graph, wanted, &mut held);
+        self.cache.release(&held);
+        solved
+    }
+
+    fn solve_holding(
+        &self,
+        graph: &Graph,
+        wanted: &[NodeId],
+        held: &mut Vec<String>,
+    ) -> Result<BTreeMap<NodeId, Value>> {
+        let plan = self.plan(graph, wanted, held)?;
+        let values = self.run(graph, &plan, held)?;
+        let known = values.into_iter().enumerate();
+        Ok(known.filter_map(|(id, value)| Some((id, value?))).collect())
+    }
+
+    /// Looks up each step by its definition.
+    fn plan(&self, graph: &Graph, wanted: &[NodeId], held: &mut Vec<String>) -> Result<Plan> {
+        let count = graph.nodes.len();
+        let mut keys = Vec::with_capacity(count);
+        let mut shaky = vec![false; count];
+        for (id, node) in graph.nodes.iter().enumerate() {
+            let inputs = ByDefinition {
+                graph,
+                keys: &keys,
+                snapshots: self.snapshots,
+            };
+            let parts = key::parts(&node.op, &inputs)?;
+            shaky[id] = node.fresh || node.op.inputs().iter().any(|input| shaky[*input]);
+            keys.push(key::of("definition", &parts));
+            self.check()?;
+        }
+        let mut plan = Plan {
+            keys,
+            values: vec![None; count],
+            needed: vec![false; count],
+        };
+        for id in wanted {
+            plan.needed[*id] = true;
+        }
+        for id in (0..count).rev() {
+            plan.values[id] = match &graph.nodes[id].op {
+                Op::Layers(diff_ids) => Some(Value::Layers(Layers {
+                    diff_ids: diff_ids.clone(),
+                    ..Layers::default()
+                })),
+                Op::Local(local) => Some(Value::Tree(Arc::clone(local))),
+                _ if shaky[id] => None,
+                _ => self.look_up(&plan.keys[id], held)?,
+            };
+            if plan.needed[id] && plan.values[id].is_none() {
+                for input in graph.nodes[id].op.inputs() {
+                    plan.needed[input] = true;
+                }
+            }
+        }
+        for id in 0..count {
+            if let Some(Value::Layers(layers)) = &plan.values[id]
+                && layers.cached
+            {
+                (self.tell)(id, Event::Done(layers));
+            }
+        }
+        Ok(plan)
+    }
+
+    fn look_up(&self, key: &str, held: &mut Vec<String>) -> Result<Option<Value>> {
+        let Some(stored) = self.cache.find(key, self.lease)? else {
+            return Ok(None);
+        };
+        self.cache.hold(&stored.id);
+        held.push(stored.id.clone());
+        Ok(Some(Value::Layers(known(stored))))
+    }
+
+    fn check(&self) -> Result<()> {
+        match (self.cancelled)() {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    fn run(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        held: &mut Vec<String>,
+    ) -> Result<Vec<Option<Value>>> {
+        let open = |id: &NodeId| plan.needed[*id] && plan.values[*id].is_none();
+        let missing: Vec<NodeId> = (0..graph.nodes.len()).filter(open).collect();
+        let mut work = Work {
+            values: plan.values.clone(),
+            waiting: vec![0; graph.nodes.len()],
+            ready: VecDeque::new(),
+            left: missing.len(),
+            failure: None,
+        };
+        for id in &missing {
+            let mut inputs = graph.nodes[*id].op.inputs();
+            inputs.sort_unstable();
+            inputs.dedup();
+            work.waiting[*id] = inputs.iter().filter(|input| open(input)).count();
+            if work.waiting[*id] == 0 {
+                work.ready.push_back(*id);
+            }
+        }
+        let work = (Mutex::new(work), Condvar::new());
+        let stop = AtomicBool::new(false);
+        let kept = Mutex::new(Vec::new());
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..missing.len().min(processors.max(2)) {
+                scope.spawn(|| self.work(graph, plan, &work, &stop, &kept));
+            }
+            self.work(graph, plan, &work, &stop, &kept);
+        });
+        held.extend(kept.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let work = work.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match work.failure {
+            Some(error) => Err(error),
+            None => Ok(work.values),
+        }
+    }
+
+    /// Takes steps that can be run until there are none.
+    fn work(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        (work, news): &(Mutex<Work>, Condvar),
+        stop: &AtomicBool,
+        kept: &Mutex<Vec<String>>,
+    ) {
+        loop {
+            let id = {
+                let mut work = lock(work);
+                loop {
+                    if work.left == 0 || work.failure.is_some() {
+                        return;
+                    }
+                    if let Some(id) = work.ready.pop_front() {
+                        break id;
+                    }
+                    work = news.wait(work).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            let values = |input: NodeId| lock(work).values[input].clone();
+            let cancelled = || stop.load(Ordering::Relaxed) || (self.cancelled)();
+            let made = self.step(graph, plan, id, &values, &cancelled);
+            let mut work = lock(work);
+            match made {
+                Ok(layers) => {
+                    if let Some(stored) = &layers.stored {
+                        self.cache.hold(stored);
+                        kept.lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(stored.clone());
+                    }
+                    work.values[id] = Some(Value::Layers(layers));
+                    work.left -= 1;
+                    for next in 0..graph.nodes.len() {
+                        if work.waiting[next] != 0 && graph.nodes[next].op.inputs().contains(&id) {
+                            work.waiting[next] -= 1;
+                            if work.waiting[next] == 0 {
+                                work.ready.push_back(next);
+                            }
+                        }
+                    }
+                }
+                Err(error) => {
+                    stop.store(true, Ordering::Relaxed);
+                    work.failure.get_or_insert(error);
+                }
+            }
+            news.notify_all();
+        }
+    }
+
+    /// Finds a step by its contents, or runs it.
+    fn step(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        id: NodeId,
+        values: &dyn Fn(NodeId) -> Option<Value>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Layers> {
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let node = &graph.nodes[id];
+        let inputs = ByContent {
+            values,
+            snapshots: self.snapshots,
+        };
+        let parts = key::parts(&node.op, &inputs)?;
+        let key = key::of("contents", &parts);
+        if !node.fresh
+            && let Some(stored) = self.cache.find(&key, self.lease)?
+        {
+            self.cache.also(&plan.keys[id], &stored.id)?;
+            let layers = known(stored);
+            (self.tell)(id, Event::Done(&layers));
+            return Ok(layers);
+        }
+        if self.explain {
+            let before = self.cache.inputs_at(&node.place)?;
+            (self.tell)(id, Event::Missed(before, &parts));
+        }
+        (self.tell)(id, Event::Started);
+        let below = match node.op.inputs().first() {
+            Some(root) if has_root(&node.op) => values(*root),
+            _ => None,
+        };
+        let mut layers = self.make(id, &node.op, below.as_ref(), values, cancelled)?;
+        layers.created = gantry_metadata::now();
+        let parent = match &below {
+            Some(Value::Layers(below)) => below.stored.clone(),
+            _ => None,
+        };
+        let entry = Entry {
+            kind: node.op.kind().to_owned(),
+            place: node.place.clone(),
+            description: node.label.clone(),
+            inputs: parts,
+            parent,
+            diff_ids: layers.diff_ids.clone(),
+            size: layers.size,
+            created: layers.created,
+        };
+        let keys = [plan.keys[id].clone(), key];
+        layers.stored = Some(self.cache.insert(&entry, &keys)?);
+        (self.tell)(id, Event::Done(&layers));
+        Ok(layers)
+    }
+
+    /// Runs a step.
+    fn make(
+        &self,
+        id: NodeId,
+        op: &Op,
+        below: Option<&Value>,
+        values: &dyn Fn(NodeId) -> Option<Value>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Layers> {
+        let below: Vec<DiffId> = below.map_or_else(Vec::new, |value| value.diff_ids().to_vec());
+        let top = ChainId::chain(&below).last().map(ToString::to_string);
+        let mut made = None;
+        match op {
+            Op::Exec(exec) => {
+                let step = StepRun {
+                    exec,
+                    below: top,
+                    values,
+                    cancelled,
+                };
+                let say = |output: RunOutput<'_>| (self.tell)(id, Event::Output(output));
+                let mut keep = |key: &str| {
+                    made = self.commit(key, &below)?;
+                    Ok(())
+                };
+                let ran = self.executor.run(&step, &say, &mut keep);
+                ran.map_err(|failure| match failure {
+                    _ if cancelled() => Error::Cancelled,
+                    RunFailure::Exit(code) => Error::Exit {
+                        command: exec.shown.clone(),
+                        code,
+                    },
+                    RunFailure::Error(error) => error,
+                })?;
+            }
+            Op::Files { actions, .. } => {
+                let key = format!("{KEY}{}", random_name()?);
+                self.snapshots.create(&key, top.as_deref())?;
+                if let Err(error) = self.act(&key, actions, values, cancelled) {
+                    self.snapshots.remove(&key)?;
+                    return Err(error);
+                }
+                made = self.commit(&key, &below)?;
+            }
+            Op::Layers(_) | Op::Local(_) => {}
+        }
+        let mut diff_ids = below;
+        diff_ids.extend(made.map(|layer| layer.diff_id));
+        Ok(Layers {
+            diff_ids,
+            size: made.map_or(0, |layer| layer.size),
+            ..Layers::default()
+        })
+    }
+
+    fn commit(&self, key: &str, below: &[DiffId]) -> Result<Option<gantry_image::StepLayer>> {
+        let ignore = |path: &[u8]| self.executor.is_scaffold(path);
+        Ok(self.images.commit_step(key, below, self.lease, &ignore)?)
+    }
+
+    /// File operations, on a thread that older kernels let mount where nobody sees it.
+    fn act(
+        &self,
+        key: &str,
+        actions: &[Action],
+        values: &dyn Fn(NodeId) -> Option<Value>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
+        let root = trees::mount(self.snapshots, key)?;
+        for action in actions {
+            if cancelled() {
+                return Err(Error::Cancelled);
+            }
+            self.action(&root, action, values)?;
+        }
+        Ok(())
+    }
+
+    fn action(
+        &self,
+        root: &RootDir,
+        action: &Action,
+        values: &dyn Fn(NodeId) -> Option<Value>,
+    ) -> Result<()> {
+        match action {
+            Action::Mkdir { path, owner } => {
+                files::make_directories(root, path, files::who(root, owner)?)
+            }
+            Action::Mkfile {
+                path,
+                name,
+                bytes,
+                owner,
+                mode,
+            } => {
+                let owner = files::who(root, owner)?;
+                let directory = path.ends_with('/') || files::is_directory(root, path);
+                let path = match directory {
+                    true => format!("{}/{name}", path.trim_end_matches('/')),
+                    false => path.clone(),
+                };
+                files::make_file(root, &path, bytes, owner, *mode)
+            }
+            Action::Copy(copying) => {
+                let value = values(copying.from).ok_or_else(|| {
+                    Error::Failed("a step has no result, but another needs it".to_owned())
+                })?;
+                let tree = trees::open(self.snapshots, &value)?;
+                files::copy(root, &tree, copying)
+            }
+        }
+    }
+}
+
+fn has_root(op: &Op) -> bool {
+    match op {
+        Op::Exec(exec) => exec.root.is_some(),
+        Op::Files { root, .. } => root.is_some(),
+        Op::Layers(_) | Op::Local(_) => false,
+    }
+}
+
+fn known(stored: Stored) -> Layers {
+    Layers {
+        diff_ids: stored.diff_ids,
+        created: stored.created,
+        size: stored.size,
+        stored: Some(stored.id),
+        cached: true,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,414 @@
+//! `POST /build` as the classic builder of Docker answers it: the steps in the order of
+//! the file, whatever the order in which they are done.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gantry_api::{ProgressError, ProgressMessage};
+use gantry_build::context;
+use gantry_build::dockerfile::{self, Dialect, Options, Plan, StageBase};
+use gantry_build::graph::Local;
+use gantry_build::solve::Layers;
+use gantry_build::{Error as BuildError, Event, NodeId, RunOutput, Value};
+use gantry_registry::Cancel;
+use gantry_types::{Digest, ImageId};
+
+use super::request::{BuildRequest, ClassicQuery};
+use super::solve::BuildEvent;
+use super::{Builds, Inner};
+use crate::error::{Error, Result};
+
+/// The largest Dockerfile.
+const MAX_DOCKERFILE: u64 = 16 << 20;
+/// Where it is looked for.
+const DOCKERFILE: &str = "Dockerfile";
+/// Paths that do not count.
+const IGNORE: &str = ".dockerignore";
+
+impl Builds {
+    /// Builds as `docker build` of old does.
+    ///
+    /// # Errors
+    /// What is wrong before the first step is told; later failures are messages.
+    pub fn classic(
+        &self,
+        query: &ClassicQuery,
+        body: impl BufRead + Send,
+        cancel: &Cancel,
+        progress: &(dyn Fn(ProgressMessage) -> bool + Sync),
+    ) -> Result<()> {
+        let inner = &self.inner;
+        let _enlisted = inner.enlist(&query.build_id, cancel);
+        if !query.remote.is_empty() {
+            let text = format!(
+                "a build from {:?} is not supported yet by this version of gantry",
+                query.remote
+            );
+            return Err(Error::Unsupported(text));
+        }
+        if query.squash {
+            let text = "squash is not supported yet by this version of gantry";
+            return Err(Error::Unsupported(text.to_owned()));
+        }
+        let space = inner.space()?;
+        context::receive(body, space.path())?;
+        let (name, dockerfile) = read_dockerfile(space.path(), &query.dockerfile)?;
+        let local = local(space.path(), &name)?;
+        let credentials = query.credentials.clone();
+        let request = BuildRequest {
+            dockerfile,
+            name,
+            context: Some(Arc::new(local)),
+            named: BTreeMap::new(),
+            options: Options {
+                dialect: Dialect::Classic,
+                engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                ..query.options.clone()
+            },
+            pull: query.pull,
+            limits: query.limits.clone(),
+            credentials: Arc::new(move |host| for_host(&credentials, host)),
+            secret: Arc::new(|_| None),
+            explain: false,
+        };
+        let printer = Printer::new(query, &request.options, progress);
+        let solved = inner.solve(&request, cancel, &|event| printer.hear(event));
+        let solved = match solved {
+            Ok(solved) => solved,
+            Err(error) => return printer.fail(error),
+        };
+        printer.finish(&solved.plan, &solved.values);
+        let id = inner.commit(&solved, &query.tags)?;
+        printer.built(inner, query, &solved.plan, id);
+        Ok(())
+    }
+}
+
+/// The credentials for a registry, by its name or its address.
+fn for_host(
+    all: &BTreeMap<String, gantry_registry::Credentials>,
+    host: &str,
+) -> gantry_registry::Credentials {
+    let bare = |key: &str| {
+        let key = key
+            .trim_start_matches("https://")
+            .trim_start_matches("http://");
+        key.split('/').next().unwrap_or_default().to_owned()
+    };
+    let official = host == "docker.io";
+    let found = all.iter().find(|(key, _)| {
+        let key = bare(key);
+        key == host || (official && key == "index.docker.io")
+    });
+    found.map(|(_, given)| given.clone()).unwrap_or_default()
+}
+
+/// The Dockerfile and its path in the context.
+fn read_dockerfile(context: &std::path::Path, wished: &str) -> Result<(String, Vec<u8>)> {
+    let root =
+        gantry_sys::RootDir::open(context).map_err(|error| Error::Failed(error.to_string()))?;
+    let read = |name: &str| root.read(name, MAX_DOCKERFILE);
+    let name = match wished {
+        "" => DOCKERFILE,
+        name => name,
+    };
+    match read(name) {
+        Ok(bytes) => return Ok((name.to_owned(), check(bytes, name)?)),
+        // Docker looks for this one, too.
+        Err(_) if wished.is_empty() || wished == DOCKERFILE => {
+            let lower = DOCKERFILE.to_lowercase();
+            if let Ok(bytes) = read(&lower) {
+                let bytes = check(bytes, &lower)?;
+                return Ok((lower, bytes));
+            }
+        }
+        Err(_) => {}
+    }
+    Err(Error::Build(BuildError::NotFound(format!(
+        "Cannot locate specified Dockerfile: {name}"
+    ))))
+}
+
+fn check(bytes: Vec<u8>, name: &str) -> Result<Vec<u8>> {
+    match bytes.is_empty() {
+        true => Err(Error::Invalid(format!(
+            "the Dockerfile ({name}) cannot be empty"
+        ))),
+        false => Ok(bytes),
+    }
+}
+
+/// The context, without what its ignore file names.
+fn local(directory: &std::path::Path, dockerfile: &str) -> Result<Local> {
+    let root =
+        gantry_sys::RootDir::open(directory).map_err(|error| Error::Failed(error.to_string()))?;
+    let own = format!("{dockerfile}{IGNORE}");
+    let text = root
+        .read(&own, MAX_DOCKERFILE)
+        .or_else(|_| root.read(IGNORE, MAX_DOCKERFILE));
+    let ignore = match text {
+        Ok(bytes) => Some(context::patterns(&bytes)?),
+        Err(_) => None,
+    };
+    Ok(Local {
+        directory: directory.to_owned(),
+        ignore,
+    })
+}
+
+/// Tells the client what happens, in the order of the file.
+struct Printer<'p> {
+    quiet: bool,
+    options: &'p Options,
+    progress: &'p (dyn Fn(ProgressMessage) -> bool + Sync),
+    told: Mutex<Told>,
+}
+
+/// What was told, and what waits.
+#[derive(Default)]
+struct Told {
+    lines: Vec<Line>,
+    /// The next line to be told.
+    at: usize,
+    begun: bool,
+    waiting: BTreeMap<NodeId, Vec<ProgressMessage>>,
+    done: BTreeMap<NodeId, Layers>,
+    plan: Option<Plan>,
+}
+
+/// One step as it is shown.
+struct Line {
+    header: String,
+    /// The stage, and how many of its steps are done then.
+    image: Option<(usize, usize)>,
+    node: Option<NodeId>,
+}
+
+impl<'p> Printer<'p> {
+    fn new(
+        query: &ClassicQuery,
+        options: &'p Options,
+        progress: &'p (dyn Fn(ProgressMessage) -> bool + Sync),
+    ) -> Self {
+        Self {
+            quiet: query.quiet,
+            options,
+            progress,
+            told: Mutex::default(),
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        if !self.quiet {
+            (self.progress)(ProgressMessage::stream(text));
+        }
+    }
+
+    fn hear(&self, event: BuildEvent<'_>) {
+        match event {
+            BuildEvent::Pulling(message) => {
+                if !self.quiet {
+                    (self.progress)(message);
+                }
+            }
+            BuildEvent::Planned(plan) => {
+                let mut told = self.told();
+                told.lines = lines(plan);
+                told.plan = Some(plan.outline());
+                self.pump(&mut told);
+            }
+            BuildEvent::Step(node, event) => {
+                let mut told = self.told();
+                let message = match event {
+                    Event::Done(layers) => {
+                        told.done.insert(node, layers.clone());
+                        None
+                    }
+                    Event::Output(output) => said(&output),
+                    Event::Started | Event::Missed(..) => None,
+                };
+                told.waiting.entry(node).or_default().extend(message);
+                self.pump(&mut told);
+            }
+        }
+    }
+
+    /// Tells what can be told.
+    fn pump(&self, told: &mut Told) {
+        while let Some(line) = told.lines.get(told.at) {
+            if !told.begun {
+                if !line.header.is_empty() {
+                    self.say(format!("{}\n", line.header));
+                }
+                told.begun = true;
+            }
+            let (node, image) = (line.node, line.image);
+            if let Some(node) = node {
+                for message in told.waiting.remove(&node).unwrap_or_default() {
+                    if !self.quiet {
+                        (self.progress)(message);
+                    }
+                }
+                let Some(layers) = told.done.get(&node) else {
+                    return;
+                };
+                if layers.cached {
+                    self.say(" ---> Using cache\n");
+                }
+            }
+            if let Some(id) = image.and_then(|image| self.image(told, image)) {
+                self.say(format!(" ---> {id}\n"));
+            }
+            told.at += 1;
+            told.begun = false;
+        }
+    }
+
+    /// The short id of an image after so many steps of a stage.
+    fn image(&self, told: &Told, (stage, steps): (usize, usize)) -> Option<String> {
+        let plan = told.plan.as_ref()?;
+        match &plan.stages.get(stage)?.base {
+            StageBase::Image(base) if steps == 0 => {
+                return Some(base.id.0.hex().chars().take(12).collect());
+            }
+            StageBase::Scratch if steps == 0 => return Some(String::new()),
+            _ => {}
+        }
+        let values = told
+            .done
+            .iter()
+            .map(|(node, layers)| (*node, Value::Layers(layers.clone())))
+            .collect();
+        let config = dockerfile::image_at(plan, self.options, &values, stage, steps);
+        let bytes = serde_json::to_vec(&config).ok()?;
+        Some(Digest::of(&bytes).hex().chars().take(12).collect())
+    }
+
+    /// Tells of steps that nobody had to look at.
+    fn finish(&self, plan: &Plan, values: &BTreeMap<NodeId, Value>) {
+        let mut told = self.told();
+        for (node, value) in values {
+            if let Value::Layers(layers) = value {
+                told.done.entry(*node).or_insert_with(|| layers.clone());
+            }
+        }
+        // What was in the cache only as a part of something later.
+        for node in 0..plan.graph.nodes.len() {
+            told.done.entry(node).or_insert_with(|| Layers {
+                cached: true,
+                ..Layers::default()
+            });
+        }
+        self.pump(&mut told);
+    }
+
+    /// A failure: before the first line it is the answer, later a message.
+    fn fail(&self, error: Error) -> Result<()> {
+        let told = self.told();
+        if told.at == 0 && !told.begun {
+            return Err(error);
+        }
+        let code = match &error {
+            Error::Build(BuildError::Exit { code, .. }) => i64::from(*code),
+            _ => 0,
+        };
+        let message = error.to_string();
+        (self.progress)(ProgressMessage {
+            error: message.clone(),
+            error_detail: Some(ProgressError { code, message }),
+            ..ProgressMessage::default()
+        });
+        Ok(())
+    }
+
+    fn built(&self, inner: &Inner, query: &ClassicQuery, plan: &Plan, id: ImageId) {
+        (self.progress)(ProgressMessage {
+            aux: serde_json::to_value(BTreeMap::from([("ID", id.to_string())])).ok(),
+            ..ProgressMessage::default()
+        });
+        if self.quiet {
+            (self.progress)(ProgressMessage::stream(format!("{id}\n")));
+            return;
+        }
+        if !plan.unused_args.is_empty() {
+            self.say(format!(
+                "[Warning] One or more build-args [{}] were not consumed\n",
+                plan.unused_args.join(" ")
+            ));
+        }
+        let short: String = id.0.hex().chars().take(12).collect();
+        self.say(format!("Successfully built {short}\n"));
+        for tag in &query.tags {
+            self.say(format!("Successfully tagged {}\n", tag.familiar()));
+        }
+        tracing::debug!(%id, directory = %inner.directory.display(), "built");
+    }
+}
+
+/// What a running command says, as a message.
+fn said(output: &RunOutput<'_>) -> Option<ProgressMessage> {
+    let short = |id: &str| id.chars().take(12).collect::<String>();
+    let text = match output {
+        RunOutput::Stdout(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        // As Docker's: errors are red.
+        RunOutput::Stderr(bytes) => {
+            format!("\u{1b}[91m{}\u{1b}[0m", String::from_utf8_lossy(bytes))
+        }
+        RunOutput::Container(id) => format!(" ---> Running in {}\n", short(id)),
+        RunOutput::Removed(id) => {
+            format!(" ---> Removed intermediate container {}\n", short(id))
+        }
+    };
+    Some(ProgressMessage::stream(text))
+}
+
+/// All lines of a plan.
+fn lines(plan: &Plan) -> Vec<Line> {
+    let shown = |stage: &dockerfile::PlannedStage| {
+        1 + stage.steps.iter().filter(|step| !step.trigger).count()
+    };
+    let total = plan.meta.len() + plan.stages.iter().map(shown).sum::<usize>();
+    let mut number = 0;
+    let mut header = |text: &str| {
+        number += 1;
+        format!("Step {number}/{total} : {text}")
+    };
+    let mut lines = Vec::new();
+    for meta in &plan.meta {
+        lines.push(Line {
+            header: header(meta),
+            image: None,
+            node: None,
+        });
+    }
+    for (place, stage) in plan.stages.iter().enumerate() {
+        let triggers = stage.steps.iter().filter(|step| step.trigger).count();
+        let mut text = header(&stage.from);
+        if triggers != 0 {
+            let word = if triggers == 1 { "trigger" } else { "triggers" };
+            text.push_str(&format!("\n# Executing {triggers} build {word}"));
+        }
+        lines.push(Line {
+            header: text,
+            image: (triggers == 0).then_some((place, 0)),
+            node: None,
+        });
+        for (index, step) in stage.steps.iter().enumerate() {
+            let line = match step.trigger {
+                true => String::new(),
+                false => header(&step.text),
+            };
+            lines.push(Line {
+                header: line,
+                image: Some((place, index + 1)),
+                node: step.node,
+            });
+        }
+    }
+    lines
+}

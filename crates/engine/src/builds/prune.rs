@@ -1,0 +1,267 @@
+//! What the cache of builds holds, and what of it goes: by wish, and by itself when it
+//! takes more room than it may.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gantry_api::{BuildCachePruned, BuildCacheRecord, Filters, rfc3339_nano};
+use gantry_build::Record;
+use gantry_types::Digest;
+
+use super::{Builds, Inner};
+use crate::containers::make_private_dir;
+use crate::error::{Error, Result};
+
+/// What can be said of the cache of builds.
+const FILTERS: [&str; 11] = [
+    "description",
+    "id",
+    "inuse",
+    "label",
+    "label!",
+    "parent",
+    "private",
+    "shared",
+    "type",
+    "until",
+    "unused-for",
+];
+/// How long the answer waits for files to be deleted.
+const LONGEST_DELETION: Duration = Duration::from_secs(60);
+/// The kind of a cache directory.
+const CACHE_MOUNT: &str = "exec.cachemount";
+
+/// What of the cache goes.
+#[derive(Debug, Clone, Default)]
+pub struct CachePruneQuery {
+    /// Also what images have, too.
+    pub all: bool,
+    /// Only these.
+    pub filters: Filters,
+    /// Bytes that may stay; 0 when not said.
+    pub keep: u64,
+}
+
+impl Builds {
+    /// All that the cache holds.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn cache(&self) -> Result<Vec<BuildCacheRecord>> {
+        let records = self.inner.cache.list()?;
+        let mut shown: Vec<BuildCacheRecord> = records.iter().map(shown).collect();
+        shown.extend(self.inner.cache_directories());
+        Ok(shown)
+    }
+
+    /// What the cache takes and nothing else needs: layers, blobs and directories.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn disk_usage(&self) -> Result<(u64, u64, u64)> {
+        let records = self.inner.cache.list()?;
+        let (mut layers, mut blobs) = (0, 0);
+        for record in records.iter().filter(|record| !record.shared) {
+            layers += record.layer;
+            blobs += record.blobs;
+        }
+        let caches = &self.inner.caches;
+        let directories = gantry_archive::disk_usage(caches)
+            .map_err(|error| Error::io("measure", caches, error))?;
+        Ok((layers, blobs, directories))
+    }
+
+    /// Removes what matches; what no build relies on.
+    ///
+    /// # Errors
+    /// `Invalid` for wrong filters, in Docker's words.
+    pub fn prune(&self, query: &CachePruneQuery) -> Result<BuildCachePruned> {
+        let known = query.filters.validate(&FILTERS);
+        known.map_err(|error| Error::Invalid(format!("failed to prune build cache: {error}")))?;
+        let unused = unused_for(&query.filters)?;
+        let inner = &self.inner;
+        let before = inner.measure()?;
+        let mut gone = Vec::new();
+        let (layers, blobs, _) = self.disk_usage()?;
+        let mut total = layers + blobs;
+        for record in inner.cache.list()? {
+            let old = unused.is_none_or(|age| {
+                let idle = gantry_metadata::now().saturating_sub(record.row.used_at);
+                idle >= i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)
+            });
+            let enough = query.keep != 0 && total <= query.keep;
+            if !old || enough || !matches(&record, &query.filters) {
+                continue;
+            }
+            // As Docker: what images have too stays, unless all is wished.
+            if record.shared && !query.all {
+                continue;
+            }
+            if inner.cache.remove(&record.row.id)? {
+                if !record.shared {
+                    total = total.saturating_sub(record.disk());
+                }
+                gone.push(record.row.id);
+            }
+        }
+        gone.extend(inner.prune_directories(query, unused)?);
+        inner.store.collect()?;
+        inner.snapshots.settle(LONGEST_DELETION);
+        let after = inner.measure()?;
+        Ok(BuildCachePruned {
+            caches_deleted: Some(gone).filter(|gone| !gone.is_empty()),
+            space_reclaimed: before.saturating_sub(after),
+        })
+    }
+}
+
+impl Inner {
+    /// Bytes of layers, blobs and cache directories.
+    fn measure(&self) -> Result<u64> {
+        let disk = self.store.disk_usage()?;
+        let caches = gantry_archive::disk_usage(&self.caches)
+            .map_err(|error| Error::io("measure", &self.caches, error))?;
+        Ok(disk.layers + disk.blobs + caches)
+    }
+
+    /// The directory of a cache, made when it is missing.
+    pub(super) fn cache_directory(
+        &self,
+        id: &str,
+        mode: u32,
+        owner: (u32, u32),
+    ) -> Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.caches.join(Digest::of(id.as_bytes()).hex()).join("fs");
+        let failed = |error| Error::io("make", &path, error);
+        if path.is_dir() {
+            return Ok(path);
+        }
+        make_private_dir(&path)?;
+        std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).map_err(failed)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+        let name = path.with_file_name("name");
+        std::fs::write(&name, id).map_err(|error| Error::io("write", &name, error))?;
+        Ok(path)
+    }
+
+    fn directories(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.caches);
+        let entries = entries.into_iter().flatten().flatten();
+        let mut all: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        all.sort();
+        all
+    }
+
+    fn cache_directories(&self) -> Vec<BuildCacheRecord> {
+        let records = self.directories().into_iter().map(|path| {
+            let name = std::fs::read_to_string(path.join("name")).unwrap_or_default();
+            BuildCacheRecord {
+                id: directory_id(&path),
+                kind: CACHE_MOUNT.to_owned(),
+                description: format!("cached mount {name}"),
+                size: signed(gantry_archive::disk_usage(&path).unwrap_or(0)),
+                created_at: changed(&path).map(rfc3339_nano).unwrap_or_default(),
+                usage_count: 1,
+                ..BuildCacheRecord::default()
+            }
+        });
+        records.collect()
+    }
+
+    fn prune_directories(
+        &self,
+        query: &CachePruneQuery,
+        unused: Option<Duration>,
+    ) -> Result<Vec<String>> {
+        let mut gone = Vec::new();
+        let (kinds, ids) = (query.filters.get("type"), query.filters.get("id"));
+        for path in self.directories() {
+            let id = directory_id(&path);
+            let old = unused.is_none_or(|age| {
+                let idle = gantry_metadata::now() - changed(&path.join("fs")).unwrap_or(0);
+                idle >= i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)
+            });
+            let wanted = (kinds.is_empty() || kinds.iter().any(|kind| kind == CACHE_MOUNT))
+                && (ids.is_empty() || ids.contains(&id));
+            if !old || !wanted || query.keep != 0 {
+                continue;
+            }
+            super::remove(&path)?;
+            gone.push(id);
+        }
+        Ok(gone)
+    }
+}
+
+fn directory_id(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.chars().take(25).collect()
+}
+
+fn changed(path: &Path) -> Option<i64> {
+    use std::os::unix::fs::MetadataExt;
+    let found = path.symlink_metadata().ok()?;
+    Some(
+        found
+            .mtime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(found.mtime_nsec()),
+    )
+}
+
+fn shown(record: &Record) -> BuildCacheRecord {
+    let row = &record.row;
+    BuildCacheRecord {
+        id: row.id.clone(),
+        parents: row.parent.clone().map(|parent| vec![parent]),
+        kind: row.kind.clone(),
+        description: row.description.clone(),
+        in_use: record.in_use,
+        shared: record.shared,
+        size: signed(record.disk()),
+        created_at: rfc3339_nano(row.created_at),
+        last_used_at: Some(rfc3339_nano(row.used_at)),
+        usage_count: i64::try_from(row.uses).unwrap_or(i64::MAX),
+    }
+}
+
+fn matches(record: &Record, filters: &Filters) -> bool {
+    let any = |key: &str, found: &dyn Fn(&str) -> bool| {
+        let wished = filters.get(key);
+        wished.is_empty() || wished.iter().any(|value| found(value))
+    };
+    let row = &record.row;
+    let switch = |value: &str, on: bool| match value {
+        "0" | "false" | "f" => !on,
+        _ => on,
+    };
+    any("id", &|value| row.id.starts_with(value))
+        && any("type", &|value| row.kind == value)
+        && any("description", &|value| row.description.contains(value))
+        && any("parent", &|value| row.parent.as_deref() == Some(value))
+        && any("inuse", &|value| switch(value, record.in_use))
+        && any("shared", &|value| switch(value, record.shared))
+        && any("private", &|value| switch(value, !record.shared))
+        && any("label", &|_| false)
+}
+
+/// For how long something must not have been used.
+fn unused_for(filters: &Filters) -> Result<Option<Duration>> {
+    let mut wished = filters.get("until").iter().chain(filters.get("unused-for"));
+    let Some(text) = wished.next() else {
+        return Ok(None);
+    };
+    if wished.next().is_some() {
+        return Err(Error::Invalid(
+            "until and unused-for cannot be both given".to_owned(),
+        ));
+    }
+    gantry_types::units::parse_duration(text)
+        .map(|nanoseconds| Some(Duration::from_nanos(nanoseconds.unsigned_abs())))
+        .map_err(Error::Invalid)
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,98 @@
+//! What a build is asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry_api::Ulimit;
+use gantry_build::dockerfile::{Named, Options};
+use gantry_build::graph::Local;
+use gantry_registry::Credentials;
+use gantry_types::Reference;
+
+/// Gives a secret by its name.
+pub type Secret = dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync;
+
+/// A build, in nobody's protocol.
+pub struct BuildRequest {
+    /// The text of the Dockerfile.
+    pub dockerfile: Vec<u8>,
+    /// Its name, for failures.
+    pub name: String,
+    /// What it copies from.
+    pub context: Option<Arc<Local>>,
+    /// What more it may name.
+    pub named: BTreeMap<String, Named>,
+    /// What the language is told.
+    pub options: Options,
+    /// Whether images are pulled even when they are there.
+    pub pull: bool,
+    /// What commands are run with.
+    pub limits: StepLimits,
+    /// Who asks a registry, by its host.
+    pub credentials: Arc<dyn Fn(&str) -> Credentials + Send + Sync>,
+    /// What is known only while commands run.
+    pub secret: Arc<Secret>,
+    /// Whether the reason of each miss is looked for.
+    pub explain: bool,
+}
+
+impl std::fmt::Debug for BuildRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuildRequest")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the commands of a build are run with.
+#[derive(Debug, Clone, Default)]
+pub struct StepLimits {
+    /// Bytes.
+    pub memory: i64,
+    /// Bytes of memory and swap.
+    pub memory_swap: i64,
+    /// Relative.
+    pub cpu_shares: i64,
+    /// Microseconds.
+    pub cpu_period: i64,
+    /// Microseconds.
+    pub cpu_quota: i64,
+    /// Such as `0-2`.
+    pub cpuset_cpus: String,
+    /// Such as `0-2`.
+    pub cpuset_mems: String,
+    /// A cgroup.
+    pub cgroup_parent: String,
+    /// Bytes; 0 for the daemon's choice.
+    pub shm_size: i64,
+    /// Limits of processes.
+    pub ulimits: Vec<Ulimit>,
+    /// `host:address`.
+    pub extra_hosts: Vec<String>,
+}
+
+/// `POST /build`.
+#[derive(Debug, Clone, Default)]
+pub struct ClassicQuery {
+    /// The Dockerfile's path in the context; `Dockerfile` when empty.
+    pub dockerfile: String,
+    /// The names of the image.
+    pub tags: Vec<Reference>,
+    /// Where the context is, instead of in the request.
+    pub remote: String,
+    /// Whether only the id is told.
+    pub quiet: bool,
+    /// Whether images are pulled even when they are there.
+    pub pull: bool,
+    /// What the language is told.
+    pub options: Options,
+    /// What commands are run with.
+    pub limits: StepLimits,
+    /// The name by which the client may end it.
+    pub build_id: String,
+    /// Who asks a registry, by its host.
+    pub credentials: BTreeMap<String, Credentials>,
+    /// Whether all layers of the build become one.
+    pub squash: bool,
+}

@@ -1,0 +1,348 @@
+//! A command of a step, in a container like any other: the same supervisor, network,
+//! seccomp profile and cgroups. The container goes with the step.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use gantry_api::{Config, ContainerCreate, Empty, HostConfig, LogConfig};
+use gantry_build::graph::{ExecMount, MountKind, Sharing};
+use gantry_build::{Error as BuildError, Executor, RunFailure, RunOutput, StepRun, Value};
+use gantry_types::ChainId;
+
+use super::Inner;
+use super::request::BuildRequest;
+use super::space::Space;
+use super::world::told;
+use crate::containers::{StepMount, StepSource};
+use crate::error::Error;
+
+/// How often a running command is looked at for whether it is still wanted.
+const TICK: Duration = Duration::from_millis(50);
+/// The largest piece of output that is passed on at once.
+const PIECE: usize = 64 << 10;
+
+/// Cache directories of which each is used by one step at a time.
+#[derive(Default)]
+pub(super) struct Locks {
+    taken: Mutex<BTreeMap<String, ()>>,
+    freed: Condvar,
+}
+
+/// Runs the commands of one build.
+pub(super) struct Steps<'b> {
+    pub(super) inner: &'b Arc<Inner>,
+    pub(super) request: &'b BuildRequest,
+}
+
+/// What a command needs besides its container.
+#[derive(Default)]
+struct Around<'l> {
+    mounts: Vec<StepMount>,
+    env: Vec<String>,
+    space: Option<Space>,
+    locks: Vec<Locked<'l>>,
+}
+
+struct Locked<'l> {
+    locks: &'l Locks,
+    id: String,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let taken = self.locks.taken.lock();
+        taken
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
+        self.locks.freed.notify_all();
+    }
+}
+
+impl Executor for Steps<'_> {
+    fn run(
+        &self,
+        step: &StepRun<'_>,
+        say: &(dyn Fn(RunOutput<'_>) + Sync),
+        keep: &mut dyn FnMut(&str) -> gantry_build::Result<()>,
+    ) -> Result<(), RunFailure> {
+        let around = self.around(step).map_err(RunFailure::Error)?;
+        let request = self.container(step, &around);
+        let containers = &self.inner.containers;
+        let fail = |error: Error| RunFailure::Error(told(error));
+        let container = containers
+            .create_step(request, step.below.clone(), around.mounts)
+            .map_err(fail)?;
+        let ran = self.follow(&container, step, say, keep);
+        let removed = containers.remove_step(&container);
+        drop((around.space, around.locks));
+        ran?;
+        removed.map_err(fail)?;
+        say(RunOutput::Removed(container));
+        Ok(())
+    }
+
+    fn is_scaffold(&self, path: &[u8]) -> bool {
+        crate::containers::is_scaffold(path)
+    }
+}
+
+impl Steps<'_> {
+    /// Starts the container, passes on what it says, and keeps its files.
+    fn follow(
+        &self,
+        container: &str,
+        step: &StepRun<'_>,
+        say: &(dyn Fn(RunOutput<'_>) + Sync),
+        keep: &mut dyn FnMut(&str) -> gantry_build::Result<()>,
+    ) -> Result<(), RunFailure> {
+        let fail = |error: Error| RunFailure::Error(told(error));
+        let containers = &self.inner.containers;
+        let socket = containers.attach_step(container).map_err(fail)?;
+        say(RunOutput::Container(container.to_owned()));
+        containers.start(container).map_err(fail)?;
+        listen(&socket, step.cancelled, say)
+            .map_err(|error| RunFailure::Error(BuildError::Failed(error.to_string())))?;
+        if (step.cancelled)() {
+            return Err(RunFailure::Error(BuildError::Cancelled));
+        }
+        match containers.step_exit_code(container).map_err(fail)? {
+            0 => Ok(keep(container)?),
+            code => Err(RunFailure::Exit(code)),
+        }
+    }
+
+    fn container(&self, step: &StepRun<'_>, around: &Around<'_>) -> ContainerCreate {
+        let (exec, limits) = (step.exec, &self.request.limits);
+        let env = exec
+            .env
+            .iter()
+            .chain(&exec.uncounted_env)
+            .chain(&around.env);
+        let volumes = exec.volumes.iter().map(|path| (path.clone(), Empty {}));
+        let config = Config {
+            image: "build".to_owned(),
+            cmd: Some(exec.args.clone().into()),
+            env: Some(env.cloned().collect()),
+            working_dir: exec.cwd.clone(),
+            user: exec.user.clone(),
+            attach_stdout: true,
+            attach_stderr: true,
+            volumes: Some(volumes.collect()).filter(|set: &BTreeMap<_, _>| !set.is_empty()),
+            ..Config::default()
+        };
+        let host_config = HostConfig {
+            log_config: LogConfig {
+                kind: "none".to_owned(),
+                ..LogConfig::default()
+            },
+            network_mode: exec.network.clone(),
+            privileged: exec.insecure,
+            memory: limits.memory,
+            memory_swap: limits.memory_swap,
+            cpu_shares: limits.cpu_shares,
+            cpu_period: limits.cpu_period,
+            cpu_quota: limits.cpu_quota,
+            cpuset_cpus: limits.cpuset_cpus.clone(),
+            cpuset_mems: limits.cpuset_mems.clone(),
+            cgroup_parent: limits.cgroup_parent.clone(),
+            shm_size: limits.shm_size,
+            ulimits: Some(limits.ulimits.clone()).filter(|list| !list.is_empty()),
+            extra_hosts: Some(limits.extra_hosts.clone()).filter(|list| !list.is_empty()),
+            ..HostConfig::default()
+        };
+        ContainerCreate {
+            config,
+            host_config,
+            ..ContainerCreate::default()
+        }
+    }
+
+    /// Makes ready what the command sees besides its file system.
+    fn around(&self, step: &StepRun<'_>) -> gantry_build::Result<Around<'_>> {
+        let mut around = Around::default();
+        for (number, mount) in step.exec.mounts.iter().enumerate() {
+            self.mount(number, mount, step, &mut around)?;
+        }
+        Ok(around)
+    }
+
+    fn mount<'s>(
+        &'s self,
+        number: usize,
+        mount: &ExecMount,
+        step: &StepRun<'_>,
+        around: &mut Around<'s>,
+    ) -> gantry_build::Result<()> {
+        let source = match &mount.kind {
+            MountKind::Bind => match mount.from.and_then(|from| (step.values)(from)) {
+                Some(value) => bind(&value, &mount.source)?,
+                None => return Ok(()),
+            },
+            MountKind::Tmpfs { size } => StepSource::Memory(*size),
+            MountKind::Cache {
+                id,
+                sharing,
+                mode,
+                owner,
+            } => {
+                if *sharing == Sharing::Locked {
+                    around.locks.push(self.lock(id, step.cancelled)?);
+                }
+                let path = self
+                    .inner
+                    .cache_directory(id, *mode, *owner)
+                    .map_err(told)?;
+                StepSource::Directory(path)
+            }
+            MountKind::Secret {
+                id,
+                required,
+                mode,
+                owner,
+            } => {
+                let Some(bytes) = (self.request.secret)(id) else {
+                    return match required {
+                        true => Err(BuildError::NotFound(format!("secret {id}: not found"))),
+                        false => Ok(()),
+                    };
+                };
+                if !mount.source.is_empty() && mount.source != *id {
+                    let text = String::from_utf8_lossy(&bytes);
+                    around.env.push(format!("{}={text}", mount.source));
+                    return Ok(());
+                }
+                let space = match &around.space {
+                    Some(space) => space,
+                    None => around.space.insert(self.inner.space().map_err(told)?),
+                };
+                let path = super::secrets::write(space.path(), number, &bytes, *mode, *owner);
+                StepSource::Directory(path.map_err(told)?)
+            }
+        };
+        around.mounts.push(StepMount {
+            target: mount.target.clone(),
+            read_only: !mount.writable,
+            source,
+        });
+        Ok(())
+    }
+
+    fn lock(
+        &self,
+        id: &str,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> gantry_build::Result<Locked<'_>> {
+        let locks = &self.inner.locked;
+        let mut taken = locks.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while taken.contains_key(id) {
+            if cancelled() {
+                return Err(BuildError::Cancelled);
+            }
+            let waited = locks.freed.wait_timeout(taken, TICK);
+            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        taken.insert(id.to_owned(), ());
+        Ok(Locked {
+            locks,
+            id: id.to_owned(),
+        })
+    }
+}
+
+/// Files of a step, as something that can be mounted.
+fn bind(value: &Value, source: &str) -> gantry_build::Result<StepSource> {
+    let below = source.trim_matches('/').to_owned();
+    match value {
+        Value::Tree(local) => {
+            let root = gantry_sys::RootDir::open(&local.directory)
+                .map_err(|error| BuildError::Failed(error.to_string()))?;
+            if !below.is_empty() {
+                root.metadata(&below)
+                    .map_err(|error| BuildError::NotFound(error.to_string()))?;
+            }
+            Ok(StepSource::Part(local.directory.clone(), below))
+        }
+        Value::Layers(layers) => {
+            let top = ChainId::chain(&layers.diff_ids).last().copied();
+            Ok(StepSource::Layers(top.map(|top| top.to_string()), below))
+        }
+    }
+}
+
+/// Passes on what a container says, until it ends or is not wanted any more.
+fn listen(
+    socket: &UnixStream,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    say: &(dyn Fn(RunOutput<'_>) + Sync),
+) -> std::io::Result<()> {
+    socket.set_read_timeout(Some(TICK))?;
+    let mut socket = socket;
+    let mut pending: Vec<u8> = Vec::new();
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match socket.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => pending.extend_from_slice(&buffer[..count]),
+            Err(error) if is_a_pause(&error) => {
+                if cancelled() {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        let done = frames(&pending, say);
+        pending.drain(..done);
+    }
+}
+
+fn is_a_pause(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::WouldBlock
+            | std::io::ErrorKind::TimedOut
+            | std::io::ErrorKind::Interrupted
+    )
+}
+
+/// Passes on the whole frames at the beginning; how long they are.
+fn frames(pending: &[u8], say: &(dyn Fn(RunOutput<'_>) + Sync)) -> usize {
+    let mut at = 0;
+    while let Some(header) = pending.get(at..at + 8) {
+        let length = u32::from_be_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        let Some(bytes) = pending.get(at + 8..at + 8 + length) else {
+            break;
+        };
+        say(match header[0] {
+            2 => RunOutput::Stderr(bytes),
+            _ => RunOutput::Stdout(bytes),
+        });
+        at += 8 + length;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_told_apart_and_what_is_cut_off_waits() {
+        let mut bytes = vec![1, 0, 0, 0, 0, 0, 0, 2, b'a', b'b'];
+        bytes.extend([2, 0, 0, 0, 0, 0, 0, 1, b'c', 1, 0]);
+        let seen = Mutex::new(Vec::new());
+        let say = |output: RunOutput<'_>| {
+            let said = match output {
+                RunOutput::Stdout(bytes) => (1, bytes.to_vec()),
+                RunOutput::Stderr(bytes) => (2, bytes.to_vec()),
+                _ => (0, Vec::new()),
+            };
+            seen.lock().unwrap().push(said);
+        };
+        assert_eq!(frames(&bytes, &say), 19);
+        let seen = seen.into_inner().unwrap();
+        assert_eq!(seen, [(1, b"ab".to_vec()), (2, b"c".to_vec())]);
+    }
+}

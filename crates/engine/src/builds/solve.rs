@@ -1,0 +1,160 @@
+//! A request becomes layers and a configuration; what becomes of these, its client
+//! says.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use gantry_api::ProgressMessage;
+use gantry_build::dockerfile::{self, Plan, StageBase};
+use gantry_build::{Error as BuildError, Event, NodeId, Solver, Value};
+use gantry_image::{Built, Lease};
+use gantry_registry::Cancel;
+use gantry_sys::RootDir;
+use gantry_types::{ChainId, ImageConfig, ImageId, Reference};
+
+use super::request::BuildRequest;
+use super::run::Steps;
+use super::world::Images;
+use super::{Builds, Inner};
+use crate::error::{Error, Result};
+
+/// What happens in a build.
+#[derive(Debug)]
+pub enum BuildEvent<'e> {
+    /// The Dockerfile is understood.
+    Planned(&'e Plan),
+    /// An image is pulled.
+    Pulling(ProgressMessage),
+    /// Something happens to a step.
+    Step(NodeId, Event<'e>),
+}
+
+/// What a build has become: layers, kept while this lives, and a configuration.
+pub struct Solved {
+    /// The image's configuration.
+    pub config: ImageConfig,
+    /// The image that it was made from.
+    pub parent: Option<ImageId>,
+    /// What was planned.
+    pub plan: Plan,
+    /// What its steps have become.
+    pub values: BTreeMap<NodeId, Value>,
+    lease: Lease,
+}
+
+impl std::fmt::Debug for Solved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Solved")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builds {
+    /// Builds. `tell` is called from several threads.
+    ///
+    /// # Errors
+    /// `Invalid` for what is wrong with the Dockerfile, before anything is run; the
+    /// failure of the first step that fails; `Cancelled`.
+    pub fn solve(
+        &self,
+        request: &BuildRequest,
+        cancel: &Cancel,
+        tell: &(dyn Fn(BuildEvent<'_>) + Sync),
+    ) -> Result<Solved> {
+        self.inner.solve(request, cancel, tell)
+    }
+
+    /// Makes an image of a result, and names it.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub fn commit(&self, solved: &Solved, names: &[Reference]) -> Result<ImageId> {
+        self.inner.commit(solved, names)
+    }
+
+    /// The files of a result, mounted nowhere; none for an empty one.
+    ///
+    /// # Errors
+    /// When they cannot be mounted.
+    pub fn files(&self, solved: &Solved) -> Result<Option<RootDir>> {
+        let layers = &solved.config.rootfs.diff_ids;
+        let Some(top) = ChainId::chain(layers).last().copied() else {
+            return Ok(None);
+        };
+        let mount = self.inner.snapshots.mounts(&top.to_string())?;
+        let tree = gantry_snapshot::mount_detached(&mount)
+            .map_err(|errno| Error::io("mount", top.to_string(), errno.into()))?;
+        Ok(Some(RootDir::from(tree)))
+    }
+}
+
+impl Inner {
+    pub(super) fn solve(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        cancel: &Cancel,
+        tell: &(dyn Fn(BuildEvent<'_>) + Sync),
+    ) -> Result<Solved> {
+        let lease = self.store.empty_lease("build")?;
+        let file = gantry_dockerfile::parse(&request.dockerfile)
+            .map_err(|error| Error::Build(BuildError::Invalid(error.to_string())))?;
+        let pulling = |message| tell(BuildEvent::Pulling(message));
+        let world = Images {
+            inner: self,
+            request,
+            cancel,
+            lease: &lease,
+            pulling: &pulling,
+            fresh: Mutex::default(),
+        };
+        let plan = dockerfile::plan(&file, &request.options, request.context.clone(), &world)?;
+        tell(BuildEvent::Planned(&plan));
+        let steps = Steps {
+            inner: self,
+            request,
+        };
+        let told = |node: NodeId, event: Event<'_>| tell(BuildEvent::Step(node, event));
+        let cancelled = || cancel.is_cancelled();
+        let solver = Solver {
+            images: &self.store,
+            snapshots: &self.snapshots,
+            cache: &self.cache,
+            executor: &steps,
+            lease: &lease,
+            tell: &told,
+            cancelled: &cancelled,
+            explain: request.explain,
+        };
+        let wanted: Vec<NodeId> = plan.wanted.into_iter().collect();
+        let values = solver.solve(&plan.graph, &wanted)?;
+        gantry_sys::give_back_heap();
+        let config = dockerfile::image(&plan, &request.options, &values);
+        let parent = plan
+            .stages
+            .get(plan.target)
+            .and_then(|stage| match &stage.base {
+                StageBase::Image(base) => Some(base.id),
+                _ => None,
+            });
+        Ok(Solved {
+            config,
+            parent,
+            plan,
+            values,
+            lease,
+        })
+    }
+
+    pub(super) fn commit(&self, solved: &Solved, names: &[Reference]) -> Result<ImageId> {
+        self.cache.settle()?;
+        let built = Built {
+            config: &solved.config,
+            references: names,
+            parent: solved.parent,
+        };
+        let recorded = self.store.record_built(&built, &solved.lease)?;
+        self.images.published(recorded.id, names);
+        Ok(recorded.id)
+    }
+}

@@ -1,0 +1,106 @@
+//! The images that a Dockerfile names: those that are here, and those of registries.
+
+use std::sync::Mutex;
+
+use gantry_api::ProgressMessage;
+use gantry_build::dockerfile::{Base, Named, World};
+use gantry_build::{Error as BuildError, Result as BuildResult};
+use gantry_image::{Image, Lease};
+use gantry_registry::Cancel;
+use gantry_types::{Platform, Reference};
+
+use super::Inner;
+use super::request::BuildRequest;
+use crate::error::Error;
+use crate::images::PullQuery;
+
+/// The images of one build.
+pub(super) struct Images<'b> {
+    pub(super) inner: &'b Inner,
+    pub(super) request: &'b BuildRequest,
+    pub(super) cancel: &'b Cancel,
+    pub(super) lease: &'b Lease,
+    /// Told how a pull goes.
+    pub(super) pulling: &'b (dyn Fn(ProgressMessage) + Sync),
+    /// What was pulled already.
+    pub(super) fresh: Mutex<Vec<String>>,
+}
+
+impl World for Images<'_> {
+    fn image(&self, name: &str, platform: Option<&Platform>) -> BuildResult<Base> {
+        let here = self.inner.images.for_build(name);
+        let fits = |image: &Image| platform.is_none_or(|wanted| image.platform().matches(wanted));
+        let image = match here {
+            Ok(image) if fits(&image) && !self.must_pull(name) => image,
+            Err(error) if !is_missing(&error) => return Err(told(error)),
+            _ => self.pull(name, platform)?,
+        };
+        let layers = self.inner.store.hold_layers(self.lease, &image.diff_ids)?;
+        if !layers {
+            let text = format!("layers of the image {name} are missing: remove and pull it again");
+            return Err(BuildError::Failed(text));
+        }
+        Ok(Base {
+            id: image.id,
+            diff_ids: image.diff_ids,
+            config: image.config,
+        })
+    }
+
+    fn named(&self, name: &str) -> Option<Named> {
+        self.request.named.get(name).cloned()
+    }
+}
+
+impl Images<'_> {
+    /// Whether an image that is here is to be looked for in its registry first.
+    fn must_pull(&self, name: &str) -> bool {
+        let fresh = self.fresh.lock();
+        let fresh = fresh.unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.request.pull && name.parse::<Reference>().is_ok() && !fresh.iter().any(|n| n == name)
+    }
+
+    fn pull(&self, name: &str, platform: Option<&Platform>) -> BuildResult<Image> {
+        let reference: Reference = name.parse().map_err(|error| {
+            BuildError::Invalid(format!("failed to parse image name {name:?}: {error}"))
+        })?;
+        let query = PullQuery {
+            name: reference.clone().or_latest().familiar(),
+            tag: None,
+            platform: platform.cloned(),
+            credentials: (self.request.credentials)(reference.domain()),
+        };
+        let mut tell = |message| {
+            (self.pulling)(message);
+            !self.cancel.is_cancelled()
+        };
+        self.inner
+            .images
+            .pull(&query, self.cancel, &mut tell)
+            .map_err(told)?;
+        let mut fresh = self
+            .fresh
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        fresh.push(name.to_owned());
+        drop(fresh);
+        self.inner.images.for_build(name).map_err(told)
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    error.kind() == gantry_types::ErrorKind::NotFound
+}
+
+/// A failure of the engine as one of the build.
+pub(super) fn told(error: Error) -> BuildError {
+    match error {
+        Error::Build(error) => error,
+        Error::Image(error) => BuildError::Image(error),
+        other if other.kind() == gantry_types::ErrorKind::NotFound => {
+            BuildError::NotFound(other.to_string())
+        }
+        other if other.kind() == gantry_types::ErrorKind::Cancelled => BuildError::Cancelled,
+        other => BuildError::Failed(other.to_string()),
+    }
+}

@@ -1,0 +1,179 @@
+//! What builds make: layers without an image yet, and at last the image.
+//!
+//! ```text
+//!  snapshot of a step ──read once──► archive ─► hash ─► pack ─► blob
+//!          └── becomes the layer itself, where the driver allows it
+//! ```
+
+use gantry_archive::compression::Encoder;
+use gantry_archive::{PackOptions, Packed, Whiteouts, pack};
+use gantry_content::Ingest;
+use gantry_metadata::leases;
+use gantry_types::{ChainId, DiffId, ImageConfig, ImageId, Reference};
+
+use crate::import::Imported;
+use crate::lease::Lease;
+use crate::record::NewImage;
+use crate::store::Inner;
+use crate::unpack::{KeptLayer, Unpacking};
+use crate::{Error, ImageStore, MAX_LAYERS, Result};
+
+/// A layer that a step has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepLayer {
+    /// What it is.
+    pub diff_id: DiffId,
+    /// Sum of the sizes of its files.
+    pub size: u64,
+}
+
+/// What an image is made of.
+#[derive(Debug, Clone)]
+pub struct Built<'b> {
+    /// Its configuration, the diffIDs of its layers included.
+    pub config: &'b ImageConfig,
+    /// Its names.
+    pub references: &'b [Reference],
+    /// The image that it was made from.
+    pub parent: Option<ImageId>,
+}
+
+/// The snapshot of some layers; none for no layers.
+fn top(layers: &[DiffId]) -> Option<ChainId> {
+    ChainId::chain(layers).last().copied()
+}
+
+impl ImageStore {
+    /// A lease that holds nothing yet.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn empty_lease(&self, purpose: &str) -> Result<Lease> {
+        Lease::new(&self.inner().database, purpose)
+    }
+
+    /// Keeps layers, and the blobs that they came as, while the lease lives; whether
+    /// all of them are there.
+    ///
+    /// # Errors
+    /// `Metadata`, `Content`.
+    pub fn hold_layers(&self, lease: &Lease, layers: &[DiffId]) -> Result<bool> {
+        let inner = self.inner();
+        let held = inner.claim(&ChainId::chain(layers), lease)?;
+        if held.contains(&false) {
+            return Ok(false);
+        }
+        match inner.kept_layers(layers, lease) {
+            Ok(_) => Ok(true),
+            Err(Error::Damaged { .. } | Error::Content(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a layer of what the active snapshot `key` changes in the layers `below`,
+    /// held by the lease. The snapshot is gone afterwards, whatever comes of it;
+    /// `None` when it has changed nothing. The layer is not synced.
+    ///
+    /// # Errors
+    /// `Stream` when a file cannot be read or written; `Invalid` for too many layers.
+    pub fn commit_step(
+        &self,
+        key: &str,
+        below: &[DiffId],
+        lease: &Lease,
+        ignore: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<StepLayer>> {
+        let inner = self.inner();
+        let own = Unpacking::adopt(&inner.snapshots, key);
+        if below.len() >= MAX_LAYERS {
+            return Err(Error::Invalid("max depth exceeded".to_owned()));
+        }
+        let (active, ingest, packed) = inner.pack_step(own, below, ignore)?;
+        if packed.entries == 0 {
+            return Ok(None);
+        }
+        let layer = KeptLayer {
+            diff_id: packed.diff_id,
+            blob: ingest.commit_unsynced()?,
+            media_type: inner.uploads.packing().media_type().to_owned(),
+            size: packed.size,
+        };
+        let mut layers = below.to_vec();
+        layers.push(packed.diff_id);
+        let chain = top(&layers).unwrap_or(ChainId(packed.diff_id.0));
+        inner.record_layers(std::slice::from_ref(&layer), lease)?;
+        let _gate = inner.gate();
+        inner
+            .database
+            .write(|tx| leases::hold(tx, lease.id(), leases::Kind::Snapshot, &chain.to_string()))?;
+        active.commit(chain, top(below))?;
+        Ok(Some(StepLayer {
+            diff_id: packed.diff_id,
+            size: packed.size,
+        }))
+    }
+
+    /// Waits until all layers so far are on the disk.
+    ///
+    /// # Errors
+    /// `Snapshot`.
+    pub fn sync_layers(&self) -> Result<()> {
+        Ok(self.inner().snapshots.sync()?)
+    }
+
+    /// Records an image of layers that are there, which `lease` holds.
+    ///
+    /// # Errors
+    /// `Damaged` when one is missing; `Metadata`.
+    pub fn record_built(&self, built: &Built<'_>, lease: &Lease) -> Result<Imported> {
+        let inner = self.inner();
+        let layers = inner.kept_layers(&built.config.rootfs.diff_ids, lease)?;
+        let config = serde_json::to_vec(built.config)
+            .map_err(|error| Error::Invalid(format!("image configuration: {error}")))?;
+        let recorded = inner.record(&NewImage {
+            config: &config,
+            layers: &layers,
+            manifest: None,
+            parent: built.parent,
+            references: built.references,
+            seal: None,
+        })?;
+        Ok(Imported {
+            id: recorded.id,
+            moved: recorded.moved.first().map(|(_, old)| *old),
+        })
+    }
+}
+
+impl Inner {
+    /// Packs a step's snapshot. The answer is what becomes the layer: the snapshot
+    /// itself where layers do not depend on each other, else a copy without what
+    /// every container has.
+    fn pack_step(
+        &self,
+        own: Unpacking,
+        below: &[DiffId],
+        ignore: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<(Unpacking, Ingest, Packed)> {
+        let driver = &*self.snapshots;
+        let mut encoder = Encoder::new(self.content.ingest()?, self.uploads.packing().format())?;
+        let target = driver.unpack_target(own.key())?;
+        let (active, packed) = match target.whiteouts {
+            Whiteouts::Overlay => {
+                let options = PackOptions {
+                    whole_seconds: true,
+                    ..PackOptions::new(target.whiteouts)
+                };
+                let packed = pack(target.open()?, &mut encoder, &options)?;
+                (own, packed)
+            }
+            _ => {
+                let copy = Unpacking::create(&self.snapshots, top(below))?;
+                let packed = driver.pack(own.key(), copy.key(), &mut encoder, ignore)?;
+                (copy, packed)
+            }
+        };
+        let ingest = encoder.finish().map_err(Error::disk("pack", "a layer"))?;
+        Ok((active, ingest, packed))
+    }
+}

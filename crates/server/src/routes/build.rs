@@ -1,0 +1,181 @@
+//! Builds: `POST /build`, `/build/prune`, `/build/cancel`.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+
+use gantry_api::{AuthConfig, Ulimit};
+use gantry_engine::{BuildOptions, CachePruneQuery, ClassicQuery, StepLimits};
+use gantry_registry::Credentials;
+use gantry_types::{ErrorKind, Reference};
+use http::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::transfer;
+use crate::body::{Answer, json, no_content};
+use crate::call::Call;
+use crate::credentials;
+use crate::error::{Failure, Result};
+use crate::router::Router;
+use crate::stream;
+
+/// Who asks which registry, for builds.
+const CONFIG_HEADER: &str = "X-Registry-Config";
+/// How much of the context is read at a time.
+const BUFFER: usize = 256 << 10;
+
+pub(super) fn routes(router: &mut Router) {
+    router.add(Method::POST, "/build", build);
+    router.add(Method::POST, "/build/prune", prune);
+    router.add(Method::POST, "/build/cancel", cancel);
+}
+
+async fn build(mut call: Call) -> Result<Answer> {
+    let query = query(&call)?;
+    let engine = call.state.engine().await?;
+    let body = BufReader::with_capacity(BUFFER, call.reader());
+    stream::answer("build", move |progress| {
+        let tell = |message| progress.tell(message);
+        engine.builds.classic(&query, body, progress.gone(), &tell)
+    })
+    .await
+}
+
+fn query(call: &Call) -> Result<ClassicQuery> {
+    let query = &call.query;
+    refuse(call)?;
+    let tags = query.all("t").filter(|tag| !tag.is_empty());
+    let tags: Result<Vec<Reference>> = tags.map(tag).collect();
+    let number = |name| -> Result<i64> { Ok(query.number(name)?.unwrap_or(0)) };
+    Ok(ClassicQuery {
+        dockerfile: query.owned("dockerfile").unwrap_or_default(),
+        tags: tags?,
+        remote: query.owned("remote").unwrap_or_default(),
+        quiet: query.flag("q"),
+        pull: query.flag("pull"),
+        squash: query.flag("squash"),
+        build_id: query.owned("buildid").unwrap_or_default(),
+        credentials: registries(call),
+        options: BuildOptions {
+            build_args: parsed(call, "buildargs", "buildargs")?,
+            labels: parsed(call, "labels", "labels")?,
+            target: query.owned("target").unwrap_or_default(),
+            no_cache: query.flag("nocache"),
+            platform: transfer::platform(call)?,
+            network: match query.filled("networkmode") {
+                None | Some("default") => String::new(),
+                Some(mode) => mode.to_owned(),
+            },
+            ..BuildOptions::default()
+        },
+        limits: StepLimits {
+            memory: number("memory")?,
+            memory_swap: number("memswap")?,
+            cpu_shares: number("cpushares")?,
+            cpu_period: number("cpuperiod")?,
+            cpu_quota: number("cpuquota")?,
+            cpuset_cpus: query.owned("cpusetcpus").unwrap_or_default(),
+            cpuset_mems: query.owned("cpusetmems").unwrap_or_default(),
+            cgroup_parent: query.owned("cgroupparent").unwrap_or_default(),
+            shm_size: number("shmsize")?,
+            ulimits: parsed::<Option<Vec<Ulimit>>>(call, "ulimits", "ulimits")?.unwrap_or_default(),
+            extra_hosts: query.all("extrahosts").map(str::to_owned).collect(),
+        },
+    })
+}
+
+/// What is not there is refused by name.
+fn refuse(call: &Call) -> Result<()> {
+    let query = &call.query;
+    if query.filled("version") == Some("2") {
+        let text = "POST /build with version=2 (BuildKit) is not supported yet by this version of \
+                    gantry: use version=1";
+        return Err(Failure::new(ErrorKind::Unsupported, text));
+    }
+    if query
+        .filled("securityopt")
+        .is_some_and(|text| text != "[]" && text != "null")
+    {
+        let text = "The daemon on this platform does not support setting security options on build";
+        return Err(Failure::invalid(text));
+    }
+    let isolation = query.filled("isolation");
+    if isolation.is_some_and(|mode| !matches!(mode, "default")) {
+        let mode = isolation.unwrap_or_default();
+        return Err(Failure::invalid(format!("Unsupported isolation: {mode:?}")));
+    }
+    if query
+        .filled("outputs")
+        .is_some_and(|text| text != "[]" && text != "null")
+    {
+        let text = "POST /build with outputs is not supported yet by this version of gantry";
+        return Err(Failure::new(ErrorKind::Unsupported, text));
+    }
+    Ok(())
+}
+
+fn tag(text: &str) -> Result<Reference> {
+    let reference: Reference = text
+        .parse()
+        .map_err(|error| Failure::invalid(format!("invalid reference format: {error}")))?;
+    if reference.digest().is_some() {
+        let text = "build tag cannot contain a digest";
+        return Err(Failure::invalid(text));
+    }
+    Ok(reference.or_latest())
+}
+
+/// A parameter in JSON; what is not given or `null` is the default.
+fn parsed<T: DeserializeOwned + Default>(call: &Call, name: &str, shown: &str) -> Result<T> {
+    match call.query.filled(name) {
+        None | Some("null") => Ok(T::default()),
+        Some(text) => gantry_api::decode(text.as_bytes())
+            .map_err(|error| Failure::invalid(format!("error reading {shown}: {error}"))),
+    }
+}
+
+/// Who asks which registry. A damaged header is none at all, as in Docker.
+fn registries(call: &Call) -> BTreeMap<String, Credentials> {
+    let Some(value) = call.headers.get(CONFIG_HEADER) else {
+        return BTreeMap::new();
+    };
+    let text = value.to_str().unwrap_or_default();
+    let all: BTreeMap<String, AuthConfig> = AuthConfig::map_from_header(text).unwrap_or_default();
+    let known = all.into_iter();
+    known
+        .map(|(host, config)| (host, credentials::of_config(config)))
+        .collect()
+}
+
+async fn prune(call: Call) -> Result<Answer> {
+    let bytes = |key: &str| -> Result<u64> {
+        let Some(text) = call.query.filled(key) else {
+            return Ok(0);
+        };
+        let number: i64 = text.parse().map_err(|_| {
+            Failure::invalid(format!(
+                "{key} is in bytes and expects an integer, got {text}: strconv.Atoi: parsing \
+                 {text:?}: invalid syntax"
+            ))
+        })?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    };
+    let sizes = [
+        bytes("keep-storage")?,
+        bytes("reserved-space")?,
+        bytes("max-used-space")?,
+    ];
+    bytes("min-free-space")?;
+    let query = CachePruneQuery {
+        all: call.query.flag("all"),
+        filters: call.query.filters()?,
+        keep: sizes.into_iter().max().unwrap_or(0),
+    };
+    let pruned = call.run(move |engine| engine.builds.prune(&query)).await?;
+    json(StatusCode::OK, &pruned)
+}
+
+async fn cancel(call: Call) -> Result<Answer> {
+    let id = call.query.owned("id").unwrap_or_default();
+    call.run(move |engine| engine.builds.cancel(&id)).await?;
+    Ok(no_content(StatusCode::OK))
+}

@@ -1,0 +1,217 @@
+//! `docker build` as the classic builder has it: what comes of a Dockerfile, what is
+//! found again, what a failure says, and that nothing is left.
+
+use std::path::{Path, PathBuf};
+
+use crate::gantry_only;
+use crate::harness::{Engine, Outcome};
+
+/// A folder with these files.
+fn folder(engine: &Engine, name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let dir = engine.dir().join(name);
+    for (path, text) in files {
+        let path = dir.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    dir
+}
+
+/// The stock client without BuildKit.
+fn build(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {
+    let mut args = vec!["build"];
+    args.extend(flags);
+    args.push(dir.to_str().expect("a path"));
+    let mut command = engine.docker_command(&args);
+    command.env("DOCKER_BUILDKIT", "0");
+    crate::harness::finish(&mut command, b"")
+}
+
+const STAGES: &str = "ARG BASE=busybox
+FROM $BASE AS one
+ARG A=1
+ENV X=y Z=\"a b\"
+RUN echo $A $X >/made; echo seen
+COPY --chown=user:extra file dir /copied/
+WORKDIR /work
+EXPOSE 80 90/udp
+FROM busybox AS never
+RUN exit 9
+FROM one
+COPY --from=one /made /again
+USER user
+ENTRYPOINT [\"/bin/sh\", \"-c\"]
+CMD [\"cat /again; id -un; pwd\"]
+";
+
+#[test]
+fn stages_are_built_and_found_again() {
+    let mut engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let files = [
+        ("Dockerfile", STAGES),
+        ("file", "a file\n"),
+        ("dir/in", "a file in a folder\n"),
+    ];
+    let dir = folder(&engine, "context", &files);
+    let flags = [
+        "-t",
+        "made",
+        "-t",
+        "made:two",
+        "--build-arg",
+        "A=2",
+        "--label",
+        "l=m",
+    ];
+    let told = build(&engine, &dir, &flags).ok().stdout;
+    let words = [
+        "Step 1/14 : ARG BASE=busybox",
+        "seen\n",
+        "Successfully tagged made:two",
+    ];
+    assert!(words.iter().all(|words| told.contains(words)), "{told}");
+    let ran = engine.docker(&["run", "--rm", "made"]);
+    ran.ok().prints("2 y\nuser\n/work\n");
+    let listed = engine.docker(&["run", "--rm", "made", "ls -ln /copied; cat /copied/in"]);
+    let listed = listed.ok().stdout;
+    let words = ["1000     2000", "a file in a folder"];
+    assert!(words.iter().all(|words| listed.contains(words)), "{listed}");
+    let config = engine.inspect(
+        "made",
+        "{{json .Config.ExposedPorts}} {{json .Config.Labels}}",
+    );
+    assert_eq!(config, "{\"80/tcp\":{},\"90/udp\":{}} {\"l\":\"m\"}");
+    let id = engine.inspect("made", "{{.Id}}");
+    engine.kill_daemon();
+    engine.boot();
+    let again = build(&engine, &dir, &flags).ok();
+    assert_eq!(
+        again.stdout.matches("Using cache").count(),
+        4,
+        "{}",
+        again.stdout
+    );
+    assert_eq!(engine.inspect("made", "{{.Id}}"), id);
+}
+
+#[test]
+fn only_what_has_changed_is_run_again() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let text = "FROM busybox AS a\nCOPY one /one\nRUN date +%N >/a\n\
+                FROM busybox\nCOPY two /two\nRUN date +%N >/b\nCOPY --from=a /one /one\n";
+    let files = [("Dockerfile", text), ("one", "1"), ("two", "2")];
+    let dir = folder(&engine, "context", &files);
+    build(&engine, &dir, &["-t", "x"]).ok();
+    let touched = |path: &str, text: &str| std::fs::write(dir.join(path), text).expect("a file");
+    // A time is no change.
+    touched("one", "1");
+    let used = |outcome: Outcome| outcome.ok().stdout.matches("Using cache").count();
+    assert_eq!(used(build(&engine, &dir, &["-t", "x"])), 5);
+    touched("two", "3");
+    assert_eq!(used(build(&engine, &dir, &["-t", "x"])), 2);
+    assert_eq!(used(build(&engine, &dir, &["-t", "x", "--no-cache"])), 0);
+}
+
+#[test]
+fn failures_say_what_dockers_say_and_leave_nothing() {
+    let engine = Engine::with_busybox();
+    for (text, code, words) in [
+        (
+            "FROM busybox\nRUN exit 3\n",
+            3,
+            "The command '/bin/sh -c exit 3' returned a non-zero code: 3",
+        ),
+        (
+            "FROM busybox\nRNTRYPOINT x\n",
+            1,
+            "dockerfile parse error on line 2: unknown instruction: RNTRYPOINT (did you mean \
+             ENTRYPOINT?)",
+        ),
+        (
+            "FROM busybox\nCOPY nope /x\n",
+            1,
+            "COPY failed: file not found in build context or excluded by .dockerignore: stat \
+             nope: file does not exist",
+        ),
+        (
+            "FROM busybox\nCOPY ../x /x\n",
+            1,
+            "COPY failed: forbidden path outside the build context: ../x ()",
+        ),
+        (
+            "FROM busybox\nUSER nobodyx\nRUN id\n",
+            1,
+            "unable to find user nobodyx: no matching entries in passwd file",
+        ),
+    ] {
+        let dir = folder(&engine, "context", &[("Dockerfile", text)]);
+        build(&engine, &dir, &["--force-rm"]).code(code).says(words);
+    }
+    engine.docker(&["ps", "-aq"]).ok().prints("");
+}
+
+#[test]
+fn a_build_whose_client_goes_ends_with_it() {
+    let mut engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let dir = folder(
+        &engine,
+        "context",
+        &[("Dockerfile", "FROM busybox\nRUN sleep 1000\n")],
+    );
+    let begin = |engine: &Engine| {
+        let mut command = engine.docker_command(&["build", dir.to_str().expect("a path")]);
+        command.env("DOCKER_BUILDKIT", "0");
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        let child = command.spawn().expect("a client");
+        until(engine, |ids| !ids.is_empty());
+        child
+    };
+    let mut client = begin(&engine);
+    client.kill().expect("its end");
+    client.wait().expect("its end");
+    until(&engine, str::is_empty);
+    // What a killed daemon leaves, the next one removes.
+    let mut client = begin(&engine);
+    engine.kill_daemon();
+    client.wait().expect("its end");
+    engine.boot();
+    until(&engine, str::is_empty);
+    let left = std::fs::read_dir(engine.data_root().join("builds"));
+    assert_eq!(left.into_iter().flatten().count(), 0);
+}
+
+/// Waits for the list of containers to be so.
+fn until(engine: &Engine, wanted: impl Fn(&str) -> bool) {
+    for _ in 0..600 {
+        let listed = engine.docker(&["ps", "-aq"]).ok().stdout;
+        if wanted(&listed) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("the containers are not as they should be");
+}
+
+#[test]
+fn what_the_ignore_file_names_does_not_come_along() {
+    let engine = Engine::with_busybox();
+    let files = [
+        (
+            "Dockerfile",
+            "FROM busybox\nCOPY . /c\nRUN cd /c && find . -type f | sort\n",
+        ),
+        (".dockerignore", "*.log\n!kept.log\nsecret\n"),
+        ("a.log", "x"),
+        ("kept.log", "x"),
+        ("secret/key", "x"),
+        ("b", "x"),
+    ];
+    let dir = folder(&engine, "context", &files);
+    let out = build(&engine, &dir, &["--no-cache"]).ok().stdout;
+    assert!(out.contains("./b\n./kept.log\n"), "{out}");
+    assert!(!out.contains("a.log") && !out.contains("secret"), "{out}");
+}
