@@ -68,22 +68,17 @@ impl Ingest {
                 found: self.size,
             });
         }
-        self.file
-            .sync_data()
-            .map_err(Error::disk("sync", &self.path))?;
-        self.inner.publish(&self.path, found, self.size, true)
+        self.inner.publish(&self.path, found, self.size)?.synced()
     }
-}
 
-impl Ingest {
-    /// Makes the bytes visible under their digest, but not for good: who records them
-    /// durably syncs the file system before.
+    /// Makes the bytes visible under their digest; on the disk for good only after
+    /// the next [`ContentStore::sync`](crate::ContentStore::sync).
     ///
     /// # Errors
     /// `Disk`; nothing is left then.
     pub fn commit_unsynced(self) -> Result<Blob, Error> {
-        let found = self.hasher.clone().finish();
-        self.inner.publish(&self.path, found, self.size, false)
+        let digest = self.hasher.clone().finish();
+        self.inner.publish(&self.path, digest, self.size)
     }
 }
 

@@ -325,17 +325,16 @@ impl Partial {
         Ok(())
     }
 
-    /// Makes the blob visible. Its bytes stay here as well: until it is recorded,
-    /// that is what the next one finds.
+    /// Makes the blob visible; it is on the disk for good after the next
+    /// [`ContentStore::sync`]: an image has many. Its bytes stay here as well: until
+    /// it is recorded, that is what the next one finds.
     ///
     /// # Errors
     /// `WrongSize`, `WrongDigest`, `Disk`.
     pub fn complete(&self) -> Result<Blob, Error> {
         self.check()?;
         let path = self.inner.partials.path(self.key);
-        self.file.sync_data().map_err(Error::disk("sync", &path))?;
-        self.inner
-            .publish(&path, self.key.digest, self.key.size, true)
+        self.inner.publish(&path, self.key.digest, self.key.size)
     }
 
     /// Begins anew: what was there is not what it should be.

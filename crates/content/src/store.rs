@@ -107,13 +107,10 @@ impl ContentStore {
     /// # Errors
     /// `Disk`.
     pub fn adopt(&self, path: &Path, digest: Digest, size: u64) -> Result<Blob, Error> {
-        File::open(path)
-            .and_then(|file| file.sync_data())
-            .map_err(Error::disk("sync", path))?;
-        self.inner.publish(path, digest, size, true)
+        self.inner.publish(path, digest, size)?.synced()
     }
 
-    /// Stores bytes at once.
+    /// Stores bytes at once, on the disk for good.
     ///
     /// # Errors
     /// `WrongDigest`, `Disk`.
@@ -122,6 +119,39 @@ impl ContentStore {
         io::Write::write_all(&mut ingest, bytes)
             .map_err(Error::disk("write", &self.inner.ingests))?;
         ingest.commit(expected, None)
+    }
+
+    /// Stores bytes that are on the disk for good only after the next
+    /// [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn put_soon(&self, bytes: &[u8]) -> Result<Blob, Error> {
+        let mut ingest = self.ingest()?;
+        io::Write::write_all(&mut ingest, bytes)
+            .map_err(Error::disk("write", &self.inner.ingests))?;
+        ingest.commit_unsynced()
+    }
+
+    /// Writes all that is visible to the disk, whatever else its file system has to
+    /// write (`syncfs`).
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn sync(&self) -> Result<(), Error> {
+        let blobs = &self.inner.blobs;
+        File::open(blobs)
+            .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
+            .map_err(Error::disk("sync", blobs))
+    }
+
+    /// The number of the file system's device.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn device(&self) -> Result<u64, Error> {
+        let meta = std::fs::metadata(&self.inner.blobs);
+        Ok(meta.map_err(Error::disk("stat", &self.inner.blobs))?.dev())
     }
 
     /// Keeps a blob that is there from collection.
@@ -283,29 +313,19 @@ impl Inner {
         Ok(self.ingests.join(name))
     }
 
-    /// Gives the synced file at `path` its digest as a second name.
+    /// Gives the file at `path` its digest as a second name. Neither is on the disk
+    /// for good by that.
     pub(crate) fn publish(
         self: &Arc<Self>,
         path: &Path,
         digest: Digest,
         size: u64,
-        durably: bool,
     ) -> Result<Blob, Error> {
         let target = self.path(digest);
         let mut held = self.lock();
-        let sync = |path: &Path| {
-            let synced = File::open(path).and_then(|file| file.sync_all());
-            synced.map_err(Error::disk("sync", path))
-        };
         match std::fs::hard_link(path, &target) {
-            Ok(()) if durably => sync(&self.blobs)?,
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Who made it may not have cared.
-                if durably {
-                    sync(&target)?;
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Error::disk("publish", target)(error)),
         }
         *held.entry(digest).or_default() += 1;
@@ -368,6 +388,21 @@ impl Inner {
 }
 
 impl Blob {
+    /// The same, on the disk for good: its bytes, which somebody else may have
+    /// published a moment ago, and its name. Others publish meanwhile.
+    pub(crate) fn synced(self) -> Result<Self, Error> {
+        let path = self.inner.path(self.digest);
+        let file = File::open(&path).and_then(|file| file.sync_data());
+        let name = File::open(&self.inner.blobs).and_then(|directory| directory.sync_all());
+        let Err(error) = file.and(name) else {
+            return Ok(self);
+        };
+        let (inner, digest) = (Arc::clone(&self.inner), self.digest);
+        drop(self);
+        inner.delete_unrecorded(digest)?;
+        Err(Error::disk("sync", path)(error))
+    }
+
     /// What its bytes hash to.
     pub fn digest(&self) -> Digest {
         self.digest

@@ -118,7 +118,7 @@ impl ImageStore {
     /// # Errors
     /// `Snapshot`.
     pub fn sync_layers(&self) -> Result<()> {
-        Ok(self.inner().snapshots.sync()?)
+        self.inner().make_durable()
     }
 
     /// Records an image of layers that are there, which `lease` holds.

@@ -23,6 +23,7 @@ mod collect;
 mod commit;
 mod committed;
 mod disk;
+mod durable;
 mod embedded;
 mod error;
 mod history;

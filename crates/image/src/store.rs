@@ -8,6 +8,7 @@ use gantry_metadata::{Database, images, leases};
 use gantry_snapshot::SnapshotDriver;
 use gantry_types::ImageId;
 
+use crate::durable::Shared;
 use crate::pull::Downloads;
 use crate::push::Uploads;
 use crate::{Error, Image, Lease, Result};
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) downloads: Downloads,
     /// And what leaves to them.
     pub(crate) uploads: Uploads,
+    pub(crate) syncing: Shared,
     /// Held while layers are claimed and while unclaimed ones are removed, so
     /// that nobody claims what is being removed.
     gate: Mutex<()>,
@@ -91,6 +93,7 @@ impl ImageStore {
                 snapshots,
                 downloads: Downloads::default(),
                 uploads: Uploads::default(),
+                syncing: Shared::default(),
                 gate: Mutex::new(()),
             }),
         })

@@ -171,7 +171,7 @@ impl Inner {
         let mut keep = Keep::stream(reader, self)?;
         let applied = self.apply(active.key(), &mut keep)?;
         let kept = keep.finish(None)?;
-        self.snapshots.sync()?;
+        self.make_durable()?;
         let chain = ChainId(applied.diff_id.0);
         {
             let _gate = self.gate();

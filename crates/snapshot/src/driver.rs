@@ -248,6 +248,12 @@ pub trait SnapshotDriver: Send + Sync {
     /// `Disk`.
     fn sync(&self) -> Result<(), Error>;
 
+    /// The number of the device that [`sync`](Self::sync) writes to.
+    ///
+    /// # Errors
+    /// `Disk`.
+    fn device(&self) -> Result<u64, Error>;
+
     /// Removes what a crash left: every snapshot that is neither in `live` nor
     /// below one that is, every directory without a record, and the trash.
     /// To be called at start, before anything else uses the driver. Goes on

@@ -12,6 +12,7 @@
 //! picks, a directory without a record is garbage and no record lacks one.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -217,6 +218,11 @@ impl Store {
             .and_then(|directory| {
                 rustix::fs::syncfs(directory).map_err(Error::disk("sync", &self.directory))
             })
+    }
+
+    pub(crate) fn device(&self) -> Result<u64, Error> {
+        let meta = std::fs::metadata(&self.directory);
+        Ok(meta.map_err(Error::disk("stat", &self.directory))?.dev())
     }
 
     pub(crate) fn cleanup(&self, live: &HashSet<String>) -> Result<Vec<String>, Error> {

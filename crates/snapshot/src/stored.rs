@@ -205,6 +205,10 @@ impl<L: Layout> SnapshotDriver for Stored<L> {
         self.store.sync()
     }
 
+    fn device(&self) -> Result<u64, Error> {
+        self.store.device()
+    }
+
     fn cleanup(&self, live: &HashSet<String>) -> Result<Vec<String>, Error> {
         self.store.cleanup(live)
     }

@@ -85,12 +85,12 @@ impl Pull<'_> {
             .filter(|(place, _)| !matches!(place, Place::Here(_)))
             .map(|(_, layer)| layer)
             .collect();
+        let manifest = self.inner.content.put_soon(&self.described.bytes)?;
         let kept = self.settle(places, config, chain)?;
         // Not before: whoever listens may be slow, and others wait for these layers.
         for layer in missing {
             tell(Step::layer(layer, LayerState::Complete));
         }
-        let manifest = self.inner.content.put(&self.described.bytes, None)?;
         self.inner.record(&NewImage {
             config: bytes,
             layers: &kept,
@@ -223,7 +223,8 @@ impl Pull<'_> {
         }
     }
 
-    /// Makes snapshots of all layers that have come, bottom first.
+    /// Makes snapshots of all layers that have come, bottom first. They, their blobs
+    /// and the manifest are on the disk for good then.
     fn settle(
         &self,
         places: Vec<Place>,
@@ -247,13 +248,11 @@ impl Pull<'_> {
             if independent {
                 ready.push((index, made.files));
             } else {
-                self.inner.snapshots.sync()?;
+                self.inner.make_durable()?;
                 self.commit(index, made.files, chain)?;
             }
         }
-        if !ready.is_empty() {
-            self.inner.snapshots.sync()?;
-        }
+        self.inner.make_durable()?;
         for (index, files) in ready {
             self.commit(index, files, chain)?;
         }

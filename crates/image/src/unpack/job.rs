@@ -68,7 +68,7 @@ impl<'j> Job<'j, '_> {
         for index in 0..self.sources.len() {
             let (layer, active) = self.make(index, self.parent(index))?;
             if let Some(active) = active {
-                self.inner.snapshots.sync()?;
+                self.inner.make_durable()?;
                 active.commit(self.chain[index], self.parent(index))?;
             }
             kept.push(layer);
@@ -80,7 +80,7 @@ impl<'j> Job<'j, '_> {
         let mut made = self.make_all()?;
         made.sort_by_key(|(index, _)| *index);
         if made.iter().any(|(_, (_, active))| active.is_some()) {
-            self.inner.snapshots.sync()?;
+            self.inner.make_durable()?;
         }
         let mut kept = Vec::new();
         for (index, (layer, active)) in made {

@@ -1,0 +1,133 @@
+//! What is written gets onto the disk for good before it is recorded. Those who ask
+//! for that at the same time share one `syncfs`: it writes what all of them have
+//! written, and several at once only disturb each other.
+//!
+//! ```text
+//! A: write ─ ask ═══════ sync 1 ══════▶ record
+//! B:    write ─ ask ┈┈(it had begun)┈┈┈┬═══════ sync 2 ══════▶ record
+//! C:            write ─ ask ┈┈┈┈┈┈┈┈┈┈┈┴┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈▶ record
+//! ```
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+
+use crate::store::Inner;
+use crate::{Error, Result};
+
+/// Shares a piece of work among those who want it done after they have asked.
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    running: bool,
+    /// The round that has not begun.
+    next: Arc<Round>,
+}
+
+/// How it went; an error is told to all who have waited for it.
+type Round = OnceLock<Result<(), String>>;
+
+impl Shared {
+    /// Returns when `work` was begun and has ended after this call.
+    fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = Arc::clone(&state.next);
+        loop {
+            if let Some(result) = mine.get() {
+                return result
+                    .clone()
+                    .map_err(|text| Error::disk("sync", "images")(io::Error::other(text)));
+            }
+            if !state.running {
+                break;
+            }
+            state = self
+                .ended
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.running = true;
+        state.next = Arc::default();
+        drop(state);
+        let result = work();
+        let told = result.as_ref().map_err(ToString::to_string);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = mine.set(told.copied());
+        state.running = false;
+        self.ended.notify_all();
+        result
+    }
+}
+
+impl Inner {
+    /// Blobs and layers that were written before this call are on the disk for good.
+    pub(crate) fn make_durable(&self) -> Result<()> {
+        self.syncing.run(|| {
+            self.content.sync()?;
+            if self.content.device()? != self.snapshots.device()? {
+                self.snapshots.sync()?;
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn those_who_ask_meanwhile_share_the_next_round() {
+        let (shared, rounds) = (Shared::default(), AtomicUsize::new(0));
+        let (begun, has_begun) = channel();
+        let (go_on, may_go_on) = channel::<()>();
+        std::thread::scope(|scope| {
+            let (shared, rounds) = (&shared, &rounds);
+            scope.spawn(move || {
+                shared
+                    .run(|| {
+                        begun.send(()).unwrap();
+                        may_go_on.recv().unwrap();
+                        Ok(())
+                    })
+                    .unwrap();
+            });
+            has_begun.recv().unwrap();
+            let others: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(move || {
+                        shared.run(|| {
+                            rounds.fetch_add(1, Ordering::SeqCst);
+                            Ok(())
+                        })
+                    })
+                })
+                .collect();
+            // All four have asked when they hold the round that is next.
+            while Arc::strong_count(&shared.state.lock().unwrap().next) < 5 {
+                std::thread::yield_now();
+            }
+            assert_eq!(rounds.load(Ordering::SeqCst), 0);
+            go_on.send(()).unwrap();
+            for other in others {
+                other.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(rounds.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_failure_is_told_and_the_next_round_is_a_new_one() {
+        let shared = Shared::default();
+        let full = || Err(Error::disk("sync", "x")(io::ErrorKind::StorageFull.into()));
+        assert!(shared.run(full).is_err());
+        shared.run(|| Ok(())).unwrap();
+    }
+}
