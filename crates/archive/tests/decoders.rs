@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {
     bytes: 4 << 20,
-    ratio: None,
+    ..Limits::UNLIMITED
 };
 
 fn decode(bytes: &[u8]) -> io::Result<Vec<u8>> {
@@ -82,7 +82,7 @@ fn a_stream_that_asks_for_too_much_memory_is_refused() {
         return;
     };
     let error = decode(&bytes).unwrap_err().to_string();
-    assert!(error.contains("memory"), "{error}");
+    assert!(error.ends_with("bytes of an xz dictionary"), "{error}");
 }
 
 /// Gives some bytes and then fails.
@@ -142,5 +142,44 @@ proptest! {
         let mut bytes = samples[sample.index(samples.len())].1[..keep].to_vec();
         bytes.extend_from_slice(&noise);
         let _ = decode(&bytes);
+    }
+}
+
+/// A frame of zstd that holds `x` and has a window of two to that power.
+fn with_window(log: u8) -> Vec<u8> {
+    let mut frame = b"\x28\xb5\x2f\xfd\0".to_vec();
+    frame.push((log - 10) << 3);
+    // The last block, raw, of one byte.
+    frame.extend([9, 0, 0, b'x']);
+    frame
+}
+
+#[test]
+fn a_window_is_as_large_as_the_limit_at_most() {
+    let limits = Limits {
+        window: Limits::LAYER_WINDOW,
+        ..LIMITS
+    };
+    let decode = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        let decoder = Decoder::new(bytes, limits).map(|mut it| it.read_to_end(&mut out));
+        match decoder.unwrap() {
+            Ok(_) => Ok(out),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    assert_eq!(decode(&with_window(23)).unwrap(), b"x");
+    for log in [24, 27, 31] {
+        let text = decode(&with_window(log)).unwrap_err();
+        let wanted = "archive exceeds the limit of 8388608 bytes of a zstd window";
+        assert_eq!(text, wanted, "{log}");
+    }
+    if let Ok(bytes) = piped_through("xz", "-9") {
+        let error = decode(&bytes).unwrap_err();
+        assert!(
+            error.ends_with("8388608 bytes of an xz dictionary"),
+            "{error}"
+        );
+        assert_eq!(decode(&piped_through("xz", "-6").unwrap()).unwrap(), text());
     }
 }

@@ -161,6 +161,7 @@ impl Inner {
     pub(crate) fn layer_limits(&self) -> compression::Limits {
         compression::Limits {
             bytes: self.limits.layer_bytes,
+            window: compression::Limits::LAYER_WINDOW,
             ..compression::Limits::default()
         }
     }

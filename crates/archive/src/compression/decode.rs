@@ -9,9 +9,8 @@ use flate2::bufread::GzDecoder;
 use super::{Compression, Limits};
 use crate::error::Error;
 
-/// Most memory that an xz stream may ask for, in KiB. `xz -9` needs 65 MiB; a
-/// header may ask for 4 GiB.
-const XZ_MEMORY_KIB: u32 = 256 << 10;
+/// What an xz stream needs beside its dictionary, in KiB, with room to spare.
+const XZ_BESIDE_KIB: u64 = 2 << 10;
 
 /// How many compressed bytes are read at a time.
 const INPUT_BUFFER: usize = 128 << 10;
@@ -68,12 +67,17 @@ impl<R: Read> Decoder<R> {
             Compression::Xz => Inner::Xz(Box::new(lzma_rust2::XzReader::new_mem_limit(
                 source,
                 true,
-                XZ_MEMORY_KIB,
+                u32::try_from(limits.window / 1024 + XZ_BESIDE_KIB).unwrap_or(u32::MAX),
             ))),
-            Compression::Zstd => Inner::Zstd(Box::new(
-                zstd::stream::read::Decoder::with_buffer(source)
-                    .map_err(|source| Error::Read { source })?,
-            )),
+            Compression::Zstd => {
+                let broken = |source| Error::Read { source };
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(source).map_err(broken)?;
+                decoder
+                    .window_log_max(limits.window.max(1024).ilog2())
+                    .map_err(broken)?;
+                Inner::Zstd(Box::new(decoder))
+            }
         };
         Ok(Self {
             inner,
@@ -151,6 +155,19 @@ impl<R: Read> Decoder<R> {
         if let Some(failed) = source_failure(&error) {
             return Error::Read { source: failed }.into_io();
         }
+        if asks_for_memory(&error) {
+            let limit = match self.format {
+                Compression::Xz => "bytes of an xz dictionary",
+                _ => "bytes of a zstd window",
+            };
+            let value = self.limits.window;
+            return Error::Limit {
+                limit,
+                value,
+                entry: String::new(),
+            }
+            .into_io();
+        }
         Error::Compression {
             format: self.format.name(),
             source: error,
@@ -173,6 +190,13 @@ impl<R: Read> Read for Decoder<R> {
         }
         Ok(count)
     }
+}
+
+/// Whether a decoder was asked to remember more than it may; zstd says so in words
+/// only.
+fn asks_for_memory(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+        || error.to_string().contains("requires too much memory")
 }
 
 /// The source's own error, if `error` is one that [`Counted`] marked.

@@ -65,25 +65,34 @@ pub struct Limits {
     /// [`Limits::RATIO_FROM`] bytes have come out. Honest layers with sparse
     /// files reach thousands, so there is no limit by default.
     pub ratio: Option<u64>,
+    /// Most decompressed bytes that a stream may refer back to, and that a decoder
+    /// keeps in memory for that: the window of zstd, the dictionary of xz.
+    pub window: u64,
 }
 
 impl Limits {
     /// Up to this many decompressed bytes any ratio is fine.
     pub const RATIO_FROM: u64 = 64 << 20;
 
-    /// No limit at all.
+    /// What every decoder of zstd on the web must take, and none more (RFC 9659), and
+    /// what `zstd -19` and `xz -6` need at most: for layers, of which several are
+    /// unpacked at a time, made by anybody.
+    pub const LAYER_WINDOW: u64 = 8 << 20;
+
+    /// No limit of what comes out.
     pub const UNLIMITED: Self = Self {
         bytes: u64::MAX,
         ratio: None,
+        window: 128 << 20,
     };
 }
 
 impl Default for Limits {
-    /// One tebibyte, and any ratio.
+    /// One tebibyte, any ratio, and the windows that the usual programs can ask for.
     fn default() -> Self {
         Self {
             bytes: 1 << 40,
-            ratio: None,
+            ..Self::UNLIMITED
         }
     }
 }

@@ -180,6 +180,7 @@ fn bombs_are_refused_naming_the_limit() {
                 Limits {
                     bytes: 100 << 20,
                     ratio: None,
+                    ..Limits::UNLIMITED
                 },
                 "limit of 104857600 bytes of decompressed data",
             ),
@@ -187,6 +188,7 @@ fn bombs_are_refused_naming_the_limit() {
                 Limits {
                     bytes: u64::MAX,
                     ratio: Some(200),
+                    ..Limits::UNLIMITED
                 },
                 "limit of 200 bytes for each compressed byte",
             ),

@@ -7,7 +7,7 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use gantry_archive::compression::{Compression, Decoder, Encoder};
+use gantry_archive::compression::{Compression, Decoder, Encoder, Limits};
 use gantry_content::{Blob, ContentStore, Ingest};
 use gantry_types::{Digest, Hasher, media_type};
 
@@ -105,7 +105,14 @@ impl<'c, R: Read> Keep<'c, R> {
         }
         let input = match format {
             Compression::None => Input::Plain(reader),
-            _ => Input::Decoded(Box::new(Decoder::new(reader, inner.layer_limits())?)),
+            // One at a time, at the word of this machine's user: it may need its memory.
+            _ => {
+                let limits = Limits {
+                    bytes: inner.limits.layer_bytes,
+                    ..Limits::default()
+                };
+                Input::Decoded(Box::new(Decoder::new(reader, limits)?))
+            }
         };
         let packing = inner.uploads.packing();
         Ok(Self {
