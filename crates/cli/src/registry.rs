@@ -2,7 +2,9 @@
 //! in Docker these work with any daemon, and with none.
 
 use gantry_api::AuthConfig;
-use gantry_registry::{Cancel, Client, Config, Credentials, Error as RegistryError, Repository};
+use gantry_registry::{
+    Cancel, Client, Config, Credentials, Error as RegistryError, Proxies, Repository,
+};
 use gantry_types::{ErrorKind, Reference};
 
 use crate::error::Error;
@@ -18,6 +20,8 @@ impl Session {
     ) -> Result<Repository, Error> {
         let mut config = Config::default();
         config.user_agent = concat!("Gantry-Client/", env!("CARGO_PKG_VERSION")).to_owned();
+        config.proxies =
+            Proxies::or_environment([""; 3], |name| std::env::var(name).ok()).map_err(failed)?;
         if insecure {
             config.insecure.push(reference.domain().to_owned());
         }

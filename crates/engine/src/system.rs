@@ -126,6 +126,7 @@ impl System {
         let paused = inner.containers.paused().min(living);
         let (kernel, machine, name) = uname();
         let (operating_system, os_version) = operating_system();
+        let [http_proxy, https_proxy, no_proxy] = inner.registries.proxies();
         let counted = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         Ok(Info {
             id: inner.id.clone(),
@@ -163,6 +164,9 @@ impl System {
             architecture: machine,
             index_server_address: "https://index.docker.io/v1/".to_owned(),
             registry_config: Some(inner.registries.shown()),
+            http_proxy,
+            https_proxy,
+            no_proxy,
             ncpu: i64::from(cpus()),
             mem_total: memory(),
             docker_root_dir: inner.data_root.clone(),

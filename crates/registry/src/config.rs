@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::proxy::Proxies;
 use crate::url::Url;
 
 /// The configuration of a [`crate::Client`].
@@ -21,6 +22,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Hosts, `host:port` and networks that need no TLS, or none that can be verified.
     pub insecure: Vec<String>,
+    /// Proxies on the way to registries; none by default, whatever the environment says.
+    pub proxies: Proxies,
     /// Folders that have a folder of certificates for each `host[:port]`.
     pub certificates: Vec<PathBuf>,
     /// What servers are told about us.
@@ -39,6 +42,7 @@ impl Default for Config {
             mirrors: Vec::new(),
             rules: Vec::new(),
             insecure: Vec::new(),
+            proxies: Proxies::default(),
             certificates: vec!["/etc/gantry/certs.d".into(), "/etc/docker/certs.d".into()],
             user_agent: concat!("gantry/", env!("CARGO_PKG_VERSION")).to_owned(),
             attempts: 5,
@@ -155,7 +159,7 @@ pub(crate) fn network(text: &str) -> Option<(IpAddr, u8)> {
     Some((address, bits))
 }
 
-fn contains(net: IpAddr, bits: u8, address: IpAddr) -> bool {
+pub(crate) fn contains(net: IpAddr, bits: u8, address: IpAddr) -> bool {
     let same = |a: u128, b: u128, width: u8| {
         (a ^ b).checked_shr(u32::from(width - bits)).unwrap_or(0) == 0
     };

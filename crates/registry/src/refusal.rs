@@ -119,13 +119,14 @@ fn printable(text: &str) -> String {
 }
 
 /// A status with its name.
-fn reason(status: u16) -> String {
+pub(crate) fn reason(status: u16) -> String {
     let name = match status {
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",

@@ -49,6 +49,11 @@ impl Tls {
         }
     }
 
+    /// The configuration that this follows.
+    pub(crate) fn settings(&self) -> &Config {
+        &self.config
+    }
+
     /// How to speak TLS with a server.
     ///
     /// # Errors
@@ -196,6 +201,9 @@ pub(crate) fn explained(error: io::Error, host: &str) -> io::Error {
 }
 
 #[cfg(test)]
+pub(crate) use tests::testing_server;
+
+#[cfg(test)]
 mod tests {
     use std::fs;
 
@@ -231,6 +239,19 @@ mod tests {
         let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
         let config = builder.with_single_cert(chain, key).unwrap();
         Server::with_tls(Some(Arc::new(config)), |_| ok("{}"))
+    }
+
+    /// A server with a certificate, for the tests of others.
+    pub(crate) fn testing_server(
+        answer: impl Fn(&crate::testing::Seen) -> crate::testing::Answer + Send + Sync + 'static,
+    ) -> Server {
+        let provider = Arc::new(ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(SERVER.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(SERVER.as_bytes()).unwrap();
+        let config = builder.with_no_client_auth().with_single_cert(chain, key);
+        Server::with_tls(Some(Arc::new(config.unwrap())), answer)
     }
 
     /// A repository of the server, and what a client knows of it.

@@ -94,10 +94,8 @@ impl Images {
         let content = ContentStore::open(data_root.join("content"), Arc::clone(database))
             .map_err(gantry_image::Error::from)?;
         let store = ImageStore::open(Arc::clone(database), content, Arc::clone(snapshots))?;
-        store.set_concurrent_downloads(config.concurrent_downloads);
-        store.set_concurrent_uploads(config.concurrent_uploads);
         store.set_layer_compression(config.layer_compression);
-        Ok(Self {
+        let images = Self {
             store,
             database: Arc::clone(database),
             snapshots: Arc::clone(snapshots),
@@ -105,7 +103,16 @@ impl Images {
             hello: config.hello_program,
             registries: registries.client.clone(),
             policy: Arc::new(policy),
-        })
+        };
+        images.set_concurrency(config.concurrent_downloads, config.concurrent_uploads);
+        Ok(images)
+    }
+
+    /// So many layers come and leave at a time from now on, in all pulls and pushes
+    /// together.
+    pub fn set_concurrency(&self, downloads: usize, uploads: usize) {
+        self.store.set_concurrent_downloads(downloads);
+        self.store.set_concurrent_uploads(uploads);
     }
 
     /// Gives an image another name.

@@ -10,6 +10,11 @@ const HUB: &str = "docker.io";
 const LOOPBACK: [&str; 2] = ["::1/128", "127.0.0.0/8"];
 
 impl Registries {
+    /// The proxies for `http`, for `https`, and who needs none; without passwords.
+    pub(crate) fn proxies(&self) -> [String; 3] {
+        self.client.config().proxies.shown()
+    }
+
     /// What is configured now.
     pub(crate) fn shown(&self) -> RegistryConfig {
         let config = self.client.config();

@@ -12,6 +12,9 @@ use super::options::{self, Kind};
 /// Where the file is looked for when no flag names it: the first that exists.
 const PLACES: [&str; 2] = ["/etc/gantry/daemon.json", "/etc/docker/daemon.json"];
 
+/// What the object `proxies` may have.
+const PROXIES: [&str; 3] = ["http-proxy", "https-proxy", "no-proxy"];
+
 /// The longest file that is read.
 const LIMIT: usize = 1 << 20;
 
@@ -35,8 +38,13 @@ pub(super) fn merged(named: Option<&Path>, flags: &Values) -> Result<Values, Str
         .iter()
         .filter_map(|(name, from_file)| {
             let from_flag = flags.get(name)?;
-            let key = options::by_flag(name).map_or(name.as_str(), |option| option.key);
-            let (flag, file) = (plain(from_flag), plain(from_file));
+            let key = options::by_flag(name).map_or("", |option| option.key);
+            let key = if key.is_empty() { name.as_str() } else { key };
+            let shown = |value: &Value| match PROXIES.contains(&name.as_str()) {
+                true => gantry_registry::masked_proxy(&plain(value)),
+                false => plain(value),
+            };
+            let (flag, file) = (shown(from_flag), shown(from_file));
             Some(format!("{key}: (from flag: {flag}, from file: {file})"))
         })
         .collect();
@@ -111,6 +119,10 @@ fn parse(text: &str) -> Result<Values, String> {
             continue;
         };
         option.check(&format!("{key:?}"), &value)?;
+        if key == "proxies" {
+            values.extend(proxies(value)?);
+            continue;
+        }
         let wanted = match option.kind {
             Kind::Switch if !value.is_boolean() => "true or false",
             Kind::Text if !value.is_string() && !value.is_number() => "a string",
@@ -134,6 +146,25 @@ fn parse(text: &str) -> Result<Values, String> {
         return Err(format!("{key:?}: expected {wanted}"));
     }
     Ok(values)
+}
+
+/// The object of proxies as the options that it stands for.
+fn proxies(value: Value) -> Result<Values, String> {
+    let wrong = || {
+        format!(
+            "\"proxies\": expected an object with {}",
+            PROXIES.join(", ")
+        )
+    };
+    match value {
+        Value::Object(map)
+            if is_map(&Value::Object(map.clone()))
+                && map.keys().all(|key| PROXIES.contains(&key.as_str())) =>
+        {
+            Ok(map)
+        }
+        _ => Err(wrong()),
+    }
 }
 
 fn is_list(value: &Value) -> bool {
@@ -217,6 +248,36 @@ mod tests {
                  file: hosts: (from flag: [unix:///x], from file: [unix:///a])"
             ),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn proxies_are_an_object_and_show_no_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("daemon.json");
+        std::fs::write(&file, r#"{"proxies":{"http-proxy":"http://u:pw@a:1"}}"#).unwrap();
+        let mut flags = Values::new();
+        let values = merged(Some(&file), &flags).unwrap();
+        assert_eq!(values["http-proxy"], "http://u:pw@a:1");
+        flags.insert("http-proxy".to_owned(), json!("u:pw@b"));
+        let error = merged(Some(&file), &flags).unwrap_err();
+        assert!(
+            error.ends_with(
+                "http-proxy: (from flag: xxxxx:xxxxx@b, from file: http://xxxxx:xxxxx@a:1)"
+            ),
+            "{error}"
+        );
+        for text in [r#"{"proxies":{"x":"y"}}"#, r#"{"proxies":{"no-proxy":[]}}"#] {
+            let error = parse(text).unwrap_err();
+            assert!(
+                error.starts_with("\"proxies\": expected an object"),
+                "{error}"
+            );
+        }
+        assert!(
+            parse(r#"{"http-proxy":"a"}"#)
+                .unwrap_err()
+                .contains("http-proxy")
         );
     }
 

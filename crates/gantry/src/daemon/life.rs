@@ -150,6 +150,9 @@ fn reload(settings: &mut Settings, flags: &Values, logging: &Logging, engine: &E
                 tracing::warn!(options, "these options change only with a restart");
             }
             settings.take_over(new);
+            if let Ok((downloads, uploads)) = settings.concurrency() {
+                engine.images.set_concurrency(downloads, uploads);
+            }
             let registries = settings.registries();
             let taken = registries.and_then(|config| {
                 let taken = engine.registries.reconfigure(config);

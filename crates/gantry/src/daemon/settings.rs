@@ -8,7 +8,7 @@ use std::time::Duration;
 use gantry_api::Ulimit;
 use gantry_engine::{EngineConfig, IdMap, LayerCompression, ShimProgram, TrustPolicy, TrustRule};
 use gantry_network::{AddressPool, BridgeChoice, NetworkConfig, Sources};
-use gantry_registry::Config as Registries;
+use gantry_registry::{Config as Registries, Proxies};
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -24,12 +24,17 @@ pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/gantry";
 const DEFAULT_DATA_ROOT: &str = "/var/lib/gantry";
 
 /// The options that can change in a running daemon.
-const LIVE: [&str; 8] = [
+const LIVE: [&str; 13] = [
     "debug",
+    "http-proxy",
+    "https-proxy",
     "insecure-registry",
     "live-restore",
     "log-level",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
     "max-download-attempts",
+    "no-proxy",
     "registries",
     "registry-mirror",
     "shutdown-timeout",
@@ -142,16 +147,8 @@ impl Settings {
         config.init = switch(values, "init", false);
         config.init_program = text(values, "init-path").map(PathBuf::from);
         config.labels = self.labels()?;
-        config.concurrent_downloads = match count(values, "max-concurrent-downloads", 3)? {
-            // As in Docker: as many as there are.
-            0 => usize::MAX,
-            most => most,
-        };
         config.registries = self.registries()?;
-        config.concurrent_uploads = match count(values, "max-concurrent-uploads", 5)? {
-            0 => usize::MAX,
-            most => most,
-        };
+        (config.concurrent_downloads, config.concurrent_uploads) = self.concurrency()?;
         config.layer_compression = match text(values, "layer-compression") {
             None => None,
             Some("gzip") => Some(LayerCompression::Gzip),
@@ -195,6 +192,7 @@ impl Settings {
     pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
         let debug = self.log_level >= LevelFilter::DEBUG;
         let labels = strings(&self.values, "label");
+        let counted = |name, default| number(&self.values, name, default).to_string();
         let listed = |name| Value::from(strings(&self.values, name)).to_string();
         vec![
             ("debug", debug.to_string()),
@@ -202,6 +200,15 @@ impl Settings {
             ("insecure-registries", listed("insecure-registry")),
             ("labels", format!("{labels:?}")),
             ("live-restore", self.live_restore.to_string()),
+            (
+                "max-concurrent-downloads",
+                counted("max-concurrent-downloads", 3),
+            ),
+            (
+                "max-concurrent-uploads",
+                counted("max-concurrent-uploads", 5),
+            ),
+            ("max-download-attempts", counted("max-download-attempts", 5)),
             ("registry-mirrors", listed("registry-mirror")),
             ("shutdown-timeout", self.shutdown_timeout.to_string()),
         ]
@@ -305,8 +312,25 @@ impl Settings {
             .ok()
             .filter(|attempts| *attempts > 0)
             .ok_or_else(|| format!("invalid max download attempts: {attempts}"))?;
+        let given = ["http-proxy", "https-proxy", "no-proxy"]
+            .map(|name| text(values, name).unwrap_or_default());
+        config.proxies = Proxies::or_environment(given, |name| std::env::var(name).ok())
+            .map_err(|error| error.to_string())?;
         gantry_registry::Client::new(config.clone()).map_err(|error| error.to_string())?;
         Ok(config)
+    }
+
+    /// How many layers come, and how many leave, at a time. As in Docker, zero is as
+    /// many as there are.
+    pub(super) fn concurrency(&self) -> Result<(usize, usize), String> {
+        let most = |name, default| {
+            let given = count(&self.values, name, default)?;
+            Ok::<_, String>(if given == 0 { usize::MAX } else { given })
+        };
+        Ok((
+            most("max-concurrent-downloads", 3)?,
+            most("max-concurrent-uploads", 5)?,
+        ))
     }
 
     /// Which images must be signed, and by whom.

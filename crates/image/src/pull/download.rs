@@ -114,8 +114,12 @@ impl Downloads {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_most(&self, most: usize) {
-        self.most.store(most.max(1), Ordering::Relaxed);
+    /// So many run at a time from now on: more begin at once, fewer when some have
+    /// ended.
+    pub(crate) fn set_most(inner: &Arc<Inner>, most: usize) {
+        let this = &inner.downloads;
+        this.most.store(most.max(1), Ordering::Relaxed);
+        this.start(&mut this.lock(), inner);
     }
 
     /// A number for one who will listen.

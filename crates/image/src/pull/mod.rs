@@ -118,7 +118,7 @@ impl ImageStore {
 
     /// How many layers come at a time, in all pulls together.
     pub fn set_concurrent_downloads(&self, most: usize) {
-        self.inner().downloads.set_most(most);
+        Downloads::set_most(self.shared(), most);
     }
 }
 

@@ -39,7 +39,10 @@ pub(super) struct Slot<'u>(&'u Uploads);
 
 impl Uploads {
     pub(super) fn set_most(&self, most: usize) {
+        // Nobody is between looking and waiting then.
+        let running = lock(&self.running);
         self.most.store(most.max(1), Ordering::Relaxed);
+        drop(running);
         self.free.notify_all();
     }
 

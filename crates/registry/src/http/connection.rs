@@ -12,6 +12,8 @@ use super::socket::Socket;
 use super::{Payload, Request, SourceFailed};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
+use crate::proxy::Proxy;
+use crate::refusal;
 use crate::tls::explained;
 use crate::url::Url;
 
@@ -63,11 +65,20 @@ impl Write for Wire {
     }
 }
 
+/// How a server is reached.
+pub(super) struct Way<'w> {
+    pub(super) proxy: Option<&'w Arc<Proxy>>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) agent: &'w str,
+}
+
 /// An open connection. Between an answer's head and the end of its body it is
 /// the body's.
 pub(super) struct Connection {
     wire: BufReader<Wire>,
     limits: Limits,
+    /// Who passes requests on that are not in TLS.
+    proxy: Option<Arc<Proxy>>,
     /// To whom, for those who look for an idle one.
     pub(super) url: Url,
     /// Since when it is idle.
@@ -75,23 +86,35 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects; by TLS where the URL says so.
+    /// Connects; by TLS where the URL says so, which a proxy only passes on.
     pub(super) fn open(
         url: &Url,
-        tls: Option<Arc<ClientConfig>>,
+        way: Way<'_>,
         limits: &Limits,
         cancel: &Cancel,
     ) -> io::Result<Self> {
-        let wire = match tls {
-            None => Wire::Plain(Socket::connect(url, 0, limits, cancel)?),
+        let next = way.proxy.map_or(url, |proxy| &proxy.url);
+        let connect = |buffer| {
+            let connected = Socket::connect(next, buffer, limits, cancel);
+            connected.map_err(|error| match way.proxy {
+                Some(_) => refused(error),
+                None => error,
+            })
+        };
+        let wire = match way.tls {
+            None => Wire::Plain(connect(0)?),
             Some(config) => {
-                let socket = Socket::connect(url, BUFFER, limits, cancel)?;
+                let mut socket = connect(BUFFER)?;
+                if let Some(proxy) = way.proxy {
+                    tunnel(&mut socket, url, proxy, way.agent, limits).map_err(refused)?;
+                }
                 Wire::Tls(Box::new(handshake(url, config, socket, limits)?))
             }
         };
         Ok(Self {
             wire: BufReader::with_capacity(BUFFER, wire),
             limits: limits.clone(),
+            proxy: way.proxy.filter(|_| !url.secure).cloned(),
             url: url.clone(),
             idle: Instant::now(),
         })
@@ -146,7 +169,7 @@ impl Connection {
     }
 
     fn send(&mut self, request: &mut Request<'_, '_>, agent: &str) -> io::Result<()> {
-        let mut head = head::write(request, agent)?;
+        let mut head = head::write(request, agent, self.proxy.as_deref())?;
         let wire = self.wire.get_mut();
         match &mut request.payload {
             Payload::None => wire.write_all(&head)?,
@@ -177,6 +200,30 @@ impl BufRead for Connection {
     fn consume(&mut self, count: usize) {
         self.wire.consume(count);
     }
+}
+
+/// Asks a proxy for a way to a server.
+fn tunnel(
+    socket: &mut Socket,
+    url: &Url,
+    proxy: &Proxy,
+    agent: &str,
+    limits: &Limits,
+) -> io::Result<()> {
+    socket.deadline = Some(Instant::now() + limits.connect);
+    socket.write_all(&head::write_connect(url, agent, proxy))?;
+    // Byte by byte: what follows the head is the server's.
+    let answer = Head::read(&mut BufReader::with_capacity(1, &mut *socket))?;
+    if answer.status / 100 != 2 {
+        return Err(io::Error::other(refusal::reason(answer.status)));
+    }
+    socket.forget_seen();
+    Ok(())
+}
+
+/// A failure on the way to a server, in Go's words.
+fn refused(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("proxyconnect tcp: {error}"))
 }
 
 /// Sends exactly `length` bytes.

@@ -3,6 +3,8 @@
 use std::io::{self, BufRead};
 
 use super::{Payload, Request};
+use crate::proxy::Proxy;
+use crate::url::Url;
 
 /// The longest head of an answer, and the most lines in it.
 const LIMIT: usize = 64 << 10;
@@ -132,13 +134,21 @@ fn end(bytes: &[u8], from: usize) -> Option<usize> {
 
 /// The bytes of a request's head. Values have been checked by whoever made them:
 /// a line break in one ends the request with an error.
-pub(crate) fn write(request: &Request<'_, '_>, agent: &str) -> io::Result<Vec<u8>> {
+/// A proxy is told the whole address.
+pub(crate) fn write(
+    request: &Request<'_, '_>,
+    agent: &str,
+    proxy: Option<&Proxy>,
+) -> io::Result<Vec<u8>> {
+    let (url, host) = (request.url, request.url.authority());
+    let server = proxy.map_or(String::new(), |_| format!("http://{host}"));
     let mut text = format!(
-        "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n",
-        request.verb,
-        request.url.target,
-        request.url.authority()
+        "{} {server}{} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\n",
+        request.verb, url.target,
     );
+    if let Some(own) = proxy.and_then(Proxy::line) {
+        text.push_str(&own);
+    }
     let length = match &request.payload {
         Payload::None if matches!(request.verb, "GET" | "HEAD") => None,
         Payload::None => Some(0),
@@ -164,6 +174,17 @@ pub(crate) fn write(request: &Request<'_, '_>, agent: &str) -> io::Result<Vec<u8
     Ok(text.into_bytes())
 }
 
+/// Asks a proxy for a way to a server.
+pub(super) fn write_connect(url: &Url, agent: &str, proxy: &Proxy) -> Vec<u8> {
+    let host = match url.host.contains(':') {
+        true => format!("[{}]:{}", url.host, url.port),
+        false => format!("{}:{}", url.host, url.port),
+    };
+    let own = proxy.line().unwrap_or_default();
+    format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\n{own}\r\n")
+        .into_bytes()
+}
+
 pub(super) fn wrong(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -171,7 +192,6 @@ pub(super) fn wrong(what: &'static str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::url::Url;
 
     #[test]
     fn heads_are_read_in_any_pieces() {
@@ -203,10 +223,10 @@ mod tests {
         let url = Url::parse("http://a:1/b").unwrap();
         let request = Request::new("GET", &url).header("Accept", "x");
         assert_eq!(
-            write(&request, "g").unwrap(),
+            write(&request, "g", None).unwrap(),
             b"GET /b HTTP/1.1\r\nHost: a:1\r\nUser-Agent: g\r\nAccept: x\r\n\r\n"
         );
         let request = Request::new("GET", &url).header("Accept", "x\r\nB: c");
-        assert!(write(&request, "g").is_err());
+        assert!(write(&request, "g", None).is_err());
     }
 }

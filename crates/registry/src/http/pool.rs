@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::connection::Connection;
+use super::connection::{Connection, Way};
 use super::{Body, Payload, Request, Response};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
@@ -60,7 +60,13 @@ impl Pool {
             true => Some(self.tls.config(request.url)?),
             false => None,
         };
-        let mut connection = Connection::open(request.url, tls, &self.limits, cancel)?;
+        let proxy = self.tls.settings().proxies.on_the_way(request.url);
+        let way = Way {
+            proxy,
+            tls,
+            agent: &self.agent,
+        };
+        let mut connection = Connection::open(request.url, way, &self.limits, cancel)?;
         // In the newest TLS, what a server says about our certificate comes after the handshake.
         let head = connection.exchange(&mut request, &self.agent);
         let head = head.map_err(|error| explained(error, &request.url.host))?;

@@ -84,6 +84,12 @@ impl Socket {
         &self.seen == b"HTTP/"
     }
 
+    /// From now on somebody else answers: the proxy has made the way.
+    pub(super) fn forget_seen(&mut self) {
+        self.count = 0;
+        self.seen = [0; 5];
+    }
+
     /// Calls again what has not been ready, until it has taken too long.
     fn patiently(
         &mut self,
