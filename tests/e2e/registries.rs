@@ -133,6 +133,56 @@ fn mirrors_are_asked_first_and_the_registry_last() {
     );
 }
 
+#[test]
+fn the_folder_of_a_registry_says_who_vouches_for_it_and_who_we_are() {
+    let (mut engine, _file) = engine("{}");
+    gantry_only!(engine);
+    let own = |name: &str| engine.dir().join(name).display().to_string();
+    let (etc, pem, ca) = (own("etc"), own("server.pem"), own("authority.crt"));
+    let certificates: [(&str, &str); 4] = [
+        ("server.pem", include_str!("certificates/server.pem")),
+        ("authority.crt", include_str!("certificates/authority.crt")),
+        ("us.cert", include_str!("certificates/client.cert")),
+        ("us.key", include_str!("certificates/client.key")),
+    ];
+    for (name, text) in certificates {
+        std::fs::write(own(name), text).expect("a file");
+    }
+    // The daemon sees folders that this machine does not have.
+    let folder = format!("{etc}/docker/certs.d/{ADDRESS}:5443");
+    let before = format!(
+        "cp -a /etc {etc} && mkdir -p {folder} && mount --bind {etc} /etc && \
+         ip link set lo up && ip addr add {ADDRESS} dev lo"
+    );
+    let (us, key) = (own("us.cert"), own("us.key"));
+    engine.stop_daemon();
+    let mut engine = engine.with_mounts(&before);
+    engine.boot();
+    let flags = [
+        format!("--tls-cert={pem}"),
+        format!("--tls-key={pem}"),
+        format!("--tls-client-ca={ca}"),
+    ];
+    let flags = flags.each_ref().map(String::as_str);
+    let _registry = Registry::ours_at(&engine, "0.0.0.0", 5443, &flags);
+    let name = format!("{ADDRESS}:5443/team/app:1");
+    engine.docker(&["tag", "busybox", &name]).ok();
+    let pushes = || engine.docker(&["push", &name]);
+    pushes()
+        .code(1)
+        .says("x509: certificate signed by unknown authority");
+    // Folders are read anew for each push.
+    let copy = |from: &str| finish(&mut command("cp", &[from, &folder]), b"").ok();
+    copy(&ca);
+    pushes().code(1).says("tls: certificate required");
+    copy(&us);
+    pushes().code(1).says("missing key");
+    copy(&key);
+    pushes().ok();
+    engine.docker(&["rmi", &name]).ok();
+    engine.docker(&["pull", &name]).ok();
+}
+
 /// Tells the daemon that its configuration is another one now.
 fn change(engine: &Engine, file: &NamedTempFile, json: &str) {
     std::fs::write(file, json).expect("the configuration can be written");

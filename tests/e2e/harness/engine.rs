@@ -18,6 +18,8 @@ pub struct Engine {
     cgroup_parent: String,
     daemon: Option<Child>,
     extra: Vec<String>,
+    /// What a shell does in the daemon's own mount namespace before it starts.
+    before: Option<String>,
 }
 
 impl Engine {
@@ -45,6 +47,7 @@ impl Engine {
             },
             daemon: None,
             extra: extra.iter().map(|&arg| arg.to_owned()).collect(),
+            before: None,
             dir,
         };
         if real.is_some() {
@@ -154,9 +157,14 @@ impl Engine {
     pub fn daemon_command(&self) -> Command {
         let dir = self.dir.path().display().to_string();
         // A new network namespace has nothing that is up, not even loopback.
-        let script = "ip link set lo up && exec \"$0\" \"$@\"";
-        let mut daemon = command("unshare", &["--net", "--", "sh", "-c", script]);
+        let mut script = "ip link set lo up && exec \"$0\" \"$@\"".to_owned();
+        let mut daemon = command("unshare", &["--net"]);
+        if let Some(before) = &self.before {
+            script = format!("{before} && {script}");
+            daemon.arg("--mount");
+        }
         daemon
+            .args(["--", "sh", "-c", &script])
             .arg(gantry_binary())
             .args(["daemon", "--host", &self.host()])
             .args([
@@ -178,6 +186,13 @@ impl Engine {
     /// The same engine with other flags, from its next start on.
     pub fn with_flags(mut self, extra: &[&str]) -> Self {
         self.extra = extra.iter().map(|&arg| arg.to_owned()).collect();
+        self
+    }
+
+    /// The same engine, whose daemon from its next start on has a mount namespace of
+    /// its own, in which a shell does this first.
+    pub fn with_mounts(mut self, before: &str) -> Self {
+        self.before = Some(before.to_owned());
         self
     }
 

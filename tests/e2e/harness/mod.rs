@@ -9,6 +9,7 @@ mod normal;
 mod outcome;
 pub mod peers;
 pub mod registry;
+pub mod relay;
 mod rootfs;
 pub mod served;
 pub mod traces;

@@ -87,8 +87,9 @@ impl Registry {
             _dir: dir,
         };
         let deadline = Instant::now() + PATIENCE;
-        // One that wants a password answers as well.
-        while this.get("", &[]).code != 0 {
+        // One that wants a password or a certificate answers as well.
+        const NOBODY: i32 = 7;
+        while this.get("", &[]).code == NOBODY {
             if let Ok(Some(status)) = this.process.try_wait() {
                 return Err(format!("it ended with {status}"));
             }
