@@ -46,15 +46,22 @@ impl Layers<'_> {
             tell(PushState::Foreign);
             return Ok(descriptor);
         }
-        if self.repository.head_blob(descriptor.digest)?.is_some() {
+        let known = self.known(|view| images::with_layer(view, layer.diff_id))?;
+        // One question is enough where it is most likely not there, but elsewhere.
+        let likely = known.here || known.elsewhere.is_empty();
+        if likely && self.repository.head_blob(descriptor.digest)?.is_some() {
             tell(PushState::Exists);
             return Ok(descriptor);
         }
-        for from in self.sources(|view| images::with_layer(view, layer.diff_id))? {
+        for from in known.elsewhere {
             if self.repository.mount(descriptor.digest, &from)? {
                 tell(PushState::Mounted { from });
                 return Ok(descriptor);
             }
+        }
+        if !likely && self.repository.head_blob(descriptor.digest)?.is_some() {
+            tell(PushState::Exists);
+            return Ok(descriptor);
         }
         let blob = blob.ok_or(Error::NotHere(layer.diff_id))?;
         self.upload(&descriptor, &blob, &tell)?;
@@ -90,7 +97,7 @@ impl Layers<'_> {
     /// Brings the configuration there, which it does not have.
     pub(super) fn send_config(&self, plan: &Plan) -> Result<()> {
         let (digest, size) = (plan.id.0, plan.config.len() as u64);
-        for from in self.sources(|_| Ok(vec![plan.id]))? {
+        for from in self.known(|_| Ok(vec![plan.id]))?.elsewhere {
             if self.repository.mount(digest, &from)? {
                 return Ok(());
             }
@@ -102,32 +109,41 @@ impl Layers<'_> {
         })?)
     }
 
-    /// The other repositories of the registry that are known to have what the images
-    /// have: those came from there, or went there. The latest is the most likely to
-    /// be right still.
-    fn sources(
+    /// Which repositories of the registry are known to have what the images have:
+    /// those came from there, or went there. The latest is the most likely to be
+    /// right still.
+    fn known(
         &self,
         images: impl FnOnce(&View<'_>) -> Result<Vec<ImageId>, gantry_metadata::Error>,
-    ) -> Result<Vec<String>> {
-        let mut sources = Vec::new();
+    ) -> Result<Known> {
+        let (mut here, mut elsewhere) = (false, Vec::new());
         self.inner.database.read(|view| -> Result<()> {
             for image in images(view)? {
                 for name in references::newest_by_image(view, image)? {
                     let path = name.path();
-                    if name.digest().is_some()
-                        && name.domain() == self.reference.domain()
-                        && path != self.reference.path()
-                        && !sources.iter().any(|source| source == path)
-                    {
-                        sources.push(path.to_owned());
+                    if name.digest().is_none() || name.domain() != self.reference.domain() {
+                        continue;
+                    }
+                    if path == self.reference.path() {
+                        here = true;
+                    } else if !elsewhere.iter().any(|other| other == path) {
+                        elsewhere.push(path.to_owned());
                     }
                 }
             }
             Ok(())
         })?;
-        sources.truncate(MOST_SOURCES);
-        Ok(sources)
+        elsewhere.truncate(MOST_SOURCES);
+        Ok(Known { here, elsewhere })
     }
+}
+
+/// Where something is, as far as is known here.
+struct Known {
+    /// In the repository that it shall go to.
+    here: bool,
+    /// In these other ones.
+    elsewhere: Vec<String>,
 }
 
 /// A blob that tells how much of it has left.
