@@ -66,4 +66,7 @@ mod tokens;
 mod top;
 mod transcripts;
 mod user_namespaces;
+mod volume_copies;
+mod volume_owners;
+mod volume_plugins;
 mod volumes;

@@ -83,7 +83,7 @@ fn check(engine: &Engine, said: &str) {
         let found = found.map(|entry| entry.expect("one").file_name());
         let found: BTreeSet<String> = found
             .map(|name| name.to_string_lossy().into_owned())
-            .filter(|name| name != ".trash")
+            .filter(|name| ![".trash", ".making"].contains(&name.as_str()))
             .collect();
         found == listed
     });
@@ -200,4 +200,25 @@ fn a_new_volume_is_made_once_however_many_want_it() {
         assert_eq!(counts.len(), 1, "{counts:?}");
     }
     engine.docker(&["volume", "rm", "many"]).ok();
+}
+
+#[test]
+fn what_the_kernel_cannot_mount_is_told() {
+    let engine = Engine::with_busybox();
+    let options = [
+        "type=nfs",
+        "device=:/export",
+        "o=addr=127.0.0.1,soft,timeo=1,retrans=0",
+    ];
+    let mut create = vec!["volume", "create"];
+    options
+        .iter()
+        .for_each(|option| create.extend(["-o", option]));
+    create.push("net");
+    engine.docker(&create).ok();
+    engine
+        .docker(&["run", "--rm", "-v", "net:/n", "busybox", "true"])
+        .code(125)
+        .says("failed to mount local volume: mount :/export:");
+    engine.docker(&["volume", "rm", "net"]).ok();
 }

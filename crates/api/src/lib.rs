@@ -72,4 +72,4 @@ pub use system::{
 };
 pub use time::{Timestamp, TimestampError, ZERO_TIME, rfc3339_nano};
 pub use version::{ApiVersion, VersionError};
-pub use volume::{Volume, VolumeCreate, VolumeList, VolumeUsage, VolumesPruned};
+pub use volume::{Volume, VolumeCopy, VolumeCreate, VolumeList, VolumeUsage, VolumesPruned};

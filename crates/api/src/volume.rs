@@ -9,7 +9,7 @@ body! {
     pub struct Volume {
         /// RFC 3339, whole seconds.
         pub created_at: String,
-        /// `local`.
+        /// `local`, or a plug-in's name.
         pub driver: String,
         /// Free key-value pairs.
         pub labels: Option<BTreeMap<String, String>>,
@@ -19,8 +19,11 @@ body! {
         pub name: String,
         /// Of the driver.
         pub options: Option<BTreeMap<String, String>>,
-        /// Always `local`.
+        /// `local`, or `global` where a plug-in says so.
         pub scope: String,
+        /// What a plug-in says of it.
+        #[serde(skip_serializing_if = "is_default")]
+        pub status: Option<serde_json::Map<String, serde_json::Value>>,
         /// Only where it was asked for.
         #[serde(skip_serializing_if = "is_default")]
         pub usage_data: Option<VolumeUsage>,
@@ -46,6 +49,14 @@ body! {
         pub labels: Option<BTreeMap<String, String>>,
         /// Of swarms.
         pub cluster_volume_spec: Option<serde_json::Value>,
+    }
+
+    /// `POST /gantry/volumes/{name}/clone` and `/snapshot`.
+    pub struct VolumeCopy {
+        /// What the new one is called; a snapshot may do without.
+        pub name: String,
+        /// Beside those of the volume that is copied.
+        pub labels: Option<BTreeMap<String, String>>,
     }
 
     /// `GET /volumes`.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use gantry_api::Ulimit;
 pub use gantry_image::LayerCompression;
 pub use gantry_network::NetworkConfig;
+use gantry_volume::{Patience, PluginFolders};
 
 use crate::user_namespaces::IdMap;
 
@@ -79,6 +80,8 @@ pub struct EngineConfig {
     pub trust_policy: Vec<gantry_trust::Rule>,
     /// Which images the engine removes by itself; none when not given.
     pub image_gc: Option<crate::images::ImageGc>,
+    /// Where volume plug-ins are, and how long they may take.
+    pub volume_plugins: (PluginFolders, Patience),
     /// The daemon's labels (`key=value`), shown by `info`.
     pub labels: Vec<String>,
     /// Whether `info` says that the daemon debugs.
@@ -119,6 +122,7 @@ impl EngineConfig {
             registries: gantry_registry::Config::default(),
             trust_policy: Vec::new(),
             image_gc: None,
+            volume_plugins: Default::default(),
             labels: Vec::new(),
             debug: false,
             warm_shims: 4,

@@ -68,7 +68,7 @@ impl Engine {
         let images = Images::open(&config, &database, &snapshots, events.clone(), &registries)?;
         clean_snapshots(&database, &snapshots)?;
         let network = Network::open(config.network.clone(), &database)?;
-        let volumes = Volumes::open(&config.data_root, &database, events.clone())?;
+        let volumes = Volumes::open(&config, &database, events.clone())?;
         let networks = Networks::new(Arc::clone(&network), events.clone());
         let collector = config.image_gc.clone().map(|gc| images.collect_by(gc));
         let collector = collector.transpose()?;

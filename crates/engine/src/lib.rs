@@ -44,7 +44,8 @@ pub use builds::{
 pub use config::{EngineConfig, LayerCompression, NetworkConfig, ShimProgram};
 pub use containers::{
     AttachQuery, AttachStream, CommitQuery, Containers, Download, ExecStart, ExecStream, Export,
-    ListQuery, LogStream, LogsQuery, RemoveOptions, StatsStream, UnpackQuery, WaitHandle,
+    ListQuery, LogStream, LogsQuery, RemoveOptions, StatsStream, UnpackQuery, VolumeCopyKind,
+    WaitHandle,
 };
 pub use engine::Engine;
 pub use error::{Error, Result};
@@ -53,6 +54,7 @@ pub use gantry_build::dockerfile::Options as BuildOptions;
 pub use gantry_cgroup::systemd_is_there;
 pub use gantry_image::Policy as ImagePolicy;
 pub use gantry_trust::{Policy as TrustPolicy, Rule as TrustRule};
+pub use gantry_volume::{Patience as VolumePatience, PluginFolders};
 pub use images::{
     ArchiveFormat, ImageGc, Images, ImagesQuery, ImportQuery, PullQuery, PushQuery, SaveQuery,
     Saved,

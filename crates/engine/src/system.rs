@@ -137,7 +137,7 @@ impl System {
             images: counted(inner.images.count()?),
             driver: inner.storage_driver.clone(),
             driver_status: self.driver_status(),
-            plugins: plugins(),
+            plugins: plugins(inner.volumes.drivers()),
             memory_limit: inner.limits.memory,
             swap_limit: inner.limits.swap,
             kernel_memory_tcp: inner.limits.kernel_memory_tcp,
@@ -209,10 +209,10 @@ impl System {
     }
 }
 
-fn plugins() -> Plugins {
+fn plugins(volume: Vec<String>) -> Plugins {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     Plugins {
-        volume: owned(&["local"]),
+        volume,
         network: owned(&["bridge", "host", "null"]),
         authorization: None,
         log: owned(&[

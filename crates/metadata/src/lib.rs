@@ -46,6 +46,7 @@
 //!               · layers (diffIDs) · size · created_at · used_at · uses · boot
 //!               what a step of a build has made
 //! build_keys    key PK · result → build_results (cascade)
+//! volume_mounts id PK · volume · driver · holder; what a plug-in was asked to mount
 //!
 //! of a registry (module `registry`), with blobs of its own in `blobs`:
 //! registry_repositories  id PK · name UNIQUE · description · created_at
@@ -81,6 +82,7 @@ pub mod references;
 pub mod registry;
 pub mod seals;
 pub mod snapshots;
+pub mod volume_mounts;
 pub mod volumes;
 
 pub use database::{Database, Tx, View};

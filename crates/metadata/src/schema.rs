@@ -12,7 +12,16 @@ const APPLICATION_ID: i64 = 0x676e_7472;
 
 /// Step n brings version n to version n + 1. Steps are never changed once
 /// released, only added.
-const STEPS: &[&str] = &[V1, ID_RANGES, VOLUMES, SEALS, REGISTRY, IMAGE_USE, BUILDS];
+const STEPS: &[&str] = &[
+    V1,
+    ID_RANGES,
+    VOLUMES,
+    SEALS,
+    REGISTRY,
+    IMAGE_USE,
+    BUILDS,
+    VOLUME_MOUNTS,
+];
 
 const V1: &str = "
 CREATE TABLE blobs (
@@ -219,6 +228,15 @@ CREATE TABLE build_keys (
     result      TEXT NOT NULL REFERENCES build_results(id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX build_keys_result ON build_keys(result);
+";
+
+const VOLUME_MOUNTS: &str = "
+CREATE TABLE volume_mounts (
+    id          TEXT PRIMARY KEY,
+    volume      TEXT NOT NULL,
+    driver      TEXT NOT NULL,
+    holder      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the database to the newest version, in one transaction.

@@ -19,7 +19,7 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
-    /// Only `local` is known.
+    /// There is no such driver.
     #[error(
         "create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found"
     )]
@@ -28,6 +28,65 @@ pub enum Error {
         name: String,
         /// The driver that was asked for.
         driver: String,
+    },
+    /// There is something of the driver's name that cannot be used.
+    #[error("create {name}: error looking up volume plugin {driver}: {why}")]
+    BadDriver {
+        /// The volume that was to be made.
+        name: String,
+        /// The driver that was asked for.
+        driver: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another driver has a volume of that name.
+    #[error(
+        "create {name}: driver '{driver}' already has volume '{name}': volume name must be unique"
+    )]
+    Taken {
+        /// The volume that was to be made.
+        name: String,
+        /// Who has one.
+        driver: String,
+    },
+    /// A plug-in failed, in its own words.
+    #[error("{operation} {name}: {why}")]
+    Driver {
+        /// What it was to do.
+        operation: &'static str,
+        /// With which volume.
+        name: String,
+        /// Its words, or why it did not answer.
+        why: String,
+    },
+    /// A plug-in could not mount a volume.
+    #[error("error while mounting volume '': {why}")]
+    Mount {
+        /// Its words, or why it did not answer.
+        why: String,
+        /// Whether it may have mounted it all the same.
+        unanswered: bool,
+    },
+    /// There is a volume of that name already.
+    #[error("volume {0} exists already")]
+    Exists(String),
+    /// Somebody uses what is to get another name.
+    #[error("rename {name}: {why}")]
+    Busy {
+        /// The volume.
+        name: String,
+        /// By whom it is used.
+        why: String,
+    },
+    /// That cannot be done with such a volume.
+    #[error("{operation} {name}: {why}")]
+    Refused {
+        /// What was to be done.
+        operation: &'static str,
+        /// The volume.
+        name: String,
+        /// Why it cannot.
+        why: String,
     },
     /// Somebody uses it.
     #[error("remove {name}: volume is in use - [{}]", users.join(", "))]
@@ -60,9 +119,13 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(_) | Self::NoDriver { .. } => ErrorKind::NotFound,
-            Self::Invalid { .. } => ErrorKind::InvalidArgument,
-            Self::InUse { .. } => ErrorKind::Conflict,
+            Self::NotFound(_) | Self::NoDriver { .. } | Self::BadDriver { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::Invalid { .. } | Self::Refused { .. } => ErrorKind::InvalidArgument,
+            Self::Exists(_) => ErrorKind::AlreadyExists,
+            Self::InUse { .. } | Self::Taken { .. } | Self::Busy { .. } => ErrorKind::Conflict,
+            Self::Driver { .. } | Self::Mount { .. } => ErrorKind::Internal,
             Self::Copy(error) => error.kind(),
             Self::Disk { .. } => ErrorKind::Internal,
             Self::Metadata(error) => error.kind(),

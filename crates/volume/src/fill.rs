@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::local::Backing;
 use crate::store::VolumeStore;
-use crate::{Error, Result, Volume};
+use crate::{Error, Result, Volume, quota};
 
 /// Where the copy is made.
 const FILL: &str = "_fill";
@@ -33,6 +33,9 @@ impl VolumeStore {
         };
         // Others who want to fill it wait, and find it filled.
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if volume.is_plugged() {
+            return self.fill_plugged(volume, user, copy);
+        }
         let data = target(volume);
         if volume.backing != Backing::Directory && !volume.backing.is_bind() {
             return Ok(false);
@@ -40,22 +43,23 @@ impl VolumeStore {
         if !is_empty(&data)? {
             return Ok(false);
         }
-        let into = |path: &Path| -> Result<()> {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let directory =
-                rustix::fs::open(path, flags, Mode::empty()).map_err(Error::disk("open", path))?;
-            Ok(copy(directory.as_fd())?)
-        };
+        let into = |path: &Path| copy_into(path, &copy);
         if volume.backing.is_bind() || !self.is_used_only_by(&volume.name, user) {
             into(&data)?;
             return Ok(true);
         }
-        let fill = volume.home().join(FILL);
+        let Some(home) = volume.home() else {
+            return Ok(false);
+        };
+        let fill = home.join(FILL);
         gantry_archive::remove_tree(&fill)?;
         std::fs::DirBuilder::new()
             .mode(0o755)
             .create(&fill)
             .map_err(Error::disk("mkdir", &fill))?;
+        if volume.is_limited() {
+            quota::share(&data, &fill)?;
+        }
         into(&fill)?;
         // Nobody begins to use it between the look and the rename.
         let moved = self.if_used_only_by(&volume.name, user, || {
@@ -67,11 +71,44 @@ impl VolumeStore {
         }
         Ok(true)
     }
+
+    /// The same where a plug-in has the files: what it shows is filled in place.
+    fn fill_plugged(
+        &self,
+        volume: &Volume,
+        user: &str,
+        copy: impl Fn(BorrowedFd<'_>) -> Result<(), gantry_archive::Error>,
+    ) -> Result<bool> {
+        let user = format!("{user} copy");
+        let place = self.mount(volume, &user)?;
+        let filled = is_empty(&place).and_then(|empty| {
+            if empty {
+                copy_into(&place, &copy)?;
+            }
+            Ok(empty)
+        });
+        let leaving = self.begin_unmount(&user);
+        self.unmount(leaving);
+        filled
+    }
+}
+
+fn copy_into(
+    path: &Path,
+    copy: &impl Fn(BorrowedFd<'_>) -> Result<(), gantry_archive::Error>,
+) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory =
+        rustix::fs::open(path, flags, Mode::empty()).map_err(Error::disk("open", path))?;
+    Ok(copy(directory.as_fd())?)
 }
 
 /// Removes what a crash left of a copy.
 pub(crate) fn forget_unfinished(volume: &Volume) {
-    let fill = volume.home().join(FILL);
+    let Some(home) = volume.home() else {
+        return;
+    };
+    let fill = home.join(FILL);
     if let Err(error) = gantry_archive::remove_tree(&fill) {
         tracing::warn!(volume = volume.name, %error, "cannot remove an unfinished copy");
     }

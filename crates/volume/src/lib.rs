@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/NAME/_data      what containers see
 //! <root>/NAME/_fill      becomes `_data` when it is complete (see `fill`)
+//! <root>/.making/…       copies and imports on the way in
 //! <root>/.trash/…        on the way out
 //! ```
 //!
@@ -14,18 +15,32 @@
 //! that deletes the user's. So no crash leaves one that nobody knows, and none
 //! takes one that somebody uses.
 //!
+//! Volumes of plug-ins have a row as well, and their files where the plug-in has them.
+//!
 //! This crate mounts nothing, and does not know what a container is: a user is a
 //! text.
 
+mod copies;
+mod driver;
 mod error;
 mod fill;
 mod local;
+mod mounts;
 mod name;
+mod plugged;
+mod plugin;
+mod quota;
 mod store;
+mod turns;
 mod volume;
 
+pub use copies::{Reading, SNAPSHOT_OF, copy};
+pub use driver::{Found, Pairs, VolumeDriver};
 pub use error::Error;
 pub use local::Backing;
+pub use mounts::Leaving;
+pub use plugged::Seen;
+pub use plugin::{Patience, PluginFolders};
 pub use store::{Listed, VolumeStore, Wanted};
 pub use volume::{ANONYMOUS, DRIVER, Volume};
 

@@ -4,20 +4,19 @@
 //! transaction), so that a volume cannot get a user while it is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gantry_archive::Trash;
 use gantry_metadata::{Database, Tx, volumes};
 
-use crate::local::Backing;
-use crate::volume::{ANONYMOUS, DRIVER, Volume};
-use crate::{Error, Result, fill, name};
-
-/// The trash; no volume is called so.
-const TRASH: &str = ".trash";
+use crate::driver::{Pairs, VolumeDriver};
+use crate::local::{self, Backing, Local, MAKING, TRASH};
+use crate::plugin::{Patience, PluginFolders, Plugins};
+use crate::turns::Turns;
+use crate::volume::{ANONYMOUS, Volume};
+use crate::{Error, Result, fill, name, volume};
 
 /// A volume as somebody wants it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,23 +42,26 @@ pub struct Listed {
 
 /// All volumes of one daemon. All methods block.
 pub struct VolumeStore {
-    root: PathBuf,
-    database: Arc<Database>,
-    trash: Trash,
+    pub(crate) local: Local,
+    pub(crate) plugins: Plugins,
+    pub(crate) turns: Turns,
+    pub(crate) database: Arc<Database>,
     entries: Mutex<BTreeMap<String, Entry>>,
 }
 
-struct Entry {
-    volume: Arc<Volume>,
-    users: BTreeSet<String>,
+pub(crate) struct Entry {
+    pub(crate) volume: Arc<Volume>,
+    pub(crate) users: BTreeSet<String>,
     /// Whether it has a row. Until then nobody sees it.
-    recorded: bool,
+    pub(crate) recorded: bool,
+    /// Whether its plug-in made it because it was wanted here.
+    pub(crate) made: bool,
     /// Held by whoever fills it.
     turn: Arc<Mutex<()>>,
 }
 
 impl Entry {
-    fn listed(&self) -> Listed {
+    pub(crate) fn listed(&self) -> Listed {
         Listed {
             volume: Arc::clone(&self.volume),
             users: self.users.iter().cloned().collect(),
@@ -72,31 +74,36 @@ impl VolumeStore {
     ///
     /// # Errors
     /// `Disk`, `Metadata`.
-    pub fn open(root: PathBuf, database: Arc<Database>) -> Result<Self> {
-        make_dir(&root, 0o701)?;
-        let trash = root.join(TRASH);
-        let trash = Trash::open(trash.clone(), "volume-trash")
-            .map_err(Error::disk("open the trash", trash))?;
+    pub fn open(
+        root: PathBuf,
+        database: Arc<Database>,
+        (folders, patience): (PluginFolders, Patience),
+    ) -> Result<Self> {
+        let local = Local::open(root)?;
         let mut entries = BTreeMap::new();
+        let mut moved = BTreeMap::new();
         for row in database.read(volumes::list)? {
-            let volume = Volume::from_row(&root, row);
+            if let Some(old) = volume::name_before(&row) {
+                moved.insert(row.name.clone(), old);
+            }
+            let volume = Volume::from_row(&local.root, row);
             entries.insert(volume.name.clone(), Entry::of(volume, true));
         }
         let store = Self {
-            root,
+            local,
+            plugins: Plugins::new(folders, patience),
+            turns: Turns::default(),
             database,
-            trash,
             entries: Mutex::new(entries),
         };
+        store.finish_renames(&moved)?;
         store.clean()?;
         Ok(store)
     }
 
     /// Removes what a crash left.
     fn clean(&self) -> Result<()> {
-        self.trash
-            .empty()
-            .map_err(Error::disk("empty the trash in", &self.root))?;
+        self.local.empty_trash()?;
         for path in self.strays(true)? {
             tracing::info!(path = %path.display(), "a volume without a record was removed");
         }
@@ -110,10 +117,18 @@ impl VolumeStore {
     /// as it is. Tells whether it is new.
     ///
     /// # Errors
-    /// `Invalid`, `NoDriver`, `Disk`, `Metadata`.
+    /// `Invalid`, `NoDriver`, `BadDriver`, `Taken`, `Driver`, `Disk`, `Metadata`.
     pub fn create(&self, wanted: &Wanted<'_>) -> Result<(Arc<Volume>, bool)> {
+        let name = wanted_name(wanted)?;
+        let plugin = self.plugin_for(wanted)?;
+        let _turn = plugin.as_ref().map(|_| self.turns.take(&name));
+        if let Some(plugin) = &plugin {
+            self.make_plugged(plugin, wanted, &name)?;
+        }
         let mut entries = self.lock();
-        let name = self.find_or_make(&mut entries, wanted)?;
+        if plugin.is_none() {
+            self.find_or_make(&mut entries, wanted, &name)?;
+        }
         let entry = entries.get_mut(&name).ok_or(Error::NotFound(name))?;
         if entry.recorded {
             return Ok((Arc::clone(&entry.volume), false));
@@ -122,7 +137,9 @@ impl VolumeStore {
         let row = volume.row();
         let inserted = self.database.write(|tx| volumes::insert(tx, &row));
         if let Err(error) = inserted {
-            self.forget_unwanted(&mut entries, &volume.name);
+            let unwanted = self.forget_unwanted(&mut entries, &volume.name);
+            drop((entries, _turn));
+            self.drop_plugged(unwanted.as_slice());
             return Err(error.into());
         }
         entry.recorded = true;
@@ -134,10 +151,18 @@ impl VolumeStore {
     /// [`VolumeStore::settle`], or lets go of it with [`VolumeStore::release`].
     ///
     /// # Errors
-    /// `Invalid`, `NoDriver`, `Disk`.
+    /// `Invalid`, `NoDriver`, `BadDriver`, `Taken`, `Driver`, `Disk`.
     pub fn acquire(&self, wanted: &Wanted<'_>, user: &str) -> Result<Arc<Volume>> {
+        let name = wanted_name(wanted)?;
+        let plugin = self.plugin_for(wanted)?;
+        let _turn = plugin.as_ref().map(|_| self.turns.take(&name));
+        if let Some(plugin) = &plugin {
+            self.make_plugged(plugin, wanted, &name)?;
+        }
         let mut entries = self.lock();
-        let name = self.find_or_make(&mut entries, wanted)?;
+        if plugin.is_none() {
+            self.find_or_make(&mut entries, wanted, &name)?;
+        }
         let entry = entries.get_mut(&name).ok_or(Error::NotFound(name))?;
         entry.users.insert(user.to_owned());
         Ok(Arc::clone(&entry.volume))
@@ -179,13 +204,16 @@ impl VolumeStore {
 
     /// The user lets go of these. One that has no row and no other user goes.
     pub fn release<'a>(&self, names: impl IntoIterator<Item = &'a str>, user: &str) {
+        let mut unwanted = Vec::new();
         let mut entries = self.lock();
         for name in names {
             if let Some(entry) = entries.get_mut(name) {
                 entry.users.remove(user);
             }
-            self.forget_unwanted(&mut entries, name);
+            unwanted.extend(self.forget_unwanted(&mut entries, name));
         }
+        drop(entries);
+        self.drop_plugged(&unwanted);
     }
 
     /// Takes a user away together with those of its `own` volumes that nobody else
@@ -216,9 +244,11 @@ impl VolumeStore {
         }
         let gone = doomed.iter().filter_map(|name| entries.remove(name));
         let gone: Vec<Arc<Volume>> = gone.map(|entry| entry.volume).collect();
-        for volume in &gone {
-            self.discard(volume.home());
+        for home in gone.iter().filter_map(|volume| volume.home()) {
+            self.local.discard(home);
         }
+        drop(entries);
+        self.drop_plugged(&gone);
         Ok(gone)
     }
 
@@ -234,8 +264,11 @@ impl VolumeStore {
     /// Removes a volume that nobody uses.
     ///
     /// # Errors
-    /// `NotFound`, `InUse`, `Metadata`.
+    /// `NotFound`, `InUse`, `Driver`, `Metadata`.
     pub fn remove(&self, name: &str) -> Result<Arc<Volume>> {
+        if let Some(volume) = self.remove_plugged(name)? {
+            return Ok(volume);
+        }
         let mut entries = self.lock();
         let entry = entries.get(name).filter(|entry| entry.recorded);
         let entry = entry.ok_or_else(|| Error::NotFound(name.to_owned()))?;
@@ -249,7 +282,7 @@ impl VolumeStore {
         self.database
             .write_freeing(|tx| volumes::delete(tx, name).map(drop))?;
         entries.remove(name);
-        self.discard(volume.home());
+        self.local.remove(name)?;
         Ok(volume)
     }
 
@@ -278,8 +311,24 @@ impl VolumeStore {
     pub fn make_missing_directory(volume: &Volume) -> Result<()> {
         match volume.directory.is_dir() {
             true => Ok(()),
-            false => make_dirs(volume),
+            false => volume.home().map_or(Ok(()), local::make_dirs),
         }
+    }
+
+    /// Whose the volume of this name is, if there is one or it is just being made.
+    pub(crate) fn entry_driver(&self, name: &str) -> Option<String> {
+        let entries = self.lock();
+        entries.get(name).map(|entry| entry.volume.driver.clone())
+    }
+
+    /// The labels of a new volume.
+    pub(crate) fn labels_of(&self, wanted: &Wanted<'_>) -> Option<Pairs> {
+        let mut labels = wanted.labels.cloned();
+        if wanted.name.is_empty() {
+            let all = labels.get_or_insert_default();
+            all.insert(ANONYMOUS.to_owned(), String::new());
+        }
+        labels
     }
 
     /// Whose turn it is to fill a volume.
@@ -310,60 +359,44 @@ impl VolumeStore {
         work().map(|()| true)
     }
 
-    /// The name of the volume that is wanted, which has an entry afterwards.
+    /// The volume that is wanted has an entry afterwards.
     fn find_or_make(
         &self,
         entries: &mut BTreeMap<String, Entry>,
         wanted: &Wanted<'_>,
-    ) -> Result<String> {
-        let name = match wanted.name {
-            "" => name::random()?,
-            given => given.to_owned(),
-        };
-        if !matches!(wanted.driver, "" | DRIVER) {
-            return Err(Error::NoDriver {
-                name,
-                driver: wanted.driver.to_owned(),
-            });
+        name: &str,
+    ) -> Result<()> {
+        if entries.contains_key(name) {
+            return Ok(());
         }
-        if entries.contains_key(&name) {
-            return Ok(name);
-        }
-        name::check(&name)?;
-        let mut labels = wanted.labels.cloned();
-        if wanted.name.is_empty() {
-            labels
-                .get_or_insert_default()
-                .insert(ANONYMOUS.to_owned(), String::new());
-        }
-        let now = gantry_metadata::now();
+        name::check(name)?;
         let volume = Volume::new(
-            &self.root,
-            name.clone(),
-            now,
-            labels,
+            &self.local.root,
+            name.to_owned(),
+            gantry_metadata::now(),
+            self.labels_of(wanted),
             wanted.options.cloned(),
         )?;
-        if volume.home().symlink_metadata().is_ok() {
-            // Without a row: nobody's.
-            self.discard(volume.home());
-        }
-        if let Err(error) = make_dirs(&volume) {
-            self.discard(volume.home());
-            return Err(error);
-        }
-        entries.insert(name.clone(), Entry::of(volume, false));
-        Ok(name)
+        self.local
+            .create(name, wanted.options.unwrap_or(&Pairs::new()))?;
+        entries.insert(name.to_owned(), Entry::of(volume, false));
+        Ok(())
     }
 
-    /// Takes a volume out that has neither a row nor a user.
-    fn forget_unwanted(&self, entries: &mut BTreeMap<String, Entry>, name: &str) {
-        let unwanted = |entry: &Entry| !entry.recorded && entry.users.is_empty();
-        if entries.get(name).is_some_and(unwanted)
-            && let Some(entry) = entries.remove(name)
-        {
-            self.discard(entry.volume.home());
+    /// Takes a volume out that has neither a row nor a user. Answers one that its
+    /// plug-in has made and is to remove.
+    fn forget_unwanted(
+        &self,
+        entries: &mut BTreeMap<String, Entry>,
+        name: &str,
+    ) -> Option<Arc<Volume>> {
+        let unwanted = |entry: &&Entry| !entry.recorded && entry.users.is_empty();
+        entries.get(name).filter(unwanted)?;
+        let entry = entries.remove(name)?;
+        if let Some(home) = entry.volume.home() {
+            self.local.discard(home);
         }
+        entry.made.then_some(entry.volume)
     }
 
     /// Bytes on the disk of what is no volume's own: the directory itself, what is
@@ -373,13 +406,14 @@ impl VolumeStore {
     /// `Disk`.
     pub fn overhead(&self) -> Result<u64> {
         let at = |path: &Path| Error::disk("measure", path.to_owned());
-        let mut own: Vec<PathBuf> = vec![self.root.join(TRASH)];
+        let place = &self.local.root;
+        let mut own: Vec<PathBuf> = vec![place.join(TRASH), place.join(MAKING)];
         for listed in self.list() {
             if listed.volume.backing != Backing::Directory {
-                own.push(listed.volume.home().to_owned());
+                own.extend(listed.volume.home().map(Path::to_owned));
             }
         }
-        let root = self.root.symlink_metadata().map_err(at(&self.root))?;
+        let root = place.symlink_metadata().map_err(at(place))?;
         own.iter().try_fold(root.blocks() * 512, |all, path| {
             Ok(all + gantry_archive::disk_usage(path).map_err(at(path))?)
         })
@@ -392,62 +426,50 @@ impl VolumeStore {
     pub fn strays(&self, remove: bool) -> Result<Vec<PathBuf>> {
         // Held, so that none is just being made.
         let entries = self.lock();
-        let found = self.root.read_dir();
+        let root = &self.local.root;
+        let found = root.read_dir();
         let mut strays = Vec::new();
-        for entry in found.map_err(Error::disk("read directory", &self.root))? {
-            let entry = entry.map_err(Error::disk("read directory", &self.root))?;
+        for entry in found.map_err(Error::disk("read directory", root))? {
+            let entry = entry.map_err(Error::disk("read directory", root))?;
             let name = entry.file_name();
             let is_known = name.to_str().is_some_and(|name| entries.contains_key(name));
-            if name != TRASH && !is_known {
+            if name != TRASH && name != MAKING && !is_known {
                 strays.push(entry.path());
             }
         }
         if remove {
-            strays.iter().for_each(|path| self.discard(path));
+            strays.iter().for_each(|path| self.local.discard(path));
         }
         Ok(strays)
     }
 
     /// Waits until what was removed has left the disk, as long as `patience` lasts.
     pub fn wait_for_trash(&self, patience: Duration) -> bool {
-        self.trash.settle(patience)
+        self.local.wait_for_trash(patience)
     }
 
-    fn discard(&self, path: &Path) {
-        if let Err(error) = self.trash.take(path) {
-            tracing::warn!(path = %path.display(), %error, "a removed volume stays on disk until the next start");
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         // No method leaves it half changed.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entry {
-    fn of(volume: Volume, recorded: bool) -> Self {
+    pub(crate) fn of(volume: Volume, recorded: bool) -> Self {
         Self {
             volume: Arc::new(volume),
             users: BTreeSet::new(),
             recorded,
+            made: false,
             turn: Arc::default(),
         }
     }
 }
 
-/// The directories of a volume: the outer one lets others through, but not look.
-fn make_dirs(volume: &Volume) -> Result<()> {
-    make_dir(volume.home(), 0o701)?;
-    make_dir(&volume.directory, 0o755)
-}
-
-/// Makes a directory with this mode, whatever the daemon's umask.
-fn make_dir(path: &Path, mode: u32) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(path)
-        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)))
-        .map_err(Error::disk("make", path))
+/// The name of the volume that is wanted.
+fn wanted_name(wanted: &Wanted<'_>) -> Result<String> {
+    match wanted.name {
+        "" => name::random(),
+        given => Ok(given.to_owned()),
+    }
 }

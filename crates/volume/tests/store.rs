@@ -30,8 +30,8 @@ impl Place {
         let database =
             Database::open(self.dir.path().join("metadata.db")).expect("a store of its own");
         let database = Arc::new(database);
-        let store =
-            VolumeStore::open(self.root(), Arc::clone(&database)).expect("a store of its own");
+        let store = VolumeStore::open(self.root(), Arc::clone(&database), Default::default())
+            .expect("a store of its own");
         (store, database)
     }
 
@@ -226,4 +226,90 @@ fn a_spoilt_record_loses_no_files() {
     let (store, _database) = place.open();
     assert!(!store.create(&named("one")).unwrap().1);
     assert!(volume.directory.join("file").exists());
+}
+
+#[test]
+fn a_new_volume_has_all_its_files_or_is_not_there() {
+    let place = Place::new();
+    let (store, database) = place.open();
+    let (origin, _) = store.create(&named("one")).unwrap();
+    std::fs::write(origin.directory.join("file"), "x").unwrap();
+    let reading = store.read("one", "clone").unwrap();
+    let error = store.remove("one").unwrap_err().to_string();
+    assert!(
+        error.starts_with("remove one: volume is in use - [clone "),
+        "{error}"
+    );
+    let copy = |to: std::os::fd::OwnedFd| gantry_volume::copy(reading.open().unwrap(), to);
+    let made = store.create_filled("two", (None, None), copy).unwrap();
+    assert!(made.directory.join("file").exists());
+    let error = store.create_filled("two", (None, None), |_| Ok::<_, Error>(()));
+    assert_eq!(error.unwrap_err().to_string(), "volume two exists already");
+    let full = |_| Err(Error::NotFound("full".to_owned()));
+    assert!(store.create_filled("three", (None, None), full).is_err());
+    assert!(store.create_filled("../x", (None, None), full).is_err());
+    assert!(!place.has("three") && store.get("three").is_err());
+    drop(reading);
+    store.remove("one").unwrap();
+    // Killed before it was complete.
+    std::fs::create_dir_all(place.root().join(".making/half/_data")).unwrap();
+    drop((store, database));
+    let (store, _database) = place.open();
+    assert_eq!(store.list().len(), 1);
+    assert!(!place.has(".making/half") && place.has("two"));
+    assert!(store.strays(false).unwrap().is_empty());
+}
+
+#[test]
+fn a_volume_that_nobody_uses_gets_another_name() {
+    let place = Place::new();
+    let (store, database) = place.open();
+    let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+    let wanted = Wanted {
+        labels: Some(&labels),
+        ..named("old")
+    };
+    let (volume, _) = store.create(&wanted).unwrap();
+    std::fs::write(volume.directory.join("file"), "x").unwrap();
+    store.create(&named("taken")).unwrap();
+    store.acquire(&named("old"), "c1").unwrap();
+    let error = store.rename("old", "new").unwrap_err();
+    assert_eq!(error.to_string(), "rename old: volume is in use - [c1]");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    store.release(["old"], "c1");
+    assert!(matches!(
+        store.rename("old", "taken"),
+        Err(Error::Exists(_))
+    ));
+    assert!(matches!(
+        store.rename("old", "../new"),
+        Err(Error::Invalid { .. })
+    ));
+    assert!(matches!(
+        store.rename("none", "new"),
+        Err(Error::NotFound(_))
+    ));
+    let renamed = store.rename("old", "new").unwrap();
+    assert!(renamed.directory.join("file").exists() && !place.has("old"));
+    assert_eq!(renamed.labels, Some(labels));
+    // Killed after the row was written, before the directory followed.
+    store.rename("new", "newest").unwrap();
+    drop((store, database));
+    std::fs::rename(place.root().join("newest"), place.root().join("new")).unwrap();
+    let database = gantry_metadata::Database::open(place.dir.path().join("metadata.db")).unwrap();
+    let row = gantry_metadata::volumes::VolumeRow {
+        name: "newest".to_owned(),
+        driver: "local".to_owned(),
+        created_at: 7,
+        record: r#"{"was":"new"}"#.to_owned(),
+    };
+    let spoil = |tx: &gantry_metadata::Tx<'_>| {
+        gantry_metadata::volumes::delete(tx, "newest")?;
+        gantry_metadata::volumes::insert(tx, &row)
+    };
+    database.write(spoil).unwrap();
+    drop(database);
+    let (store, _database) = place.open();
+    let found = store.get("newest").unwrap().volume;
+    assert!(found.directory.join("file").exists() && !place.has("new"));
 }

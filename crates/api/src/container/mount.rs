@@ -56,6 +56,12 @@ body! {
         /// Whether it is an error when it cannot.
         #[serde(skip_serializing_if = "is_default")]
         pub read_only_force_recursive: bool,
+        /// Beyond Docker: who the source's owner is in the container, `UID[:GID]`.
+        #[serde(skip_serializing_if = "is_default")]
+        pub owner: String,
+        /// Beyond Docker: which ids on the disk are which in the container.
+        #[serde(rename = "IDMap", skip_serializing_if = "is_default")]
+        pub id_map: String,
     }
 
     /// Options of a volume mount.

@@ -49,6 +49,7 @@ mod typed;
 mod update;
 mod version;
 mod volume;
+mod volume_copies;
 
 use futures_util::future::LocalBoxFuture;
 

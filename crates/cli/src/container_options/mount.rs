@@ -135,6 +135,8 @@ fn set(mount: &mut Mount, key: &str, value: Option<&str>, field: &str) -> Result
         "target" | "dst" | "destination" => mount.target = value.to_owned(),
         "consistency" => mount.consistency = value.to_lowercase(),
         "bind-propagation" => bind(mount).propagation = value.to_lowercase(),
+        "owner" => bind(mount).owner = value.to_owned(),
+        "idmap" => bind(mount).id_map = value.to_owned(),
         "bind-recursive" => match value {
             "enabled" => {}
             "disabled" => bind(mount).non_recursive = true,

@@ -104,7 +104,7 @@ fn process_config(config: &Config) -> Result<ProcessConfig> {
 }
 
 /// A container that goes on when this is dropped, if it was this that paused it.
-struct Still {
+pub(crate) struct Still {
     inner: Arc<Inner>,
     container: Arc<Container>,
     note: Option<PathBuf>,
@@ -117,7 +117,7 @@ impl Drop for Still {
         if self.container.state().paused
             && let Err(error) = self.inner.unfreeze(&self.container)
         {
-            tracing::error!(id = %self.container.id(), %error, "a committed container stays paused");
+            tracing::error!(id = %self.container.id(), %error, "a container that was paused for a copy stays so");
         }
         drop(std::fs::remove_file(note));
     }
@@ -125,7 +125,11 @@ impl Drop for Still {
 
 impl Inner {
     /// Pauses a container that runs and is not paused.
-    fn hold_still(self: &Arc<Self>, container: &Arc<Container>, record: &Record) -> Still {
+    pub(super) fn hold_still(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        record: &Record,
+    ) -> Still {
         let mut still = Still {
             inner: Arc::clone(self),
             container: Arc::clone(container),

@@ -158,6 +158,7 @@ impl Inner {
                 self.publish_network(container, "disconnect", attachment);
             }
             self.publish_volumes(&container.record(), false);
+            self.unmount_volumes(&container.record());
             farewell
         });
         self.end_execs(container);

@@ -90,6 +90,7 @@ pub use exec::{ExecStart, ExecStream};
 pub use export::Export;
 pub use list::ListQuery;
 pub use logs::{LogStream, LogsQuery};
+pub use mounts::VolumeCopyKind;
 pub use remove::RemoveOptions;
 pub(crate) use signals::SignalError;
 pub use stats::StatsStream;

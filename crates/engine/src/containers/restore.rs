@@ -48,6 +48,7 @@ impl Inner {
         for container in self.table.all() {
             self.reconnect(&container, &mut live);
         }
+        self.unmount_for_the_dead();
         // Two that claim one address are told apart there; that is no reason
         // to leave all others alone.
         if let Err(error) = self.network.reconcile(live) {

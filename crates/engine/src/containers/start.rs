@@ -128,7 +128,8 @@ impl Inner {
             .iter()
             .try_for_each(MountPoint::make_missing_source)?;
         propagation::check(&record.mounts)?;
-        let _first = self.first_mount(record);
+        self.unmount_on_failure(record, &mut undo);
+        let _first = self.first_mount(record)?;
         let dir = record.dir(&self.settings.data_root);
         if let Some(attachment) = &sandbox.attachment {
             files::write(

@@ -121,6 +121,7 @@ fn point(mount: StepMount) -> MountPoint {
             propagation: "rprivate".to_owned(),
             non_recursive: true,
             below: Below::default(),
+            owners: None,
             create_source: false,
         })
     };

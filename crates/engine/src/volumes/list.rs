@@ -1,9 +1,9 @@
 //! The list of volumes.
 
 use gantry_api::{Filters, VolumeList};
-use gantry_volume::Listed;
+use gantry_volume::Seen;
 
-use super::{Volumes, has_labels, invalid, shown};
+use super::{Volumes, has_labels, invalid, seen};
 use crate::error::Result;
 
 impl Volumes {
@@ -19,20 +19,21 @@ impl Volumes {
             true => Some(filters.boolean("dangling", false).map_err(invalid)?),
             false => None,
         };
-        let matches = |listed: &Listed| {
+        let matches = |seen: &Seen| {
+            let listed = &seen.listed;
             dangling.is_none_or(|dangling| listed.users.is_empty() == dangling)
-                && filters.any("driver", |driver| driver == gantry_volume::DRIVER)
+                && filters.any("driver", |driver| driver == listed.volume.driver)
                 && filters.any("name", |name| listed.volume.name.contains(name))
                 && has_labels(filters, listed)
         };
-        let all = self.store().list();
+        let (all, warnings) = self.store().look_at_all();
         Ok(VolumeList {
             volumes: all
                 .iter()
-                .filter(|listed| matches(listed))
-                .map(|listed| shown(&listed.volume))
+                .filter(|volume| matches(volume))
+                .map(seen)
                 .collect(),
-            warnings: None,
+            warnings: (!warnings.is_empty()).then_some(warnings),
         })
     }
 }

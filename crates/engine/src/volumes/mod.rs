@@ -5,13 +5,13 @@ mod list;
 mod prune;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::{FilterError, VolumeCreate, VolumeUsage, rfc3339_nano};
 use gantry_metadata::Database;
-use gantry_volume::{Backing, Listed, Volume, VolumeStore, Wanted};
+use gantry_volume::{Backing, Listed, Seen, Volume, VolumeStore, Wanted};
 
+use crate::config::EngineConfig;
 use crate::error::{Error, Result};
 use crate::events::Events;
 
@@ -27,8 +27,14 @@ impl Volumes {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub(crate) fn open(data_root: &Path, database: &Arc<Database>, events: Events) -> Result<Self> {
-        let store = VolumeStore::open(data_root.join("volumes"), Arc::clone(database))?;
+    pub(crate) fn open(
+        config: &EngineConfig,
+        database: &Arc<Database>,
+        events: Events,
+    ) -> Result<Self> {
+        let root = config.data_root.join("volumes");
+        let plugins = config.volume_plugins.clone();
+        let store = VolumeStore::open(root, Arc::clone(database), plugins)?;
         Ok(Self {
             store: Arc::new(store),
             events,
@@ -54,7 +60,18 @@ impl Volumes {
         if new {
             self.publish("create", &volume);
         }
-        Ok(shown(&volume))
+        match volume.is_plugged() {
+            true => self.inspect(&volume.name),
+            false => Ok(shown(&volume)),
+        }
+    }
+
+    /// The drivers that are there or were used.
+    pub fn drivers(&self) -> Vec<String> {
+        let mut names = self.store.plugin_names();
+        names.push(gantry_volume::DRIVER.to_owned());
+        names.sort();
+        names
     }
 
     /// Looks at a volume.
@@ -62,7 +79,7 @@ impl Volumes {
     /// # Errors
     /// `NotFound`.
     pub fn inspect(&self, name: &str) -> Result<gantry_api::Volume> {
-        Ok(shown(&self.store.get(name)?.volume))
+        Ok(seen(&self.store.look(name)?))
     }
 
     /// Removes a volume. With `force` one that is not there is no error.
@@ -98,12 +115,17 @@ impl Volumes {
 
     /// Tells that `action` happened to a volume.
     pub(crate) fn publish(&self, action: &str, volume: &Volume) {
-        self.publish_with(action, &volume.name, &[]);
+        self.publish_with(action, (&volume.name, &volume.driver), &[]);
     }
 
     /// The same, with more attributes than its driver.
-    pub(crate) fn publish_with(&self, action: &str, name: &str, more: &[(&str, &str)]) {
-        let driver = [("driver", gantry_volume::DRIVER)];
+    pub(crate) fn publish_with(
+        &self,
+        action: &str,
+        (name, driver): (&str, &str),
+        more: &[(&str, &str)],
+    ) {
+        let driver = [("driver", driver)];
         let all = driver.iter().chain(more);
         let attributes: BTreeMap<String, String> = all
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -113,19 +135,36 @@ impl Volumes {
 }
 
 /// As the API shows it.
-fn shown(volume: &Volume) -> gantry_api::Volume {
+pub(crate) fn shown(volume: &Volume) -> gantry_api::Volume {
     // Whole seconds, as Docker tells them.
     let created = volume.created_at - volume.created_at.rem_euclid(1_000_000_000);
     gantry_api::Volume {
         created_at: rfc3339_nano(created),
-        driver: gantry_volume::DRIVER.to_owned(),
+        driver: volume.driver.clone(),
         labels: volume.labels.clone(),
         mountpoint: volume.directory.display().to_string(),
         name: volume.name.clone(),
         options: volume.options.clone(),
         scope: "local".to_owned(),
+        status: None,
         usage_data: None,
     }
+}
+
+/// The same, with what its driver says.
+fn seen(seen: &Seen) -> gantry_api::Volume {
+    let mut volume = shown(&seen.listed.volume);
+    if seen.listed.volume.is_plugged() {
+        volume.created_at = match seen.found.created_at.as_str() {
+            // As Go shows a time that is none.
+            "" => "0001-01-01T00:00:00Z".to_owned(),
+            given => given.to_owned(),
+        };
+        volume.mountpoint = seen.found.mountpoint.display().to_string();
+        volume.scope.clone_from(&seen.scope);
+        volume.status.clone_from(&seen.found.status);
+    }
+    volume
 }
 
 fn invalid(error: FilterError) -> Error {

@@ -423,6 +423,18 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "Mirrors of any registry, by prefixes of names",
     ),
+    both(
+        "plugin-dir",
+        Text,
+        Yes,
+        "Folder of plug-ins' sockets and files, instead of Docker's three",
+    ),
+    both(
+        "plugin-timeout",
+        Number,
+        Yes,
+        "Seconds that a volume plug-in may take (default 120, and 60 for what it only tells)",
+    ),
     opt(
         "http-proxy",
         "",

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gantry_api::Ulimit;
-use gantry_engine::{EngineConfig, IdMap, LayerCompression, ShimProgram, TrustPolicy, TrustRule};
+use gantry_engine::{
+    EngineConfig, IdMap, LayerCompression, PluginFolders, ShimProgram, TrustPolicy, TrustRule,
+    VolumePatience as Patience,
+};
 use gantry_network::{AddressPool, BridgeChoice, NetworkConfig, Sources};
 use gantry_registry::{Config as Registries, Proxies};
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
@@ -156,6 +159,7 @@ impl Settings {
             Some(other) => return Err(format!("invalid layer-compression: {other}: gzip or zstd")),
         };
         config.trust_policy = self.trust_policy()?;
+        config.volume_plugins = volume_plugins(values)?;
         config.image_gc = values.get("image-gc").map(image_gc::parse).transpose()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
@@ -433,6 +437,21 @@ fn seccomp_profile(values: &Values) -> Result<Option<String>, String> {
 }
 
 /// Whose subordinate ids containers have.
+/// Where volume plug-ins are, and how long they may take.
+fn volume_plugins(values: &Values) -> Result<(PluginFolders, Patience), String> {
+    let folders = match text(values, "plugin-dir") {
+        None | Some("") => PluginFolders::default(),
+        Some(folder) if folder.starts_with('/') => PluginFolders::only(Path::new(folder)),
+        Some(folder) => return Err(format!("--plugin-dir: {folder:?} is no absolute path")),
+    };
+    let mut patience = Patience::default();
+    if let given @ 1.. = count(values, "plugin-timeout", 0)? {
+        patience.working = Duration::from_secs(given as u64);
+        patience.asking = patience.asking.min(patience.working);
+    }
+    Ok((folders, patience))
+}
+
 fn remap(values: &Values) -> Result<Option<IdMap>, String> {
     match text(values, "userns-remap") {
         None | Some("") => Ok(None),

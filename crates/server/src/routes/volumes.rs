@@ -1,11 +1,13 @@
 //! `/volumes/*`.
 
-use gantry_api::{ApiVersion, VolumeCreate};
+use gantry_api::{ApiVersion, VolumeCopy, VolumeCreate};
+use gantry_engine::VolumeCopyKind;
 use gantry_types::ErrorKind;
 use http::{Method, StatusCode};
 
-use crate::body::{Answer, json, no_content};
+use crate::body::{Answer, json, no_content, with_type};
 use crate::call::Call;
+use crate::download::{archive, on_a_thread, send};
 use crate::error::{Failure, Result};
 use crate::router::Router;
 
@@ -18,9 +20,89 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::POST, "/volumes/prune", prune);
     router.add(Method::GET, "/volumes/{name}", inspect);
     router.add(Method::DELETE, "/volumes/{name}", remove);
+    router.add(Method::POST, "/gantry/volumes/{name}/clone", clone);
+    router.add(Method::POST, "/gantry/volumes/{name}/snapshot", snapshot);
+    router.add(Method::GET, "/gantry/volumes/{name}/export", export);
+    router.add(Method::POST, "/gantry/volumes/{name}/import", import);
+    router.add(Method::POST, "/gantry/volumes/{name}/rename", rename);
     router.add(Method::PUT, "/volumes/{name}", |_| async {
         Err(Failure::new(ErrorKind::Unavailable, CLUSTER))
     });
+}
+
+async fn clone(call: Call) -> Result<Answer> {
+    copy(call, VolumeCopyKind::Clone).await
+}
+
+async fn snapshot(call: Call) -> Result<Answer> {
+    copy(call, VolumeCopyKind::Snapshot).await
+}
+
+async fn copy(mut call: Call, kind: VolumeCopyKind) -> Result<Answer> {
+    let body: Option<VolumeCopy> = call.json().await?;
+    let body = body.unwrap_or_default();
+    let (name, pause) = (call.param("name"), wants_pause(&call));
+    let engine = call.state.engine().await?;
+    let volume = on_a_thread("volume-copy", engine, move |engine| {
+        engine.containers.copy_volume(&name, &body, kind, pause)
+    });
+    json(StatusCode::CREATED, &volume.await?)
+}
+
+/// Whether containers stand still, which they do when nothing is said.
+fn wants_pause(call: &Call) -> bool {
+    call.query.get("pause").is_none() || call.query.flag("pause")
+}
+
+async fn export(call: Call) -> Result<Answer> {
+    let (name, pause) = (call.param("name"), wants_pause(&call));
+    let engine = call.state.engine().await?;
+    let ((), content) = archive("volume-export", move |begin, pieces| {
+        let mut begin = Some(begin);
+        let mut failed = None;
+        send(&pieces, |push| {
+            let started = || begin.take().is_some_and(|begin| begin.say(()));
+            let done = engine.containers.export_volume(&name, pause, started, push);
+            match (done, begin.is_some()) {
+                // Nothing has been said yet: it can be told as it should be.
+                (Err(error), true) => {
+                    failed = Some(error);
+                    Ok(())
+                }
+                (done, _) => done,
+            }
+        });
+        if let (Some(begin), Some(error)) = (begin, failed) {
+            begin.fail(error);
+        }
+    })
+    .await?;
+    Ok(with_type(StatusCode::OK, "application/x-tar", content))
+}
+
+async fn import(mut call: Call) -> Result<Answer> {
+    let name = call.param("name");
+    let labels = call.query.all("label").map(|label| {
+        let (key, value) = label.split_once('=').unwrap_or((label, ""));
+        (key.to_owned(), value.to_owned())
+    });
+    let labels = labels.collect();
+    let engine = call.state.engine().await?;
+    let reader = call.reader();
+    let volume = on_a_thread("volume-import", engine, move |engine| {
+        engine.containers.import_volume(&name, labels, reader)
+    });
+    json(StatusCode::CREATED, &volume.await?)
+}
+
+async fn rename(call: Call) -> Result<Answer> {
+    let (old, new) = (
+        call.param("name"),
+        call.query.owned("name").unwrap_or_default(),
+    );
+    call.run(move |engine| engine.containers.rename_volume(&old, &new))
+        .await?;
+    Ok(no_content(StatusCode::NO_CONTENT))
 }
 
 async fn list(call: Call) -> Result<Answer> {

@@ -1,6 +1,6 @@
 //! The commands on volumes.
 
-use super::super::{Arity, Command, Operands, inspect, prune, volume};
+use super::super::{Arity, Command, Operands, inspect, prune, volume, volume_copies};
 use super::{FILTER, FORCE_PROMPT, FORMAT, NAMES_ONLY, PRUNE_FILTER, VALUE_FORMAT, command};
 use crate::args::{Flag, Kind, Values, flag};
 
@@ -13,6 +13,23 @@ static CREATE: &[Flag] = &[
     flag("name", Kind::Text, "Name of the volume").hidden(),
     flag("opt", Kind::Map, "Option of the volume driver").short('o'),
 ];
+static COPY: &[Flag] = &[flag("label", Kind::Label, "Set a label"), PAUSE];
+const PAUSE: Flag = flag(
+    "pause",
+    Kind::Bool,
+    "Containers that write to the volume stand still meanwhile",
+)
+.default("true");
+static EXPORT: &[Flag] = &[
+    flag(
+        "output",
+        Kind::Text,
+        "Write to a file instead of standard output",
+    )
+    .short('o'),
+    PAUSE,
+];
+static IMPORT: &[Flag] = &[flag("label", Kind::Label, "Set a label")];
 static INSPECT: &[Flag] = &[VALUE_FORMAT];
 static LS: &[Flag] = &[FILTER, FORMAT, NAMES_ONLY];
 static PRUNE: &[Flag] = &[
@@ -34,6 +51,15 @@ static RM: &[Flag] = &[flag(
 
 pub(super) static COMMANDS: &[Command] = &[
     command(
+        "volume clone",
+        "[OPTIONS] VOLUME NEW_VOLUME",
+        Arity::Exactly(2),
+        "Make a volume with the files of another one",
+        volume_copies::clone,
+    )
+    .flags(&[COPY])
+    .operands(Operands::Volumes),
+    command(
         "volume create",
         "[OPTIONS] [VOLUME]",
         Arity::AtMost(1),
@@ -42,6 +68,24 @@ pub(super) static COMMANDS: &[Command] = &[
     )
     .flags(&[CREATE])
     .starts_daemon(),
+    command(
+        "volume export",
+        "[OPTIONS] VOLUME",
+        Arity::Exactly(1),
+        "Write the files of a volume as a tar archive",
+        volume_copies::save,
+    )
+    .flags(&[EXPORT])
+    .operands(Operands::Volumes),
+    command(
+        "volume import",
+        "[OPTIONS] VOLUME [FILE|-]",
+        Arity::Between(1, 2),
+        "Make a volume with the files of a tar archive",
+        volume_copies::load,
+    )
+    .flags(&[IMPORT])
+    .operands(Operands::Files),
     command(
         "volume inspect",
         "[OPTIONS] VOLUME [VOLUME...]",
@@ -69,6 +113,14 @@ pub(super) static COMMANDS: &[Command] = &[
     )
     .flags(&[PRUNE]),
     command(
+        "volume rename",
+        "VOLUME NEW_NAME",
+        Arity::Exactly(2),
+        "Give a volume that no container uses another name",
+        volume_copies::rename,
+    )
+    .operands(Operands::Volumes),
+    command(
         "volume rm",
         "[OPTIONS] VOLUME [VOLUME...]",
         Arity::AtLeast(1),
@@ -77,5 +129,14 @@ pub(super) static COMMANDS: &[Command] = &[
     )
     .aliases(&["volume remove"])
     .flags(&[RM])
+    .operands(Operands::Volumes),
+    command(
+        "volume snapshot",
+        "[OPTIONS] VOLUME [SNAPSHOT]",
+        Arity::Between(1, 2),
+        "Keep a volume as it is now, as one that cannot be written to",
+        volume_copies::snapshot,
+    )
+    .flags(&[COPY])
     .operands(Operands::Volumes),
 ];

@@ -62,7 +62,7 @@ impl Inner {
         }
         let (name, words) = spec.split_once(':').unwrap_or((spec, ""));
         let words_read = Mode::parse(words)?;
-        if words_read.propagation.is_some() || words_read.no_copy {
+        if words_read.propagation.is_some() || words_read.no_copy || words_read.owners.is_some() {
             return Err(mode::invalid(words));
         }
         if name.is_empty() {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use gantry_metadata::Tx;
 use gantry_sys::RootDir;
 use gantry_types::ContainerId;
-use gantry_volume::{DRIVER, VolumeStore, Wanted};
+use gantry_volume::{VolumeStore, Wanted};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -54,9 +54,12 @@ impl Inner {
                 self.volumes.store().release(names, user.as_str());
             });
             wanted.name.clone_from(&volume.name);
-            wanted.driver = DRIVER.to_owned();
+            wanted.driver.clone_from(&volume.driver);
             wanted.directory = volume.directory.display().to_string();
             wanted.elsewhere = volume.backing.bound().unwrap_or_default().to_owned();
+            if volume.is_snapshot() {
+                (point.read_only, wanted.copy) = (true, false);
+            }
             held.push(volume);
         }
         Ok(held)
@@ -83,7 +86,9 @@ impl Inner {
         );
         acquired.map_err(|error| match error {
             // Clients would take a missing thing for the container's image.
-            gantry_volume::Error::NoDriver { .. } => Error::Invalid(error.to_string()),
+            gantry_volume::Error::NoDriver { .. } | gantry_volume::Error::BadDriver { .. } => {
+                Error::Invalid(error.to_string())
+            }
             error => error.into(),
         })
     }

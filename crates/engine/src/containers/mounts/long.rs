@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use gantry_api::{Mount, MountBindOptions, MountTmpfsOptions};
 
 use super::mode::{PRIVATE, is_propagation};
-use super::{Below, Bind, Image, MountPoint, Mounted, Tmpfs, Volume, clean};
+use super::{Below, Bind, Image, MountPoint, Mounted, Owners, Tmpfs, Volume, clean};
 use crate::containers::spec;
 use crate::error::{Error, Result};
 
@@ -102,8 +102,24 @@ fn bind(mount: &Mount) -> Result<Bind> {
             given => given.to_owned(),
         },
         non_recursive: options.non_recursive,
+        owners: owners(&options)?,
         create_source: options.create_mountpoint,
     })
+}
+
+fn owners(options: &MountBindOptions) -> Result<Option<Owners>> {
+    let word = match (options.owner.as_str(), options.id_map.as_str()) {
+        ("", "") => return Ok(None),
+        (owner, "") => format!("owner={owner}"),
+        ("", map) => format!("idmap={map}"),
+        _ => {
+            return Err(config(
+                "bind",
+                "field Owner must not be specified with IDMap",
+            ));
+        }
+    };
+    Owners::of_word(&word).transpose()
 }
 
 fn below(read_only: bool, options: &MountBindOptions) -> Result<Below> {

@@ -10,18 +10,23 @@
 //! at a start                record ─► ready (volumes, images) ─► spec
 //! ```
 
+mod copies;
 mod gather;
 mod hold;
 mod images;
 mod long;
 mod mode;
+mod owners;
+mod plugged;
 mod point;
 mod ready;
 mod request;
 mod short;
 
+pub use copies::VolumeCopyKind;
 pub(crate) use hold::Held;
 pub(crate) use images::{claimed_snapshots, name_snapshots};
+pub(crate) use owners::Owners;
 pub(crate) use point::{Below, Bind, Image, MountPoint, Mounted, StepLayers, Tmpfs, Volume};
 pub(crate) use ready::FirstMounts;
 pub(crate) use request::{of_old_request, of_request};

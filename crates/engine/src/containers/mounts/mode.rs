@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Owners;
 use crate::error::{Error, Result};
 
 const PROPAGATIONS: [&str; 6] = [
@@ -17,6 +18,7 @@ pub(super) struct Mode {
     pub(super) read_only: bool,
     pub(super) propagation: Option<String>,
     pub(super) no_copy: bool,
+    pub(super) owners: Option<Owners>,
 }
 
 impl Mode {
@@ -44,7 +46,13 @@ impl Mode {
                     mode.propagation = Some(word.to_owned());
                     "propagation"
                 }
-                _ => return Err(invalid(text)),
+                _ => match Owners::of_word(word) {
+                    Some(owners) => {
+                        mode.owners = Some(owners?);
+                        "owners"
+                    }
+                    None => return Err(invalid(text)),
+                },
             };
             if !seen.insert(kind) {
                 return Err(invalid(text));

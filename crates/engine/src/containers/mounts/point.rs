@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Owners;
 use crate::error::{Error, Result};
 
 /// Something mounted in a container.
@@ -48,6 +49,9 @@ pub(crate) struct Bind {
     /// What "read-only" means for the mounts below it.
     #[serde(default)]
     pub(crate) below: Below,
+    /// Whose the files are for the container, if not those on the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owners: Option<Owners>,
     /// Whether a missing source is made, as a directory.
     #[serde(default)]
     pub(crate) create_source: bool,

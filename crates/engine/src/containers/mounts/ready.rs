@@ -12,10 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gantry_runtime::defaults;
 use gantry_runtime::oci::Mount;
 use gantry_shim::protocol::StartFailure;
-use gantry_sys::RootDir;
+use gantry_sys::{LoopDevice, RootDir};
 use gantry_volume::{Backing, VolumeStore};
 
-use super::{Image, MountPoint, Mounted, Volume};
+use super::{Image, MountPoint, Mounted, Volume, owners};
 use crate::containers::Inner;
 use crate::containers::record::Record;
 use crate::error::{Error, Result};
@@ -25,22 +25,45 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct FirstMounts(Mutex<()>);
 
+/// The start of such a container.
+pub(crate) struct FirstMount<'l> {
+    _alone: MutexGuard<'l, ()>,
+    /// They go when they are neither open here nor mounted.
+    _devices: Vec<LoopDevice>,
+}
+
 /// File systems of which the kernel makes another one at each mount.
 const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
 impl Inner {
     /// Waits until no other container mounts a volume in memory for the first
     /// time, if this one has such a volume.
-    pub(in super::super) fn first_mount(&self, record: &Record) -> Option<MutexGuard<'_, ()>> {
-        let mut volumes = record.mounts.iter().filter_map(MountPoint::volume);
-        let in_memory = |volume: &Volume| {
-            let found = self.volumes.store().get(&volume.name);
-            found.is_ok_and(|found| is_in_memory(&found.volume.backing))
+    ///
+    /// # Errors
+    /// `Start` for an image of a file system that cannot be a device.
+    pub(in super::super) fn first_mount(&self, record: &Record) -> Result<Option<FirstMount<'_>>> {
+        let volumes = record.mounts.iter().filter_map(MountPoint::volume);
+        let found = volumes.filter_map(|volume| self.volumes.store().get(&volume.name).ok());
+        let shared = |volume: &gantry_volume::Volume| {
+            is_in_memory(&volume.backing) || volume.backing.image().is_some()
         };
+        let shared: Vec<_> = found.filter(|found| shared(&found.volume)).collect();
+        if shared.is_empty() {
+            return Ok(None);
+        }
         let lock = &self.first_mounts.0;
-        volumes
-            .any(in_memory)
-            .then(|| lock.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut first = FirstMount {
+            _alone: lock.lock().unwrap_or_else(PoisonError::into_inner),
+            _devices: Vec::new(),
+        };
+        for found in &shared {
+            if let Some(image) = found.volume.backing.image() {
+                let device = LoopDevice::of(image);
+                let failed = |error| cannot_mount(&found.volume, &strerror(&error));
+                first._devices.push(device.map_err(failed)?);
+            }
+        }
+        Ok(Some(first))
     }
 
     /// The mounts of a container's volumes and images.
@@ -53,7 +76,12 @@ impl Inner {
             match &point.what {
                 Mounted::Volume(volume) => ready.push(self.ready_volume(record, point, volume)?),
                 Mounted::Image(image) => ready.push(self.ready_image(point, image)?),
-                Mounted::Bind(_) | Mounted::Tmpfs(_) => {}
+                Mounted::Bind(bind) => {
+                    if let Some(owners) = &bind.owners {
+                        ready.push(owners::ready(point, bind, owners, record.id_map.as_ref())?);
+                    }
+                }
+                Mounted::Tmpfs(_) => {}
             }
         }
         Ok(ready)
@@ -73,6 +101,11 @@ impl Inner {
                     mount.options.push("idmap".to_owned());
                 }
                 Ok(mount)
+            }
+            Backing::Plugin => {
+                let place = self.volumes.store().mount(&found, record.id.as_str());
+                let place = place.map_err(|error| Error::spec(error.to_string()))?;
+                bind(point, &place.to_string_lossy(), &volume.subpath, "rbind")
             }
             Backing::Mount {
                 device, options, ..
@@ -102,7 +135,16 @@ impl Inner {
                 options,
             } => match self.mounted_elsewhere(record, &found) {
                 Some(source) => bind(point, &source, "", "rbind"),
-                None => Ok(new(point, kind, device, options)),
+                None => match found.backing.image() {
+                    Some(image) => {
+                        let device = LoopDevice::of(image);
+                        let device = device.map_err(|e| cannot_mount(&found, &strerror(&e)))?;
+                        let plain = options.iter().filter(|option| *option != "loop");
+                        let plain: Vec<String> = plain.cloned().collect();
+                        Ok(new(point, kind, &device.path.to_string_lossy(), &plain))
+                    }
+                    None => Ok(new(point, kind, device, options)),
+                },
             },
         }
     }
@@ -186,6 +228,7 @@ impl Inner {
                 continue;
             };
             let container = ("container", record.id.as_str());
+            let named = (volume.name.as_str(), volume.driver.as_str());
             if mounted {
                 let writable = match point.read_only {
                     true => "false",
@@ -197,10 +240,9 @@ impl Inner {
                     ("propagation", ""),
                     ("read/write", writable),
                 ];
-                self.volumes.publish_with("mount", &volume.name, &more);
+                self.volumes.publish_with("mount", named, &more);
             } else {
-                self.volumes
-                    .publish_with("unmount", &volume.name, &[container]);
+                self.volumes.publish_with("unmount", named, &[container]);
             }
         }
     }
@@ -305,7 +347,7 @@ fn flags_and_data(options: &[String]) -> (u64, String) {
 }
 
 /// An error of the disk in the kernel's words alone.
-fn strerror(error: &std::io::Error) -> String {
+pub(super) fn strerror(error: &std::io::Error) -> String {
     gantry_runtime::errno_text(error.raw_os_error().unwrap_or(libc::EIO))
 }
 

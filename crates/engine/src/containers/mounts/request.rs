@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use gantry_api::{HostConfig, MountBindOptions};
 
-use super::{MountPoint, Mounted, Tmpfs, clean, long, short};
+use super::{MountPoint, Mounted, Owners, Tmpfs, clean, long, short};
 use crate::containers::spec;
 use crate::error::{Error, Result};
+
+/// Annotations that say whose the files of a bind are.
+const ANNOTATION: &str = "gantry.mount.";
 
 /// Reads `-v`, `--mount` and `--tmpfs`.
 ///
@@ -30,6 +33,7 @@ pub(crate) fn of_request(host: &HostConfig) -> Result<Vec<MountPoint>> {
             "z".clone_into(&mut point.mode);
         }
     }
+    annotated(host, &mut points)?;
     let mut taken = BTreeSet::new();
     for point in &points {
         if !taken.insert(point.target.as_str()) {
@@ -38,6 +42,30 @@ pub(crate) fn of_request(host: &HostConfig) -> Result<Vec<MountPoint>> {
         }
     }
     Ok(points)
+}
+
+/// Owners of binds that are said by annotations: `gantry.mount.TARGET=owner=…`. So they
+/// can be said to any client.
+fn annotated(host: &HostConfig, points: &mut [MountPoint]) -> Result<()> {
+    for (key, word) in host.annotations.iter().flatten() {
+        let Some(target) = key.strip_prefix(ANNOTATION) else {
+            continue;
+        };
+        let invalid = |why: &str| Error::Invalid(format!("annotation {key}={word}: {why}"));
+        let owners =
+            Owners::of_word(word).ok_or_else(|| invalid("owner= or idmap= is needed"))??;
+        let target = clean(target);
+        let mut points = points.iter_mut();
+        let place = points.find_map(|point| match &mut point.what {
+            Mounted::Bind(bind) if point.target == target => Some(&mut bind.owners),
+            _ => None,
+        });
+        match place.ok_or_else(|| invalid("nothing is bound there"))? {
+            Some(_) => return Err(invalid("its owners are said twice")),
+            none => *none = Some(owners),
+        }
+    }
+    Ok(())
 }
 
 fn tmpfs_of(target: &str, options: &str) -> MountPoint {

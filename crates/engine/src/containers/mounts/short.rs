@@ -30,6 +30,7 @@ pub(super) fn parse(spec: &str, driver: &str) -> Result<MountPoint> {
             source: clean(source),
             propagation: words.propagation.unwrap_or_else(|| PRIVATE.to_owned()),
             create_source: true,
+            owners: words.owners,
             ..Bind::default()
         }),
         _ => Mounted::Volume(Volume {
@@ -52,7 +53,9 @@ fn check(kind: &str, target: &str, words: &Mode) -> Result<()> {
     long::check_target(kind, target)?;
     match kind {
         "bind" if words.no_copy => Err(long::extra(kind, "VolumeOptions")),
-        "volume" if words.propagation.is_some() => Err(long::extra(kind, "BindOptions")),
+        "volume" if words.propagation.is_some() || words.owners.is_some() => {
+            Err(long::extra(kind, "BindOptions"))
+        }
         _ => Ok(()),
     }
 }

@@ -102,13 +102,13 @@ fn shm(host: &HostConfig, donor: Option<i32>) -> Mount {
 fn wished(point: &MountPoint) -> Option<Mount> {
     let target = point.target.as_str();
     match &point.what {
-        Mounted::Bind(bind) => Some(bound(point, bind)),
+        Mounted::Bind(bind) if bind.owners.is_none() => Some(bound(point, bind)),
         Mounted::Tmpfs(tmpfs) => {
             let options: Vec<&str> = tmpfs.options.iter().map(String::as_str).collect();
             Some(defaults::mount(target, "tmpfs", "tmpfs", &options))
         }
         // These are ready already.
-        Mounted::Volume(_) | Mounted::Image(_) => None,
+        Mounted::Bind(_) | Mounted::Volume(_) | Mounted::Image(_) => None,
     }
 }
 
