@@ -2,7 +2,11 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+
+use crate::gantry_only;
 use crate::harness::Engine;
+use crate::harness::api::Api;
 use crate::run::wait_for;
 
 #[test]
@@ -278,4 +282,38 @@ fn two_clients_at_once_have_one_winner() {
     });
     assert!(codes.contains(&0), "{codes:?}");
     engine.docker(&["ps", "-aq"]).ok().prints("");
+}
+
+/// Clients start a container with `AutoRemove` and wait for it then; here, it may
+/// be gone by that time.
+#[test]
+fn who_waits_a_moment_too_late_is_told_the_end() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let mut api = Api::connect(&engine);
+    let body = json!({"Image": "busybox", "Cmd": ["sh", "-c", "exit 3"], "HostConfig": {"AutoRemove": true}});
+    let created = api
+        .post("/containers/create?name=short", Some(&body))
+        .expect(201);
+    let created = created.json();
+    let id = created["Id"].as_str().expect("an id");
+    api.post(&format!("/containers/{id}/start"), None)
+        .expect(204);
+    wait_for(|| api.get(&format!("/containers/{id}/json")).status == 404);
+    for condition in ["", "?condition=removed", "?condition=next-exit"] {
+        let told = api.post(&format!("/containers/{id}/wait{condition}"), None);
+        assert_eq!(told.expect(200).json()["StatusCode"], 3, "{condition}");
+    }
+    // A name or a part of the id may be another one's by now.
+    api.post("/containers/short/wait", None).expect(404);
+    api.post(&format!("/containers/{}/wait", &id[..12]), None)
+        .expect(404);
+    // One that was removed by somebody is gone.
+    engine
+        .docker(&["create", "--name", "gone", "busybox", "true"])
+        .ok();
+    let id = engine.inspect("gone", "{{.Id}}");
+    engine.docker(&["rm", "gone"]).ok();
+    api.post(&format!("/containers/{id}/wait"), None)
+        .expect(404);
 }

@@ -112,6 +112,7 @@ pub(crate) use mounts::claimed_snapshots;
 use restarter::Restarts;
 use state::State;
 use table::Table;
+use wait::Departed;
 
 /// The service of containers. Cheap to clone.
 #[derive(Clone)]
@@ -131,6 +132,7 @@ struct Inner {
     volumes: Volumes,
     first_mounts: FirstMounts,
     table: Table,
+    departed: Departed,
     execs: Execs,
     exits: Arc<Exits>,
     restarts: Restarts,
@@ -323,6 +325,7 @@ impl Containers {
             volumes: parts.volumes,
             first_mounts: FirstMounts::default(),
             table: Table::default(),
+            departed: Departed::default(),
             execs: Execs::default(),
             exits: parts.exits,
             restarts: Restarts::default(),

@@ -81,6 +81,7 @@ impl Inner {
         if container.mark_removing().is_err() {
             return;
         }
+        self.departed.remember(container);
         if let Err(error) = self.take_away(container, true) {
             tracing::error!(id = %container.id(), %error, "cannot remove an ended container");
         }

@@ -1,13 +1,58 @@
 //! Waiting for a container to stop, to stop once more, or to be gone.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use gantry_api::{WaitCondition, WaitError, WaitResponse};
+use gantry_types::ContainerId;
 use tokio::sync::watch;
 
 use super::Containers;
-use super::container::Life;
+use super::container::{Container, Life};
 use crate::error::Result;
+
+/// How long an end is remembered of a container that went with it.
+const REMEMBERED: Duration = Duration::from_secs(30);
+/// How many such ends are remembered.
+const MOST_REMEMBERED: usize = 256;
+
+/// The ends of containers that were removed by them (`AutoRemove`). Clients that
+/// start one and then wait for it come too late where both take a moment only.
+#[derive(Debug, Default)]
+pub(super) struct Departed(Mutex<VecDeque<Departure>>);
+
+#[derive(Debug)]
+struct Departure {
+    id: ContainerId,
+    life: watch::Receiver<Life>,
+    at: Instant,
+}
+
+impl Departed {
+    /// Remembers one that is about to go.
+    pub(super) fn remember(&self, container: &Container) {
+        let mut all = self.lock();
+        all.truncate(MOST_REMEMBERED - 1);
+        all.push_front(Departure {
+            id: container.id().clone(),
+            life: container.watch(),
+            at: Instant::now(),
+        });
+    }
+
+    /// The end of the container with exactly this id, when it was a moment ago.
+    fn life(&self, id: &str) -> Option<watch::Receiver<Life>> {
+        let mut all = self.lock();
+        all.retain(|departure| departure.at.elapsed() < REMEMBERED);
+        let found = all.iter().find(|departure| departure.id.as_str() == id);
+        found.map(|departure| departure.life.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Departure>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A wait that has begun: what happens from now on counts.
 #[derive(Debug)]
@@ -21,10 +66,12 @@ impl Containers {
     /// Begins to wait.
     ///
     /// # Errors
-    /// `NoSuchContainer`.
+    /// `NoSuchContainer`, unless its end has removed it just now.
     pub fn wait(&self, idref: &str, condition: WaitCondition) -> Result<WaitHandle> {
-        let container = self.inner.find(idref)?;
-        let life = Arc::clone(&container).watch();
+        let life = match self.inner.find(idref) {
+            Ok(container) => Arc::clone(&container).watch(),
+            Err(error) => self.inner.departed.life(idref).ok_or(error)?,
+        };
         let exits_seen = life.borrow().exits;
         Ok(WaitHandle {
             life,

@@ -56,7 +56,7 @@ impl Volumes {
         let attributes = BTreeMap::from([("reclaimed".to_owned(), reclaimed.to_string())]);
         self.events.publish("volume", "prune", "", attributes);
         Ok(VolumesPruned {
-            volumes_deleted: (!deleted.is_empty()).then_some(deleted),
+            volumes_deleted: Some(deleted),
             space_reclaimed: reclaimed,
         })
     }
