@@ -17,6 +17,7 @@ mod disk_usage;
 mod distribution;
 mod error_body;
 mod event;
+mod explain;
 mod filters;
 mod image;
 mod network;
@@ -50,6 +51,7 @@ pub use distribution::{
 };
 pub use error_body::ErrorBody;
 pub use event::{Actor, Event};
+pub use explain::{PortExplained, PortWay};
 pub use filters::{FilterError, Filters};
 pub use image::{
     HistoryItem, ImageDeleted, ImageInspect, ImageInspectConfig, ImageMetadata, ImageSummary,

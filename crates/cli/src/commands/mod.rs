@@ -24,6 +24,7 @@ mod logs;
 mod manifest;
 mod names;
 mod network;
+mod network_explain;
 mod port;
 mod prune;
 mod ps;

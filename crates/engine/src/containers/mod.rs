@@ -24,6 +24,7 @@ mod discard;
 mod endpoints;
 mod exec;
 mod exit;
+mod explain;
 mod export;
 mod files;
 mod filters;

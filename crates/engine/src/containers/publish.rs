@@ -32,6 +32,11 @@ impl Target {
     }
 }
 
+/// Understands a port, such as `80` or `53/udp`.
+pub(crate) fn port(text: &str) -> Option<(Protocol, u16)> {
+    Target::parse(text).map(|target| (target.protocol, target.number))
+}
+
 /// Checks what a client asks for.
 ///
 /// # Errors

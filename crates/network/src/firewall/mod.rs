@@ -7,6 +7,7 @@
 //! is a small atomic batch. Tables of others are never read or changed.
 
 mod element;
+mod explain;
 mod expression;
 mod rules;
 mod state;

@@ -66,6 +66,16 @@ impl Firewall {
         table == rules::table(&self.bridge) || table == rules::marker(&self.bridge)
     }
 
+    /// The bridge that names the tables.
+    pub(super) fn bridge(&self) -> &str {
+        &self.bridge
+    }
+
+    /// Asks the kernel something.
+    pub(super) fn with_socket<T>(&self, ask: impl FnOnce(&mut Socket) -> T) -> T {
+        ask(&mut lock(&self.wanted).socket)
+    }
+
     /// Puts all of it into the kernel again.
     pub(crate) fn put_back(&self) -> Result<(), Error> {
         let mut wanted = lock(&self.wanted);

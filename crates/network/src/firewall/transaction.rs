@@ -9,7 +9,9 @@ use super::element::{Element, Value};
 use super::expression::{Expression, INTERFACE_NAME_SIZE};
 use crate::error::Error;
 use crate::netlink::Socket;
-use crate::netlink::message::{Message, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
+use crate::netlink::message::{
+    Attributes, Message, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL,
+};
 use crate::netlink::socket::{About, acknowledgement};
 
 const SUBSYSTEM: u16 = 10;
@@ -22,6 +24,8 @@ const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 const NEWSET: u16 = SUBSYSTEM << 8 | 9;
 const NEWSETELEM: u16 = SUBSYSTEM << 8 | 12;
+const GETCHAIN: u16 = SUBSYSTEM << 8 | 4;
+const GETSETELEM: u16 = SUBSYSTEM << 8 | 13;
 const DELSETELEM: u16 = SUBSYSTEM << 8 | 14;
 const NLMSG_ERROR: u16 = 2;
 const NFT_SET_INTERVAL: u32 = 4;
@@ -334,4 +338,71 @@ fn header(kind: u16, flags: u16, ip: Ip) -> Message {
 fn batch_edge(kind: u16) -> Message {
     let [high, low] = SUBSYSTEM.to_be_bytes();
     Message::new(kind, 0).raw(&[0, 0, high, low])
+}
+
+/// Whether a set or map has an element of that key.
+pub(super) fn has_element(
+    socket: &mut Socket,
+    table: &str,
+    ip: Ip,
+    set: &str,
+    key: &[u8],
+) -> Result<bool, Error> {
+    let about = About {
+        operation: "look up an element of nf_tables table",
+        object: table,
+    };
+    let request = header(GETSETELEM, 0, ip)
+        .string(1, table)
+        .string(2, set)
+        .nested(3, |m| m.nested(1, |m| m.nested(1, |m| m.attribute(1, key))));
+    match socket.ask(about, request, |_| Some(())) {
+        Ok(()) => Ok(true),
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A chain that packets come to.
+#[derive(Debug)]
+pub(super) struct Hooked {
+    pub(super) family: &'static str,
+    pub(super) table: String,
+    pub(super) chain: String,
+    /// Such as `filter`.
+    pub(super) kind: String,
+    pub(super) number: u32,
+    pub(super) priority: i32,
+    /// What becomes of packets that no rule decides about.
+    pub(super) accepts: bool,
+}
+
+/// The chains of all tables, in the order in which packets come to them.
+pub(super) fn hooks(socket: &mut Socket) -> Result<Vec<Hooked>, Error> {
+    let about = About {
+        operation: "list",
+        object: "chains of nf_tables",
+    };
+    let request = Message::new(GETCHAIN, 0).raw(&[0, 0, 0, 0]);
+    let mut found = socket.dump(about, request, |answer| {
+        let attributes = Attributes::after(answer.payload, 4);
+        let hook = attributes.nested(4)?;
+        let number = |bytes: &[u8]| Some(u32::from_be_bytes(bytes.try_into().ok()?));
+        Some(Hooked {
+            family: match answer.payload.first()? {
+                1 => "inet",
+                2 => "ip",
+                10 => "ip6",
+                _ => return None,
+            },
+            table: attributes.string(1)?,
+            chain: attributes.string(3)?,
+            kind: attributes.string(7)?,
+            number: number(hook.get(1)?)?,
+            priority: number(hook.get(2)?)?.cast_signed(),
+            accepts: attributes.get(5).and_then(number) != Some(0),
+        })
+    })?;
+    found.sort_by_key(|hook| (hook.number, hook.priority));
+    Ok(found)
 }

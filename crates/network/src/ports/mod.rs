@@ -21,7 +21,7 @@ mod table;
 pub use protocol::Protocol;
 pub use request::{HostPorts, PortRequest};
 pub use sources::Sources;
-pub(crate) use table::{Ports, Way};
+pub(crate) use table::{Ports, Way, preferred};
 
 use std::net::{IpAddr, SocketAddr};
 

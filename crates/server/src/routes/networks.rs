@@ -14,6 +14,7 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/networks/", list);
     router.add(Method::POST, "/networks/create", create);
     router.add(Method::POST, "/networks/prune", prune);
+    router.add(Method::GET, "/gantry/network/explain", explain);
     router.add(Method::GET, "/networks/{id..}", inspect);
     router.add(Method::DELETE, "/networks/{id..}", remove);
     router.add(Method::POST, "/networks/{id..}/connect", connect);
@@ -26,6 +27,15 @@ async fn list(call: Call) -> Result<Answer> {
         .run(move |engine| engine.networks.list(&filters))
         .await?;
     json(StatusCode::OK, &found)
+}
+
+async fn explain(call: Call) -> Result<Answer> {
+    let of = |name: &str| call.query.owned(name).unwrap_or_default();
+    let (port, from) = (of("port"), of("from"));
+    let told = call
+        .run(move |engine| engine.containers.explain(&port, &from))
+        .await?;
+    json(StatusCode::OK, &told)
 }
 
 async fn inspect(call: Call) -> Result<Answer> {

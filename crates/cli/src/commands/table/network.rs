@@ -1,6 +1,6 @@
 //! The commands on networks.
 
-use super::super::{Arity, Command, Operands, inspect, network, prune};
+use super::super::{Arity, Command, Operands, inspect, network, network_explain, prune};
 use super::{FILTER, FORCE_PROMPT, FORMAT, NO_TRUNC, PRUNE_FILTER, QUIET, VALUE_FORMAT, command};
 use crate::args::{Flag, Kind, Values, flag};
 
@@ -81,6 +81,12 @@ static RM: &[Flag] = &[flag(
 )
 .short('f')];
 
+const EXPLAIN: &[Flag] = &[flag(
+    "from",
+    Kind::Text,
+    "Address that the packets come from",
+)];
+
 pub(super) static COMMANDS: &[Command] = &[
     command(
         "network connect",
@@ -109,6 +115,14 @@ pub(super) static COMMANDS: &[Command] = &[
     )
     .flags(&[DISCONNECT])
     .operands(Operands::NetworkThenContainer),
+    command(
+        "network explain",
+        "[OPTIONS] PORT[/PROTOCOL]",
+        Arity::Exactly(1),
+        "Show which rule lets packets in by a port of the host, or why none does",
+        network_explain::run,
+    )
+    .flags(&[EXPLAIN]),
     command(
         "network inspect",
         "[OPTIONS] NETWORK [NETWORK...]",
