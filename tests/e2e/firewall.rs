@@ -260,3 +260,167 @@ fn rules_and_bridges_that_others_delete_come_back() {
         "a removed network's bridge stays away: {links}"
     );
 }
+
+#[test]
+fn the_way_of_a_packet_is_explained() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let lan = "gantry.publish-from=192.0.2.0/24";
+    serve(
+        &engine,
+        "web",
+        &["-p", "0.0.0.0:8080:80", "--annotation", lan],
+    );
+    serve(
+        &engine,
+        "local",
+        &[
+            "-p",
+            "127.0.0.1:9090:80",
+            "-p",
+            "[::1]:9090:81",
+            "--expose",
+            "82",
+        ],
+    );
+    let explain = |words: &str| {
+        let all: Vec<&str> = ["network", "explain"]
+            .into_iter()
+            .chain(words.split(' '))
+            .collect();
+        engine.gantry(&all)
+    };
+    let open = explain("8080 --from 192.0.2.7").ok().stdout;
+    for words in [
+        "8080/tcp from 192.0.2.7: open\n0.0.0.0:8080 -> web (",
+        "), 172.17.0.2:80, network bridge\n",
+        "192.0.2.7 is one of those it is published to: 192.0.2.0/24",
+        "table ip gantry, chain prerouting: map published has tcp . 8080 : 172.17.0.2 . 80",
+        "the container listens on 80/tcp",
+    ] {
+        assert!(open.contains(words), "{words}: {open}");
+    }
+    let closed = explain("8080 --from 198.51.100.7").code(1).stdout;
+    assert!(
+        closed.contains("0.0.0.0:8080 -x web") && closed.contains("none of those"),
+        "{closed}"
+    );
+    let local = explain("9090/tcp").ok().stdout;
+    for words in [
+        "127.0.0.1:9090 -> local",
+        "[::1]:9090 -> local",
+        "by the daemon's proxy",
+        "listens on 81",
+    ] {
+        assert!(local.contains(words), "{words}: {local}");
+    }
+    let outside = explain("9090 --from 198.51.100.7").code(1).stdout;
+    assert!(outside.contains("published at 127.0.0.1 only"), "{outside}");
+    let none = explain("82").code(1).stdout;
+    assert!(
+        none.contains("82/tcp: closed\nNote: no container publishes this port\n"),
+        "{none}"
+    );
+    assert!(
+        none.contains("container local exposes 82/tcp to its networks"),
+        "{none}"
+    );
+    explain("lan").code(1).says("invalid port: \"lan\"");
+    explain("80 --from lan")
+        .code(1)
+        .says("invalid IP address: lan");
+    engine.docker(&["rm", "-f", "web", "local"]).ok();
+}
+
+#[test]
+fn without_rules_and_without_the_proxy() {
+    let mut engine = Engine::start_with(&["--iptables=false"]);
+    gantry_only!(engine);
+    engine.import_busybox();
+    serve(&engine, "web", &["-p", "8080:80"]);
+    for at in ["127.0.0.1", "[::1]"] {
+        assert_eq!(fetch(&engine, &format!("{at}:8080")), "web\n");
+    }
+    let told = engine.gantry(&["network", "explain", "8080"]).ok().stdout;
+    assert!(told.contains("the kernel does not forward here"), "{told}");
+    engine.docker(&["rm", "-f", "web"]).ok();
+    for (flags, at, other) in [
+        (&["--userland-proxy=false"][..], "127.0.0.1", "[::1]"),
+        (
+            &["--ip6tables=false", "--publish-default", "127.0.0.1"],
+            "127.0.0.1",
+            "[::1]",
+        ),
+    ] {
+        engine.stop_daemon();
+        engine = engine.with_flags(flags);
+        engine.boot();
+        engine.docker(&["network", "create", "--ipv6", "six"]).ok();
+        serve(&engine, "web", &["--network", "six", "-p", "8080:80"]);
+        assert_eq!(fetch(&engine, &format!("{at}:8080")), "web\n", "{flags:?}");
+        assert_eq!(fetch(&engine, &format!("{other}:8080")), "", "{flags:?}");
+        engine.docker(&["rm", "-f", "web"]).ok();
+        engine.docker(&["network", "rm", "six"]).ok();
+    }
+    engine.stop_daemon();
+    let mut wrong = engine
+        .with_flags(&["--iptables=false", "--icc=false"])
+        .daemon_command();
+    finish(&mut wrong, b"").code(1).says(
+        "You specified --iptables=false with --icc=false. ICC=false uses iptables to function.",
+    );
+}
+
+#[test]
+fn the_daemon_says_where_names_are_asked() {
+    let engine = Engine::start_with(&[
+        "--dns",
+        "192.0.2.53",
+        "--dns-opt",
+        "timeout:3",
+        "--dns-search",
+        "example.org",
+        "--host-gateway-ip",
+        "192.0.2.1",
+        "--host-gateway-ip",
+        "2001:db8::1",
+    ]);
+    gantry_only!(engine);
+    engine.import_busybox();
+    let run = |flags: &[&str], file: &str| {
+        let words = [&["run", "--rm"], flags, &["busybox", "cat", file]].concat();
+        engine.docker(&words).ok().stdout
+    };
+    let resolv = run(&[], "/etc/resolv.conf");
+    for line in [
+        "nameserver 192.0.2.53\n",
+        "search example.org\n",
+        "options timeout:3\n",
+    ] {
+        assert!(resolv.contains(line), "{resolv}");
+    }
+    let own = run(
+        &["--dns", "192.0.2.54", "--dns-search", "."],
+        "/etc/resolv.conf",
+    );
+    assert!(own.contains("nameserver 192.0.2.54\n") && own.contains("options timeout:3\n"));
+    assert!(
+        !own.contains("192.0.2.53") && !own.contains("search"),
+        "{own}"
+    );
+    let hosts = run(&["--add-host", "gw:host-gateway"], "/etc/hosts");
+    assert!(
+        hosts.contains("192.0.2.1\tgw\n2001:db8::1\tgw\n"),
+        "{hosts}"
+    );
+    let wrong = [
+        "--host-gateway-ip",
+        "192.0.2.1",
+        "--host-gateway-ip",
+        "192.0.2.2",
+    ];
+    let mut wrong = engine.with_flags(&wrong).daemon_command();
+    finish(&mut wrong, b"")
+        .code(1)
+        .says("only one IPv4 host gateway IP address can be specified");
+}

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cidr::Ipv4Cidr;
 use crate::error::Error;
+use crate::files::DnsOptions;
 use crate::ip_cidr::IpCidr;
 use crate::ports::Sources;
 use crate::subnet;
@@ -55,6 +56,8 @@ pub struct NetworkConfig {
     pub mtu: u32,
     /// `iptables`: whether the firewall is programmed at all.
     pub iptables: bool,
+    /// `ip6tables`: whether that is so for IPv6, too.
+    pub ip6tables: bool,
     /// `ip-masq`: whether traffic that leaves the subnet gets the host's address.
     pub ip_masq: bool,
     /// `icc`: whether containers on the default bridge may talk to each other.
@@ -72,9 +75,11 @@ pub struct NetworkConfig {
     pub userland_proxy: bool,
     /// `default-address-pools`; empty means Docker's own.
     pub default_address_pools: Vec<AddressPool>,
-    /// `host-gateway-ip`: what `host-gateway` stands for in `--add-host`, if it
-    /// is not the bridge's address.
-    pub host_gateway_ip: Option<IpAddr>,
+    /// `host-gateway-ips`: what `host-gateway` stands for in `--add-host`, if it
+    /// is not the bridge's address; at most one of each family.
+    pub host_gateway_ips: Vec<IpAddr>,
+    /// `dns`, `dns-search` and `dns-opts`: each for containers that do not say.
+    pub dns: DnsOptions,
     /// How many ready sandboxes are kept; 0 builds every sandbox when it is asked for.
     pub pool_size: usize,
 }
@@ -93,6 +98,7 @@ impl Default for NetworkConfig {
             mtu_from_uplink: false,
             mtu: 1500,
             iptables: true,
+            ip6tables: true,
             ip_masq: true,
             icc: true,
             ip_forward: true,
@@ -101,7 +107,8 @@ impl Default for NetworkConfig {
             publish_from: Sources::default(),
             userland_proxy: true,
             default_address_pools: Vec::new(),
-            host_gateway_ip: None,
+            host_gateway_ips: Vec::new(),
+            dns: DnsOptions::default(),
             pool_size: 4,
         }
     }

@@ -15,6 +15,7 @@ use crate::catalogue::Catalogue;
 use crate::config::NetworkConfig;
 use crate::drivers::BridgeDriver;
 use crate::error::Error;
+use crate::files::DnsOptions;
 use crate::firewall::{Firewall, Forward, Member};
 use crate::mode::NetworkMode;
 use crate::names::{Everybody, Names};
@@ -40,7 +41,7 @@ pub struct Network {
     pub(crate) firewall: Option<Firewall>,
     pub(crate) ports: Ports,
     watch: Watch,
-    host_gateway: Option<IpAddr>,
+    host_gateways: Vec<IpAddr>,
     stopped: AtomicBool,
 }
 
@@ -102,14 +103,17 @@ impl Network {
         let segment = default.as_ref().map(|(_, segment)| Arc::clone(segment));
         let catalogue = Catalogue::open(&mut socket, &config, database, default)?;
         let firewall = match (&segment, config.iptables) {
-            (Some(segment), true) => Some(open_firewall(segment, &known, &catalogue)?),
+            (Some(segment), true) => Some(open_firewall(&config, segment, &known, &catalogue)?),
             _ => None,
         };
-        let host_gateway = config.host_gateway_ip.or(gateway_of(segment.as_deref()));
+        let host_gateways = match config.host_gateway_ips.as_slice() {
+            [] => gateway_of(segment.as_deref()).into_iter().collect(),
+            given => given.to_vec(),
+        };
         let attached: Everybody = Arc::default();
         let builder = Arc::new(Builder::new(socket, segment));
         let network = Self {
-            host_gateway,
+            host_gateways,
             ports: Ports::new(config.userland_proxy),
             pool: Pool::new(Arc::clone(&builder), config.pool_size),
             builder,
@@ -182,7 +186,7 @@ impl Network {
         self.forget_dead_links();
         // In one step: what is still wanted was never closed.
         if let Some(firewall) = &self.firewall {
-            firewall.set(self.catalogue.members(), open)?;
+            firewall.set(&self.catalogue.members(), &open)?;
         }
         self.watch.start();
         self.pool.start();
@@ -235,9 +239,14 @@ impl Network {
         }
     }
 
-    /// What `host-gateway` stands for in `--add-host`; `None` without a bridge.
-    pub fn host_gateway(&self) -> Option<IpAddr> {
-        self.host_gateway
+    /// What `host-gateway` stands for in `--add-host`; nothing without a bridge.
+    pub fn host_gateways(&self) -> &[IpAddr] {
+        &self.host_gateways
+    }
+
+    /// The name servers, search list and options of containers that do not say.
+    pub fn dns(&self) -> &DnsOptions {
+        &self.config.dns
     }
 
     /// How many sandboxes are ready for containers of a mode.
@@ -329,6 +338,7 @@ fn gateway_of(segment: Option<&Segment>) -> Option<IpAddr> {
 }
 
 fn open_firewall(
+    config: &NetworkConfig,
     segment: &Segment,
     known: &Known,
     catalogue: &Catalogue,
@@ -336,7 +346,7 @@ fn open_firewall(
     let Some(bridge) = segment.bridge().map(|bridge| &bridge.name) else {
         return Err(Error::NetworkNotFound(segment.name.clone()));
     };
-    let firewall = Firewall::open(bridge)?;
+    let firewall = Firewall::open(bridge, config.ip6tables)?;
     let former = known.record.bridge.as_ref();
     if let Some(former) = former.filter(|name| *name != bridge) {
         firewall.remove_of(former)?;
@@ -344,7 +354,7 @@ fn open_firewall(
     let members: Vec<Member> = catalogue.members();
     // What is there is replaced when it is known which ports are wanted.
     if !firewall.is_there()? {
-        firewall.set(members, Vec::new())?;
+        firewall.set(&members, &[])?;
     }
     Ok(firewall)
 }

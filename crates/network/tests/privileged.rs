@@ -300,7 +300,10 @@ fn a_chosen_subnet_is_free_and_stays() {
 
         let bip = Some("10.9.8.1/29".parse().unwrap());
         let network = host.open(NetworkConfig { bip, ..unpooled() });
-        assert_eq!(network.host_gateway(), Some("10.9.8.1".parse().unwrap()));
+        assert_eq!(
+            network.host_gateways(),
+            ["10.9.8.1".parse::<IpAddr>().unwrap()]
+        );
         let sandboxes: Vec<_> = (0..5)
             .map(|n| {
                 network
@@ -424,7 +427,7 @@ fn none_has_loopback_and_host_has_no_namespace() {
             .attach(&container(1), NetworkMode::Bridge, plain())
             .unwrap_err();
         assert_eq!(error.to_string(), "network bridge not found");
-        assert_eq!(without.host_gateway(), None);
+        assert!(without.host_gateways().is_empty());
     });
 }
 

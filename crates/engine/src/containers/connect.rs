@@ -161,7 +161,7 @@ impl Inner {
         let netns = self.network_of(container)?;
         let record = container.record();
         let request = endpoints::request(&record, &container.name(), network, settings);
-        let dns = files::dns(&record)?.servers;
+        let dns = files::dns(&record, &self.network)?.servers;
         Ok(self
             .network
             .connect(container.id(), &netns, &request, dns)?)
@@ -213,8 +213,7 @@ impl Inner {
     ) {
         let record = container.record();
         let dir = record.dir(&self.settings.data_root);
-        let gateway = self.network.host_gateway();
-        if let Err(error) = files::rewrite(&record, before, after, &dir, gateway) {
+        if let Err(error) = files::rewrite(&record, before, after, &dir, &self.network) {
             tracing::warn!(id = %container.id(), %error, "/etc/hosts is not up to date");
         }
     }

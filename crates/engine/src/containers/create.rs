@@ -92,7 +92,7 @@ impl Containers {
         let mut record = inner.record(id, name, request, endpoints, mounts, image);
         record.step = step;
         log_settings::check(&record)?;
-        files::dns(&record)?;
+        files::dns(&record, &inner.network)?;
         health::check_on_failure(&record)?;
         if directory_asked {
             inner.check_directory(&record.config.working_dir, image)?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use gantry_network::{
-    Attachment, DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts,
+    Attachment, DnsOptions, HostFiles, NameFiles, NameRequest, Network, parse_extra_hosts,
 };
 
 use super::record::Record;
@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::user_namespaces::IdMap;
 
 /// Writes `hosts`, `hostname` and `resolv.conf` into the container's directory.
-/// `host_gateway` is what `host-gateway` stands for in `--add-host`.
 ///
 /// # Errors
 /// `Network` for wrong extra hosts, `Invalid` for wrong name servers, `Io`.
@@ -24,9 +23,9 @@ pub(super) fn write(
     attachment: &Attachment,
     links: &[(String, IpAddr)],
     dir: &Path,
-    host_gateway: Option<IpAddr>,
+    network: &Network,
 ) -> Result<()> {
-    let rendered = render(record, attachment, links, host_gateway)?;
+    let rendered = render(record, attachment, links, network)?;
     let root = record.id_map.as_ref().and_then(IdMap::root);
     for (name, text) in [
         ("hosts", rendered.hosts),
@@ -59,10 +58,10 @@ pub(super) fn rewrite(
     (before, links_before): Place<'_>,
     (after, links_after): Place<'_>,
     dir: &Path,
-    host_gateway: Option<IpAddr>,
+    network: &Network,
 ) -> Result<()> {
-    let old = render(record, before, links_before, host_gateway)?;
-    let new = render(record, after, links_after, host_gateway)?;
+    let old = render(record, before, links_before, network)?;
+    let new = render(record, after, links_after, network)?;
     for (name, old, new) in [
         ("hosts", old.hosts, new.hosts),
         ("resolv.conf", old.resolv_conf, new.resolv_conf),
@@ -79,11 +78,11 @@ fn render(
     record: &Record,
     attachment: &Attachment,
     links: &[(String, IpAddr)],
-    host_gateway: Option<IpAddr>,
+    network: &Network,
 ) -> Result<NameFiles> {
     let (config, host) = (&record.config, &record.host_config);
     let lines = host.extra_hosts.as_deref().unwrap_or_default();
-    let mut extra_hosts = parse_extra_hosts(lines, host_gateway)?;
+    let mut extra_hosts = parse_extra_hosts(lines, network.host_gateways())?;
     extra_hosts.extend_from_slice(links);
     let endpoints = attachment.endpoints.iter();
     let addresses: Vec<IpAddr> = endpoints.flat_map(|e| e.addresses()).collect();
@@ -94,26 +93,37 @@ fn render(
             domainname: &config.domainname,
             addresses: &addresses,
             extra_hosts: &extra_hosts,
-            dns: &dns(record)?,
+            dns: &dns(record, network)?,
         },
         &HostFiles::read(),
     ))
 }
 
-/// What the client said about name servers.
+/// What the client said about name servers; what it did not say is the daemon's.
 ///
 /// # Errors
 /// `Invalid` for what is no address.
-pub(super) fn dns(record: &Record) -> Result<DnsOptions> {
+pub(super) fn dns(record: &Record, network: &Network) -> Result<DnsOptions> {
     let host = &record.host_config;
     let servers = host.dns.iter().flatten().map(|server| {
         server
             .parse()
             .map_err(|_| Error::Invalid(format!("invalid IP address in dns: {server}")))
     });
-    Ok(DnsOptions {
+    let mut dns = DnsOptions {
         servers: servers.collect::<Result<_>>()?,
         search: host.dns_search.clone().unwrap_or_default(),
         options: host.dns_options.clone().unwrap_or_default(),
-    })
+    };
+    let default = network.dns();
+    if dns.servers.is_empty() {
+        dns.servers.clone_from(&default.servers);
+    }
+    if dns.search.is_empty() {
+        dns.search.clone_from(&default.search);
+    }
+    if dns.options.is_empty() {
+        dns.options.clone_from(&default.options);
+    }
+    Ok(dns)
 }

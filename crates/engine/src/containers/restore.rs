@@ -164,7 +164,8 @@ impl Inner {
                 name: container.name(),
                 attachment,
                 netns: namespace_of(status.pid),
-                dns: files::dns(&container.record()).map_or_else(|_| Vec::new(), |dns| dns.servers),
+                dns: files::dns(&container.record(), &self.network)
+                    .map_or_else(|_| Vec::new(), |dns| dns.servers),
             });
         }
         self.adopt_execs(container, &link, &status.execs);

@@ -132,13 +132,7 @@ impl Inner {
         let _first = self.first_mount(record)?;
         let dir = record.dir(&self.settings.data_root);
         if let Some(attachment) = &sandbox.attachment {
-            files::write(
-                record,
-                attachment,
-                &links.hosts,
-                &dir,
-                self.network.host_gateway(),
-            )?;
+            files::write(record, attachment, &links.hosts, &dir, &self.network)?;
         }
         let names = donor.as_ref().unwrap_or(container).record();
         let names = names.dir(&self.settings.data_root);
@@ -204,7 +198,7 @@ impl Inner {
             name,
             endpoints: requests,
             netns: own,
-            dns: files::dns(&record)?.servers,
+            dns: files::dns(&record, &self.network)?.servers,
         };
         let mode = endpoints::mode(&record, &wishes);
         let made = self

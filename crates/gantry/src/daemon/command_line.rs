@@ -176,7 +176,10 @@ mod tests {
             (&["run"], "accepts no arguments"),
             (&["--mtu"], "flag needs an argument: --mtu"),
             (&["--mtu", "x"], "invalid argument \"x\" for \"--mtu\" flag"),
-            (&["--dns", "1.1.1.1"], "option --dns is not supported yet"),
+            (
+                &["--storage-opt", "a=b"],
+                "option --storage-opt is not supported yet",
+            ),
             (&["--bridge-accept-fwmark", "1"], "is not supported yet"),
             (
                 &["--default-network-opt", "bridge=x"],

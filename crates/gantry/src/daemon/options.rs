@@ -191,6 +191,25 @@ pub(super) static OPTIONS: &[Opt] = &[
             "Group of the unix socket (default \"docker\", where it exists)",
         ),
     ),
+    both(
+        "dns",
+        List,
+        Yes,
+        "Name servers of containers that do not say",
+    ),
+    opt(
+        "dns-opt",
+        "dns-opts",
+        List,
+        Yes,
+        "Resolver options of containers that do not say",
+    ),
+    both(
+        "dns-search",
+        List,
+        Yes,
+        "Search list of containers that do not say",
+    ),
     with_short(
         'H',
         opt(
@@ -200,6 +219,20 @@ pub(super) static OPTIONS: &[Opt] = &[
             Yes,
             "Where to listen: unix://PATH, tcp://HOST[:PORT], fd://[SOCKET]",
         ),
+    ),
+    opt(
+        "host-gateway-ip",
+        "host-gateway-ips",
+        List,
+        Yes,
+        "What host-gateway stands for in --add-host (default the bridge's address)",
+    ),
+    opt(
+        "",
+        "host-gateway-ip",
+        Text,
+        Yes,
+        "The same, a single one, as it was before Docker 28.2",
     ),
     both(
         "icc",
@@ -262,6 +295,12 @@ pub(super) static OPTIONS: &[Opt] = &[
         Switch,
         Yes,
         "Set packet rules (with nf_tables) (default true)",
+    ),
+    both(
+        "ip6tables",
+        Switch,
+        Yes,
+        "Set packet rules for IPv6, too (default true)",
     ),
     opt(
         "label",
@@ -568,15 +607,9 @@ pub(super) static OPTIONS: &[Opt] = &[
     not_yet("default-cgroupns-mode", "default-cgroupns-mode", Text),
     both("default-ipc-mode", Text, Only("private"), ""),
     both("default-runtime", Text, Only("runc"), ""),
-    not_yet("dns", "dns", List),
-    not_yet("dns-opt", "dns-opts", List),
-    not_yet("dns-search", "dns-search", List),
     both("experimental", Switch, Only("false"), ""),
     not_yet("feature", "features", Any),
     both("firewall-backend", Text, Only("nftables"), ""),
-    not_yet("host-gateway-ip", "host-gateway-ips", Any),
-    not_yet("", "host-gateway-ip", Any),
-    not_yet("ip6tables", "ip6tables", Switch),
     not_yet("metrics-addr", "metrics-addr", Text),
     opt("", "min-api-version", Text, Only("1.24"), ""),
     not_yet(

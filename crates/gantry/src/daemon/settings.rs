@@ -10,7 +10,7 @@ use gantry_engine::{
     EngineConfig, IdMap, LayerCompression, PluginFolders, ShimProgram, TrustPolicy, TrustRule,
     VolumePatience as Patience,
 };
-use gantry_network::{AddressPool, BridgeChoice, NetworkConfig, Sources};
+use gantry_network::{AddressPool, BridgeChoice, DnsOptions, NetworkConfig, Sources};
 use gantry_registry::{Config as Registries, Proxies};
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
@@ -252,17 +252,21 @@ impl Settings {
             .filter(|mtu| (68..=65535).contains(mtu))
             .ok_or("--mtu: expected 68 to 65535")?;
         network.iptables = switch(values, "iptables", true);
+        network.ip6tables = switch(values, "ip6tables", true);
+        network.dns = DnsOptions {
+            servers: addresses("dns", &strings(values, "dns"))?,
+            search: strings(values, "dns-search"),
+            options: strings(values, "dns-opt"),
+        };
+        network.host_gateway_ips = host_gateways(values)?;
         network.ip_masq = switch(values, "ip-masq", true);
         network.icc = switch(values, "icc", true);
         network.ip_forward = switch(values, "ip-forward", true);
         network.ip_forward_no_drop = switch(values, "ip-forward-no-drop", false);
         network.userland_proxy = switch(values, "userland-proxy", true);
         let address = |name: &str| -> Result<Option<IpAddr>, String> {
-            let wrong = |ip| format!("--{name}: invalid IP address: {ip}");
-            let given = text(values, name);
-            given
-                .map(|ip| ip.parse().map_err(|_| wrong(ip)))
-                .transpose()
+            let given: Vec<String> = text(values, name).map(str::to_owned).into_iter().collect();
+            Ok(addresses(name, &given)?.pop())
         };
         network.host_binding = match (address("ip")?, address("publish-default")?) {
             (Some(ip), Some(other)) if ip != other => {
@@ -497,6 +501,28 @@ fn list<'a>(values: &'a Values, name: &str) -> &'a [Value] {
         .get(name)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
+}
+
+fn addresses(name: &str, given: &[String]) -> Result<Vec<IpAddr>, String> {
+    let wrong = |ip: &str| format!("--{name}: invalid IP address: {ip}");
+    let parsed = given.iter().map(|ip| ip.parse().map_err(|_| wrong(ip)));
+    parsed.collect()
+}
+
+/// `host-gateway-ips`, or the single one of before; one of each family at most.
+fn host_gateways(values: &Values) -> Result<Vec<IpAddr>, String> {
+    const NAME: &str = "host-gateway-ip";
+    let mut given = strings(values, NAME);
+    given.extend(text(values, NAME).map(str::to_owned));
+    let gateways = addresses(NAME, &given)?;
+    for (ipv4, family) in [(true, "IPv4"), (false, "IPv6")] {
+        if gateways.iter().filter(|ip| ip.is_ipv4() == ipv4).count() > 1 {
+            return Err(format!(
+                "only one {family} host gateway IP address can be specified"
+            ));
+        }
+    }
+    Ok(gateways)
 }
 
 fn strings(values: &Values, name: &str) -> Vec<String> {

@@ -24,15 +24,17 @@ const HOST_GATEWAY: &str = "host-gateway";
 /// Fails with `InvalidOption` in Docker's words.
 pub fn parse_extra_hosts(
     lines: &[String],
-    host_gateway: Option<IpAddr>,
+    host_gateways: &[IpAddr],
 ) -> Result<Vec<(String, IpAddr)>, Error> {
-    lines
-        .iter()
-        .map(|line| parse_extra_host(line, host_gateway))
-        .collect()
+    let mut hosts = Vec::new();
+    for line in lines {
+        let (name, addresses) = parse_extra_host(line, host_gateways)?;
+        hosts.extend(addresses.into_iter().map(|address| (name.clone(), address)));
+    }
+    Ok(hosts)
 }
 
-fn parse_extra_host(line: &str, host_gateway: Option<IpAddr>) -> Result<(String, IpAddr), Error> {
+fn parse_extra_host(line: &str, host_gateways: &[IpAddr]) -> Result<(String, Vec<IpAddr>), Error> {
     let invalid = |reason: String| Error::InvalidOption {
         option: "add-host".to_owned(),
         reason,
@@ -43,9 +45,12 @@ fn parse_extra_host(line: &str, host_gateway: Option<IpAddr>) -> Result<(String,
         .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
         .ok_or_else(|| invalid(format!("bad format for add-host: {line:?}")))?;
     if address == HOST_GATEWAY {
-        let gateway = host_gateway
-            .ok_or_else(|| invalid("unable to derive the IP value for host-gateway".to_owned()))?;
-        return Ok((name.to_owned(), gateway));
+        if host_gateways.is_empty() {
+            return Err(invalid(
+                "unable to derive the IP value for host-gateway".to_owned(),
+            ));
+        }
+        return Ok((name.to_owned(), host_gateways.to_vec()));
     }
     let bare = address
         .strip_prefix('[')
@@ -54,7 +59,7 @@ fn parse_extra_host(line: &str, host_gateway: Option<IpAddr>) -> Result<(String,
     let address = bare
         .parse()
         .map_err(|_| invalid(format!("invalid IP address in add-host: {address:?}")))?;
-    Ok((name.to_owned(), address))
+    Ok((name.to_owned(), vec![address]))
 }
 
 /// The host name with its domain.
@@ -95,7 +100,7 @@ mod tests {
 
     fn hosts(mode: NetworkMode, hostname: &str, domainname: &str, extra: &[&str]) -> String {
         let lines: Vec<String> = extra.iter().map(ToString::to_string).collect();
-        let gateway = Some("10.213.0.1".parse().unwrap());
+        let gateway = ["10.213.0.1".parse().unwrap()];
         let request = NameRequest {
             mode,
             hostname,
@@ -104,7 +109,7 @@ mod tests {
                 NetworkMode::Bridge => &[IpAddr::V4(Ipv4Addr::new(10, 213, 0, 2))],
                 _ => &[],
             },
-            extra_hosts: &parse_extra_hosts(&lines, gateway).unwrap(),
+            extra_hosts: &parse_extra_hosts(&lines, &gateway).unwrap(),
             dns: &DnsOptions::default(),
         };
         render(&request, "127.0.0.1 vm\n")
@@ -141,7 +146,7 @@ mod tests {
             "a:[::1",
         ] {
             assert!(
-                parse_extra_hosts(&[line.to_owned()], None).is_err(),
+                parse_extra_hosts(&[line.to_owned()], &[]).is_err(),
                 "{line}"
             );
         }

@@ -17,6 +17,8 @@ pub(crate) struct Firewall {
     bridge: String,
     /// The socket's number, by which our own changes are known.
     port: u32,
+    /// Whether there are rules for IPv6.
+    ipv6: bool,
     wanted: Mutex<Wanted>,
 }
 
@@ -33,12 +35,13 @@ impl Firewall {
     /// Looks what there is; nothing is changed yet.
     ///
     /// Fails with `NoNfTables` if the kernel has no nf_tables.
-    pub(crate) fn open(bridge: &str) -> Result<Self, Error> {
+    pub(crate) fn open(bridge: &str, ipv6: bool) -> Result<Self, Error> {
         let mut socket = Socket::open(Family::Netfilter).map_err(missing)?;
         let marker = rules::marker(bridge);
         let alone = exists(&mut socket, &marker, Ip::V4).map_err(missing)?;
         Ok(Self {
             bridge: bridge.to_owned(),
+            ipv6,
             port: socket.port().unwrap_or(0),
             wanted: Mutex::new(Wanted {
                 socket,
@@ -93,16 +96,23 @@ impl Firewall {
         self.replace(&mut wanted)
     }
 
+    /// What we have rules for.
+    fn ours<T: Clone>(&self, all: &[T], ip: impl Fn(&T) -> Ip) -> Vec<T> {
+        let of_ours = |one: &&T| self.ipv6 || ip(one) == Ip::V4;
+        all.iter().filter(of_ours).cloned().collect()
+    }
+
     /// Sets all of it and puts it into the kernel, in the place of what is there.
-    pub(crate) fn set(&self, members: Vec<Member>, forwards: Vec<Forward>) -> Result<(), Error> {
+    pub(crate) fn set(&self, members: &[Member], forwards: &[Forward]) -> Result<(), Error> {
         let mut wanted = lock(&self.wanted);
-        wanted.members = members;
-        wanted.forwards = forwards;
+        wanted.members = self.ours(members, Member::ip);
+        wanted.forwards = self.ours(forwards, Forward::ip);
         self.replace(&mut wanted)
     }
 
     /// Adds a network's subnets.
     pub(crate) fn add_members(&self, members: &[Member]) -> Result<(), Error> {
+        let members = &self.ours(members, Member::ip)[..];
         let mut wanted = lock(&self.wanted);
         let new_family = members
             .iter()
@@ -122,6 +132,7 @@ impl Firewall {
 
     /// Takes a network's subnets away.
     pub(crate) fn remove_members(&self, members: &[Member]) -> Result<(), Error> {
+        let members = &self.ours(members, Member::ip)[..];
         let mut wanted = lock(&self.wanted);
         wanted.members.retain(|member| !members.contains(member));
         let elements = grouped(members.iter().map(|m| (m.ip(), m.elements())));
@@ -130,6 +141,7 @@ impl Firewall {
 
     /// Opens ports.
     pub(crate) fn publish(&self, forwards: &[Forward]) -> Result<(), Error> {
+        let forwards = &self.ours(forwards, Forward::ip)[..];
         let mut wanted = lock(&self.wanted);
         wanted.forwards.extend_from_slice(forwards);
         let elements = grouped(forwards.iter().map(|f| (f.ip(), f.elements())));
@@ -144,6 +156,7 @@ impl Firewall {
 
     /// Closes ports.
     pub(crate) fn unpublish(&self, forwards: &[Forward]) -> Result<(), Error> {
+        let forwards = &self.ours(forwards, Forward::ip)[..];
         let mut wanted = lock(&self.wanted);
         wanted
             .forwards
