@@ -12,6 +12,7 @@ mod apparmor;
 mod attach;
 mod bootstrap;
 mod builds;
+mod buildx;
 mod cli;
 mod client_commands;
 mod client_completion;

@@ -69,6 +69,16 @@ impl System {
         drop(collector.unwrap_or_else(PoisonError::into_inner).take());
     }
 
+    /// The engine's name among others.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Where everything is that lasts.
+    pub fn data_root(&self) -> &Path {
+        Path::new(&self.inner.data_root)
+    }
+
     /// What the engine is.
     pub fn version(&self) -> Version {
         let platform = gantry_types::Platform::host();

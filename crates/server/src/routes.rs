@@ -2,6 +2,7 @@
 
 mod attach;
 mod build;
+mod buildkit;
 mod containers;
 mod events;
 mod exec;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Router {
     events::routes(&mut router);
     containers::routes(&mut router);
     attach::routes(&mut router);
+    buildkit::routes(&mut router);
     websocket::routes(&mut router);
     exec::routes(&mut router);
     files::routes(&mut router);

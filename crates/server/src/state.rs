@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gantry_buildkit_api::{BuildKit, Worker};
 use gantry_engine::Engine;
 use gantry_types::ErrorKind;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use crate::error::{Failure, Result};
 use crate::peers::Peers;
@@ -19,6 +20,8 @@ pub(crate) struct State {
     pub(crate) router: Router,
     pub(crate) peers: Arc<Peers>,
     engine: watch::Sender<Option<Arc<Engine>>>,
+    /// Made when somebody builds.
+    buildkit: OnceCell<Arc<BuildKit>>,
     /// How long a request waits for the engine.
     patience: Duration,
     in_flight: AtomicUsize,
@@ -35,6 +38,7 @@ impl State {
             router: routes::all(),
             peers: Arc::default(),
             engine: watch::Sender::new(None),
+            buildkit: OnceCell::new(),
             patience,
             in_flight: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
@@ -63,6 +67,23 @@ impl State {
             let text = "the daemon is starting and not ready yet: try again in a moment";
             Failure::new(ErrorKind::Unavailable, text)
         })
+    }
+
+    /// The builder that speaks BuildKit's language.
+    ///
+    /// # Errors
+    /// Those of [`Self::engine`].
+    pub(crate) async fn buildkit(&self) -> Result<Arc<BuildKit>> {
+        let engine = self.engine().await?;
+        let make = async {
+            let worker = Worker {
+                id: engine.system.id().to_owned(),
+                host_gateway: engine.networks.host_gateway(),
+                directory: engine.system.data_root().join("build-clients"),
+            };
+            BuildKit::new(engine, worker)
+        };
+        Ok(Arc::clone(self.buildkit.get_or_init(|| make).await))
     }
 
     pub(crate) fn busy(self: &Arc<Self>) -> Busy {

@@ -3,28 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::outcome::{Outcome, finish};
-use super::{Engine, remark};
-
-/// Where the plug-in is, below the root of the peers or of this machine.
-const PLUGIN: &str = "usr/libexec/docker/cli-plugins/docker-compose";
+use super::{Engine, plugins};
 
 /// An application on an engine: its folder is the test's, and has `compose.yaml`.
 pub struct Project<'a> {
     engine: &'a Engine,
     dir: PathBuf,
     name: String,
-}
-
-/// The plug-in, unless it is not here, which is said.
-pub fn plugin() -> Option<PathBuf> {
-    let peers =
-        std::env::var_os("PEERS_ROOT").map_or_else(|| "/var/tmp/peers".into(), PathBuf::from);
-    let places = [peers, "/".into()].map(|root: PathBuf| root.join(PLUGIN));
-    let found = places.into_iter().find(|path| path.is_file());
-    if found.is_none() {
-        remark("SKIPPED: compose: the plug-in docker-compose is not installed here");
-    }
-    found
 }
 
 impl<'a> Project<'a> {
@@ -39,13 +24,7 @@ impl<'a> Project<'a> {
 
     /// The application in `dir`; `None` where Compose is not installed.
     pub fn at(engine: &'a Engine, dir: &Path) -> Option<Self> {
-        let plugins = engine.dir().join("client/cli-plugins");
-        std::fs::create_dir_all(&plugins).expect("a folder");
-        let link = plugins.join("docker-compose");
-        if !link.exists() {
-            std::os::unix::fs::symlink(plugin()?, link).expect("a link");
-        }
-        Some(Self {
+        plugins::link(engine, "docker-compose").then(|| Self {
             engine,
             dir: dir.to_owned(),
             name: format!("e2e{}", std::process::id()),

@@ -8,6 +8,7 @@ mod engine;
 mod normal;
 mod outcome;
 pub mod peers;
+pub mod plugins;
 pub mod registry;
 pub mod relay;
 mod rootfs;

@@ -23,6 +23,12 @@ pub struct Networks {
 }
 
 impl Networks {
+    /// The address that `host-gateway` stands for; empty without a bridge.
+    pub fn host_gateway(&self) -> String {
+        let address = self.network.host_gateway();
+        address.map_or_else(String::new, |address| address.to_string())
+    }
+
     pub(crate) fn new(network: Arc<Network>, events: Events) -> Self {
         Self { network, events }
     }

@@ -8,8 +8,6 @@ use crate::error::Failure;
 use crate::router::Router;
 
 const ROUTES: &[(Method, &str)] = &[
-    (Method::POST, "/session"),
-    (Method::POST, "/grpc"),
     (Method::GET, "/containers/{id}/checkpoints"),
     (Method::POST, "/containers/{id}/checkpoints"),
     (Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),

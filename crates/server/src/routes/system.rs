@@ -39,7 +39,7 @@ async fn ping_head(_: Call) -> Result<Answer> {
 
 fn add_ping_headers(headers: &mut HeaderMap) {
     for (name, value) in [
-        ("builder-version", "1"),
+        ("builder-version", "2"),
         ("cache-control", "no-cache, no-store, must-revalidate"),
         ("pragma", "no-cache"),
         ("swarm", "inactive"),

@@ -1,0 +1,214 @@
+//! `moby.buildkit.v1.frontend.LLBBridge`: a client that is the frontend of its own
+//! build. buildx asks for one solve by our Dockerfile frontend and returns its result.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::builds::Build;
+use crate::frontend::{self, Solved};
+use crate::server::{Call, unknown};
+use crate::status::{Code, Status};
+use crate::wire::{Field, Message, fields};
+use crate::{BuildKit, workers};
+
+/// The service's name.
+const NAME: &str = "/moby.buildkit.v1.frontend.LLBBridge/";
+
+/// What a frontend may ask for.
+const FRONTEND_CAPS: &[&str] = &[
+    "solve.base",
+    "solve.inlinereturn",
+    "readfile",
+    "return",
+    "returnmap",
+    "readdir",
+    "statfile",
+    "proto.refarray",
+    "reference.output",
+    "frontend.inputs",
+    "frontend.caps",
+    "gateway.solve.metadata",
+    "gateway.solve.evaluate",
+    "gateway.evaluate",
+    "gateway.warnings",
+];
+
+/// What of the engine clients ask about by itself.
+const LLB_CAPS: &[&str] = &[
+    "source.image",
+    "source.local",
+    "source.local.unique",
+    "source.local.sessionid",
+    "source.local.includepatterns",
+    "source.local.followpaths",
+    "source.local.excludepatterns",
+    "source.local.sharedkeyhint",
+    "exec.meta.base",
+    "exec.meta.cgroup.parent",
+    "exec.meta.network",
+    "exec.meta.ulimit",
+    "exec.mount.bind",
+    "exec.mount.cache",
+    "exec.mount.cache.sharing",
+    "exec.mount.tmpfs",
+    "exec.mount.secret",
+    "file.base",
+    "constraints",
+    "platform",
+    "meta.ignorecache",
+    "meta.description",
+    "exporter.multiple",
+    "gc.freespacefilter",
+];
+
+pub(crate) async fn call(
+    service: &Arc<BuildKit>,
+    method: &str,
+    mut call: Call,
+) -> Result<Message, Status> {
+    let id = call.metadata.get("buildkit-controlapi-buildid");
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or("").to_owned();
+    let Some(build) = service.builds.get(&id).await else {
+        let text = format!("no such job {id}");
+        return Err(Status::new(Code::NotFound, text));
+    };
+    let message = call.incoming.only().await?;
+    match method {
+        "Ping" => Ok(ping(service)),
+        "Solve" => solve(service, &build, &message)
+            .await
+            .map_err(Status::plain),
+        "Return" => returned(&build, &message),
+        "Inputs" => Ok(Message::new()),
+        "Evaluate" => build.result(&reference(&message)?).map(|_| Message::new()),
+        "ReadFile" | "ReadDir" | "StatFile" => {
+            crate::result_files::call(service, &build, method, &message).await
+        }
+        "Warn" => {
+            warn(&build, &message)?;
+            Ok(Message::new())
+        }
+        _ => Err(unknown(&format!("{NAME}{method}"))),
+    }
+}
+
+fn ping(service: &BuildKit) -> Message {
+    let cap = |id: &&str| Message::new().text(1, id).flag(2, true);
+    let add = |number: u32, caps: &[&str], message: Message| {
+        let caps = caps.iter().map(cap);
+        caps.fold(message, |message, cap| message.message(number, &cap))
+    };
+    let message = add(1, FRONTEND_CAPS, Message::new());
+    add(2, LLB_CAPS, message).message(3, &workers::record(service))
+}
+
+/// The first field: the name of a result.
+fn reference(message: &[u8]) -> Result<String, Status> {
+    for field in fields(message) {
+        let field = field?;
+        if field.number == 1 {
+            return field.text();
+        }
+    }
+    Ok(String::new())
+}
+
+async fn solve(
+    service: &Arc<BuildKit>,
+    build: &Arc<Build>,
+    message: &[u8],
+) -> Result<Message, Status> {
+    let mut kind = String::new();
+    let mut options = BTreeMap::new();
+    for field in fields(message) {
+        let field = field?;
+        match field.number {
+            1 if !field.bytes()?.is_empty() => {
+                return Err(Status::unsupported(
+                    "LLB definitions of clients are not supported",
+                ));
+            }
+            2 => kind = field.text()?,
+            3 => field.add_to(&mut options)?,
+            13 => {
+                return Err(Status::unsupported(
+                    "frontend inputs (contexts that are targets of the same bake) are not \
+                     supported",
+                ));
+            }
+            15 => return Err(Status::unsupported("source policies are not supported")),
+            _ => {}
+        }
+    }
+    frontend::check_kind(&kind)?;
+    build.note_options(&options);
+    let solved = frontend::solve(service, build, options).await?;
+    let result = solved_message(build, solved);
+    Ok(Message::new().message(3, &result))
+}
+
+/// A result as `moby.buildkit.v1.frontend.Result`.
+fn solved_message(build: &Build, solved: Arc<Solved>) -> Message {
+    let metadata = solved.metadata().into_iter();
+    let has_files = solved.has_files();
+    let name = build.keep(solved);
+    let reference = match has_files {
+        true => Message::new().text(1, &name),
+        false => Message::new(),
+    };
+    metadata.fold(Message::new().message(3, &reference), |result, entry| {
+        result.entry(10, &entry.0, &entry.1)
+    })
+}
+
+fn returned(build: &Build, message: &[u8]) -> Result<Message, Status> {
+    let mut outcome = Ok(None);
+    for field in fields(message) {
+        let field = field?;
+        match field.number {
+            1 => outcome = result(build, field),
+            2 => outcome = Err(Status::decode(field.bytes()?)?),
+            _ => {}
+        }
+    }
+    build.give_back(outcome)?;
+    Ok(Message::new())
+}
+
+/// Finds what the client's result names.
+fn result(build: &Build, field: Field<'_>) -> Result<Option<Arc<Solved>>, Status> {
+    let mut name = String::new();
+    for field in fields(field.bytes()?) {
+        let field = field?;
+        match field.number {
+            1 => name = field.text()?,
+            3 => name = reference(field.bytes()?)?,
+            2 | 4 => {
+                return Err(Status::unsupported(
+                    "results for several platforms are not supported",
+                ));
+            }
+            _ => {}
+        }
+    }
+    match name.is_empty() {
+        true => Ok(None),
+        false => build.result(&name).map(Some),
+    }
+}
+
+fn warn(build: &Build, message: &[u8]) -> Result<(), Status> {
+    let (mut vertex, mut warning) = (String::new(), crate::progress::Warning::default());
+    for field in fields(message) {
+        let field = field?;
+        match field.number {
+            1 => vertex = field.text()?,
+            3 => warning.short = field.text()?,
+            4 => warning.detail = field.text()?,
+            5 => warning.url = field.text()?,
+            _ => {}
+        }
+    }
+    build.progress.warn(&vertex, &warning);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Builds that run: what their client is told, what they have come to, and how they
+//! are ended.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use gantry_registry::Cancel;
+use tokio::sync::oneshot;
+
+use crate::frontend::Solved;
+use crate::progress::Progress;
+use crate::status::{Code, Status};
+
+/// What a client's frontend has returned: a result's name, or nothing.
+pub(crate) type Returned = Result<Option<Arc<Solved>>, Status>;
+
+/// A build.
+pub(crate) struct Build {
+    pub(crate) id: String,
+    /// The session of the client that asked for it.
+    pub(crate) session: String,
+    pub(crate) progress: Progress,
+    pub(crate) created: SystemTime,
+    /// Thrown when nobody wants the result any more.
+    pub(crate) cancel: Cancel,
+    /// What the frontend was given, for the history.
+    options: Mutex<BTreeMap<String, String>>,
+    results: Mutex<BTreeMap<String, Arc<Solved>>>,
+    waiting: Mutex<Option<oneshot::Sender<Returned>>>,
+}
+
+impl Build {
+    /// A build, and where what its client returns arrives.
+    pub(crate) fn new(id: String, session: String) -> (Arc<Self>, oneshot::Receiver<Returned>) {
+        let (sender, receiver) = oneshot::channel();
+        let build = Self {
+            id,
+            session,
+            progress: Progress::new(),
+            created: SystemTime::now(),
+            cancel: Cancel::new(),
+            options: Mutex::default(),
+            results: Mutex::default(),
+            waiting: Mutex::new(Some(sender)),
+        };
+        (Arc::new(build), receiver)
+    }
+
+    /// Keeps what the frontend was given.
+    pub(crate) fn note_options(&self, options: &BTreeMap<String, String>) {
+        let mut noted = self.options.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.clone_from(options);
+    }
+
+    /// What the frontend was given.
+    pub(crate) fn options(&self) -> BTreeMap<String, String> {
+        let noted = self.options.lock();
+        noted.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps a result; its name.
+    pub(crate) fn keep(&self, solved: Arc<Solved>) -> String {
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{}::{}", self.id, results.len());
+        results.insert(name.clone(), solved);
+        name
+    }
+
+    /// A result by its name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn result(&self, name: &str) -> Result<Arc<Solved>, Status> {
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = results.get(name).cloned();
+        found.ok_or_else(|| Status::new(Code::NotFound, format!("no such ref: {name}")))
+    }
+
+    /// The client's frontend is done.
+    ///
+    /// # Errors
+    /// When it was done before.
+    pub(crate) fn give_back(&self, returned: Returned) -> Result<(), Status> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = waiting.take() else {
+            return Err(Status::invalid("a build returns once"));
+        };
+        // A build that nobody waits for any more was cancelled.
+        drop(sender.send(returned));
+        Ok(())
+    }
+}

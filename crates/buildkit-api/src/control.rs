@@ -1,0 +1,217 @@
+//! `moby.buildkit.v1.Control`: what a client asks of the builder itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::builds::Build;
+use crate::exports::{self, Exporter};
+use crate::frontend;
+use crate::message_stream::Outgoing;
+use crate::server::Call;
+use crate::status::{Code, Status};
+use crate::wire::{Field, Message, fields};
+use crate::{BuildKit, workers};
+
+/// How long a build that has ended can still be asked how it was.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+pub(crate) fn list_workers(service: &BuildKit) -> Result<Message, Status> {
+    Ok(Message::new().message(1, &workers::record(service)))
+}
+
+pub(crate) fn info() -> Message {
+    Message::new().message(1, &workers::version())
+}
+
+/// What is to be built, and what is to become of it.
+#[derive(Default)]
+struct SolveRequest {
+    id: String,
+    session: String,
+    frontend: String,
+    options: BTreeMap<String, String>,
+    exporters: Vec<Exporter>,
+    /// The exporter as older clients tell it.
+    exporter: Exporter,
+    cache_exports: Vec<String>,
+    definition: bool,
+    entitlements: Vec<String>,
+    internal: bool,
+}
+
+impl SolveRequest {
+    fn decode(message: &[u8]) -> Result<Self, Status> {
+        let mut request = Self::default();
+        for field in fields(message) {
+            let field = field?;
+            match field.number {
+                1 => request.id = field.text()?,
+                2 => request.definition = has_steps(field)?,
+                3 => request.exporter.kind = field.text()?,
+                4 => field.add_to(&mut request.exporter.attributes)?,
+                5 => request.session = field.text()?,
+                6 => request.frontend = field.text()?,
+                7 => field.add_to(&mut request.options)?,
+                8 => request.cache_exports = cache_exports(field)?,
+                9 => request.entitlements.push(field.text()?),
+                11 => request.internal = field.flag()?,
+                12 => return Err(Status::unsupported("source policies are not supported")),
+                13 => request.exporters.push(Exporter::decode(field.bytes()?)?),
+                _ => {}
+            }
+        }
+        if request.exporters.is_empty() && !request.exporter.kind.is_empty() {
+            let exporter = std::mem::take(&mut request.exporter);
+            request.exporters.push(exporter);
+        }
+        Ok(request)
+    }
+
+    /// Refuses by name what is not there.
+    fn check(&self) -> Result<(), Status> {
+        if self.id.is_empty() {
+            return Err(Status::invalid("a build without a ref"));
+        }
+        if self.definition {
+            return Err(Status::unsupported(
+                "LLB definitions of clients are not supported",
+            ));
+        }
+        if let Some(kind) = self.cache_exports.first() {
+            return Err(Status::unsupported(format!(
+                "cache export of type {kind} is not supported"
+            )));
+        }
+        for exporter in &self.exporters {
+            exporter.check()?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a definition has steps.
+fn has_steps(field: Field<'_>) -> Result<bool, Status> {
+    let mut steps = fields(field.bytes()?);
+    steps.try_fold(false, |found, field| Ok(found || field?.number == 1))
+}
+
+fn cache_exports(field: Field<'_>) -> Result<Vec<String>, Status> {
+    let mut kinds = Vec::new();
+    for field in fields(field.bytes()?) {
+        let field = field?;
+        if field.number == 4 {
+            kinds.push(Exporter::decode(field.bytes()?)?.kind);
+        }
+    }
+    Ok(kinds)
+}
+
+pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Message, Status> {
+    let request = SolveRequest::decode(&call.incoming.only().await?)?;
+    request.check().map_err(Status::plain)?;
+    let (build, returned) = Build::new(request.id.clone(), request.session.clone());
+    let Some(place) = service.builds.enter(&request.id, Arc::clone(&build)) else {
+        let text = format!("job ID {} exists", request.id);
+        return Err(Status::new(Code::AlreadyExists, text));
+    };
+    // Whatever way this ends, who listens hears the end, and can ask for a while.
+    let _ending = Ending(Arc::clone(&build), Some(place));
+    let solving = async {
+        let solved = match request.frontend.as_str() {
+            "" => returned.await.map_err(|_| Status::canceled())??,
+            kind => {
+                frontend::check_kind(kind)?;
+                build.note_options(&request.options);
+                Some(frontend::solve(service, &build, request.options.clone()).await?)
+            }
+        };
+        let Some(solved) = solved else {
+            return Ok(BTreeMap::new());
+        };
+        exports::all(service, &build, &solved, &request.exporters).await
+    };
+    if !request.internal {
+        service.history.begin(&build, &request.exporters);
+    }
+    let solved = solving.await;
+    if !request.internal {
+        service.history.end(&build, solved.clone());
+    }
+    Ok(Message::new().map(1, &solved.map_err(Status::plain)?))
+}
+
+/// Ends what is told of a build, and forgets it after a while.
+struct Ending(Arc<Build>, Option<crate::register::Place<Build>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.cancel.cancel();
+        self.0.progress.end();
+        let place = self.1.take();
+        tokio::spawn(async move {
+            tokio::time::sleep(REMEMBERED).await;
+            drop(place);
+        });
+    }
+}
+
+/// Tells everything of a build until it has ended.
+pub(crate) async fn status(
+    service: &BuildKit,
+    mut call: Call,
+    outgoing: &mut Outgoing,
+) -> Result<(), Status> {
+    let mut id = String::new();
+    for field in fields(&call.incoming.only().await?) {
+        let field = field?;
+        if field.number == 1 {
+            id = field.text()?;
+        }
+    }
+    let progress = match service.history.told(&id) {
+        Some(told) => Some(told),
+        None => service
+            .builds
+            .get(&id)
+            .await
+            .map(|build| build.progress.clone()),
+    };
+    let Some(progress) = progress else {
+        return Err(Status::new(Code::NotFound, format!("no such job {id}")));
+    };
+    let mut listener = progress.listen();
+    loop {
+        let message = tokio::select! {
+            message = listener.next() => message,
+            () = outgoing.given_up() => return Err(Status::canceled()),
+        };
+        match message {
+            Some(message) => outgoing.send(&message).await?,
+            None => return Ok(()),
+        }
+    }
+}
+
+pub(crate) async fn disk_usage(service: &Arc<BuildKit>, mut call: Call) -> Result<Message, Status> {
+    let mut filters = Vec::new();
+    for field in fields(&call.incoming.only().await?) {
+        let field = field?;
+        if field.number == 1 {
+            filters.push(field.text()?);
+        }
+    }
+    crate::usage::disk_usage(service, filters).await
+}
+
+pub(crate) async fn prune(
+    service: &Arc<BuildKit>,
+    mut call: Call,
+    outgoing: &mut Outgoing,
+) -> Result<(), Status> {
+    let message = call.incoming.only().await?;
+    for record in crate::usage::prune(service, &message).await? {
+        outgoing.send(&record.into_bytes()).await?;
+    }
+    Ok(())
+}

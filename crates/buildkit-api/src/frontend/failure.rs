@@ -1,0 +1,63 @@
+//! What is wrong with a Dockerfile, as clients show it: with the lines that are meant.
+
+use base64::Engine;
+use gantry_dockerfile::Span;
+use rustix::io::Errno;
+
+use crate::status::{Code, Status};
+
+/// The type of the detail that tells of lines.
+const SOURCE: &str = "github.com/moby/buildkit/errdefs.Source+json";
+
+/// A Dockerfile.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: Vec<u8>,
+}
+
+impl Source {
+    /// Adds the lines that a failure is about.
+    pub(crate) fn blame(&self, mut status: Status, span: Option<Span>) -> Status {
+        if let Some(span) = span {
+            let position = |line: usize| serde_json::json!({ "line": line });
+            let detail = serde_json::json!({
+                "info": {
+                    "filename": self.name,
+                    "data": base64::engine::general_purpose::STANDARD.encode(&self.text),
+                    "language": "Dockerfile",
+                },
+                "ranges": [{
+                    "start": position(span.first_line),
+                    "end": position(span.last_line),
+                }],
+            });
+            status
+                .details
+                .push((SOURCE.to_owned(), detail.to_string().into_bytes()));
+        }
+        status
+    }
+
+    /// What is said of a Dockerfile that is wrong.
+    pub(crate) fn wrong(&self, error: &gantry_dockerfile::Error) -> Status {
+        self.blame(Status::invalid(error.to_string()), error.span())
+    }
+}
+
+/// What is said of a Dockerfile that cannot be read.
+pub(crate) fn unreadable(name: &str, error: &gantry_sys::Error) -> Status {
+    let why = match error.errno {
+        Errno::NOENT => "no such file or directory".to_owned(),
+        Errno::FBIG => "file is too large".to_owned(),
+        errno => errno.to_string(),
+    };
+    let code = match error.errno {
+        Errno::NOENT => Code::NotFound,
+        _ => Code::Unknown,
+    };
+    Status::new(
+        code,
+        format!("failed to read dockerfile: open {name}: {why}"),
+    )
+}

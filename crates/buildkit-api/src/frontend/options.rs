@@ -1,0 +1,257 @@
+//! What a client tells the frontend, as texts by names; what is not known is refused by
+//! its name.
+
+use std::collections::BTreeMap;
+
+use crate::status::Status;
+
+/// The options of a build.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The Dockerfile's name in its directory.
+    pub(crate) filename: String,
+    /// The client's names for the directories of the Dockerfile and of the context.
+    pub(crate) dockerfile_directory: String,
+    pub(crate) context_directory: String,
+    /// A context that is no directory of the client.
+    pub(crate) remote: Option<String>,
+    pub(crate) target: String,
+    pub(crate) build_args: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) platforms: Vec<String>,
+    /// Stages that are run anew; all when the list is empty.
+    pub(crate) no_cache: Option<Vec<String>>,
+    /// `name:address`.
+    pub(crate) add_hosts: Vec<String>,
+    pub(crate) network: String,
+    pub(crate) shm_size: u64,
+    pub(crate) ulimits: Vec<String>,
+    pub(crate) cgroup_parent: String,
+    /// Whether images are looked for in registries even when they are here.
+    pub(crate) pull: bool,
+    /// What is wanted instead of a build: `frontend.lint` and the like.
+    pub(crate) request: Option<String>,
+    /// Named contexts: what each name stands for.
+    pub(crate) contexts: BTreeMap<String, String>,
+    /// Sessions of directories that are not the build's own.
+    pub(crate) sessions: BTreeMap<String, String>,
+    /// Images that layers may be taken from.
+    pub(crate) cache_from: Vec<String>,
+}
+
+/// What is only told, or tells of what goes without saying.
+const IDLE: &[&str] = &[
+    "frontend.caps",
+    "cmdline",
+    "source",
+    "contextkeepgitdir",
+    "vcs:source",
+    "vcs:revision",
+    "input-metadata:",
+];
+
+impl Options {
+    /// # Errors
+    /// `InvalidArgument` for wrong values, `Unimplemented` for options that are not
+    /// supported.
+    pub(crate) fn of(given: &BTreeMap<String, String>) -> Result<Self, Status> {
+        let mut options = Self {
+            filename: "Dockerfile".to_owned(),
+            dockerfile_directory: "dockerfile".to_owned(),
+            context_directory: "context".to_owned(),
+            ..Self::default()
+        };
+        for (key, value) in given {
+            match key.split_once(':') {
+                Some((kind, name)) => options.named(kind, name, value)?,
+                None => options.plain(key, value)?,
+            }
+        }
+        Ok(options)
+    }
+
+    fn named(&mut self, kind: &str, name: &str, value: &str) -> Result<(), Status> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        match kind {
+            "build-arg" => drop(self.build_args.insert(name, value)),
+            "label" => drop(self.labels.insert(name, value)),
+            "context" => drop(self.contexts.insert(name, value)),
+            "local-sessionid" => drop(self.sessions.insert(name, value)),
+            "vcs" | "local-metadata" => {}
+            "attest" => {
+                let text = format!("attestations (attest:{name}) are not supported");
+                return Err(Status::unsupported(text));
+            }
+            _ => return Err(unsupported(&format!("{kind}:{name}"))),
+        }
+        Ok(())
+    }
+
+    fn plain(&mut self, key: &str, value: &str) -> Result<(), Status> {
+        let text = value.to_owned();
+        match key {
+            "filename" if !value.is_empty() => self.filename = text,
+            "dockerfilekey" => self.dockerfile_directory = text,
+            "contextkey" => self.context_directory = text,
+            "context" if !value.is_empty() => self.remote = Some(text),
+            "target" => self.target = text,
+            "platform" => self.platforms = list(value),
+            "no-cache" => self.no_cache = Some(list(value)),
+            "add-hosts" => self.add_hosts = hosts(value)?,
+            "force-network-mode" => self.network = network(value)?,
+            "shm-size" => self.shm_size = number(key, value)?,
+            "ulimit" => self.ulimits = list(value),
+            "cgroup-parent" => self.cgroup_parent = text,
+            "image-resolve-mode" => {
+                self.pull = match value {
+                    "" | "default" | "local" => false,
+                    "pull" => true,
+                    _ => {
+                        let text = format!("invalid image-resolve-mode: {value}");
+                        return Err(Status::invalid(text));
+                    }
+                };
+            }
+            "multi-platform" if is_false(value) => {}
+            "requestid" if !value.is_empty() => self.request = Some(text),
+            "cache-from" => self.cache_from.extend(list(value)),
+            "cache-imports" => self.cache_from.extend(imports(value)?),
+            key if IDLE.contains(&key) => {}
+            "filename" | "context" | "requestid" => {}
+            _ => return Err(unsupported(key)),
+        }
+        Ok(())
+    }
+}
+
+fn unsupported(key: &str) -> Status {
+    Status::unsupported(format!("build option {key} is not supported"))
+}
+
+/// The fields of a line of comma-separated values, which may be quoted.
+fn list(text: &str) -> Vec<String> {
+    let mut fields = Vec::new();
+    let (mut field, mut quoted) = (String::new(), false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(std::mem::take(&mut field)),
+            _ => field.push(character),
+        }
+    }
+    fields.push(field);
+    fields.retain(|field| !field.is_empty());
+    fields
+}
+
+/// The images that layers may be taken from, as JSON of BuildKit's.
+fn imports(text: &str) -> Result<Vec<String>, Status> {
+    let wrong = |error| Status::invalid(format!("failed to unmarshal cache-imports: {error}"));
+    let entries: serde_json::Value = match text {
+        "" => return Ok(Vec::new()),
+        text => serde_json::from_str(text).map_err(wrong)?,
+    };
+    let name = |entry: &serde_json::Value| {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        match text(&entry["Attrs"]["ref"]) {
+            name if name.is_empty() => text(&entry["Type"]),
+            name => name,
+        }
+    };
+    Ok(entries.as_array().into_iter().flatten().map(name).collect())
+}
+
+/// `name=address` of BuildKit as `name:address`.
+fn hosts(text: &str) -> Result<Vec<String>, Status> {
+    let host = |field: String| {
+        let Some((name, address)) = field.split_once('=') else {
+            return Err(Status::invalid(format!("invalid key-value pair {field}")));
+        };
+        let address = address.trim_matches(['[', ']']);
+        if address.parse::<std::net::IpAddr>().is_err() {
+            return Err(Status::invalid(format!("failed to parse IP {address}")));
+        }
+        Ok(format!("{}:{address}", name.to_lowercase()))
+    };
+    list(text).into_iter().map(host).collect()
+}
+
+fn network(text: &str) -> Result<String, Status> {
+    match text {
+        "" | "default" => Ok(String::new()),
+        "none" | "host" => Ok(text.to_owned()),
+        "sandbox" => Ok(String::new()),
+        other => Err(Status::invalid(format!("invalid netmode {other}"))),
+    }
+}
+
+fn number(key: &str, text: &str) -> Result<u64, Status> {
+    let number = text.parse();
+    number.map_err(|_| Status::invalid(format!("invalid {key} value: {text}")))
+}
+
+fn is_false(text: &str) -> bool {
+    matches!(text, "" | "0" | "f" | "F" | "false" | "False" | "FALSE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(given: &[(&str, &str)]) -> Result<Options, Status> {
+        let given = given
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Options::of(&given.collect())
+    }
+
+    #[test]
+    fn what_buildx_sends_is_understood() {
+        let options = of(&[
+            ("filename", "D"),
+            ("build-arg:A", "1"),
+            ("label:l", "x"),
+            ("add-hosts", "A=10.0.0.1,b=::1"),
+            ("no-cache", ""),
+            ("platform", "linux/amd64,linux/arm64"),
+            ("ulimit", "\"nofile=1:2\""),
+            ("vcs:localdir:context", "x"),
+            (
+                "cache-imports",
+                r#"[{"Type":"registry","Attrs":{"ref":"a/b"}},{"Type":"gha"}]"#,
+            ),
+            (
+                "frontend.caps",
+                "moby.buildkit.frontend.subrequests+forward",
+            ),
+        ])
+        .unwrap();
+        assert_eq!(options.filename, "D");
+        assert_eq!(options.build_args["A"], "1");
+        assert_eq!(options.add_hosts, ["a:10.0.0.1", "b:::1"]);
+        assert_eq!(options.no_cache, Some(Vec::new()));
+        assert_eq!(options.platforms.len(), 2);
+        assert_eq!(options.ulimits, ["nofile=1:2"]);
+        assert_eq!(options.cache_from, ["a/b", "gha"]);
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        for (key, value) in [
+            ("attest:sbom", ""),
+            ("hostname", "x"),
+            ("multi-platform", "1"),
+        ] {
+            let status = of(&[(key, value)]).unwrap_err();
+            assert_eq!(status.code, crate::status::Code::Unimplemented);
+            assert!(status.text.contains(key), "{}", status.text);
+        }
+        assert!(of(&[("add-hosts", "x")]).is_err());
+        assert!(of(&[("shm-size", "x")]).is_err());
+    }
+}

@@ -1,0 +1,288 @@
+//! What the engine tells of a build, as clients are shown it: each step of the graph is
+//! a vertex, named by its stage and its place there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use gantry_api::ProgressMessage;
+use gantry_build::dockerfile::{Plan, StageBase};
+use gantry_build::{Error as BuildError, Event as StepEvent, Op, RunOutput};
+use gantry_dockerfile::Span;
+use gantry_engine::BuildEvent;
+use gantry_types::{Digest, Reference};
+
+use crate::progress::{Progress, Task, Vertex};
+
+/// What is told of one build.
+pub(super) struct Story {
+    progress: Progress,
+    build: String,
+    /// The steps that loaded directories, by their names.
+    loaded: BTreeMap<String, String>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The vertices of steps that are shown.
+    vertices: BTreeMap<usize, Vertex>,
+    spans: BTreeMap<usize, Span>,
+    /// What is done about images from registries.
+    pulling: Option<Vertex>,
+    layers: BTreeMap<String, Task>,
+}
+
+impl Story {
+    pub(super) fn new(progress: Progress, build: &str, loaded: BTreeMap<String, String>) -> Self {
+        Self {
+            progress,
+            build: build.to_owned(),
+            loaded,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what happened.
+    pub(super) fn tell(&self, event: BuildEvent<'_>) {
+        match event {
+            BuildEvent::Planned(plan) => self.planned(plan),
+            BuildEvent::Pulling(message) => self.pulling(message),
+            BuildEvent::Step(node, event) => self.step(node, &event),
+        }
+    }
+
+    fn planned(&self, plan: &Plan) {
+        let pulled = self.end_pulling("");
+        let mut state = self.state();
+        self.bases(plan);
+        let names = names(plan);
+        let digests: Vec<String> = (0..plan.graph.nodes.len())
+            .map(|node| self.digest(plan, node))
+            .collect();
+        for (node, (name, span)) in names {
+            let inputs = plan.graph.nodes[node].op.inputs();
+            let vertex = Vertex {
+                digest: digests[node].clone(),
+                name,
+                inputs: inputs.iter().map(|input| digests[*input].clone()).collect(),
+                ..Vertex::default()
+            };
+            self.progress.vertex(&vertex);
+            if matches!(plan.graph.nodes[node].op, Op::Layers(_)) {
+                // Its layers are here by now, and nothing more will be told of it.
+                self.progress.vertex(&done(vertex, !pulled));
+            } else {
+                state.vertices.insert(node, vertex);
+            }
+            state.spans.extend(span.map(|span| (node, span)));
+        }
+    }
+
+    /// Tells of the images that stages begin with.
+    fn bases(&self, plan: &Plan) {
+        let images = plan.graph.nodes.iter().filter_map(|node| match node.op {
+            Op::Layers(_) => node.label.strip_prefix("FROM "),
+            _ => None,
+        });
+        let images: BTreeSet<String> = images.map(full).collect();
+        for image in images {
+            let name = format!("[internal] load metadata for {image}");
+            let vertex = Vertex {
+                digest: Digest::of(format!("{}\0{name}", self.build).as_bytes()).to_string(),
+                name,
+                ..Vertex::default()
+            };
+            self.progress.vertex(&done(vertex, false));
+        }
+    }
+
+    /// What tells a step from others; that of a directory is the step that loaded it.
+    fn digest(&self, plan: &Plan, node: usize) -> String {
+        let step = &plan.graph.nodes[node];
+        if let Op::Local(_) = step.op
+            && let Some(digest) = self.loaded.get(&step.label)
+        {
+            return digest.clone();
+        }
+        let text = format!("{}\0{node}\0{}", self.build, step.label);
+        Digest::of(text.as_bytes()).to_string()
+    }
+
+    fn step(&self, node: usize, event: &StepEvent<'_>) {
+        let mut state = self.state();
+        let Some(vertex) = state.vertices.get_mut(&node) else {
+            return;
+        };
+        match event {
+            StepEvent::Started => {
+                vertex.started = Some(SystemTime::now());
+                self.progress.vertex(vertex);
+            }
+            StepEvent::Output(output) => {
+                let digest = vertex.digest.clone();
+                drop(state);
+                match output {
+                    RunOutput::Stdout(bytes) => self.progress.log(&digest, 1, bytes),
+                    RunOutput::Stderr(bytes) => self.progress.log(&digest, 2, bytes),
+                    _ => {}
+                }
+            }
+            StepEvent::Done(layers) => {
+                let now = SystemTime::now();
+                vertex.started.get_or_insert(now);
+                vertex.completed = Some(now);
+                vertex.cached = layers.cached;
+                self.progress.vertex(vertex);
+            }
+            _ => {}
+        }
+    }
+
+    fn pulling(&self, message: ProgressMessage) {
+        let mut state = self.state();
+        if state.pulling.is_none() {
+            let digest = Digest::of(format!("{}\0pull", self.build).as_bytes());
+            let vertex = Vertex {
+                digest: digest.to_string(),
+                name: "[internal] pull images".to_owned(),
+                started: Some(SystemTime::now()),
+                ..Vertex::default()
+            };
+            self.progress.vertex(&vertex);
+            state.pulling = Some(vertex);
+        }
+        let Some(digest) = state.pulling.as_ref().map(|vertex| vertex.digest.clone()) else {
+            return;
+        };
+        let (id, what) = (message.id, message.status);
+        if id.is_empty() || what.is_empty() {
+            return;
+        }
+        let name = format!("{id} {}", what.to_lowercase());
+        let detail = message.progress_detail.unwrap_or_default();
+        let now = SystemTime::now();
+        let layer = state.layers.entry(id).or_default();
+        if layer.name != name {
+            if !layer.name.is_empty() {
+                layer.completed = Some(now);
+                self.progress.task(&digest, layer);
+            }
+            *layer = Task {
+                name,
+                started: Some(now),
+                ..Task::default()
+            };
+        }
+        layer.current = detail.current;
+        layer.total = detail.total;
+        self.progress.task(&digest, layer);
+    }
+
+    /// Ends what was told of pulls; whether there were any.
+    fn end_pulling(&self, error: &str) -> bool {
+        let mut state = self.state();
+        let now = Some(SystemTime::now());
+        let layers = std::mem::take(&mut state.layers);
+        let Some(mut vertex) = state.pulling.take() else {
+            return false;
+        };
+        for mut layer in layers.into_values() {
+            layer.completed = now;
+            self.progress.task(&vertex.digest, &layer);
+        }
+        vertex.completed = now;
+        error.clone_into(&mut vertex.error);
+        self.progress.vertex(&vertex);
+        true
+    }
+
+    /// The build has failed: tells which step it was; the lines of that.
+    pub(super) fn failed(&self, plan_error: Option<&BuildError>, text: &str) -> Option<Span> {
+        let _ = self.end_pulling(text);
+        let mut state = self.state();
+        let running = state
+            .vertices
+            .iter()
+            .filter(|(_, vertex)| vertex.started.is_some() && vertex.completed.is_none());
+        let running: Vec<usize> = running.map(|(node, _)| *node).collect();
+        let shown = |node: &&usize| match plan_error {
+            Some(BuildError::Exit { command, .. }) => state.vertices[*node]
+                .name
+                .ends_with(command.rsplit(" -c ").next().unwrap_or_default()),
+            _ => false,
+        };
+        let culprit = running.iter().find(shown).or(running.first()).copied();
+        for node in running {
+            if let Some(vertex) = state.vertices.get_mut(&node) {
+                vertex.completed = Some(SystemTime::now());
+                vertex.error = match Some(node) == culprit {
+                    true => text.to_owned(),
+                    false => "context canceled".to_owned(),
+                };
+                self.progress.vertex(vertex);
+            }
+        }
+        culprit.and_then(|node| state.spans.get(&node).copied())
+    }
+}
+
+/// A step that takes no time.
+fn done(mut vertex: Vertex, cached: bool) -> Vertex {
+    let now = SystemTime::now();
+    (vertex.started, vertex.completed) = (Some(now), Some(now));
+    vertex.cached = cached;
+    vertex
+}
+
+/// The full name of an image.
+fn full(name: &str) -> String {
+    let reference = name.parse::<Reference>();
+    reference.map_or_else(|_| name.to_owned(), |it| it.or_latest().to_string())
+}
+
+/// The steps that are shown: their names, and where they stand.
+fn names(plan: &Plan) -> BTreeMap<usize, (String, Option<Span>)> {
+    let mut names = BTreeMap::new();
+    let several = plan.stages.len() > 1;
+    for stage in &plan.stages {
+        let steps: Vec<_> = stage
+            .steps
+            .iter()
+            .filter_map(|step| Some((step.node?, step)))
+            .collect();
+        let base = steps.first().and_then(|(node, _)| base_of(plan, *node));
+        let base = base.filter(|_| matches!(stage.base, StageBase::Image(_)));
+        let total = steps.len() + usize::from(base.is_some());
+        let width = total.to_string().len();
+        let prefix = match several {
+            true => format!("{} ", stage.name),
+            false => String::new(),
+        };
+        let mut index = 0;
+        let mut name = |text: &str| {
+            index += 1;
+            format!("[{prefix}{index:width$}/{total}] {text}")
+        };
+        if let Some(node) = base {
+            let image = plan.graph.nodes[node].label.trim_start_matches("FROM ");
+            let text = name(&format!("FROM {}", full(image)));
+            names.entry(node).or_insert((text, None));
+        }
+        for (node, step) in steps {
+            let text = name(&step.text);
+            names.entry(node).or_insert((text, Some(step.span)));
+        }
+    }
+    names
+}
+
+/// The layers that a step stands on, if they are of an image.
+fn base_of(plan: &Plan, node: usize) -> Option<usize> {
+    let below = plan.graph.nodes[node].op.inputs().first().copied()?;
+    matches!(plan.graph.nodes[below].op, Op::Layers(_)).then_some(below)
+}

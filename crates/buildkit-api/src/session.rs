@@ -1,0 +1,234 @@
+//! A session: a client that answers calls of ours over a connection that it opened,
+//! with its files, credentials and secrets.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::message_stream::{Incoming, Outgoing, broken};
+use crate::register::Register;
+use crate::status::{Code, Status};
+
+/// How often a client is asked whether it is well.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+/// How long it may take to say so.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it may fail to.
+const HEALTH_FAILURES: u32 = 2;
+/// What may be on the way to us for one call, and for all of them.
+const WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+/// The longest headers of an answer.
+const MAX_HEADERS: u32 = 1 << 20;
+/// The most methods that a session may offer.
+const MAX_METHODS: usize = 200;
+
+/// What a client says of its session when it opens one.
+pub struct Introduction {
+    id: String,
+    shared_key: String,
+    methods: HashSet<String>,
+}
+
+impl Introduction {
+    /// From the headers of `POST /session`.
+    ///
+    /// # Errors
+    /// A text for the client when there is no id, or far too much.
+    pub fn of(headers: &HeaderMap) -> Result<Self, String> {
+        let text = |name: &str| {
+            let value = headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or("").to_owned()
+        };
+        let methods = headers.get_all("x-docker-expose-session-grpc-method");
+        let methods: HashSet<String> = methods
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .map(str::to_ascii_lowercase)
+            .collect();
+        let id = text("x-docker-expose-session-uuid");
+        if id.is_empty() {
+            return Err("no session id in request".to_owned());
+        }
+        if methods.len() > MAX_METHODS {
+            return Err(format!("a session offers more than {MAX_METHODS} methods"));
+        }
+        Ok(Self {
+            id,
+            shared_key: text("x-docker-expose-session-sharedkey"),
+            methods,
+        })
+    }
+}
+
+/// A client that can be called.
+pub(crate) struct Session {
+    shared_key: String,
+    methods: HashSet<String>,
+    sender: SendRequest<Bytes>,
+}
+
+/// Serves a session until its connection ends, and calls it by its id meanwhile.
+pub(crate) async fn run(
+    sessions: &Register<Session>,
+    introduction: Introduction,
+    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) {
+    let handshake = h2::client::Builder::new()
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADERS)
+        .enable_push(false)
+        .handshake(io)
+        .await;
+    let (sender, connection) = match handshake {
+        Ok(made) => made,
+        Err(error) => return tracing::debug!(%error, "a session did not begin"),
+    };
+    let session = Arc::new(Session {
+        shared_key: introduction.shared_key,
+        methods: introduction.methods,
+        sender,
+    });
+    let Some(_place) = sessions.enter(&introduction.id, Arc::clone(&session)) else {
+        return tracing::warn!("a session has the id of another, or there are too many");
+    };
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%error, "a session's connection broke");
+        },
+        () = unwell(&session) => tracing::warn!("a session's client does not answer"),
+    }
+}
+
+/// The session of an id; it may still be about to come.
+///
+/// # Errors
+/// When it does not come.
+pub(crate) async fn find(sessions: &Register<Session>, id: &str) -> Result<Arc<Session>, Status> {
+    // What is before a colon tells sessions of one client apart, for its own sake.
+    let id = match id.split_once(':') {
+        Some((_, id)) if !id.is_empty() => id,
+        _ => id,
+    };
+    let found = sessions.get(id).await;
+    found.ok_or_else(|| Status::new(Code::NotFound, format!("no active session for {id}")))
+}
+
+/// Returns when a client has not answered for long.
+async fn unwell(session: &Session) {
+    let mut failures = 0;
+    loop {
+        tokio::time::sleep(HEALTH_INTERVAL).await;
+        let check = session.unary("/grpc.health.v1.Health/Check", &[]);
+        match tokio::time::timeout(HEALTH_TIMEOUT, check).await {
+            Ok(Ok(_)) => failures = 0,
+            _ => failures += 1,
+        }
+        if failures == HEALTH_FAILURES {
+            return;
+        }
+    }
+}
+
+impl Session {
+    /// Whether the client answers calls of this method.
+    pub(crate) fn offers(&self, method: &str) -> bool {
+        self.methods.contains(&method.to_ascii_lowercase())
+    }
+
+    /// What clients with the same files share.
+    pub(crate) fn shared_key(&self) -> &str {
+        &self.shared_key
+    }
+
+    /// Begins a call.
+    ///
+    /// # Errors
+    /// When the session is gone.
+    pub(crate) async fn call(&self, method: &str, metadata: HeaderMap) -> Result<Exchange, Status> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = format!("http://localhost{method}")
+            .parse()
+            .map_err(|_| Status::internal("a method without a name"))?;
+        *request.headers_mut() = metadata;
+        for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().insert(name, value);
+        }
+        let mut sender = self.sender.clone().ready().await.map_err(broken)?;
+        let (response, stream) = sender.send_request(request, false).map_err(broken)?;
+        Ok(Exchange {
+            outgoing: Outgoing::new(stream),
+            answer: Answer::Awaited(response),
+        })
+    }
+
+    /// A call with one message each way.
+    ///
+    /// # Errors
+    /// The client's status, and when the session is gone.
+    pub(crate) async fn unary(&self, method: &str, message: &[u8]) -> Result<Bytes, Status> {
+        let mut exchange = self.call(method, HeaderMap::new()).await?;
+        exchange.outgoing.send(message).await?;
+        exchange.outgoing.end();
+        let answer = exchange.next().await?;
+        while exchange.next().await?.is_some() {}
+        Ok(answer.unwrap_or_default())
+    }
+}
+
+/// A call of ours.
+pub(crate) struct Exchange {
+    pub(crate) outgoing: Outgoing,
+    answer: Answer,
+}
+
+enum Answer {
+    Awaited(ResponseFuture),
+    Open(Incoming),
+    Ended,
+}
+
+impl Exchange {
+    /// The next message; `None` when the call has ended well.
+    ///
+    /// # Errors
+    /// The status that the client ended the call with, and when the session is gone.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        loop {
+            match &mut self.answer {
+                Answer::Awaited(response) => {
+                    let response = response.await.map_err(broken)?;
+                    if response.headers().contains_key("grpc-status") {
+                        self.answer = Answer::Ended;
+                        Status::check(response.headers())?;
+                        return Ok(None);
+                    }
+                    if response.status() != http::StatusCode::OK {
+                        let text = format!("the client answered {}", response.status());
+                        return Err(Status::internal(text));
+                    }
+                    self.answer = Answer::Open(Incoming::new(response.into_body()));
+                }
+                Answer::Open(incoming) => {
+                    let message = incoming.next().await?;
+                    if message.is_none() {
+                        let status = incoming.status().await;
+                        self.answer = Answer::Ended;
+                        status?;
+                    }
+                    return Ok(message);
+                }
+                Answer::Ended => return Ok(None),
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What clients are told of the machine that builds.
+
+use gantry_types::Platform;
+
+use crate::BuildKit;
+use crate::wire::Message;
+
+/// Whose interface this is.
+const PACKAGE: &str = "github.com/moby/buildkit";
+/// Which of its versions is spoken. Clients choose what they ask for by it.
+const VERSION: &str = concat!("v0.25.0+gantry.", env!("CARGO_PKG_VERSION"));
+/// The label by which clients know what `host-gateway` stands for.
+const HOST_GATEWAY: &str = "org.mobyproject.buildkit.worker.moby.host-gateway-ip";
+
+/// As `moby.buildkit.v1.types.BuildkitVersion`.
+pub(crate) fn version() -> Message {
+    Message::new().text(1, PACKAGE).text(2, VERSION)
+}
+
+/// As `moby.buildkit.v1.types.WorkerRecord`.
+pub(crate) fn record(service: &BuildKit) -> Message {
+    let record = Message::new().text(1, &service.worker.id).entry(
+        2,
+        HOST_GATEWAY,
+        service.worker.host_gateway.as_bytes(),
+    );
+    let platforms = platforms(&Platform::host());
+    let record = platforms
+        .iter()
+        .fold(record, |record, (architecture, variant)| {
+            let platform = Message::new()
+                .text(1, architecture)
+                .text(2, "linux")
+                .text(3, variant);
+            record.message(3, &platform)
+        });
+    record.message(5, &version())
+}
+
+/// What runs here without anybody's help.
+fn platforms(host: &Platform) -> Vec<(String, String)> {
+    let own = host.architecture.clone();
+    match own.as_str() {
+        "amd64" => ["", "v2", "v3", "v4"]
+            .into_iter()
+            .filter(|variant| has_level(variant))
+            .map(|variant| (own.clone(), variant.to_owned()))
+            .collect(),
+        _ => vec![(own, host.variant.clone().unwrap_or_default())],
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_level(variant: &str) -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    match variant {
+        "v2" => has!("sse4.2") && has!("popcnt") && has!("ssse3"),
+        "v3" => has!("avx2") && has!("bmi2") && has!("fma") && has!("movbe"),
+        "v4" => has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq"),
+        _ => true,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_level(_: &str) -> bool {
+    true
+}
