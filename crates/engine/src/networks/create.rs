@@ -68,7 +68,7 @@ fn definition(request: NetworkCreate) -> Definition {
         ipv4: request.enable_ipv4.unwrap_or(true),
         ipv6: request.enable_ipv6.unwrap_or(false),
         ipam_driver: or(ipam.driver, "default"),
-        ipam_options: Some(ipam.options.unwrap_or_default()),
+        ipam_options: ipam.options,
         subnets: subnets.collect(),
         options: request.options.unwrap_or_default(),
         labels: request.labels.unwrap_or_default(),
