@@ -23,10 +23,10 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// The address that `host-gateway` stands for; empty without a bridge.
+    /// The first address that `host-gateway` stands for; empty without a bridge.
     pub fn host_gateway(&self) -> String {
-        let address = self.network.host_gateway();
-        address.map_or_else(String::new, |address| address.to_string())
+        let address = self.network.host_gateways().first();
+        address.map_or_else(String::new, ToString::to_string)
     }
 
     pub(crate) fn new(network: Arc<Network>, events: Events) -> Self {
