@@ -47,13 +47,19 @@ pub(crate) fn apply(definition: &mut Definition, all: &[Arc<Definition>]) -> Res
     let own_options = definition.ipam_options.as_ref();
     let configured = definition.ipv6
         || !definition.labels.is_empty()
-        || !definition.options.is_empty()
         || !definition.subnets.is_empty()
         || own_options.is_some_and(|options| !options.is_empty());
     if configured {
         return Err(Error::Forbidden(
             "user specified configurations are not supported if the network depends on a \
              configuration network"
+                .to_owned(),
+        ));
+    }
+    if !definition.options.is_empty() {
+        return Err(Error::Forbidden(
+            "network driver options are not supported if the network depends on a configuration \
+             network"
                 .to_owned(),
         ));
     }

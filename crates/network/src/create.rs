@@ -83,6 +83,7 @@ impl Network {
 
     fn check_driver(&self, definition: &Definition) -> Result<(), Error> {
         match definition.driver.as_str() {
+            "overlay" if drivers::is_of_swarm(definition) => return Err(Error::NoSwarm),
             "bridge" | "macvlan" | "ipvlan" | "overlay" => {}
             "null" if definition.config_only => {}
             driver @ ("host" | "null") => {
@@ -97,10 +98,10 @@ impl Network {
             driver => return Err(Error::NotFound(format!("plugin {driver:?} not found"))),
         }
         let needs_rules = definition.has_bridge() && self.config.iptables;
-        if needs_rules && self.builder.default_segment().is_none() {
-            return Err(Error::NotYet(
-                "a network of users beside --bridge=none with packet rules".to_owned(),
-            ));
+        if needs_rules && self.firewall.is_none() {
+            return Err(Error::NoNfTables {
+                reason: "it could not be opened".to_owned(),
+            });
         }
         Ok(())
     }
@@ -170,8 +171,8 @@ impl Network {
             let mut socket = self.builder.socket();
             catalogue::at_work(&mut socket, &self.config, definition)?
         };
-        if let (Some(firewall), Some(segment)) = (&self.firewall, &segment)
-            && let Err(error) = firewall.add_members(&segment.members())
+        if let Some(segment) = &segment
+            && let Err(error) = self.let_in(segment)
         {
             let deleted = segment.driver.delete(&mut self.builder.socket());
             return Err(deleted.err().unwrap_or(error));
@@ -181,7 +182,26 @@ impl Network {
             forward_ipv6();
         }
         self.catalogue.add(definition.clone(), segment);
+        if self.builder.default_segment().is_none()
+            && let Err(error) = self.switch_forwarding_on()
+        {
+            tracing::error!(network = definition.name, %error, "a network has no way out");
+        }
         Ok(())
+    }
+
+    /// Tells the firewall of a new network; without a default network, it may be the
+    /// first one.
+    fn let_in(&self, segment: &Segment) -> Result<(), Error> {
+        let members = segment.members();
+        let Some(firewall) = self.firewall.as_ref().filter(|_| !members.is_empty()) else {
+            return Ok(());
+        };
+        let first = self.builder.default_segment().is_none() && !firewall.is_there()?;
+        if first {
+            firewall.put_back()?;
+        }
+        firewall.add_members(&members)
     }
 
     /// Removes a network that nobody is attached to.

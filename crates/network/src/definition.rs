@@ -18,6 +18,8 @@ pub(crate) const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquer
 pub(crate) const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 /// The MTU.
 pub(crate) const MTU: &str = "com.docker.network.driver.mtu";
+/// Links with a smaller MTU have no IPv6.
+const LEAST_OF_IPV6: u32 = 1280;
 /// What the names of the interfaces inside begin with.
 pub(crate) const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
 /// Whether the bridge's IPv4 address is somebody else's business.
@@ -234,7 +236,12 @@ impl Definition {
         self.flag(INHIBIT_IPV4, false)?;
         self.gateway_mode(true)?;
         self.gateway_mode(false)?;
-        self.mtu(0)?;
+        let mtu = self.mtu(0)?;
+        if self.ipv6 && (1..LEAST_OF_IPV6).contains(&mtu) {
+            return Err(Error::Invalid(format!(
+                "invalid MTU number: {mtu}: IPv6 needs at least {LEAST_OF_IPV6}"
+            )));
+        }
         self.host_binding()?;
         Ok(())
     }

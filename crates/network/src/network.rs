@@ -104,6 +104,8 @@ impl Network {
         let catalogue = Catalogue::open(&mut socket, &config, database, default)?;
         let firewall = match (&segment, config.iptables) {
             (Some(segment), true) => Some(open_firewall(&config, segment, &known, &catalogue)?),
+            // Users may make networks all the same, or do without.
+            (None, true) => firewall_of_users(&config, &known, &catalogue)?,
             _ => None,
         };
         let host_gateways = match config.host_gateway_ips.as_slice() {
@@ -186,7 +188,10 @@ impl Network {
         self.forget_dead_links();
         // In one step: what is still wanted was never closed.
         if let Some(firewall) = &self.firewall {
-            firewall.set(&self.catalogue.members(), &open)?;
+            let members = self.catalogue.members();
+            if !members.is_empty() || self.builder.default_segment().is_some() {
+                firewall.set(&members, &open)?;
+            }
         }
         self.watch.start();
         self.pool.start();
@@ -286,8 +291,9 @@ impl Network {
     }
 
     /// After the rules: at no time is anything forwarded without them.
-    fn switch_forwarding_on(&self) -> Result<(), Error> {
-        let wanted = self.config.ip_forward && self.builder.default_segment().is_some();
+    pub(crate) fn switch_forwarding_on(&self) -> Result<(), Error> {
+        let any = self.builder.default_segment().is_some() || !self.catalogue.members().is_empty();
+        let wanted = self.config.ip_forward && any;
         if wanted && !sysctl::is("ipv4/ip_forward", "1")? {
             let alone = !self.config.ip_forward_no_drop;
             if let Some(firewall) = self.firewall.as_ref().filter(|_| alone) {
@@ -335,6 +341,27 @@ fn remember(database: &Database, known: &Known, bridge: &Bridge) -> Result<(), E
 fn gateway_of(segment: Option<&Segment>) -> Option<IpAddr> {
     let bridge = segment?.bridge()?.ipv4()?;
     Some(bridge.address().into())
+}
+
+/// The firewall where there is no default network; nothing is in the kernel before the
+/// first network of users. `None` where the kernel has no nf_tables.
+fn firewall_of_users(
+    config: &NetworkConfig,
+    known: &Known,
+    catalogue: &Catalogue,
+) -> Result<Option<Firewall>, Error> {
+    let name = format!("none-{}", known.id.get(..8).unwrap_or_default());
+    let members = catalogue.members();
+    match Firewall::open(&name, config.ip6tables) {
+        Ok(firewall) => {
+            if !members.is_empty() && !firewall.is_there()? {
+                firewall.set(&members, &[])?;
+            }
+            Ok(Some(firewall))
+        }
+        Err(_) if members.is_empty() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn open_firewall(

@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::netlink::Socket;
 
 pub(crate) use bridge::BridgeDriver;
+pub(crate) use overlay::is_of_swarm;
 
 /// An interface that is to be made.
 #[derive(Debug)]

@@ -119,16 +119,17 @@ fn id_of(definition: &Definition) -> u32 {
     (hash & LARGEST_ID).max(1)
 }
 
-/// An overlay without peers is a swarm's; with them, the hosts must agree on the subnet
-/// and share it out.
+/// Whether a network is a swarm's: one that names no peers.
+pub(crate) fn is_of_swarm(definition: &Definition) -> bool {
+    definition.driver == "overlay" && !definition.options.contains_key(PEERS)
+}
+
+/// The hosts must agree on the subnet and share it out.
 pub(super) fn check(
     socket: &mut Socket,
     definition: &mut Definition,
     all: &[Arc<Definition>],
 ) -> Result<(), Error> {
-    if !definition.options.contains_key(PEERS) {
-        return Err(Error::NoSwarm);
-    }
     let known = |key: &&String| {
         let ours = key.starts_with("gantry.");
         let theirs = key.starts_with("com.docker.network.driver.overlay.");
