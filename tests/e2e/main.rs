@@ -45,6 +45,7 @@ mod logs_rsyslog;
 mod logs_services;
 mod namespaces;
 mod network;
+mod network_faults;
 mod outlive;
 mod pause;
 mod proxies;
