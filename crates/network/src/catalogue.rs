@@ -9,6 +9,7 @@
 //! one has opened, and a bridge without a row does not come about.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use gantry_metadata::Database;
@@ -16,9 +17,10 @@ use gantry_metadata::Database;
 use crate::config::NetworkConfig;
 use crate::definition::Definition;
 use crate::error::Error;
-use crate::firewall::Member;
+use crate::firewall::{Forward, Member};
 use crate::mode::NetworkMode;
 use crate::netlink::Socket;
+use crate::ports::{Protocol, Sources};
 use crate::sandbox::lock;
 use crate::segment::Segment;
 use crate::{builtin, drivers, records};
@@ -128,6 +130,31 @@ impl Catalogue {
     /// What the firewall knows of them.
     pub(crate) fn members(&self) -> Vec<Member> {
         self.segments().iter().flat_map(|s| s.members()).collect()
+    }
+
+    /// For whom the host's ports are that networks over several hosts use.
+    pub(crate) fn guards(&self) -> Vec<Forward> {
+        let mut guards: BTreeMap<(u16, bool), Vec<String>> = BTreeMap::new();
+        for segment in self.segments() {
+            let (port, peers) = segment.driver.peers().unwrap_or_default();
+            for peer in peers {
+                let of = guards.entry((port, peer.is_ipv4())).or_default();
+                of.push(peer.to_string());
+            }
+        }
+        let guard = |((port, ipv4), peers): ((u16, bool), Vec<String>)| {
+            let any = match ipv4 {
+                true => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                false => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            Some(Forward {
+                protocol: Protocol::Udp,
+                from: SocketAddr::new(any, port),
+                to: SocketAddr::new(any, 0),
+                sources: Sources::parse(&peers.join(",")).ok()?,
+            })
+        };
+        guards.into_iter().filter_map(guard).collect()
     }
 
     /// Whether one of them has IPv6.

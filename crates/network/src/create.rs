@@ -182,6 +182,12 @@ impl Network {
             forward_ipv6();
         }
         self.catalogue.add(definition.clone(), segment);
+        if let Some(firewall) = &self.firewall
+            && let Err(error) = firewall.guard(&self.catalogue.guards())
+        {
+            self.catalogue.take(&definition.id);
+            return Err(error);
+        }
         if self.builder.default_segment().is_none()
             && let Err(error) = self.switch_forwarding_on()
         {
@@ -260,6 +266,9 @@ impl Network {
                 firewall.remove_members(&segment.members())?;
             }
             segment.driver.delete(&mut self.builder.socket())?;
+            if let Some(firewall) = &self.firewall {
+                firewall.guard(&self.catalogue.guards())?;
+            }
         }
         records::delete(&self.database, &listed.definition.id)
     }

@@ -192,6 +192,7 @@ impl Network {
             if !members.is_empty() || self.builder.default_segment().is_some() {
                 firewall.set(&members, &open)?;
             }
+            firewall.guard(&self.catalogue.guards())?;
         }
         self.watch.start();
         self.pool.start();

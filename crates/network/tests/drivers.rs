@@ -301,3 +301,28 @@ fn overlays_without_hosts_are_swarms() {
         network.destroy().unwrap();
     });
 }
+
+#[test]
+fn only_peers_get_into_an_overlay() {
+    Host::run(|host| {
+        let there = host.world("192.0.2.1/24", "192.0.2.2/24");
+        let here = open(host);
+        for (peer, admitted) in [("192.0.2.2", true), ("192.0.2.9", false)] {
+            let options = [("gantry.peers", peer), ("gantry.vni", "77")];
+            let wanted = definition("overlay", &options, "10.99.0.0/16", "10.99.1.0/24");
+            let ours = here.create(wanted).unwrap();
+            let one = attach(&here, 1, &ours);
+            there.ip(
+                "link add foreign type vxlan id 77 dstport 4789 local 192.0.2.2 remote 192.0.2.1",
+            );
+            there.ip("addr add 10.99.9.9/16 dev foreign");
+            there.ip("link set foreign up");
+            let inside = echo(Some(&one), address_in(&one).into());
+            let reached = there.connect(inside);
+            assert_eq!(reached.is_ok(), admitted, "{peer}: {reached:?}");
+            there.ip("link del foreign");
+            here.release(&container(1));
+            here.remove("outer").unwrap();
+        }
+    });
+}

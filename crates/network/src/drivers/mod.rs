@@ -18,7 +18,7 @@ mod overlay;
 mod parent;
 
 use std::fmt::Debug;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -77,6 +77,11 @@ pub(crate) trait NetworkDriver: Debug + Send + Sync {
 
     /// The bridge on this host, where the network has one.
     fn bridge(&self) -> Option<&Bridge> {
+        None
+    }
+
+    /// The UDP port that other hosts send to, and these hosts: nobody else is let in.
+    fn peers(&self) -> Option<(u16, &[IpAddr])> {
         None
     }
 

@@ -31,6 +31,8 @@ const LOCAL: &str = "gantry.local";
 const DEFAULT_PORT: u16 = 4789;
 /// What VXLAN over IPv4 leaves of an Ethernet link's MTU.
 const DEFAULT_MTU: u32 = 1450;
+/// What is for everybody is sent to each of them.
+const MOST_PEERS: usize = 64;
 /// A number has 24 bits.
 const LARGEST_ID: u32 = 0xff_ffff;
 
@@ -93,6 +95,11 @@ fn wanted(definition: &Definition) -> Result<Wanted, Error> {
         return invalid("the peers of an overlay network must be of one address family".to_owned());
     }
     let id = number(ID, LARGEST_ID, id_of(definition))?;
+    if peers.len() > MOST_PEERS {
+        return invalid(format!(
+            "more than {MOST_PEERS} peers of an overlay network"
+        ));
+    }
     let port = number(PORT, u16::MAX.into(), DEFAULT_PORT.into())?;
     Ok(Wanted {
         peers,
@@ -252,6 +259,10 @@ impl NetworkDriver for Overlay {
             Some(bridge) => self.tunnel.open(socket, bridge),
             None => Ok(()),
         }
+    }
+
+    fn peers(&self) -> Option<(u16, &[IpAddr])> {
+        Some((self.tunnel.wanted.port, &self.tunnel.wanted.peers))
     }
 
     fn delete(&self, socket: &mut Socket) -> Result<(), Error> {

@@ -59,7 +59,8 @@ pub(crate) struct Forward {
     /// Of the host; the address may be unspecified. Without a port, it is the container's
     /// own that is opened.
     pub(crate) from: SocketAddr,
-    /// Of the container, of the same family.
+    /// Of the container, of the same family. Without a port, it leads nowhere else: the
+    /// host's own port is for these sources.
     pub(crate) to: SocketAddr,
     /// Who may use it; empty for everybody.
     pub(crate) sources: Sources,
@@ -128,7 +129,10 @@ impl Forward {
         if self.from.port() == 0 {
             return self.direct();
         }
-        let mut elements = vec![self.element()];
+        let mut elements = Vec::new();
+        if self.to.port() != 0 {
+            elements.push(self.element());
+        }
         if self.sources.is_everybody() {
             return elements;
         }

@@ -29,6 +29,8 @@ struct Wanted {
     alone: bool,
     members: Vec<Member>,
     forwards: Vec<Forward>,
+    /// Ports of the host itself that are not for everybody.
+    guards: Vec<Forward>,
 }
 
 impl Firewall {
@@ -48,6 +50,7 @@ impl Firewall {
                 alone,
                 members: Vec::new(),
                 forwards: Vec::new(),
+                guards: Vec::new(),
             }),
         })
     }
@@ -107,6 +110,16 @@ impl Firewall {
         let mut wanted = lock(&self.wanted);
         wanted.members = self.ours(members, Member::ip);
         wanted.forwards = self.ours(forwards, Forward::ip);
+        self.replace(&mut wanted)
+    }
+
+    /// Says for whom ports of the host itself are, in the place of what was said before.
+    pub(crate) fn guard(&self, guards: &[Forward]) -> Result<(), Error> {
+        let mut wanted = lock(&self.wanted);
+        if wanted.guards == guards {
+            return Ok(());
+        }
+        wanted.guards = self.ours(guards, Forward::ip);
         self.replace(&mut wanted)
     }
 
@@ -207,7 +220,8 @@ impl Firewall {
             for member in wanted.members.iter().filter(|m| m.ip() == ip) {
                 elements.extend(member.elements());
             }
-            let forwards = wanted.forwards.iter().filter(|f| f.ip() == ip);
+            let forwards = wanted.forwards.iter().chain(&wanted.guards);
+            let forwards = forwards.filter(|f| f.ip() == ip);
             elements.extend(forwards.flat_map(Forward::elements));
             // Stable: an interval's end stays behind its beginning.
             elements.sort_by_key(|element| element.set);
@@ -223,7 +237,9 @@ impl Firewall {
 impl Wanted {
     /// Whether there is anything for a family; IPv4 has its table in any case.
     fn has(&self, ip: Ip) -> bool {
-        ip == Ip::V4 || self.members.iter().any(|member| member.ip() == ip)
+        ip == Ip::V4
+            || self.members.iter().any(|member| member.ip() == ip)
+            || self.guards.iter().any(|guard| guard.ip() == ip)
     }
 }
 
