@@ -46,6 +46,7 @@ mod logs_services;
 mod namespaces;
 mod network;
 mod network_faults;
+mod network_links;
 mod outlive;
 mod pause;
 mod proxies;

@@ -22,7 +22,7 @@ const NEEDED: [(&str, &str); 4] = [
     ("busybox", "busybox-static"),
 ];
 /// Kernel modules that the engine needs; what they need comes along.
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 16] = [
     "overlay",
     "bridge",
     "veth",
@@ -34,9 +34,15 @@ const MODULES: [&str; 11] = [
     "nft_ct",
     "nf_nat",
     "loop",
+    "macvlan",
+    "ipvlan",
+    "8021q",
+    "dummy",
+    "vxlan",
 ];
-/// The tests that depend on how the kernel counts, limits and confines.
-const DEFAULT_FILTER: [&str; 2] = ["resources::", "apparmor::"];
+/// The tests that depend on how the kernel counts, limits and confines, and on kinds of
+/// links that it has.
+const DEFAULT_FILTER: [&str; 3] = ["resources::", "apparmor::", "network_links::"];
 /// Seconds after which the machine is given up: it emulates every instruction.
 const PATIENCE: &str = "900";
 

@@ -166,9 +166,12 @@ impl Definition {
                     self.driver
                 )));
             }
-            self.check_options()?;
         }
-        Ok(())
+        // A mere configuration does not know yet what it is for.
+        if self.config_only {
+            return Ok(());
+        }
+        self.check_options()
     }
 
     /// Whether it has a bridge on this host.
