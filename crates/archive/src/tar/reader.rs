@@ -162,6 +162,11 @@ impl<R: BufRead> Reader<R> {
         let mut left = self.remaining + self.padding;
         while left > 0 {
             let available = self.fill()?.len();
+            if available == 0 && left <= self.padding {
+                // Docker's client ends a context with the data of the Dockerfile
+                // that it has added, and Go's reader takes that for the end.
+                break;
+            }
             if available == 0 {
                 return Err(self.truncated());
             }
@@ -435,5 +440,46 @@ impl<R: BufRead> Read for Data<'_, R> {
         buffer[..count].copy_from_slice(&chunk[..count]);
         self.advance(count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of one file, cut to `length` bytes.
+    fn names(length: usize) -> Result<Vec<Vec<u8>>, Error> {
+        let mut header = [0; BLOCK];
+        header[..4].copy_from_slice(b"file");
+        header[100..107].copy_from_slice(b"0000644");
+        header[124..135].copy_from_slice(b"00000000003");
+        header[156] = b'0';
+        header[257..265].copy_from_slice(b"ustar\x0000");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let mut archive = header.to_vec();
+        archive.extend_from_slice(b"abc");
+        archive.resize(4 * BLOCK, 0);
+        let mut reader = Reader::new(&archive[..length]);
+        let mut names = Vec::new();
+        while let Some(entry) = reader.next_entry()? {
+            names.push(entry.path);
+        }
+        Ok(names)
+    }
+
+    #[test]
+    fn an_archive_may_end_with_its_last_byte_of_data() {
+        let whole = 4 * BLOCK;
+        for length in [whole, 2 * BLOCK, BLOCK + 100, BLOCK + 3] {
+            assert_eq!(names(length).unwrap(), [b"file".to_vec()], "{length}");
+        }
+        for length in [BLOCK + 2, BLOCK, BLOCK - 1] {
+            assert!(
+                matches!(names(length), Err(Error::Truncated { .. })),
+                "{length}"
+            );
+        }
     }
 }
