@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 use crate::netlink::Socket;
 use crate::netlink::route::{self, Link};
-use crate::sandbox::address_of_link;
+use crate::sandbox::tolerate_gone;
+use crate::seen::Seen;
 use crate::{random, sysctl};
 
 /// The longest name of an interface.
@@ -39,6 +40,7 @@ impl Bridge {
     /// them.
     pub(crate) fn with_addresses(
         socket: &mut Socket,
+        seen: &Seen,
         link: &Link,
         addresses: Vec<IpCidr>,
         own: bool,
@@ -55,8 +57,7 @@ impl Bridge {
             mac: link.mac,
         };
         if own {
-            let current = addresses_of(socket, link.index)?;
-            bridge.settle(socket, link, &current)?;
+            bridge.settle(socket, link, seen.addresses_of(link.index))?;
         }
         Ok(bridge)
     }
@@ -65,6 +66,7 @@ impl Bridge {
     /// that is not our `own` keeps what it has.
     pub(crate) fn make(
         socket: &mut Socket,
+        seen: &Seen,
         name: &str,
         definition: &Definition,
         mtu: u32,
@@ -72,7 +74,7 @@ impl Bridge {
         let own = !definition.adopted;
         check_name("bridge", name)?;
         let link = make(socket, name, mtu, None)?;
-        let current = addresses_of(socket, link.index)?;
+        let current = seen.addresses_of(link.index);
         let bridge = Self {
             name: name.to_owned(),
             index: AtomicU32::new(link.index),
@@ -83,8 +85,8 @@ impl Bridge {
             mtu,
             mac: link.mac,
         };
-        let settled = bridge.settle(socket, &link, &current);
-        match settled.and_then(|()| bridge.take_ports(socket, link.index)) {
+        let settled = bridge.settle(socket, &link, current);
+        match settled.and_then(|()| bridge.take_ports(socket, seen, link.index)) {
             Ok(()) => Ok(bridge),
             Err(error) => {
                 if current.is_empty() && own {
@@ -133,21 +135,21 @@ impl Bridge {
             "the bridge was deleted; it is made again"
         );
         self.index.store(link.index, Ordering::Relaxed);
-        let current = addresses_of(socket, link.index)?;
+        let seen = Seen::look(socket)?;
         if self.own {
-            self.settle(socket, &link, &current)?;
+            self.settle(socket, &link, seen.addresses_of(link.index))?;
         }
-        self.take_ports(socket, link.index)
+        self.take_ports(socket, &seen, link.index)
     }
 
     /// Makes ports of the links that are of this bridge and of none now: of one that was
     /// deleted.
-    fn take_ports(&self, socket: &mut Socket, index: u32) -> Result<(), Error> {
-        for port in route::links(socket)? {
-            let address = address_of_link(&port.name);
-            let ours = address.is_some_and(|a| self.subnets.iter().any(|s| s.contains(a.into())));
+    fn take_ports(&self, socket: &mut Socket, seen: &Seen, index: u32) -> Result<(), Error> {
+        for (address, port) in &seen.ports {
+            let ours = self.subnets.iter().any(|s| s.contains((*address).into()));
             if ours && port.controller == 0 {
-                socket.apply(vec![route::set_bridge(port.index, index, &port.name)])?;
+                let taken = route::set_bridge(port.index, index, &port.name);
+                tolerate_gone(socket.apply(vec![taken]))?;
             }
         }
         Ok(())
@@ -239,16 +241,6 @@ pub(crate) fn existing(socket: &mut Socket, name: &str) -> Result<Link, Error> {
         )),
         Some(link) => Ok(link),
     }
-}
-
-/// The addresses of a link.
-pub(crate) fn addresses_of(socket: &mut Socket, index: u32) -> Result<Vec<IpCidr>, Error> {
-    let all = route::addresses(socket)?;
-    Ok(all
-        .into_iter()
-        .filter(|(link, _)| *link == index)
-        .map(|(_, a)| a)
-        .collect())
 }
 
 /// The subnets that the host's other links and routes use.

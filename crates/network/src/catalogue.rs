@@ -22,6 +22,7 @@ use crate::mode::NetworkMode;
 use crate::netlink::Socket;
 use crate::ports::{Protocol, Sources};
 use crate::sandbox::lock;
+use crate::seen::Seen;
 use crate::segment::Segment;
 use crate::{builtin, drivers, records};
 
@@ -46,6 +47,7 @@ impl Catalogue {
     /// that cannot work is listed all the same.
     pub(crate) fn open(
         socket: &mut Socket,
+        seen: &Seen,
         config: &NetworkConfig,
         database: &Database,
         default: Option<(Definition, Arc<Segment>)>,
@@ -69,7 +71,7 @@ impl Catalogue {
             add(builtin::plain(mode, &known), None);
         }
         for definition in records::users_networks(database)? {
-            let segment = at_work(socket, config, &definition)
+            let segment = at_work(socket, seen, config, &definition)
                 .inspect_err(|error| {
                     tracing::error!(network = definition.name, %error, "a network cannot work");
                 })
@@ -183,12 +185,13 @@ impl Catalogue {
 /// configuration never works.
 pub(crate) fn at_work(
     socket: &mut Socket,
+    seen: &Seen,
     config: &NetworkConfig,
     definition: &Definition,
 ) -> Result<Option<Arc<Segment>>, Error> {
     if definition.config_only {
         return Ok(None);
     }
-    let driver = drivers::open(socket, config, definition)?;
-    Ok(Some(Arc::new(Segment::new(socket, definition, driver)?)))
+    let driver = drivers::open(socket, seen, config, definition)?;
+    Ok(Some(Arc::new(Segment::new(seen, definition, driver)?)))
 }

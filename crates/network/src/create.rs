@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 use crate::network::{Network, forward_ipv6};
 use crate::sandbox::lock;
+use crate::seen::Seen;
 use crate::segment::Segment;
 use crate::{builtin, configuration, drivers, random, records, subnet};
 
@@ -169,7 +170,8 @@ impl Network {
     fn begin(&self, definition: &Definition) -> Result<(), Error> {
         let segment = {
             let mut socket = self.builder.socket();
-            catalogue::at_work(&mut socket, &self.config, definition)?
+            let seen = Seen::look(&mut socket)?;
+            catalogue::at_work(&mut socket, &seen, &self.config, definition)?
         };
         if let Some(segment) = &segment
             && let Err(error) = self.let_in(segment)

@@ -3,19 +3,21 @@
 
 use std::net::IpAddr;
 
-use crate::bridge::{Bridge, addresses_of, check_name, existing, make, taken_elsewhere};
+use crate::bridge::{Bridge, check_name, existing, make, taken_elsewhere};
 use crate::cidr::Ipv4Cidr;
 use crate::config::{BridgeChoice, NetworkConfig};
 use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 use crate::netlink::Socket;
 use crate::netlink::route::{self, Link};
+use crate::seen::Seen;
 use crate::subnet;
 
 /// Makes or adopts it. `remembered` is the IPv4 address of the last time, and `seed`
 /// makes our own range of IPv6 addresses. `None` if there shall be no such network.
 pub(crate) fn open(
     socket: &mut Socket,
+    seen: &Seen,
     config: &NetworkConfig,
     remembered: Option<Ipv4Cidr>,
     seed: &str,
@@ -30,19 +32,19 @@ pub(crate) fn open(
         true => make(socket, name, config.mtu, None)?,
         false => existing(socket, name)?,
     };
-    let current = addresses_of(socket, link.index)?;
+    let current = seen.addresses_of(link.index);
     let mut addresses = vec![match own {
-        true => own_ipv4(socket, config, &link, &current, remembered)?.into(),
-        false => foreign(name, &current, true)?,
+        true => own_ipv4(socket, config, &link, current, remembered)?.into(),
+        false => foreign(name, current, true)?,
     }];
     if config.ipv6 {
         addresses.push(match own {
-            true => own_ipv6(socket, config, &link, &current, seed)?,
-            false => foreign(name, &current, false)?,
+            true => own_ipv6(socket, config, &link, current, seed)?,
+            false => foreign(name, current, false)?,
         });
     }
     check_within(config, &addresses)?;
-    Bridge::with_addresses(socket, &link, addresses, own, config.mtu).map(Some)
+    Bridge::with_addresses(socket, seen, &link, addresses, own, config.mtu).map(Some)
 }
 
 /// In this order: `bip`; `fixed-cidr`; what the bridge has; what it had; the first free

@@ -56,6 +56,7 @@ mod random;
 mod records;
 mod repair;
 mod sandbox;
+mod seen;
 mod segment;
 mod subnet;
 mod sysctl;

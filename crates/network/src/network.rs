@@ -25,6 +25,7 @@ use crate::ports::{Ports, Way};
 use crate::publish::forwards;
 use crate::records::{self, Known, Record};
 use crate::sandbox::{Builder, lock};
+use crate::seen::Seen;
 use crate::segment::Segment;
 use crate::watch::Watch;
 use crate::{builtin, default_bridge, sysctl};
@@ -88,20 +89,22 @@ impl Network {
         {
             config.mtu = mtu;
         }
+        let seen = Seen::look(&mut socket)?;
         let seed = records::find_or_make(database, NetworkMode::None)?.id;
-        let bridge = default_bridge::open(&mut socket, &config, known.record.address, &seed)?;
+        let bridge =
+            default_bridge::open(&mut socket, &seen, &config, known.record.address, &seed)?;
         let default = match bridge {
             Some(bridge) => {
                 remember(database, &known, &bridge)?;
                 let definition = builtin::bridge(&config, &known, &bridge);
                 let driver = Box::new(BridgeDriver::new(&definition, bridge, config.mtu)?);
-                let segment = Segment::new(&mut socket, &definition, driver)?;
+                let segment = Segment::new(&seen, &definition, driver)?;
                 Some((definition, Arc::new(segment)))
             }
             None => None,
         };
         let segment = default.as_ref().map(|(_, segment)| Arc::clone(segment));
-        let catalogue = Catalogue::open(&mut socket, &config, database, default)?;
+        let catalogue = Catalogue::open(&mut socket, &seen, &config, database, default)?;
         let firewall = match (&segment, config.iptables) {
             (Some(segment), true) => Some(open_firewall(&config, segment, &known, &catalogue)?),
             // Users may make networks all the same, or do without.
@@ -217,8 +220,13 @@ impl Network {
             .filter_map(|e| e.interface.as_ref())
             .map(|interface| interface.host_name.as_str())
             .collect();
+        let seen = match Seen::look(&mut self.builder.socket()) {
+            Ok(seen) => seen,
+            Err(error) => return tracing::warn!(%error, "dead links are still there"),
+        };
         for segment in self.catalogue.users_segments() {
-            if let Err(error) = segment.delete_other_links(&mut self.builder.socket(), &living) {
+            let mut socket = self.builder.socket();
+            if let Err(error) = segment.delete_other_links(&mut socket, &seen, &living) {
                 tracing::warn!(network = segment.name, %error, "dead links are still there");
             }
         }

@@ -15,7 +15,8 @@ use crate::ipam::{Addresses, Taken};
 use crate::netlink::Socket;
 use crate::netlink::route;
 use crate::random;
-use crate::sandbox::{address_of_link, lock, tolerate_gone};
+use crate::sandbox::{lock, tolerate_gone};
+use crate::seen::Seen;
 
 /// A network. All work on the host is done through the socket that is handed in,
 /// which is the host's.
@@ -63,18 +64,15 @@ impl Segment {
     /// A network of a driver. Addresses of links that are there already are not
     /// handed out while these exist.
     pub(crate) fn new(
-        socket: &mut Socket,
+        seen: &Seen,
         definition: &Definition,
         driver: Box<dyn NetworkDriver>,
     ) -> Result<Self, Error> {
         let subnets = definition.subnets_in_use().into_iter();
         let ranges: Vec<Range> = subnets.map(Range::new).collect();
-        for link in route::links(socket)? {
-            let Some(address) = address_of_link(&link.name) else {
-                continue;
-            };
+        for (address, link) in &seen.ports {
             for range in &ranges {
-                lock(&range.addresses).found_link(address.into(), link.name.clone());
+                lock(&range.addresses).found_link((*address).into(), link.name.clone());
             }
         }
         Ok(Self {
@@ -289,14 +287,14 @@ impl Segment {
     pub(crate) fn delete_other_links(
         &self,
         socket: &mut Socket,
+        seen: &Seen,
         living: &[&str],
     ) -> Result<(), Error> {
         let Some(bridge) = self.bridge() else {
             return Ok(());
         };
-        for link in route::links(socket)? {
-            let ours = address_of_link(&link.name).is_some() && link.controller == bridge.index();
-            if ours && !living.contains(&link.name.as_str()) {
+        for (_, link) in &seen.ports {
+            if link.controller == bridge.index() && !living.contains(&link.name.as_str()) {
                 tolerate_gone(socket.apply(vec![route::delete_link(link.index, &link.name)]))?;
             }
         }

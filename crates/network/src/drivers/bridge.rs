@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::netlink::Socket;
 use crate::netlink::route::{self, VethPair};
 use crate::sandbox::{link_name, tolerate_gone};
+use crate::seen::Seen;
 
 /// How often a random name that is taken is drawn again.
 const NAME_ATTEMPTS: usize = 16;
@@ -63,11 +64,12 @@ impl BridgeDriver {
     /// A user's network, with its bridge made where that is missing.
     pub(super) fn open(
         socket: &mut Socket,
+        seen: &Seen,
         definition: &Definition,
         mtu: u32,
     ) -> Result<Self, Error> {
         let name = bridge_name(definition);
-        let bridge = Bridge::make(socket, &name, definition, mtu)?;
+        let bridge = Bridge::make(socket, seen, &name, definition, mtu)?;
         Self::new(definition, bridge, mtu)
     }
 

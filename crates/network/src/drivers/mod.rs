@@ -28,6 +28,7 @@ use crate::config::NetworkConfig;
 use crate::definition::Definition;
 use crate::error::Error;
 use crate::netlink::Socket;
+use crate::seen::Seen;
 
 pub(crate) use bridge::BridgeDriver;
 pub(crate) use overlay::is_of_swarm;
@@ -109,16 +110,17 @@ pub(crate) fn check(
 /// Brings a user's network to work; what is missing of it on this host is made.
 pub(crate) fn open(
     socket: &mut Socket,
+    seen: &Seen,
     config: &NetworkConfig,
     definition: &Definition,
 ) -> Result<Box<dyn NetworkDriver>, Error> {
     Ok(match definition.driver.as_str() {
         "macvlan" => Box::new(macvlan::Macvlan::open(socket, definition)?),
         "ipvlan" => Box::new(ipvlan::Ipvlan::open(socket, definition)?),
-        "overlay" => Box::new(overlay::Overlay::open(socket, definition)?),
+        "overlay" => Box::new(overlay::Overlay::open(socket, seen, definition)?),
         _ => {
             let mtu = definition.mtu(config.mtu)?;
-            Box::new(BridgeDriver::open(socket, definition, mtu)?)
+            Box::new(BridgeDriver::open(socket, seen, definition, mtu)?)
         }
     })
 }

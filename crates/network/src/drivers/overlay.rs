@@ -18,6 +18,7 @@ use crate::definition::Definition;
 use crate::error::Error;
 use crate::netlink::links::{self, Vxlan};
 use crate::netlink::{Socket, route};
+use crate::seen::Seen;
 
 /// The other hosts; the list may have this one too, so that it is the same on all.
 const PEERS: &str = "gantry.peers";
@@ -168,10 +169,14 @@ pub(super) fn check(
 }
 
 impl Overlay {
-    pub(super) fn open(socket: &mut Socket, definition: &Definition) -> Result<Self, Error> {
+    pub(super) fn open(
+        socket: &mut Socket,
+        seen: &Seen,
+        definition: &Definition,
+    ) -> Result<Self, Error> {
         let mtu = definition.mtu(DEFAULT_MTU)?;
         let overlay = Self {
-            ports: BridgeDriver::open(socket, definition, mtu)?,
+            ports: BridgeDriver::open(socket, seen, definition, mtu)?,
             tunnel: Tunnel {
                 name: format!("vx-{}", definition.id.get(..12).unwrap_or_default()),
                 wanted: wanted(definition)?,
