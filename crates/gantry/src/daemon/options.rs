@@ -561,12 +561,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "IPv6 address and subnet of the default bridge (CIDR)",
     ),
-    both(
-        "default-gateway",
-        Text,
-        Yes,
-        "The default bridge's way out, if it is not the bridge",
-    ),
+    both("default-gateway", Text, Yes, "The default bridge's way out"),
     both("default-gateway-v6", Text, Yes, "The same of IPv6"),
     opt(
         "default-network-opt",
@@ -587,7 +582,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         "mtu-from-uplink",
         Switch,
         Yes,
-        "Take the MTU of the link with the default route",
+        "MTU of the default route's link",
     ),
     // What is not there yet.
     not_yet("add-runtime", "runtimes", Any),
