@@ -215,3 +215,83 @@ fn what_the_ignore_file_names_does_not_come_along() {
     assert!(out.contains("./b\n./kept.log\n"), "{out}");
     assert!(!out.contains("a.log") && !out.contains("secret"), "{out}");
 }
+
+const LANGUAGE: &str = "# syntax=docker/dockerfile:1
+FROM busybox AS base
+ARG TARGETARCH
+RUN --mount=type=cache,target=/cache echo x >>/cache/log && wc -l </cache/log
+RUN --mount=type=bind,target=/ctx,rw cat /ctx/file && echo z >/ctx/file
+RUN --mount=type=secret,id=s cat /run/secrets/s
+RUN <<END
+echo two >/two
+END
+COPY <<END /etc/conf
+for $TARGETARCH
+END
+COPY --chmod=u=rw,go= --chown=user file /x
+COPY --parents sub/./deep/*.txt /par/
+COPY --exclude=*.md . /all/
+FROM busybox
+RUN --mount=from=base,target=/b,rw cat /b/two && echo z >/b/two
+COPY --from=base /etc/conf /x /c/
+COPY --from=base /all /all
+CMD ls -ln /c /all; ls /; cat /all/file
+";
+
+#[test]
+fn our_client_builds_the_whole_language() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let files = [
+        ("Dockerfile", LANGUAGE),
+        ("file", "a file\n"),
+        ("sub/deep/a.txt", "t"),
+        ("r.md", "m"),
+        ("../secret", "hidden\n"),
+    ];
+    let dir = folder(&engine, "context", &files);
+    let (dir, id) = (dir.to_str().expect("a path"), engine.dir().join("id"));
+    let secret = format!("id=s,src={}", engine.dir().join("secret").display());
+    let id = id.to_str().expect("a path");
+    let flags = ["build", "-t", "made", "--secret", &secret, "--iidfile", id];
+    let build = |more: &[&str]| {
+        let mut args = flags.to_vec();
+        args.extend(more);
+        args.push(dir);
+        engine.gantry(&args).ok().stdout
+    };
+    let told = build(&[]);
+    assert!(
+        told.contains("\nhidden\n") && told.contains("\n1\n"),
+        "{told}"
+    );
+    let ran = engine.docker(&["run", "--rm", "made"]).ok().stdout;
+    for words in ["-rw-------    1 1000     1000", "conf", "a file\n"] {
+        assert!(ran.contains(words), "{words}: {ran}");
+    }
+    // What was made for mounts, and what was left out, is in no layer.
+    assert!(!ran.contains("\nb\n") && !ran.contains("r.md"), "{ran}");
+    let first = std::fs::read_to_string(id).expect("an id");
+    assert_eq!(first, engine.inspect("made", "{{.Id}}"));
+    assert_eq!(build(&[]).matches("Using cache").count(), 11);
+    let why = build(&["--explain-cache", "--build-arg", "TARGETARCH=x"]);
+    assert!(why.contains("changed from \"amd64\" to \"x\""), "{why}");
+    engine
+        .gantry(&["build", "--no-such", dir])
+        .code(125)
+        .says("no-such");
+}
+
+#[test]
+fn a_link_in_the_context_leads_nowhere_outside() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let text = "FROM busybox\nRUN --mount=type=bind,source=out,target=/in ls /in\n";
+    let dir = folder(&engine, "context", &[("Dockerfile", text)]);
+    std::os::unix::fs::symlink("/etc", dir.join("out")).expect("a link");
+    let path = dir.to_str().expect("a path");
+    engine.gantry(&["build", path]).code(1).says("out");
+    let text = "FROM busybox\nCOPY out/passwd /x\n";
+    std::fs::write(dir.join("Dockerfile"), text).expect("a file");
+    engine.gantry(&["build", path]).code(1).says("not found");
+}

@@ -165,7 +165,7 @@ fn our_client_runs_containers() {
         .gantry(&["no-such-command"])
         .code(1)
         .says("no-such-command");
-    engine.gantry(&["build", "."]).code(1).says("build");
+    engine.gantry(&["plugin", "ls"]).code(1).says("plugin");
 }
 
 #[test]

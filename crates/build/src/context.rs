@@ -51,6 +51,13 @@ pub fn receive(body: impl BufRead + Send, directory: &Path) -> Result<()> {
     unpack(root.as_fd(), &mut reader, &options).map_err(refused)
 }
 
+/// Whether bytes begin an archive, maybe a compressed one.
+pub fn is_archive(head: &[u8]) -> bool {
+    let compressed =
+        head.len() >= Compression::MAGIC_LENGTH && Compression::detect(head) != Compression::None;
+    compressed || head.get(257..262).is_some_and(|magic| magic == b"ustar")
+}
+
 /// What the lines of an ignore file mean.
 ///
 /// # Errors

@@ -340,6 +340,29 @@ pub(crate) fn make_directories(root: &RootDir, path: &str, owner: (u32, u32)) ->
     Ok(())
 }
 
+/// Removes what was made for mounts, as far as it is still empty.
+pub(crate) fn remove_stubs(root: &RootDir, stubs: &[String]) {
+    for stub in stubs {
+        let Ok((parent, name)) = root.open_parent(stub) else {
+            continue;
+        };
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let Ok(stat) = rustix::fs::statat(&parent, &name, flags) else {
+            continue;
+        };
+        let removed = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => rustix::fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR),
+            FileType::RegularFile if stat.st_size == 0 => {
+                rustix::fs::unlinkat(&parent, &name, AtFlags::empty())
+            }
+            _ => Ok(()),
+        };
+        if let Err(errno) = removed {
+            tracing::debug!(stub, %errno, "what was made for a mount stays in a layer");
+        }
+    }
+}
+
 /// Makes a file with known contents.
 pub(crate) fn make_file(
     root: &RootDir,

@@ -429,7 +429,11 @@ impl Solver<'_> {
                     cancelled,
                 };
                 let say = |output: RunOutput<'_>| (self.tell)(id, Event::Output(output));
+                let stubs = self.stubs(exec, &below)?;
                 let mut keep = |key: &str| {
+                    if !stubs.is_empty() {
+                        files::remove_stubs(&trees::mount(self.snapshots, key)?, &stubs);
+                    }
                     made = self.commit(key, &below)?;
                     Ok(())
                 };
@@ -461,6 +465,29 @@ impl Solver<'_> {
             size: made.map_or(0, |layer| layer.size),
             ..Layers::default()
         })
+    }
+
+    /// What is not there yet of the places of a command's mounts: it is made for them,
+    /// and is no part of the result. The deepest come first.
+    fn stubs(&self, exec: &Exec, below: &[DiffId]) -> Result<Vec<String>> {
+        if exec.mounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let value = Value::Layers(Layers {
+            diff_ids: below.to_vec(),
+            ..Layers::default()
+        });
+        let tree = trees::open(self.snapshots, &value)?;
+        let mut stubs = Vec::new();
+        for mount in &exec.mounts {
+            let mut path = mount.target.trim_matches('/');
+            while !path.is_empty() && tree.find(path)?.is_none() {
+                stubs.push(path.to_owned());
+                path = path.rsplit_once('/').map_or("", |(above, _)| above);
+            }
+        }
+        stubs.sort_by_key(|path| std::cmp::Reverse(path.matches('/').count()));
+        Ok(stubs)
     }
 
     fn commit(&self, key: &str, below: &[DiffId]) -> Result<Option<gantry_image::StepLayer>> {

@@ -91,6 +91,7 @@ impl Engine {
             database: Arc::clone(&database),
             snapshots: Arc::clone(&snapshots),
             images: images.clone(),
+            registries: registries.clone(),
             containers: containers.clone(),
         })?;
         let security_options = security_options(&config, cgroup_v2);

@@ -50,7 +50,7 @@ pub use containers::{
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::{EventSubscription, Events, EventsQuery};
-pub use gantry_build::dockerfile::Options as BuildOptions;
+pub use gantry_build::dockerfile::{Dialect, Options as BuildOptions};
 pub use gantry_cgroup::systemd_is_there;
 pub use gantry_image::Policy as ImagePolicy;
 pub use gantry_trust::{Policy as TrustPolicy, Rule as TrustRule};

@@ -7,6 +7,9 @@ use super::{Dialect, config, history, placed};
 use crate::graph::{Action, Copying, Mode, Node, NodeId, Op};
 use crate::{Error, Result};
 
+/// The name of a file that was fetched, in its directory.
+pub const FETCHED: &str = "file";
+
 /// What both instructions have, in one form.
 struct Wish<'w> {
     verb: &'static str,
@@ -20,6 +23,9 @@ struct Wish<'w> {
     exclude: &'w [String],
     /// Whether archives are unpacked.
     unpack: bool,
+    /// Whether those from the network are.
+    unpack_urls: bool,
+    checksum: Option<&'w Word>,
 }
 
 impl Planner<'_> {
@@ -38,9 +44,16 @@ impl Planner<'_> {
                 .map(|word| now.scope.expand(word, escape, span));
             expanded.collect()
         };
-        let sources = expand_all(wish.sources)?;
+        let (urls, sources): (Vec<_>, Vec<_>) = expand_all(wish.sources)?
+            .into_iter()
+            .partition(|source| wish.verb == "ADD" && is_url(source));
+        let checksum = self.checksum(now, &wish, urls.len() + sources.len(), span)?;
+        if checksum.is_some() && urls.is_empty() {
+            let text = "checksum requires HTTP(S) or Git sources";
+            return Err(Error::Invalid(text.to_owned()));
+        }
         let written = now.scope.expand(wish.destination, escape, span)?;
-        let many = sources.len() + wish.inline.len() > 1;
+        let many = sources.len() + urls.len() + wish.inline.len() > 1;
         if many && !written.ends_with('/') && !is_dot(&written) {
             return Err(Error::Invalid(format!(
                 "When using {} with more than one source file, the destination must be a \
@@ -80,6 +93,25 @@ impl Planner<'_> {
                 verb: wish.verb,
             }));
         }
+        for url in &urls {
+            let name = url_name(url, &target)?;
+            let local = self.world.fetch(url, checksum.as_deref())?;
+            actions.push(Action::Copy(Copying {
+                from: self.fetched(local, url),
+                sources: vec![FETCHED.to_owned()],
+                target: match target.ends_with('/') {
+                    true => format!("{target}{name}"),
+                    false => target.clone(),
+                },
+                owner: Some(owner.clone().unwrap_or_default()),
+                mode: Some(mode.clone().unwrap_or(Mode::Octal(0o600))),
+                unpack: wish.unpack_urls,
+                parents: false,
+                exclude: Vec::new(),
+                classic: self.options.dialect == Dialect::Classic,
+                verb: wish.verb,
+            }));
+        }
         for file in wish.inline {
             actions.push(self.inline(now, file, &target, owner.as_deref(), mode.as_ref(), span)?);
         }
@@ -87,6 +119,28 @@ impl Planner<'_> {
         let node = self.files(now, actions, shown.clone());
         now.push(shown, Some(node), created_by, span);
         Ok(())
+    }
+
+    /// What the files of the network must have.
+    fn checksum(
+        &self,
+        now: &Current,
+        wish: &Wish<'_>,
+        sources: usize,
+        span: Span,
+    ) -> Result<Option<String>> {
+        let Some(word) = wish.checksum else {
+            return Ok(None);
+        };
+        if sources > 1 {
+            let text = "checksum can't be specified for multiple sources";
+            return Err(Error::Invalid(text.to_owned()));
+        }
+        let text = now.scope.expand(word, self.file.escape(), span)?;
+        match text.parse::<gantry_types::Digest>() {
+            Ok(_) => Ok(Some(text)),
+            Err(_) => Err(Error::Invalid("invalid checksum digest length".to_owned())),
+        }
     }
 
     fn files(&mut self, now: &Current, actions: Vec<Action>, label: String) -> NodeId {
@@ -112,18 +166,12 @@ impl Planner<'_> {
     fn checked(&self, wish: &Wish<'_>, sources: &[String], from: bool) -> Result<Vec<String>> {
         let checked = sources.iter().map(|source| {
             if !from && is_url(source) {
-                if wish.verb == "COPY" {
-                    let prefix = match self.options.dialect {
-                        Dialect::Classic => "COPY failed: ",
-                        Dialect::BuildKit => "",
-                    };
-                    let text = format!("{prefix}source can't be a URL for COPY");
-                    return Err(Error::Invalid(text));
-                }
-                return Err(Error::Unsupported(format!(
-                    "{} of a URL ({source}) is not supported yet by this version of gantry",
-                    wish.verb
-                )));
+                let prefix = match self.options.dialect {
+                    Dialect::Classic => "COPY failed: ",
+                    Dialect::BuildKit => "",
+                };
+                let text = format!("{prefix}source can't be a URL for COPY");
+                return Err(Error::Invalid(text));
             }
             if self.options.dialect == Dialect::Classic && leaves(source) {
                 return Err(Error::Invalid(format!(
@@ -213,6 +261,8 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
             parents: copy.parents,
             exclude: &copy.exclude,
             unpack: false,
+            unpack_urls: false,
+            checksum: None,
         }),
         Command::Add(add) => Ok(Wish {
             verb: "ADD",
@@ -225,11 +275,32 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
             parents: false,
             exclude: &add.exclude,
             unpack: add.unpack.unwrap_or(true),
+            unpack_urls: add.unpack.unwrap_or(false),
+            checksum: add.checksum.as_ref(),
         }),
         other => {
             let text = format!("{} copies nothing", other.name());
             Err(Error::Invalid(text))
         }
+    }
+}
+
+/// The name that a file of the network gets in a directory.
+fn url_name(url: &str, target: &str) -> Result<String> {
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(Error::Unsupported(format!(
+            "ADD of a git repository ({url}) is not supported yet by this version of gantry"
+        )));
+    }
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let path = path.split_once("://").map_or(path, |(_, path)| path);
+    let name = path.split_once('/').map_or("", |(_, path)| path);
+    let name = name.rsplit('/').next().unwrap_or_default();
+    match name.is_empty() && target.ends_with('/') {
+        true => Err(Error::Invalid(format!(
+            "cannot determine filename from url: {url}"
+        ))),
+        false => Ok(name.to_owned()),
     }
 }
 

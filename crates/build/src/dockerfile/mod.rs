@@ -27,6 +27,7 @@ use gantry_types::{DiffId, ImageConfig, ImageId, Platform, ProcessConfig};
 use crate::graph::{Graph, Local, NodeId};
 use crate::{Error, Result};
 
+pub use copy::FETCHED;
 pub use image::{image, image_at};
 use stage::Planner;
 
@@ -83,6 +84,12 @@ pub trait World {
     /// # Errors
     /// When there is none.
     fn image(&self, name: &str, platform: Option<&Platform>) -> Result<Base>;
+
+    /// A file from the network, alone in a directory; `checksum` is what it must have.
+    ///
+    /// # Errors
+    /// When it cannot be got, or is another one.
+    fn fetch(&self, url: &str, checksum: Option<&str>) -> Result<Arc<Local>>;
 
     /// A named context: a directory, or the name of an image.
     fn named(&self, name: &str) -> Option<Named>;

@@ -349,6 +349,11 @@ impl<'p> Planner<'p> {
         node
     }
 
+    /// The step of a file that was fetched.
+    pub(super) fn fetched(&mut self, local: Arc<Local>, url: &str) -> NodeId {
+        self.graph.add(local_node(local, url))
+    }
+
     /// The step of the build context.
     pub(super) fn context(&mut self) -> Result<NodeId> {
         if let Some(node) = self.context {

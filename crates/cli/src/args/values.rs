@@ -126,6 +126,8 @@ pub(crate) const SECURITY: Values = Values::StartOf(&[
     "systempaths=unconfined",
 ]);
 
+pub(crate) const PROGRESS: Values = Values::OneOf(&["auto", "plain", "quiet", "tty"]);
+
 pub(crate) const TYPES: Values = Values::OneOf(&["container", "image", "network", "volume"]);
 
 pub(crate) const DETACH_KEYS: Values = Values::StartOf(&["ctrl-"]);

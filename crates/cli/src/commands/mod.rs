@@ -1,6 +1,7 @@
 //! The commands: one file each, and the table that names them.
 
 mod attach;
+mod build;
 mod commit;
 mod complete;
 mod context;

@@ -38,7 +38,6 @@ pub(crate) const REFUSED: &[Refused] = &[
     refused("checkpoint create", &[]),
     refused("checkpoint ls", &["checkpoint list"]),
     refused("checkpoint rm", &["checkpoint remove"]),
-    refused("image build", &["build", "builder build"]),
     refused("plugin create", &[]),
     refused("plugin disable", &[]),
     refused("plugin enable", &[]),

@@ -82,7 +82,7 @@ fn each<T>(
         .map_err(Error::Message)
 }
 
-pub(super) fn size(matches: &Matches, name: &str) -> i64 {
+pub(crate) fn size(matches: &Matches, name: &str) -> i64 {
     match matches.text(name) {
         "-1" => -1,
         text => parse_size(text).unwrap_or(0),
@@ -307,7 +307,7 @@ pub(super) fn build(matches: &Matches) -> Result<HostConfig, Error> {
 }
 
 /// One limit of each name, in the order of the names.
-fn ulimits(matches: &Matches) -> Result<Vec<gantry_api::Ulimit>, Error> {
+pub(crate) fn ulimits(matches: &Matches) -> Result<Vec<gantry_api::Ulimit>, Error> {
     let all = each(matches, "ulimit", limits::ulimit)?;
     let named: BTreeMap<String, gantry_api::Ulimit> = all
         .into_iter()

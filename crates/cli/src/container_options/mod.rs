@@ -17,5 +17,5 @@ mod update;
 
 pub(crate) use build::{Built, build};
 pub(crate) use env::{environment, pairs};
-pub(crate) use host_config::{OURS, extra_host};
+pub(crate) use host_config::{OURS, extra_host, size as build_size, ulimits as build_ulimits};
 pub(crate) use update::update_body;

@@ -8,6 +8,6 @@ mod connection;
 mod tests;
 mod tls;
 
-pub(crate) use body::{channel_body, written_body};
+pub(crate) use body::{SendBody, channel_body, full, written_body};
 pub(crate) use call::{Call, encode};
 pub(crate) use client::{Answer, Client, Hijacked};

@@ -2,7 +2,8 @@
 //! the file, whatever the order in which they are done.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gantry_api::{ProgressError, ProgressMessage};
@@ -14,6 +15,7 @@ use gantry_build::{Error as BuildError, Event, NodeId, RunOutput, Value};
 use gantry_registry::Cancel;
 use gantry_types::{Digest, ImageId};
 
+use super::explain;
 use super::request::{BuildRequest, ClassicQuery};
 use super::solve::BuildEvent;
 use super::{Builds, Inner};
@@ -40,37 +42,33 @@ impl Builds {
     ) -> Result<()> {
         let inner = &self.inner;
         let _enlisted = inner.enlist(&query.build_id, cancel);
-        if !query.remote.is_empty() {
-            let text = format!(
-                "a build from {:?} is not supported yet by this version of gantry",
-                query.remote
-            );
-            return Err(Error::Unsupported(text));
-        }
         if query.squash {
             let text = "squash is not supported yet by this version of gantry";
             return Err(Error::Unsupported(text.to_owned()));
         }
         let space = inner.space()?;
-        context::receive(body, space.path())?;
+        match query.remote.as_str() {
+            "" => context::receive(body, space.path())?,
+            url => inner.fetch_context(url, space.path())?,
+        }
         let (name, dockerfile) = read_dockerfile(space.path(), &query.dockerfile)?;
         let local = local(space.path(), &name)?;
-        let credentials = query.credentials.clone();
+        let (credentials, secrets) = (query.credentials.clone(), query.secrets.clone());
         let request = BuildRequest {
             dockerfile,
             name,
             context: Some(Arc::new(local)),
             named: BTreeMap::new(),
             options: Options {
-                dialect: Dialect::Classic,
-                engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                engine_version: (query.options.dialect == Dialect::Classic)
+                    .then(|| env!("CARGO_PKG_VERSION").to_owned()),
                 ..query.options.clone()
             },
             pull: query.pull,
             limits: query.limits.clone(),
             credentials: Arc::new(move |host| for_host(&credentials, host)),
-            secret: Arc::new(|_| None),
-            explain: false,
+            secret: Arc::new(move |id| secrets.get(id).cloned()),
+            explain: query.explain,
         };
         let printer = Printer::new(query, &request.options, progress);
         let solved = inner.solve(&request, cancel, &|event| printer.hear(event));
@@ -82,6 +80,29 @@ impl Builds {
         let id = inner.commit(&solved, &query.tags)?;
         printer.built(inner, query, &solved.plan, id);
         Ok(())
+    }
+}
+
+impl Inner {
+    /// A context from the network: an archive, or a Dockerfile alone.
+    fn fetch_context(&self, url: &str, directory: &Path) -> Result<()> {
+        if !url.starts_with("http://") && !url.starts_with("https://") || url.ends_with(".git") {
+            let text =
+                format!("a build from {url:?} is not supported yet by this version of gantry");
+            return Err(Error::Unsupported(text));
+        }
+        let mut body = BufReader::new(self.registries.get(url)?);
+        let failed = |error| Error::io("read", url, error);
+        let head = body.fill_buf().map_err(failed)?;
+        if context::is_archive(head) {
+            return Ok(context::receive(body, directory)?);
+        }
+        let mut text = Vec::new();
+        body.take(MAX_DOCKERFILE)
+            .read_to_end(&mut text)
+            .map_err(failed)?;
+        let path = directory.join(DOCKERFILE);
+        std::fs::write(&path, text).map_err(|error| Error::io("write", &path, error))
     }
 }
 
@@ -230,7 +251,11 @@ impl<'p> Printer<'p> {
                         None
                     }
                     Event::Output(output) => said(&output),
-                    Event::Started | Event::Missed(..) => None,
+                    Event::Missed(before, now) => Some(ProgressMessage::stream(format!(
+                        " ---> Not in the cache: {}\n",
+                        explain::reason(before.as_ref(), now)
+                    ))),
+                    Event::Started => None,
                 };
                 told.waiting.entry(node).or_default().extend(message);
                 self.pump(&mut told);

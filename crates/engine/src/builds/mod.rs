@@ -9,6 +9,7 @@
 //! ```
 
 mod classic;
+mod explain;
 mod prune;
 mod request;
 mod run;
@@ -35,6 +36,7 @@ pub use space::Space;
 use crate::containers::Containers;
 use crate::error::{Error, Result};
 use crate::images::Images;
+use crate::registries::Registries;
 
 /// The service of builds. Cheap to clone.
 #[derive(Clone)]
@@ -48,8 +50,11 @@ pub(crate) struct Inner {
     store: ImageStore,
     snapshots: Arc<dyn SnapshotDriver>,
     images: Images,
+    registries: Registries,
     containers: Containers,
     cache: Cache,
+    /// Bytes that the cache may take.
+    most: u64,
     /// Builds that somebody may want to end, by the id that their clients gave.
     running: Mutex<HashMap<String, Cancel>>,
     /// Cache directories that only one step may use at a time.
@@ -62,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) database: Arc<Database>,
     pub(crate) snapshots: Arc<dyn SnapshotDriver>,
     pub(crate) images: Images,
+    pub(crate) registries: Registries,
     pub(crate) containers: Containers,
 }
 
@@ -83,8 +89,10 @@ impl Builds {
                 store,
                 snapshots: parts.snapshots,
                 images: parts.images,
+                registries: parts.registries,
                 containers: parts.containers,
                 cache,
+                most: prune::most(&parts.data_root),
                 running: Mutex::default(),
                 locked: run::Locks::default(),
             }),

@@ -31,6 +31,17 @@ const LONGEST_DELETION: Duration = Duration::from_secs(60);
 /// The kind of a cache directory.
 const CACHE_MOUNT: &str = "exec.cachemount";
 
+/// The part of the disk that the cache may take, and what it may take at least.
+const SHARE: u64 = 10;
+const LEAST: u64 = 2 << 30;
+
+/// How much the cache on this disk may take: a tenth of it, but not less than 2 GiB.
+pub(super) fn most(data_root: &Path) -> u64 {
+    let disk = rustix::fs::statvfs(data_root);
+    let bytes = disk.map_or(0, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
+    (bytes / SHARE).max(LEAST)
+}
+
 /// What of the cache goes.
 #[derive(Debug, Clone, Default)]
 pub struct CachePruneQuery {
@@ -116,6 +127,31 @@ impl Builds {
 }
 
 impl Inner {
+    /// Keeps the cache within its bounds: what was used longest ago goes.
+    pub(super) fn bound(&self) {
+        let bounded = || -> Result<()> {
+            let records = self.cache.list()?;
+            let own = records.iter().filter(|record| !record.shared);
+            let mut total: u64 = own.map(Record::disk).sum();
+            if total <= self.most {
+                return Ok(());
+            }
+            for record in records.iter().filter(|record| !record.shared) {
+                if total <= self.most {
+                    break;
+                }
+                if self.cache.remove(&record.row.id)? {
+                    total = total.saturating_sub(record.disk());
+                }
+            }
+            self.store.collect()?;
+            Ok(())
+        };
+        if let Err(error) = bounded() {
+            tracing::warn!(%error, "the cache of builds may be larger than it should be");
+        }
+    }
+
     /// Bytes of layers, blobs and cache directories.
     fn measure(&self) -> Result<u64> {
         let disk = self.store.disk_usage()?;

@@ -73,7 +73,7 @@ pub struct StepLimits {
 }
 
 /// `POST /build`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ClassicQuery {
     /// The Dockerfile's path in the context; `Dockerfile` when empty.
     pub dockerfile: String,
@@ -95,4 +95,8 @@ pub struct ClassicQuery {
     pub credentials: BTreeMap<String, Credentials>,
     /// Whether all layers of the build become one.
     pub squash: bool,
+    /// What commands see and no layer keeps.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Whether the reason of each miss is told.
+    pub explain: bool,
 }

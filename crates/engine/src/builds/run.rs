@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -178,7 +180,18 @@ impl Steps<'_> {
     ) -> gantry_build::Result<()> {
         let source = match &mount.kind {
             MountKind::Bind => match mount.from.and_then(|from| (step.values)(from)) {
-                Some(value) => bind(&value, &mount.source)?,
+                Some(Value::Tree(local)) => {
+                    let path = part(&local.directory, &mount.source)?;
+                    match mount.writable {
+                        true => StepSource::Directory(self.copied(&path, number, around)?),
+                        false => StepSource::Directory(path),
+                    }
+                }
+                Some(Value::Layers(layers)) => {
+                    let top = ChainId::chain(&layers.diff_ids).last().copied();
+                    let below = mount.source.trim_matches('/').to_owned();
+                    StepSource::Layers(top.map(|top| top.to_string()), below)
+                }
                 None => return Ok(()),
             },
             MountKind::Tmpfs { size } => StepSource::Memory(*size),
@@ -214,11 +227,8 @@ impl Steps<'_> {
                     around.env.push(format!("{}={text}", mount.source));
                     return Ok(());
                 }
-                let space = match &around.space {
-                    Some(space) => space,
-                    None => around.space.insert(self.inner.space().map_err(told)?),
-                };
-                let path = super::secrets::write(space.path(), number, &bytes, *mode, *owner);
+                let space = self.space(around)?;
+                let path = super::secrets::write(&space, number, &bytes, *mode, *owner);
                 StepSource::Directory(path.map_err(told)?)
             }
         };
@@ -228,6 +238,36 @@ impl Steps<'_> {
             source,
         });
         Ok(())
+    }
+
+    /// A directory of this step alone.
+    fn space(&self, around: &mut Around<'_>) -> gantry_build::Result<PathBuf> {
+        let space = match &around.space {
+            Some(space) => space,
+            None => around.space.insert(self.inner.space().map_err(told)?),
+        };
+        Ok(space.path().to_owned())
+    }
+
+    /// Files of the context that the step may change: what it writes is lost.
+    fn copied(
+        &self,
+        path: &Path,
+        number: usize,
+        around: &mut Around<'_>,
+    ) -> gantry_build::Result<PathBuf> {
+        let failed = |error: std::io::Error| {
+            BuildError::Failed(format!("copy {} for a step: {error}", path.display()))
+        };
+        let copy = self.space(around)?.join(format!("copy-{number}"));
+        if !path.is_dir() {
+            std::fs::copy(path, &copy).map_err(failed)?;
+            return Ok(copy);
+        }
+        std::fs::create_dir(&copy).map_err(failed)?;
+        let open = |path: &Path| std::fs::File::open(path).map_err(failed);
+        gantry_archive::copy_tree(open(path)?, open(&copy)?)?;
+        Ok(copy)
     }
 
     fn lock(
@@ -252,24 +292,17 @@ impl Steps<'_> {
     }
 }
 
-/// Files of a step, as something that can be mounted.
-fn bind(value: &Value, source: &str) -> gantry_build::Result<StepSource> {
-    let below = source.trim_matches('/').to_owned();
-    match value {
-        Value::Tree(local) => {
-            let root = gantry_sys::RootDir::open(&local.directory)
-                .map_err(|error| BuildError::Failed(error.to_string()))?;
-            if !below.is_empty() {
-                root.metadata(&below)
-                    .map_err(|error| BuildError::NotFound(error.to_string()))?;
-            }
-            Ok(StepSource::Part(local.directory.clone(), below))
-        }
-        Value::Layers(layers) => {
-            let top = ChainId::chain(&layers.diff_ids).last().copied();
-            Ok(StepSource::Layers(top.map(|top| top.to_string()), below))
-        }
-    }
+/// Where a path of a context really is: links in it lead nowhere outside.
+fn part(directory: &Path, path: &str) -> gantry_build::Result<PathBuf> {
+    let path = match path.trim_matches('/') {
+        "" => ".",
+        path => path,
+    };
+    let failed = |error: &dyn std::fmt::Display| BuildError::NotFound(error.to_string());
+    let root = gantry_sys::RootDir::open(directory).map_err(|error| failed(&error))?;
+    let found = root.open_path(path).map_err(|error| failed(&error))?;
+    std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()))
+        .map_err(|error| failed(&error))
 }
 
 /// Passes on what a container says, until it ends or is not wanted any more.

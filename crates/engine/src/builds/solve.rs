@@ -107,6 +107,7 @@ impl Inner {
             lease: &lease,
             pulling: &pulling,
             fresh: Mutex::default(),
+            spaces: Mutex::default(),
         };
         let plan = dockerfile::plan(&file, &request.options, request.context.clone(), &world)?;
         tell(BuildEvent::Planned(&plan));
@@ -154,6 +155,7 @@ impl Inner {
             parent: solved.parent,
         };
         let recorded = self.store.record_built(&built, &solved.lease)?;
+        self.bound();
         self.images.published(recorded.id, names);
         Ok(recorded.id)
     }

@@ -1,7 +1,6 @@
 //! A directory of one build on the disk, which goes with it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Builds, Inner};
@@ -40,7 +39,7 @@ impl Builds {
 }
 
 impl Inner {
-    pub(super) fn space(self: &Arc<Self>) -> Result<Space> {
+    pub(super) fn space(&self) -> Result<Space> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(number.to_string());

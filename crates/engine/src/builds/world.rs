@@ -1,18 +1,24 @@
 //! The images that a Dockerfile names: those that are here, and those of registries.
 
-use std::sync::Mutex;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
 
 use gantry_api::ProgressMessage;
-use gantry_build::dockerfile::{Base, Named, World};
+use gantry_build::dockerfile::{Base, FETCHED, Named, World};
+use gantry_build::graph::Local;
 use gantry_build::{Error as BuildError, Result as BuildResult};
 use gantry_image::{Image, Lease};
 use gantry_registry::Cancel;
-use gantry_types::{Platform, Reference};
+use gantry_types::{Hasher, Platform, Reference};
 
 use super::Inner;
 use super::request::BuildRequest;
+use super::space::Space;
 use crate::error::Error;
 use crate::images::PullQuery;
+
+/// How much of a file is read at a time.
+const BUFFER: usize = 128 << 10;
 
 /// The images of one build.
 pub(super) struct Images<'b> {
@@ -24,6 +30,8 @@ pub(super) struct Images<'b> {
     pub(super) pulling: &'b (dyn Fn(ProgressMessage) + Sync),
     /// What was pulled already.
     pub(super) fresh: Mutex<Vec<String>>,
+    /// Where fetched files are, as long as the build runs.
+    pub(super) spaces: Mutex<Vec<Space>>,
 }
 
 impl World for Images<'_> {
@@ -45,6 +53,42 @@ impl World for Images<'_> {
             diff_ids: image.diff_ids,
             config: image.config,
         })
+    }
+
+    fn fetch(&self, url: &str, checksum: Option<&str>) -> BuildResult<Arc<Local>> {
+        let failed =
+            |error: &dyn std::fmt::Display| BuildError::Failed(format!("ADD {url}: {error}"));
+        let space = self.inner.space().map_err(told)?;
+        let path = space.path().join(FETCHED);
+        let mut source = self.inner.registries.get(url).map_err(told)?;
+        let mut file = std::fs::File::create_new(&path).map_err(|error| failed(&error))?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(BuildError::Cancelled);
+            }
+            let count = source.read(&mut buffer).map_err(|error| failed(&error))?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+            file.write_all(&buffer[..count])
+                .map_err(|error| failed(&error))?;
+        }
+        let found = hasher.finish().to_string();
+        if let Some(wanted) = checksum.filter(|wanted| **wanted != found) {
+            let text = format!("digest mismatch {found}: {wanted}");
+            return Err(BuildError::Invalid(text));
+        }
+        let local = Local {
+            directory: space.path().to_owned(),
+            ignore: None,
+        };
+        let spaces = self.spaces.lock();
+        let mut spaces = spaces.unwrap_or_else(std::sync::PoisonError::into_inner);
+        spaces.push(space);
+        Ok(Arc::new(local))
     }
 
     fn named(&self, name: &str) -> Option<Named> {

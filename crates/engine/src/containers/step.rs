@@ -28,8 +28,6 @@ pub(crate) struct StepMount {
 pub(crate) enum StepSource {
     /// A directory or file of the host, which is trusted.
     Directory(PathBuf),
-    /// A path in a directory of the host, which is not.
-    Part(PathBuf, String),
     /// A path in layers. What is written there is lost.
     Layers(Option<String>, String),
     /// Memory, so many bytes.
@@ -127,7 +125,6 @@ fn point(mount: StepMount) -> MountPoint {
     };
     let what = match mount.source {
         StepSource::Directory(path) => bind(path),
-        StepSource::Part(path, part) => bind(path.join(part)),
         StepSource::Layers(top, subpath) => Mounted::Image(Image {
             reference: "build".to_owned(),
             subpath,

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::BufReader;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use gantry_api::{AuthConfig, Ulimit};
-use gantry_engine::{BuildOptions, CachePruneQuery, ClassicQuery, StepLimits};
+use gantry_engine::{BuildOptions, CachePruneQuery, ClassicQuery, Dialect, StepLimits};
 use gantry_registry::Credentials;
 use gantry_types::{ErrorKind, Reference};
 use http::{Method, StatusCode};
@@ -20,6 +22,8 @@ use crate::stream;
 
 /// Who asks which registry, for builds.
 const CONFIG_HEADER: &str = "X-Registry-Config";
+/// The secrets of a build, from our own client.
+const SECRETS_HEADER: &str = "X-Gantry-Secrets";
 /// How much of the context is read at a time.
 const BUFFER: usize = 256 << 10;
 
@@ -55,7 +59,17 @@ fn query(call: &Call) -> Result<ClassicQuery> {
         squash: query.flag("squash"),
         build_id: query.owned("buildid").unwrap_or_default(),
         credentials: registries(call),
+        secrets: secrets(call)?,
+        explain: query.flag("explain"),
         options: BuildOptions {
+            dialect: match query.get("dialect") {
+                Some("buildkit") => Dialect::BuildKit,
+                None | Some("classic") => Dialect::Classic,
+                Some(other) => {
+                    return Err(Failure::invalid(format!("unknown dialect: {other}")));
+                }
+            },
+            no_cache_stages: query.all("nocachefilter").map(str::to_owned).collect(),
             build_args: parsed(call, "buildargs", "buildargs")?,
             labels: parsed(call, "labels", "labels")?,
             target: query.owned("target").unwrap_or_default(),
@@ -144,6 +158,21 @@ fn registries(call: &Call) -> BTreeMap<String, Credentials> {
     known
         .map(|(host, config)| (host, credentials::of_config(config)))
         .collect()
+}
+
+/// What commands see and no layer keeps, beyond Docker. Never logged.
+fn secrets(call: &Call) -> Result<BTreeMap<String, Vec<u8>>> {
+    let Some(value) = call.headers.get(SECRETS_HEADER) else {
+        return Ok(BTreeMap::new());
+    };
+    let wrong = || Failure::invalid(format!("invalid {SECRETS_HEADER} header"));
+    let json = URL_SAFE.decode(value.as_bytes()).map_err(|_| wrong())?;
+    let texts: BTreeMap<String, String> = gantry_api::decode(&json).map_err(|_| wrong())?;
+    let read = texts.into_iter().map(|(id, text)| {
+        let bytes = STANDARD.decode(text).map_err(|_| wrong())?;
+        Ok((id, bytes))
+    });
+    read.collect()
 }
 
 async fn prune(call: Call) -> Result<Answer> {

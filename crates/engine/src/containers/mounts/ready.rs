@@ -191,7 +191,12 @@ impl Inner {
                     options.push(format!("upperdir={}", upper.display()));
                     options.push(format!("workdir={}", work.display()));
                 }
-                let mut mount = defaults::mount(&point.target, "overlay", "overlay", &["ro"]);
+                // What a step of a build writes there is lost with it.
+                let kind: &[&str] = match point.read_only || image.layers.is_none() {
+                    true => &["ro"],
+                    false => &["rw"],
+                };
+                let mut mount = defaults::mount(&point.target, "overlay", "overlay", kind);
                 mount.options.extend(options);
                 mount
             }

@@ -1,0 +1,319 @@
+//! The folder that is built from: packed without what its ignore file names.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantry_dockerfile::ignore::Patterns;
+
+use crate::error::Error;
+use crate::transport::{SendBody, channel_body, full, written_body};
+
+/// The largest Dockerfile.
+const MAX_DOCKERFILE: u64 = 16 << 20;
+/// The name of a Dockerfile that is not in the folder.
+const OWN_NAME: &str = ".dockerfile.gantry";
+
+/// What is built from.
+pub(super) struct Source {
+    kind: Kind,
+    /// The Dockerfile's path in what is sent.
+    pub(super) dockerfile: String,
+    /// Its text, as far as it is known here.
+    pub(super) text: Option<Vec<u8>>,
+}
+
+enum Kind {
+    /// A folder; a Dockerfile that is not in it; what does not come along.
+    Folder(PathBuf, bool, Arc<Patterns>),
+    /// An archive on the standard input, and how it begins.
+    Archive(Vec<u8>),
+    /// A Dockerfile alone.
+    Alone,
+    /// Something the daemon gets itself.
+    Remote(String),
+}
+
+/// What an operand and `--file` mean.
+pub(super) fn of(operand: &str, file: &str) -> Result<Source, Error> {
+    let schemes = ["http://", "https://", "git://", "git@", "github.com/"];
+    if schemes.iter().any(|scheme| operand.starts_with(scheme)) {
+        return Ok(Source {
+            kind: Kind::Remote(operand.to_owned()),
+            dockerfile: file.to_owned(),
+            text: None,
+        });
+    }
+    if operand == "-" {
+        return from_stdin(file);
+    }
+    let folder = Path::new(operand);
+    if !folder.is_dir() {
+        let text = match folder.exists() {
+            true => format!("unable to prepare context: context must be a directory: {operand}"),
+            false => format!("unable to prepare context: path {operand:?} not found"),
+        };
+        return Err(Error::message(text));
+    }
+    let (path, inside) = dockerfile(folder, file)?;
+    let text = match file {
+        "-" => read_all(std::io::stdin(), "stdin")?,
+        _ => {
+            let opened = File::open(&path).map_err(|error| unreadable(&path, &error))?;
+            read_all(opened, &path.display().to_string())?
+        }
+    };
+    let ignore = ignore_file(folder, inside.as_deref().map(|_| path.as_path()))?;
+    let outside = inside.is_none();
+    Ok(Source {
+        kind: Kind::Folder(folder.to_owned(), outside, Arc::new(ignore)),
+        dockerfile: inside.unwrap_or_else(|| OWN_NAME.to_owned()),
+        text: Some(text),
+    })
+}
+
+/// Where the Dockerfile is, and its name in the folder if it is there.
+fn dockerfile(folder: &Path, file: &str) -> Result<(PathBuf, Option<String>), Error> {
+    if file == "-" {
+        return Ok((PathBuf::from("-"), None));
+    }
+    let path = match file {
+        "" => {
+            let usual = folder.join("Dockerfile");
+            let lower = folder.join("dockerfile");
+            if !usual.exists() && lower.exists() {
+                lower
+            } else {
+                usual
+            }
+        }
+        file => PathBuf::from(file),
+    };
+    let full = |path: &Path| path.canonicalize();
+    let inside = match (full(&path), full(folder)) {
+        (Ok(path), Ok(folder)) => path.strip_prefix(folder).ok().map(Path::to_path_buf),
+        _ => {
+            let text = format!(
+                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat \
+                 {}: no such file or directory",
+                path.display()
+            );
+            return Err(Error::message(text));
+        }
+    };
+    Ok((path, inside.map(|path| path.to_string_lossy().into_owned())))
+}
+
+fn from_stdin(file: &str) -> Result<Source, Error> {
+    let mut head = vec![0; 512];
+    let mut length = 0;
+    while length < head.len() {
+        let count = std::io::stdin()
+            .read(&mut head[length..])
+            .map_err(|error| Error::message(format!("read stdin: {error}")))?;
+        if count == 0 {
+            break;
+        }
+        length += count;
+    }
+    head.truncate(length);
+    if is_archive(&head) {
+        return Ok(Source {
+            kind: Kind::Archive(head),
+            dockerfile: file.to_owned(),
+            text: None,
+        });
+    }
+    if file == "-" {
+        let text = "invalid argument: can't use stdin for both build context and dockerfile";
+        return Err(Error::message(text));
+    }
+    let rest = read_all(std::io::stdin(), "stdin")?;
+    Ok(Source {
+        kind: Kind::Alone,
+        dockerfile: OWN_NAME.to_owned(),
+        text: Some([head, rest].concat()),
+    })
+}
+
+/// Whether bytes begin an archive, maybe a compressed one.
+fn is_archive(head: &[u8]) -> bool {
+    let magic: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
+    magic.iter().any(|magic| head.starts_with(magic))
+        || head.get(257..262).is_some_and(|magic| magic == b"ustar")
+}
+
+fn read_all(reader: impl Read, name: &str) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    reader
+        .take(MAX_DOCKERFILE)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::message(format!("read {name}: {error}")))?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    super::super::import::open_error(&path.display().to_string(), error)
+}
+
+/// The ignore file of a Dockerfile, or of the folder.
+fn ignore_file(folder: &Path, dockerfile: Option<&Path>) -> Result<Patterns, Error> {
+    let own = dockerfile.map(|path| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".dockerignore");
+        PathBuf::from(name)
+    });
+    let paths = own.into_iter().chain([folder.join(".dockerignore")]);
+    for path in paths {
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                return Patterns::parse(&bytes)
+                    .map_err(|error| Error::message(format!("{}: {error}", path.display())));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unreadable(&path, &error)),
+        }
+    }
+    Patterns::parse(b"").map_err(|error| Error::message(error.to_string()))
+}
+
+impl Source {
+    /// What the daemon gets itself, if it does.
+    pub(super) fn remote(&self) -> &str {
+        match &self.kind {
+            Kind::Remote(url) => url,
+            _ => "",
+        }
+    }
+
+    /// What does not come along, as far as it is known here.
+    pub(super) fn ignored(&self) -> Option<&Patterns> {
+        match &self.kind {
+            Kind::Folder(_, _, ignore) => Some(ignore),
+            _ => None,
+        }
+    }
+
+    /// What is sent.
+    pub(super) fn body(&self) -> Result<SendBody, Error> {
+        match &self.kind {
+            Kind::Remote(_) => Ok(full(bytes::Bytes::new())),
+            Kind::Archive(head) => {
+                let head = std::io::Cursor::new(head.clone());
+                Ok(channel_body(head.chain(std::io::stdin())))
+            }
+            Kind::Alone => {
+                let mut bytes = Vec::new();
+                let text = self.text.clone().unwrap_or_default();
+                own_file(&mut tar::Builder::new(&mut bytes), &text)
+                    .map_err(|error| Error::message(error.to_string()))?;
+                Ok(full(bytes.into()))
+            }
+            Kind::Folder(folder, outside, ignore) => {
+                let (mut writer, body) = written_body();
+                let (folder, ignore) = (folder.clone(), Arc::clone(ignore));
+                let own = self.text.clone().filter(|_| *outside);
+                let dockerfile = self.dockerfile.clone();
+                std::thread::spawn(move || {
+                    let packed = pack(&mut writer, &folder, &ignore, &dockerfile, own.as_deref());
+                    if let Err(error) = packed.and_then(|()| writer.flush()) {
+                        // The daemon sees an archive that ends too early, and says so.
+                        let text = format!("packing the build context: {error}\n");
+                        std::io::stderr().write_all(text.as_bytes()).ok();
+                    }
+                });
+                Ok(body)
+            }
+        }
+    }
+}
+
+fn own_file(builder: &mut tar::Builder<impl Write>, text: &[u8]) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o600);
+    builder.append_data(&mut header, OWN_NAME, text)?;
+    builder.finish()
+}
+
+/// Packs a folder in the order of names.
+fn pack(
+    writer: &mut impl Write,
+    folder: &Path,
+    ignore: &Patterns,
+    dockerfile: &str,
+    own: Option<&[u8]>,
+) -> std::io::Result<()> {
+    let mut builder = tar::Builder::new(writer);
+    builder.follow_symlinks(false);
+    builder.sparse(false);
+    let mut open = vec![(folder.to_owned(), String::new())];
+    while let Some((directory, above)) = open.pop() {
+        let mut entries: Vec<_> = std::fs::read_dir(&directory)?.collect::<Result<_, _>>()?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let path = match above.as_str() {
+                "" => name.into_owned(),
+                above => format!("{above}/{name}"),
+            };
+            let kind = entry.file_type()?;
+            // The daemon needs these two, whoever ignores them.
+            let needed = path == dockerfile || path == ".dockerignore";
+            let ignored = !needed && ignore.is_ignored(&path);
+            if kind.is_dir() && !(ignored && ignore.may_skip(&path)) {
+                open.push((entry.path(), path.clone()));
+            }
+            if !ignored && !kind.is_socket() {
+                builder.append_path_with_name(entry.path(), &path)?;
+            }
+        }
+    }
+    match own {
+        Some(text) => own_file(&mut builder, text),
+        None => builder.finish(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_packed_without_what_is_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["a/b", "a/c.log", "Dockerfile", "x/keep", "x/drop"] {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let ignore = Patterns::parse(b"**/*.log\nx\n!x/keep\nDockerfile\n").unwrap();
+        let mut bytes = Vec::new();
+        pack(
+            &mut bytes,
+            dir.path(),
+            &ignore,
+            "Dockerfile",
+            Some(b"FROM x"),
+        )
+        .unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .map(|name| name.trim_end_matches('/').to_owned())
+            .collect();
+        let mut sorted = names.clone();
+        sorted.sort();
+        assert_eq!(sorted, [OWN_NAME, "Dockerfile", "a", "a/b", "x/keep"]);
+    }
+
+    #[test]
+    fn archives_are_known_by_their_beginning() {
+        assert!(is_archive(b"\x1f\x8b....") && !is_archive(b"FROM busybox\n"));
+    }
+}
