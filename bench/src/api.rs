@@ -18,6 +18,8 @@ pub struct Container<'a> {
     pub network: &'a str,
     /// Its cgroup parent, so that its processor time is found.
     pub cgroup: &'a str,
+    /// Ports that it publishes, each at the same one of the host.
+    pub ports: &'a [u16],
 }
 
 /// Creates, starts, waits for and removes one container.
@@ -58,6 +60,13 @@ pub fn list(socket: &Path, least: usize) -> Result<(), String> {
     }
 }
 
+/// Looks at one container.
+pub fn inspect(socket: &Path, id: &str) -> Result<Value, String> {
+    let path = format!("{VERSION}/containers/{id}/json");
+    let told = expect(Connection::open(socket)?.send("GET", &path, "")?, 200)?;
+    serde_json::from_slice(&told.body).map_err(|error| error.to_string())
+}
+
 /// Stops one container.
 pub fn stop(socket: &Path, id: &str) -> Result<(), String> {
     let path = format!("{VERSION}/containers/{id}/stop?t=10");
@@ -94,10 +103,23 @@ pub fn exec(socket: &Path, id: &str) -> Result<(), String> {
 }
 
 fn create(connection: &mut Connection, container: &Container<'_>) -> Result<String, String> {
+    let port = |port: &u16| {
+        (
+            format!("{port}/tcp"),
+            json!([{"HostPort": port.to_string()}]),
+        )
+    };
+    let ports: serde_json::Map<String, Value> = container.ports.iter().map(port).collect();
+    let exposed = ports.keys().map(|port| (port.clone(), json!({})));
     let body = json!({
         "Image": IMAGE,
         "Cmd": container.command,
-        "HostConfig": {"NetworkMode": container.network, "CgroupParent": container.cgroup},
+        "ExposedPorts": exposed.collect::<serde_json::Map<String, Value>>(),
+        "HostConfig": {
+            "NetworkMode": container.network,
+            "CgroupParent": container.cgroup,
+            "PortBindings": ports,
+        },
     });
     let path = format!("{VERSION}/containers/create");
     let created = expect(connection.send("POST", &path, &body.to_string())?, 201)?;

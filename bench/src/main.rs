@@ -6,6 +6,7 @@
 //! options.rs    the command line
 //! contender/    the engines, each a private daemon in a cgroup of its own
 //! worker/       a process that runs commands where a contender lives, and times them
+//! dns.rs        a client of name servers inside a container's network
 //! cpu.rs        processor time by cgroup: daemon, shims, containers, clients
 //! memory.rs     PSS of an engine's processes
 //! api.rs        the work over the Engine API; http.rs, its client
@@ -22,6 +23,7 @@ mod api;
 mod command;
 mod contender;
 mod cpu;
+mod dns;
 mod http;
 mod measure;
 mod memory;
@@ -39,6 +41,15 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.first().is_some_and(|word| word == worker::ARGUMENT) {
         return worker::serve();
+    }
+    if let Some((dns::ARGUMENT, rest)) = args.split_first().map(|(a, b)| (a.as_str(), b)) {
+        return match dns::ask(rest) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(&format!("bench: {error}"));
+                ExitCode::FAILURE
+            }
+        };
     }
     let done = options::parse(&args).and_then(|options| rows::run(&options));
     match done {

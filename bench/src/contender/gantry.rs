@@ -17,8 +17,11 @@ pub fn start(binary: &str) -> Result<Contender, String> {
     let host = format!("unix://{}", at("docker.sock"));
     let (data, run, pid) = (at("data"), at("run"), at("pid"));
     let containers = group.containers();
+    // A new network namespace has nothing that is up, not even loopback.
+    let script = "ip link set lo up && exec \"$0\" \"$@\"";
     let daemon = [
-        &["unshare", "--net", "--", binary, "daemon", "--host", &host][..],
+        &["unshare", "--net", "--", "sh", "-c", script][..],
+        &[binary, "daemon", "--host", &host],
         &["--data-root", &data, "--exec-root", &run],
         &["--pidfile", &pid, "--log-level", "error"],
         &["--cgroup-parent", &containers],

@@ -8,22 +8,25 @@ use crate::options::Options;
 
 /// Without a network.
 pub fn none(contenders: &mut [Contender], options: &Options) -> Result<Row, String> {
-    cycle("api-none", "none", 10.0, contenders, options)
+    cycle("api-none", ("none", None), 10.0, contenders, options)
 }
 
 /// On the default bridge.
 pub fn bridge(contenders: &mut [Contender], options: &Options) -> Result<Row, String> {
-    cycle("api-bridge", "bridge", 12.0, contenders, options)
+    cycle("api-bridge", ("bridge", None), 12.0, contenders, options)
 }
 
-fn cycle(
+/// On a network, with a port if one is given.
+pub fn cycle(
     name: &str,
-    network: &str,
+    (network, port): (&str, Option<u16>),
     times: f64,
     contenders: &mut [Contender],
     options: &Options,
 ) -> Result<Row, String> {
-    let title = format!("API create + start + wait + remove of `true`, network {network}");
+    let with = port.map_or_else(String::new, |port| format!(", port {port} published"));
+    let title = format!("API create + start + wait + remove of `true`, network {network}{with}");
+    let ports: Vec<u16> = port.into_iter().collect();
     let targets = vec![Target::times("docker", times)];
     in_turns(
         (name, title),
@@ -36,6 +39,7 @@ fn cycle(
                 command: &["true"],
                 network,
                 cgroup: &cgroup,
+                ports: &ports,
             };
             series.time(&contender.group, || {
                 api::cycle(&contender.socket, &container)

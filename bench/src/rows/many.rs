@@ -50,6 +50,7 @@ fn launch(contender: &Contender, series: &mut Series) -> Result<Vec<String>, Str
         command: &["sleep", "100000"],
         network: "none",
         cgroup: &cgroup,
+        ports: &[],
     };
     let ids = Mutex::new(Vec::new());
     let socket = contender.socket.as_path();

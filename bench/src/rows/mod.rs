@@ -10,6 +10,7 @@ mod load;
 mod logs;
 mod many;
 mod memory;
+mod network;
 mod pull;
 mod push;
 mod registry;
@@ -41,6 +42,10 @@ const WORK: &[Work] = &[
     Work {
         names: &["api-bridge"],
         run: |c, o| cycle::bridge(c, o).map(one),
+    },
+    Work {
+        names: network::NAMES,
+        run: network::all,
     },
     Work {
         names: &["run"],

@@ -57,6 +57,7 @@ fn ended(
                 command,
                 network: "none",
                 cgroup: &cgroup,
+                ports: &[],
             };
             let id = api::launch(&contender.socket, &container)?;
             // A first process that has not set its trap yet would not hear the signal.

@@ -82,6 +82,7 @@ fn of(contender: &Contender, make: Make) -> Result<String, String> {
         command: &["sleep", "100000"],
         network: "none",
         cgroup: &cgroup,
+        ports: &[],
     };
     make(&contender.socket, &container)
 }
