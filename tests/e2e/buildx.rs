@@ -288,6 +288,40 @@ fn a_cancelled_build_ends_its_steps() {
 }
 
 #[test]
+fn bake_builds_several_targets() {
+    let Some(engine) = start() else { return };
+    let bake = "group \"default\" {\n  targets = [\"one\", \"two\"]\n}\n\
+        target \"one\" {\n  tags = [\"one\"]\n  args = { V = \"1\" }\n}\n\
+        target \"two\" {\n  inherits = [\"one\"]\n  tags = [\"two\"]\n  args = { V = \"2\" }\n}\n";
+    let file = "FROM busybox\nARG V\nRUN echo $V >/v\nCMD cat /v\n";
+    folder(&engine, &[("Dockerfile", file), ("docker-bake.hcl", bake)]);
+    buildx(&engine, &["bake", "--progress=plain"]).ok();
+    engine.docker(&["run", "--rm", "one"]).ok().prints("1\n");
+    engine.docker(&["run", "--rm", "two"]).ok().prints("2\n");
+}
+
+#[test]
+fn a_target_of_a_bake_is_the_base_of_another() {
+    let Some(engine) = start() else { return };
+    let bake = "group \"default\" {\n  targets = [\"base\", \"app\"]\n}\n\
+        target \"base\" {\n  dockerfile = \"base\"\n  tags = [\"linked-base\"]\n}\n\
+        target \"app\" {\n  dockerfile = \"app\"\n  tags = [\"app\"]\n  \
+        contexts = {\n    below = \"target:base\"\n  }\n}\n";
+    let files = [
+        ("base", "FROM busybox\nRUN echo from-base >/made\n"),
+        (
+            "app",
+            "FROM below\nCOPY --from=below /made /copied\nCMD cat /made /copied\n",
+        ),
+        ("docker-bake.hcl", bake),
+    ];
+    folder(&engine, &files);
+    buildx(&engine, &["bake", "--progress=plain"]).ok();
+    let run = engine.docker(&["run", "--rm", "app"]).ok();
+    run.prints("from-base\nfrom-base\n");
+}
+
+#[test]
 fn compose_builds_by_buildx() {
     let Some(engine) = start() else { return };
     let text = "services:\n  a:\n    build: {context: ., args: {V: seen}}\n    image: composed\n";

@@ -9,7 +9,7 @@ use crate::frontend::{self, Solved};
 use crate::server::{Call, unknown};
 use crate::status::{Code, Status};
 use crate::wire::{Field, Message, fields};
-use crate::{BuildKit, workers};
+use crate::{BuildKit, links, workers};
 
 /// The service's name.
 const NAME: &str = "/moby.buildkit.v1.frontend.LLBBridge/";
@@ -119,7 +119,7 @@ async fn solve(
     message: &[u8],
 ) -> Result<Message, Status> {
     let mut kind = String::new();
-    let mut options = BTreeMap::new();
+    let (mut options, mut inputs) = (BTreeMap::new(), BTreeMap::new());
     for field in fields(message) {
         let field = field?;
         match field.number {
@@ -131,10 +131,8 @@ async fn solve(
             2 => kind = field.text()?,
             3 => field.add_to(&mut options)?,
             13 => {
-                return Err(Status::unsupported(
-                    "frontend inputs (contexts that are targets of the same bake) are not \
-                     supported",
-                ));
+                let (name, definition) = field.entry()?;
+                inputs.insert(name, links::read(definition)?);
             }
             15 => return Err(Status::unsupported("source policies are not supported")),
             _ => {}
@@ -142,7 +140,7 @@ async fn solve(
     }
     frontend::check_kind(&kind)?;
     build.note_options(&options);
-    let solved = frontend::solve(service, build, options).await?;
+    let solved = frontend::solve(service, build, options, inputs).await?;
     let result = solved_message(build, solved);
     Ok(Message::new().message(3, &result))
 }
@@ -153,7 +151,9 @@ fn solved_message(build: &Build, solved: Arc<Solved>) -> Message {
     let has_files = solved.has_files();
     let name = build.keep(solved);
     let reference = match has_files {
-        true => Message::new().text(1, &name),
+        true => Message::new()
+            .text(1, &name)
+            .message(2, &links::write(&name)),
         false => Message::new(),
     };
     metadata.fold(Message::new().message(3, &reference), |result, entry| {

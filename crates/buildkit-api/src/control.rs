@@ -123,7 +123,8 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
             kind => {
                 frontend::check_kind(kind)?;
                 build.note_options(&request.options);
-                Some(frontend::solve(service, &build, request.options.clone()).await?)
+                let (options, inputs) = (request.options.clone(), BTreeMap::new());
+                Some(frontend::solve(service, &build, options, inputs).await?)
             }
         };
         let Some(solved) = solved else {
@@ -138,6 +139,8 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
     if !request.internal {
         service.history.end(&build, solved.clone());
     }
+    let cleaner = Arc::clone(service);
+    tokio::task::spawn_blocking(move || cleaner.kept.clean(false));
     Ok(Message::new().map(1, &solved.map_err(Status::plain)?))
 }
 

@@ -20,6 +20,7 @@ mod exports;
 mod files;
 mod frontend;
 mod history;
+mod links;
 mod message_stream;
 mod progress;
 mod register;

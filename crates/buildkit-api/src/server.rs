@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::message_stream::{Incoming, Outgoing};
 use crate::status::Status;
 use crate::wire::Message;
-use crate::{BuildKit, bridge, control, history};
+use crate::{BuildKit, bridge, control, history, session};
 
 /// What may be on the way to us for one call, and for all of them.
 const WINDOW: u32 = 1 << 20;
@@ -81,6 +81,9 @@ async fn answer(
     let path = parts.uri.path();
     let ended = match path {
         "/moby.buildkit.v1.Control/Status" => control::status(&service, call, &mut outgoing).await,
+        "/moby.buildkit.v1.Control/Session" => {
+            session::tunnel(&service.sessions, call, &mut outgoing).await
+        }
         "/moby.buildkit.v1.Control/Prune" => control::prune(&service, call, &mut outgoing).await,
         "/moby.buildkit.v1.Control/ListenBuildHistory" => {
             history::listen(&service, call, &mut outgoing).await

@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::message_stream::{Incoming, Outgoing, broken};
 use crate::register::Register;
+use crate::server::Call;
 use crate::status::{Code, Status};
+use crate::wire::{Message, fields};
 
 /// How often a client is asked whether it is well.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
@@ -23,6 +25,8 @@ const HEALTH_FAILURES: u32 = 2;
 /// What may be on the way to us for one call, and for all of them.
 const WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
+/// What is carried at a time of a connection within a call.
+const TUNNEL: usize = 64 << 10;
 /// The longest headers of an answer.
 const MAX_HEADERS: u32 = 1 << 20;
 /// The most methods that a session may offer.
@@ -103,6 +107,49 @@ pub(crate) async fn run(
             tracing::debug!(%error, "a session's connection broke");
         },
         () = unwell(&session) => tracing::warn!("a session's client does not answer"),
+    }
+}
+
+/// The same over a call of the client, whose messages are the connection's bytes: bake
+/// opens the session that several targets share so.
+///
+/// # Errors
+/// When the client does not say who it is, and when its call breaks.
+pub(crate) async fn tunnel(
+    sessions: &Register<Session>,
+    mut call: Call,
+    outgoing: &mut Outgoing,
+) -> Result<(), Status> {
+    let introduction = Introduction::of(&call.metadata).map_err(Status::invalid)?;
+    let (near, far) = tokio::io::duplex(TUNNEL);
+    let (mut reader, mut writer) = tokio::io::split(near);
+    let gone = |_| Status::canceled();
+    let inward = async {
+        while let Some(message) = call.incoming.next().await? {
+            for field in fields(&message) {
+                let field = field?;
+                if field.number == 1 {
+                    writer.write_all(field.bytes()?).await.map_err(gone)?;
+                }
+            }
+        }
+        writer.shutdown().await.map_err(gone)
+    };
+    let outward = async {
+        let mut buffer = vec![0; TUNNEL];
+        loop {
+            let count = reader.read(&mut buffer).await.map_err(gone)?;
+            if count == 0 {
+                return Ok(());
+            }
+            let message = Message::new().bytes(1, &buffer[..count]).into_bytes();
+            outgoing.send(&message).await?;
+        }
+    };
+    tokio::select! {
+        () = run(sessions, introduction, far) => Ok(()),
+        ended = inward => ended,
+        ended = outward => ended,
     }
 }
 

@@ -39,9 +39,19 @@ pub(super) async fn export(
                 .map_err(|error| Status::of(error.kind(), error.to_string()))?
                 .to_string();
             did(&progress, &digest, "exporting layers", began);
-            did(&progress, &digest, &format!("writing image {id}"), began);
+            did(
+                &progress,
+                &digest,
+                &format!("writing image {id}"),
+                SystemTime::now(),
+            );
             for name in &names {
-                did(&progress, &digest, &format!("naming to {name}"), began);
+                did(
+                    &progress,
+                    &digest,
+                    &format!("naming to {name}"),
+                    SystemTime::now(),
+                );
             }
             Ok(id)
         });

@@ -40,7 +40,8 @@ pub(crate) fn check_kind(kind: &str) -> Result<(), Status> {
     }
 }
 
-/// Builds what the options say.
+/// Builds what the options say; `inputs` are results of other builds, by names that the
+/// options may use.
 ///
 /// # Errors
 /// Whatever is wrong with the options, the Dockerfile or the build.
@@ -48,8 +49,10 @@ pub(crate) async fn solve(
     service: &Arc<BuildKit>,
     build: &Arc<Build>,
     options: BTreeMap<String, String>,
+    inputs: BTreeMap<String, String>,
 ) -> Result<Arc<Solved>, Status> {
-    let options = options::Options::of(&options)?;
+    let mut options = options::Options::of(&options)?;
+    options.inputs = inputs;
     let loaded = load::definition(service, build, &options).await?;
     let solved = match options.request.as_deref() {
         None => run::run(service, build, &options, loaded).await?,

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) request: Option<String>,
     /// Named contexts: what each name stands for.
     pub(crate) contexts: BTreeMap<String, String>,
+    /// Results of other builds that contexts may be, by the names that are used for them.
+    pub(crate) inputs: BTreeMap<String, String>,
     /// Sessions of directories that are not the build's own.
     pub(crate) sessions: BTreeMap<String, String>,
     /// Images that layers may be taken from.
@@ -47,7 +49,6 @@ const IDLE: &[&str] = &[
     "contextkeepgitdir",
     "vcs:source",
     "vcs:revision",
-    "input-metadata:",
 ];
 
 impl Options {
@@ -77,7 +78,7 @@ impl Options {
             "label" => drop(self.labels.insert(name, value)),
             "context" => drop(self.contexts.insert(name, value)),
             "local-sessionid" => drop(self.sessions.insert(name, value)),
-            "vcs" | "local-metadata" => {}
+            "vcs" | "local-metadata" | "input-metadata" => {}
             "attest" => {
                 let text = format!("attestations (attest:{name}) are not supported");
                 return Err(Status::unsupported(text));

@@ -19,11 +19,11 @@ use super::options::Options;
 use super::solved::Solved;
 use super::story::Story;
 use super::{callbacks, lint};
-use crate::BuildKit;
 use crate::builds::Build;
 use crate::files::{Wanted, kept::Place};
 use crate::session::Session;
 use crate::status::Status;
+use crate::{BuildKit, links};
 
 /// Builds.
 ///
@@ -154,7 +154,8 @@ impl Inputs {
     }
 }
 
-/// What a named context is: `docker-image://…`, or `local:NAME` of the client.
+/// What a named context is: `docker-image://…`, `local:NAME` of the client, or
+/// `input:NAME`, the result of another build.
 async fn named(
     service: &Arc<BuildKit>,
     build: &Arc<Build>,
@@ -174,6 +175,12 @@ async fn named(
             };
             let loaded = load::directory(service, build, options, &wanted).await?;
             Ok(NamedInput::Directory(loaded.0))
+        }
+        Some(("input", input)) => {
+            let result = options.inputs.get(input);
+            let result =
+                result.ok_or_else(|| Status::invalid(format!("no input is called {input}")))?;
+            Ok(NamedInput::Image(links::image(service, result).await?))
         }
         _ => Err(Status::unsupported(format!(
             "the context {name}={value} is not supported"
