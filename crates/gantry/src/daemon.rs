@@ -19,6 +19,7 @@ mod life;
 mod lock;
 mod logging;
 mod notify;
+mod option;
 mod options;
 mod preflight;
 mod quantity;

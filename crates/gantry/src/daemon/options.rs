@@ -1,90 +1,10 @@
 //! Every option of Docker's daemon, and a few of our own: one table for the
 //! command line, for `daemon.json` and for the help text.
 
-/// What the values of an option look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// `true` or `false`.
-    Switch,
-    /// A word.
-    Text,
-    /// A whole number.
-    Number,
-    /// May be repeated; a JSON array of words.
-    List,
-    /// `key=value`, may be repeated; a JSON object of words.
-    Pairs,
-    /// `name=soft[:hard]`, may be repeated; a JSON object of objects.
-    Ulimits,
-    /// `base=CIDR,size=BITS`, may be repeated; a JSON array of objects.
-    Pools,
-    /// `driver=key=value`, may be repeated; a JSON object of objects of words.
-    NetworkOptions,
-    /// Any JSON; in the file only.
-    Any,
-}
-
-/// Whether an option does anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Support {
-    /// It works.
-    Yes,
-    /// This value is what happens anyway; any other one is refused.
-    Only(&'static str),
-    /// Refused by name.
-    No,
-}
-
-/// One option.
-#[derive(Debug)]
-pub(super) struct Opt {
-    /// The name after `--`; empty for keys of the file that are no flag.
-    pub(super) flag: &'static str,
-    /// The letter after `-`.
-    pub(super) short: Option<char>,
-    /// The name in `daemon.json`; empty for flags that are no key of the file.
-    pub(super) key: &'static str,
-    pub(super) kind: Kind,
-    pub(super) support: Support,
-    pub(super) help: &'static str,
-}
-
+pub(super) use super::option::{Kind, Opt, Support};
+use super::option::{both, not_yet, opt, with_short};
 use Kind::{Any, List, NetworkOptions, Number, Pairs, Pools, Switch, Text, Ulimits};
-use Support::{No, Only, Yes};
-
-const fn opt(
-    flag: &'static str,
-    key: &'static str,
-    kind: Kind,
-    support: Support,
-    help: &'static str,
-) -> Opt {
-    Opt {
-        flag,
-        short: None,
-        key,
-        kind,
-        support,
-        help,
-    }
-}
-
-const fn with_short(short: char, option: Opt) -> Opt {
-    Opt {
-        short: Some(short),
-        ..option
-    }
-}
-
-/// An option whose flag and key have the same name.
-const fn both(name: &'static str, kind: Kind, support: Support, help: &'static str) -> Opt {
-    opt(name, name, kind, support, help)
-}
-
-/// An option of Docker's that does nothing here yet.
-const fn not_yet(flag: &'static str, key: &'static str, kind: Kind) -> Opt {
-    opt(flag, key, kind, No, "")
-}
+use Support::{Only, Yes};
 
 /// All options, those that work first.
 pub(super) static OPTIONS: &[Opt] = &[
@@ -641,36 +561,6 @@ pub(super) fn by_key(key: &str) -> Option<&'static Opt> {
     OPTIONS
         .iter()
         .find(|option| !option.key.is_empty() && option.key == key)
-}
-
-impl Opt {
-    /// What the option is called where it has only one name.
-    pub(super) fn name(&self) -> &'static str {
-        if self.flag.is_empty() {
-            self.key
-        } else {
-            self.flag
-        }
-    }
-
-    /// Refuses what the option cannot do.
-    ///
-    /// # Errors
-    /// Names the option, as `called` (`--flag` or a key of the file).
-    pub(super) fn check(&self, called: &str, value: &serde_json::Value) -> Result<(), String> {
-        let written = match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        match self.support {
-            Yes => Ok(()),
-            Only(only) if written == only => Ok(()),
-            Only(only) => Err(format!(
-                "option {called} is not supported yet with any value but {only:?}"
-            )),
-            No => Err(format!("option {called} is not supported yet")),
-        }
-    }
 }
 
 #[cfg(test)]
