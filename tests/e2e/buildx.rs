@@ -110,15 +110,12 @@ fn an_image_is_built_named_and_found_again() {
         .prints("v=7\n");
 
     let again = build(&engine, &args).ok();
-    assert_eq!(
-        again.stderr.matches(" CACHED").count(),
-        4,
-        "{}",
-        again.stderr
-    );
+    // The image that it begins with is told as found again, or as done.
+    let cached = |outcome: &Outcome| outcome.stderr.matches(" CACHED").count();
+    assert!((3..=4).contains(&cached(&again)), "{}", again.stderr);
     assert_eq!(engine.inspect("built", "{{.Id}}"), id);
     let anew = build(&engine, &[&["--no-cache"], &args[..]].concat()).ok();
-    assert_eq!(anew.stderr.matches(" CACHED").count(), 1, "{}", anew.stderr);
+    assert!(cached(&anew) <= 1, "{}", anew.stderr);
 }
 
 #[test]
@@ -134,11 +131,11 @@ fn only_files_that_changed_travel() {
     ));
     let dir = folder(&engine, &files);
     let sent = |outcome: &Outcome| -> f64 {
-        let line = outcome
+        let mut line = outcome
             .stderr
             .lines()
             .filter(|line| line.contains("transferring context: "));
-        let line = line.last().expect("what was sent");
+        let line = line.next_back().expect("what was sent");
         let size = line.split(' ').nth(3).expect("a size");
         let unit = [("MB", 1e6), ("kB", 1e3), ("B", 1.0)];
         let unit = unit
