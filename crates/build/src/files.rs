@@ -407,6 +407,15 @@ pub(crate) fn who(root: &RootDir, owner: &str) -> Result<(u32, u32)> {
     if owner.is_empty() {
         return Ok((0, 0));
     }
+    // Without a user it is root's, whatever the group.
+    let whole;
+    let owner = match owner.strip_prefix(':') {
+        Some(group) => {
+            whole = format!("0:{group}");
+            whole.as_str()
+        }
+        None => owner,
+    };
     let read = |path: &str| {
         let bytes = root.read(path, MAX_FILE).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()

@@ -44,9 +44,9 @@ impl Planner<'_> {
             }
             Command::Expose(ports) => {
                 let scope = now.scope.clone();
-                let ports = config::expose(&mut now.config, ports, &scope, escape, span)?;
+                let (words, ports) = config::expose(&mut now.config, ports, &scope, escape, span)?;
                 match dialect {
-                    Dialect::Classic => format!("EXPOSE {}", self.classic_ports(what)),
+                    Dialect::Classic => format!("EXPOSE {}", words.join(" ")),
                     Dialect::BuildKit => format!("EXPOSE [{}]", ports.join(" ")),
                 }
             }
@@ -114,17 +114,6 @@ impl Planner<'_> {
                     now.scope.lookup(name)
                 })
             }
-        }
-    }
-
-    /// The ports as they are written.
-    fn classic_ports(&self, what: &Instruction) -> String {
-        match &what.command {
-            Command::Expose(ports) => {
-                let words: Vec<&str> = ports.iter().map(Word::as_str).collect();
-                words.join(" ")
-            }
-            _ => String::new(),
         }
     }
 

@@ -77,26 +77,27 @@ pub(super) fn label(
     Ok(format!("LABEL {}", said.join(" ")))
 }
 
-/// `EXPOSE`: the ports that were named.
+/// `EXPOSE`: the words, and the ports that they mean.
 pub(super) fn expose(
     config: &mut ProcessConfig,
     ports: &[Word],
     scope: &Scope,
     escape: char,
     span: Span,
-) -> Result<Vec<String>> {
-    let mut said = Vec::new();
+) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut words, mut said) = (Vec::new(), Vec::new());
     for word in ports {
         let expanded = expansion(word, escape, &|name| scope.lookup(name))
             .map_err(|error| placed(error, span))?;
         for word in expanded.words {
             let ports = Exposed::split(&word).and_then(|exposed| exposed.ports());
             said.extend(ports.map_err(|error| placed(error, span))?);
+            words.push(word);
         }
     }
     let set = config.exposed_ports.get_or_insert_default();
     set.extend(said.iter().map(|port| (port.clone(), json!({}))));
-    Ok(said)
+    Ok((words, said))
 }
 
 /// `HEALTHCHECK`: what the history says of it.

@@ -115,7 +115,7 @@ impl Planner<'_> {
         for file in wish.inline {
             actions.push(self.inline(now, file, &target, owner.as_deref(), mode.as_ref(), span)?);
         }
-        let created_by = self.copy_history(now, &wish, &sources, &target, &written, &actions)?;
+        let created_by = self.copy_history(now, &wish, &sources, &written, &actions)?;
         let node = self.files(now, actions, shown.clone());
         now.push(shown, Some(node), created_by, span);
         Ok(())
@@ -215,7 +215,6 @@ impl Planner<'_> {
         now: &Current,
         wish: &Wish<'_>,
         sources: &[String],
-        target: &str,
         written: &str,
         actions: &[Action],
     ) -> Result<String> {
@@ -223,15 +222,21 @@ impl Planner<'_> {
         let inline = wish.inline.iter().map(|file| file.name.clone());
         let sources: Vec<String> = match dialect {
             Dialect::BuildKit => sources.iter().cloned().chain(inline).collect(),
-            Dialect::Classic => vec![self.classic_source(actions)],
-        };
-        let target = match dialect {
-            Dialect::BuildKit => written,
-            Dialect::Classic => target,
+            Dialect::Classic => {
+                let owner = match actions.first() {
+                    Some(Action::Copy(copying)) if wish.chown.is_some() => copying.owner.clone(),
+                    _ => None,
+                };
+                let owner = owner.map(|owner| format!("--chown={owner}"));
+                owner
+                    .into_iter()
+                    .chain([self.classic_source(actions)])
+                    .collect()
+            }
         };
         let shell = config::shell(&now.config);
         Ok(history::of_copy(
-            dialect, &shell, wish.verb, &sources, target,
+            dialect, &shell, wish.verb, &sources, written,
         ))
     }
 
@@ -242,10 +247,24 @@ impl Planner<'_> {
             return "file:".to_owned();
         };
         let Op::Local(local) = &self.graph.nodes[copying.from].op else {
-            return format!("multi:{}", copying.sources.join(" "));
+            return distant_name(copying);
         };
         crate::files::classic_name(local, copying)
     }
+}
+
+/// The same of files of another step, which are not there yet: a number of their names.
+fn distant_name(copying: &Copying) -> String {
+    let kind = match copying.sources.as_slice() {
+        [one] if one.ends_with('/') => "dir",
+        [_] => "file",
+        _ => "multi",
+    };
+    let names = copying.sources.join("\0");
+    format!(
+        "{kind}:{}",
+        gantry_types::Digest::of(names.as_bytes()).hex()
+    )
 }
 
 fn wish(command: &Command) -> Result<Wish<'_>> {

@@ -19,9 +19,16 @@ pub(super) fn of_directory(dialect: Dialect, shell: &[String], path: &str) -> St
 }
 
 /// `RUN`: the command, after the arguments that it was run with.
-pub(super) fn of_run(dialect: Dialect, args: &[String], command: &[String]) -> String {
+/// The classic builder also says of arguments that only the daemon knows that there
+/// are some.
+pub(super) fn of_run(
+    dialect: Dialect,
+    args: &[String],
+    hidden: bool,
+    command: &[String],
+) -> String {
     let mut words = Vec::new();
-    if !args.is_empty() {
+    if !args.is_empty() || (hidden && dialect == Dialect::Classic) {
         words.push(format!("|{}", args.len()));
         words.extend(args.iter().cloned());
     }

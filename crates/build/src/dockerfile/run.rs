@@ -29,7 +29,6 @@ impl Planner<'_> {
             _ => self.command_words(now, &run.line),
         };
         let declared = self.run_args(now);
-        let created_by = history::of_run(dialect, &declared, &args);
         let mut env = now.scope.env.clone();
         for variable in &declared {
             let name = variable.split('=').next().unwrap_or_default();
@@ -40,11 +39,14 @@ impl Planner<'_> {
         if env_value(&env, "PATH").is_none() {
             env.push(format!("PATH={PATH}"));
         }
+        let proxies = self.proxies(&env);
+        let hidden = !proxies.is_empty();
+        let created_by = history::of_run(dialect, &declared, hidden, &args);
         let exec = Exec {
             root: now.node,
             shown: args.join(" "),
             args,
-            uncounted_env: self.proxies(&env),
+            uncounted_env: proxies,
             env,
             cwd: match now.config.working_dir.as_str() {
                 "" => "/".to_owned(),

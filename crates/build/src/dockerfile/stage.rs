@@ -385,21 +385,19 @@ impl<'p> Planner<'p> {
         if self.options.labels.is_empty() {
             return;
         }
-        let labels = current.config.labels.get_or_insert_default();
-        let mut said = Vec::new();
         for (name, value) in &self.options.labels {
+            let labels = current.config.labels.get_or_insert_default();
             labels.insert(name.clone(), value.clone());
-            said.push(format!("{name}={value}"));
+            if self.options.dialect == Dialect::Classic {
+                let text = format!("LABEL {name}={value}");
+                let shell = super::config::shell(&current.config);
+                let created_by = history::of_config(Dialect::Classic, &shell, &text);
+                current.push(text, None, created_by, Span::default());
+            }
         }
-        if self.options.dialect == Dialect::Classic {
-            let text = format!("LABEL {}", said.join(" "));
-            let created_by = history::of_config(
-                Dialect::Classic,
-                &super::config::shell(&current.config),
-                &text,
-            );
-            current.push(text, None, created_by, Span::default());
-        } else if let Some(step) = current.steps.last_mut() {
+        if self.options.dialect == Dialect::BuildKit
+            && let Some(step) = current.steps.last_mut()
+        {
             step.config = current.config.clone();
         }
     }
