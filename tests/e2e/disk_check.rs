@@ -122,3 +122,97 @@ fn a_check_says_how_it_is_used() {
         answer.stdout
     );
 }
+
+/// What a check of a data root without a daemon says, and its exit code.
+fn check_at_rest(engine: &Engine, flags: &[&str]) -> (String, i32) {
+    let root = format!("--data-root={}", engine.data_root().display());
+    let outcome = engine.gantry(&[&["system", "check", &root], flags].concat());
+    (
+        format!("{}{}", outcome.stdout, outcome.stderr),
+        outcome.code,
+    )
+}
+
+#[test]
+fn a_data_root_at_rest_is_checked_under_its_lock() {
+    let mut engine = Engine::with_busybox();
+    gantry_only!(engine);
+    engine
+        .docker(&["create", "--name", "kept", "-v", "vol:/v", "busybox"])
+        .ok();
+    let (text, code) = check_at_rest(&engine, &[]);
+    assert!(
+        code == 1 && text.contains("is in use by another gantry daemon"),
+        "{text}"
+    );
+    engine.stop_daemon();
+    let (text, code) = check_at_rest(&engine, &[]);
+    assert!(
+        code == 0 && text.ends_with("1 container, 1 volume: all is well\n"),
+        "{text}"
+    );
+
+    // A lost blob, of which the layer is left; a layer's file; a container's directory.
+    let root = engine.data_root();
+    let blob = only(root.join("content/blobs/sha256"), |_| true);
+    std::fs::remove_file(&blob).expect("a blob goes");
+    let containers = only(root.join("containers"), |path| path.is_dir());
+    std::fs::remove_dir_all(&containers).expect("a container's directory goes");
+    let (text, code) = check_at_rest(&engine, &[]);
+    assert!(code == 3 && text.ends_with("2 problems found\n"), "{text}");
+    assert!(text.contains(": missing (of busybox:latest)"), "{text}");
+    // The layer is whole, but packs to other bytes than the blob had.
+    let (text, code) = check_at_rest(&engine, &["--repair"]);
+    assert!(
+        code == 3 && text.contains("removed; pull or load the image again"),
+        "{text}"
+    );
+    engine.boot();
+    let (text, code) = check(&engine, &["--repair"]);
+    assert!(
+        code == 3 && text.contains("made again, without its logs"),
+        "{text}"
+    );
+    assert!(text.contains("has no blob"), "{text}");
+    engine.docker(&["start", "-a", "kept"]).ok();
+}
+
+#[test]
+fn a_daemon_says_what_to_do_about_a_damaged_database() {
+    let mut engine = Engine::with_busybox();
+    gantry_only!(engine);
+    engine.stop_daemon();
+    let path = engine.data_root().join("metadata.db");
+    let copy = std::fs::read(&path).expect("a database");
+    std::fs::write(&path, b"noise".repeat(10_000)).expect("it is spoilt");
+    let mut daemon = engine.daemon_command();
+    let failed = crate::harness::finish(&mut daemon, b"");
+    assert_ne!(failed.code, 0);
+    for words in [
+        "metadata database is damaged",
+        "system check --data-root",
+        "--repair",
+    ] {
+        assert!(failed.stderr.contains(words), "{words}: {failed:?}");
+    }
+    let (text, code) = check_at_rest(&engine, &[]);
+    assert!(
+        code == 3 && text.contains("check again with --repair"),
+        "{text}"
+    );
+    // Nothing of it can be read: it stays, and nothing else is touched.
+    let (text, code) = check_at_rest(&engine, &["--repair"]);
+    assert!(
+        code == 3 && text.contains("put a copy of metadata.db in its place"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read(&path).expect("a file").len(), 50_000);
+    for beside in ["metadata.db-wal", "metadata.db-shm"] {
+        let _ = std::fs::remove_file(engine.data_root().join(beside));
+    }
+    std::fs::write(&path, copy).expect("the copy is put back");
+    let (text, code) = check_at_rest(&engine, &[]);
+    assert_eq!(code, 0, "{text}");
+    engine.boot();
+    engine.docker(&["run", "--rm", "busybox", "true"]).ok();
+}

@@ -7,6 +7,7 @@ fn main() {
         args: args.collect(),
         program: "gantry".to_owned(),
         bootstrap: None,
+        checker: None,
     });
     std::process::exit(code);
 }

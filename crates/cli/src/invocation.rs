@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gantry_api::{CheckFinding, CheckSummary};
+
 use crate::args::{Matches, Parsed, parse};
 use crate::commands::{self, Arity, Command, GROUPS, REFUSED, commands};
 use crate::error::Error;
@@ -20,6 +22,11 @@ use crate::transport::Client;
 /// answers. The value names the log file whose end is shown when it does not.
 pub type Bootstrap = fn(socket: &Path) -> Result<Option<PathBuf>, String>;
 
+/// Checks the data root in a directory, with repairs or quickly, and tells what it
+/// finds.
+pub type Checker =
+    fn(&Path, bool, bool, &mut dyn FnMut(CheckFinding)) -> Result<CheckSummary, String>;
+
 /// One call of the command line.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -29,6 +36,8 @@ pub struct Invocation {
     pub program: String,
     /// How to start a daemon when none answers; `None` never starts one.
     pub bootstrap: Option<Bootstrap>,
+    /// How to check a data root that no daemon has open; `None` cannot.
+    pub checker: Option<Checker>,
 }
 
 /// Runs one command line to its exit code. Prints to standard output and error.
@@ -37,6 +46,7 @@ pub fn main(invocation: Invocation) -> i32 {
         program: invocation.program,
         printer: Printer,
         bootstrap: invocation.bootstrap,
+        checker: invocation.checker,
     };
     match invocation.args.split_first() {
         Some((first, words)) if first == "__complete" => {
@@ -64,6 +74,7 @@ pub fn main(invocation: Invocation) -> i32 {
 
 /// What is known before a command is chosen.
 struct Front {
+    checker: Option<Checker>,
     program: String,
     printer: Printer,
     bootstrap: Option<Bootstrap>,
@@ -359,6 +370,7 @@ impl Front {
             program: self.program.clone(),
             client: Client::new(&settings, starter),
             settings,
+            checker: self.checker,
             printer: self.printer,
         })
     }

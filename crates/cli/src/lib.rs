@@ -25,7 +25,7 @@ mod settings;
 mod transport;
 
 pub use error::Error;
-pub use invocation::{Bootstrap, Invocation, main};
+pub use invocation::{Bootstrap, Checker, Invocation, main};
 
 /// The door of the fuzz target: whether these are options of `create` that a
 /// body can be made of.

@@ -58,7 +58,7 @@ impl System {
         let containers = containers.check(repair, &mut |finding| {
             found(finding);
         })?;
-        let volumes = self.check_volumes(repair, &mut |finding| {
+        let volumes = check_volumes(self.inner.volumes.store(), repair, &mut |finding| {
             found(finding);
         })?;
         summary.images = checked.images;
@@ -68,42 +68,46 @@ impl System {
         summary.volumes = volumes;
         Ok(summary)
     }
+}
 
-    fn check_volumes(&self, repair: bool, tell: &mut dyn FnMut(Finding)) -> Result<u64> {
-        let store = self.inner.volumes.store();
-        let all = store.list();
-        for listed in &all {
-            let volume = &listed.volume;
-            if volume.backing != Backing::Directory || volume.directory.is_dir() {
-                continue;
-            }
-            let gone = store.get(&volume.name).is_err();
-            if gone {
-                continue;
-            }
-            let done = match repair {
-                false => Err("can be repaired, but what it held is lost"),
-                true => {
-                    VolumeStore::make_missing_directory(volume)?;
-                    Ok("an empty directory was made")
-                }
-            };
-            let problem = format!("its directory {} is gone", volume.directory.display());
-            tell(finding("volume", &volume.name, problem, done));
+/// Checks all volumes, and answers how many there are.
+pub(crate) fn check_volumes(
+    store: &VolumeStore,
+    repair: bool,
+    tell: &mut dyn FnMut(Finding),
+) -> Result<u64> {
+    let all = store.list();
+    for listed in &all {
+        let volume = &listed.volume;
+        if volume.backing != Backing::Directory || volume.directory.is_dir() {
+            continue;
         }
-        for path in store.strays(repair)? {
-            let done = match repair {
-                false => Err("can be repaired"),
-                true => Ok("it was removed"),
-            };
-            let problem = "is of no volume".to_owned();
-            tell(finding(
-                "directory",
-                &path.display().to_string(),
-                problem,
-                done,
-            ));
+        let gone = store.get(&volume.name).is_err();
+        if gone {
+            continue;
         }
-        Ok(all.len() as u64)
+        let done = match repair {
+            false => Err("can be repaired, but what it held is lost"),
+            true => {
+                VolumeStore::make_missing_directory(volume)?;
+                Ok("an empty directory was made")
+            }
+        };
+        let problem = format!("its directory {} is gone", volume.directory.display());
+        tell(finding("volume", &volume.name, problem, done));
     }
+    for path in store.strays(repair)? {
+        let done = match repair {
+            false => Err("can be repaired"),
+            true => Ok("it was removed"),
+        };
+        let problem = "is of no volume".to_owned();
+        tell(finding(
+            "directory",
+            &path.display().to_string(),
+            problem,
+            done,
+        ));
+    }
+    Ok(all.len() as u64)
 }

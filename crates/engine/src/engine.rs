@@ -62,7 +62,8 @@ impl Engine {
         let limits = limits::abilities();
         limits::allow_realtime(&config)?;
         let database = Arc::new(Database::open(config.data_root.join("metadata.db"))?);
-        let snapshots = open_snapshots(&config, &database)?;
+        let driver = config.storage_driver.as_deref();
+        let snapshots = open_snapshots(&config.data_root, driver, &database)?;
         let events = Events::new();
         let registries = Registries::open(&config)?;
         let images = Images::open(&config, &database, &snapshots, events.clone(), &registries)?;
@@ -238,12 +239,13 @@ fn make_dir(dir: &Path, mode: u32) -> Result<()> {
         .map_err(|error| Error::io("create", dir, error))
 }
 
-fn open_snapshots(
-    config: &EngineConfig,
+pub(crate) fn open_snapshots(
+    data_root: &Path,
+    driver: Option<&str>,
     database: &Arc<Database>,
 ) -> Result<Arc<dyn SnapshotDriver>> {
-    let root = config.data_root.join("snapshots");
-    let kind = gantry_snapshot::select(config.storage_driver.as_deref(), &root)?;
+    let root = data_root.join("snapshots");
+    let kind = gantry_snapshot::select(driver, &root)?;
     let records = Arc::new(gantry_snapshot::MetadataRecords::new(
         Arc::clone(database),
         kind.name(),
@@ -252,7 +254,10 @@ fn open_snapshots(
 }
 
 /// Removes the file systems that no image and no container claims.
-fn clean_snapshots(database: &Arc<Database>, snapshots: &Arc<dyn SnapshotDriver>) -> Result<()> {
+pub(crate) fn clean_snapshots(
+    database: &Arc<Database>,
+    snapshots: &Arc<dyn SnapshotDriver>,
+) -> Result<()> {
     let mut live: HashSet<String> = HashSet::new();
     database.read(|view| -> Result<(), gantry_metadata::Error> {
         for row in gantry_metadata::containers::list(view)? {

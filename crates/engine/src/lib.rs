@@ -21,6 +21,7 @@
 mod apparmor;
 mod builds;
 mod check;
+mod check_at_rest;
 mod clock;
 mod config;
 mod containers;
@@ -41,6 +42,7 @@ mod volumes;
 pub use builds::{
     BuildEvent, BuildRequest, Builds, CachePruneQuery, ClassicQuery, Solved, Space, StepLimits,
 };
+pub use check_at_rest::check_at_rest;
 pub use config::{EngineConfig, LayerCompression, NetworkConfig, ShimProgram};
 pub use containers::{
     AttachQuery, AttachStream, CommitQuery, Containers, Download, ExecStart, ExecStream, Export,

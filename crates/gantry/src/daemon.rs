@@ -32,6 +32,12 @@ use settings::Settings;
 
 pub(crate) use settings::{DEFAULT_EXEC_ROOT, DEFAULT_SOCKET};
 
+/// Takes the lock of a data root, as a daemon does; the kernel releases it with the
+/// process.
+pub(crate) fn lock_data_root(data_root: &std::path::Path) -> Result<impl Sized + use<>, String> {
+    lock::take("data root", data_root)
+}
+
 /// Why the daemon did not start; printed once, here.
 type Failure = String;
 

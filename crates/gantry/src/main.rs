@@ -3,6 +3,7 @@
 //! that short commands stay short.
 
 mod bootstrap;
+mod check;
 mod daemon;
 mod embedded;
 
@@ -55,6 +56,7 @@ fn run(program: Program, args: Vec<OsString>) -> i32 {
             args: lossy(args),
             program,
             bootstrap: Some(bootstrap::start_daemon),
+            checker: Some(check::check),
         }),
         Program::Daemon => daemon::main(lossy(args)),
         Program::Runtime => gantry_runtime::cli::main(args),

@@ -73,10 +73,7 @@ impl Database {
         let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
         writer
             .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-            .map_err(|source| Error::Open {
-                path: path.clone(),
-                source,
-            })?;
+            .map_err(Error::opening(&path))?;
         schema::migrate(&mut writer, &path)?;
         let (wake, woken) = sync_channel(1);
         let background = connect(&path, OpenFlags::empty())?;
@@ -254,10 +251,7 @@ fn connect(path: &Path, extra: OpenFlags) -> Result<Connection, Error> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(connection)
     };
-    prepare().map_err(|source| Error::Open {
-        path: path.to_owned(),
-        source,
-    })
+    prepare().map_err(Error::opening(path))
 }
 
 fn checkpoint_when_woken(connection: &Connection, woken: &Receiver<()>) {

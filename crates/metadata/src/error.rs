@@ -1,6 +1,6 @@
 //! What can go wrong with the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gantry_types::ErrorKind;
 
@@ -14,6 +14,25 @@ pub enum Error {
         path: PathBuf,
         /// SQLite's reason.
         source: rusqlite::Error,
+    },
+    /// The database's file is not what SQLite has written.
+    #[error(
+        "the metadata database is damaged ({operation}: {source}): stop the daemon and run 'gantry \
+         system check --data-root DIR --repair', or put a copy of metadata.db in its place"
+    )]
+    Damage {
+        /// What was being done.
+        operation: &'static str,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+    /// The file could not be exchanged for its copy.
+    #[error("cannot {operation}: {reason}")]
+    Mend {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        reason: String,
     },
     /// A later version of gantry has written the database.
     #[error(
@@ -76,9 +95,31 @@ impl Error {
         match self {
             Self::Exists { .. } => ErrorKind::AlreadyExists,
             Self::NewerSchema { .. } | Self::Foreign { .. } => ErrorKind::Unsupported,
-            Self::Open { .. } | Self::Damaged { .. } | Self::Full { .. } | Self::Sqlite { .. } => {
-                ErrorKind::Internal
-            }
+            Self::Open { .. }
+            | Self::Damage { .. }
+            | Self::Mend { .. }
+            | Self::Damaged { .. }
+            | Self::Full { .. }
+            | Self::Sqlite { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// Whether the database's file is damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damage { .. })
+    }
+
+    /// For `map_err`, while the database at `path` is opened.
+    pub(crate) fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        move |source| match source.sqlite_error_code() {
+            Some(code) if is_damage(code) => Self::Damage {
+                operation: "open",
+                source,
+            },
+            _ => Self::Open {
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 
@@ -86,6 +127,7 @@ impl Error {
     pub(crate) fn at(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full { operation },
+            Some(code) if is_damage(code) => Self::Damage { operation, source },
             _ => Self::Sqlite { operation, source },
         }
     }
@@ -103,6 +145,11 @@ impl Error {
             _ => Self::at(table)(source),
         }
     }
+}
+
+fn is_damage(code: rusqlite::ErrorCode) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(code, DatabaseCorrupt | NotADatabase)
 }
 
 fn is_unique(error: &rusqlite::Error) -> bool {

@@ -66,6 +66,7 @@
 mod column;
 mod database;
 mod error;
+mod mend;
 mod reserve;
 mod schema;
 
@@ -87,6 +88,7 @@ pub mod volumes;
 
 pub use database::{Database, Tx, View};
 pub use error::Error;
+pub use mend::mend;
 
 /// Nanoseconds since 1970 (UTC), as the tables keep them.
 pub fn now() -> i64 {

@@ -244,19 +244,16 @@ CREATE TABLE volume_mounts (
 /// Fails with [`Error::NewerSchema`] or [`Error::Foreign`] before anything is
 /// changed.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
-    let at = |source| Error::Open {
-        path: path.to_owned(),
-        source,
-    };
+    let at = Error::opening(path);
     let tx = connection
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-        .map_err(at)?;
+        .map_err(&at)?;
     let number = |name: &str| tx.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let version = number("user_version").map_err(at)?;
-    let application = number("application_id").map_err(at)?;
+    let version = number("user_version").map_err(&at)?;
+    let application = number("application_id").map_err(&at)?;
     let tables: i64 = tx
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(at)?;
+        .map_err(&at)?;
     if application != APPLICATION_ID && (application != 0 || tables != 0) {
         return Err(Error::Foreign {
             path: path.to_owned(),
@@ -275,10 +272,10 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
         return Ok(());
     }
     for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
-        tx.execute_batch(step).map_err(at)?;
+        tx.execute_batch(step).map_err(&at)?;
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)
         .and_then(|()| tx.pragma_update(None, "user_version", known))
         .and_then(|()| tx.commit())
-        .map_err(at)
+        .map_err(&at)
 }

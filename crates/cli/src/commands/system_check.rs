@@ -1,6 +1,8 @@
 //! `system check`: whether the daemon's records and its disk agree. The exit code
 //! tells what came of it.
 
+use std::path::Path;
+
 use futures_util::future::LocalBoxFuture;
 use gantry_api::{CheckFinding, CheckLine, CheckSummary, ProgressMessage};
 
@@ -18,6 +20,10 @@ const LEFT: i32 = 3;
 /// `gantry system check`.
 pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
+        match matches.text("data-root") {
+            "" => {}
+            directory => return at_rest(session, directory, matches),
+        }
         let call = Call::post("/gantry/system/check")
             .query_if("repair", matches.bool("repair"))
             .query_if("quick", matches.bool("quick"));
@@ -38,6 +44,20 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         session.printer.out(&sum(&summary));
         Ok(code(&summary))
     })
+}
+
+/// The check of a data root without a daemon, by this very program.
+fn at_rest(session: &Session, directory: &str, matches: &Matches) -> Outcome {
+    let checker = session
+        .checker
+        .ok_or_else(|| Error::message("this client cannot check a data root by itself"))?;
+    let (repair, quick) = (matches.bool("repair"), matches.bool("quick"));
+    let checked = checker(Path::new(directory), repair, quick, &mut |finding| {
+        session.printer.out(&told(&finding));
+    });
+    let summary = checked.map_err(Error::message)?;
+    session.printer.out(&sum(&summary));
+    Ok(code(&summary))
 }
 
 fn read(line: &[u8]) -> Result<CheckLine, Error> {

@@ -7,6 +7,7 @@ pub(crate) mod prompt;
 pub(crate) mod signals;
 pub(crate) mod terminal;
 
+use crate::invocation::Checker;
 use crate::output::printer::Printer;
 use crate::settings::Settings;
 use crate::transport::Client;
@@ -18,4 +19,5 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) printer: Printer,
+    pub(crate) checker: Option<Checker>,
 }

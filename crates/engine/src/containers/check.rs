@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gantry_image::Finding;
+use gantry_snapshot::SnapshotDriver;
 use gantry_types::{ChainId, ContainerId};
 
-use super::{Containers, remove};
+use super::{Containers, Record, remove};
 use crate::error::{Error, Result};
 
 /// What can be done about what only a container itself had.
@@ -17,32 +19,13 @@ const REPAIR: &str = "can be repaired";
 impl Containers {
     /// The layers that running containers stand on.
     pub(crate) fn layers_in_use(&self) -> HashSet<ChainId> {
-        let inner = &self.inner;
-        let parents: BTreeMap<String, Option<String>> = inner
-            .snapshots
-            .list()
-            .into_iter()
-            .map(|status| (status.key, status.parent))
-            .collect();
-        let mut used = HashSet::new();
-        for container in inner.table.all() {
-            if !container.state().active() {
-                continue;
-            }
-            let record = container.record();
-            let claimed = record.mounts.iter().filter_map(|point| point.snapshot());
-            for key in claimed.chain([container.id().as_str()]) {
-                let mut next = parents.get(key).cloned().flatten();
-                while let Some(layer) = next {
-                    let known = layer.parse().map(ChainId);
-                    if known.is_ok_and(|chain| !used.insert(chain)) {
-                        break;
-                    }
-                    next = parents.get(&layer).cloned().flatten();
-                }
-            }
-        }
-        used
+        let all = self.inner.table.all();
+        let running = all.iter().filter(|container| container.state().active());
+        let records: Vec<_> = running.map(|container| container.record()).collect();
+        layers_below(
+            &self.inner.snapshots,
+            records.iter().map(|record| &**record),
+        )
     }
 
     /// Checks all containers, and tells what it finds. Answers how many there are.
@@ -136,6 +119,33 @@ impl Containers {
         });
         Ok(strays.map(|entry| entry.path()).collect())
     }
+}
+
+/// The layers that containers stand on.
+pub(crate) fn layers_below<'r>(
+    snapshots: &Arc<dyn SnapshotDriver>,
+    records: impl Iterator<Item = &'r Record>,
+) -> HashSet<ChainId> {
+    let parents: BTreeMap<String, Option<String>> = snapshots
+        .list()
+        .into_iter()
+        .map(|status| (status.key, status.parent))
+        .collect();
+    let mut used = HashSet::new();
+    for record in records {
+        let claimed = record.mounts.iter().filter_map(|point| point.snapshot());
+        for key in claimed.chain([record.id.as_str()]) {
+            let mut next = parents.get(key).cloned().flatten();
+            while let Some(layer) = next {
+                let known = layer.parse().map(ChainId);
+                if known.is_ok_and(|chain| !used.insert(chain)) {
+                    break;
+                }
+                next = parents.get(&layer).cloned().flatten();
+            }
+        }
+    }
+    used
 }
 
 /// What was found, and what was done about it or can be.

@@ -83,7 +83,7 @@ use gantry_snapshot::SnapshotDriver;
 
 pub use attach::{AttachQuery, AttachStream};
 pub(crate) use changes::is_scaffold;
-pub(crate) use check::finding;
+pub(crate) use check::{finding, layers_below};
 pub use commit::CommitQuery;
 pub use copy::{Download, UnpackQuery};
 pub(crate) use create::make_dir as make_private_dir;
@@ -92,8 +92,10 @@ pub use export::Export;
 pub use list::ListQuery;
 pub use logs::{LogStream, LogsQuery};
 pub use mounts::VolumeCopyKind;
+pub(crate) use record::Record;
 pub use remove::RemoveOptions;
 pub(crate) use signals::SignalError;
+pub(crate) use state::State;
 pub use stats::StatsStream;
 pub(crate) use step::{StepMount, StepSource};
 pub use wait::WaitHandle;
@@ -111,7 +113,6 @@ use health::Timetable;
 use mounts::FirstMounts;
 pub(crate) use mounts::claimed_snapshots;
 use restarter::Restarts;
-use state::State;
 use table::Table;
 use wait::Departed;
 

@@ -244,6 +244,7 @@ fn ask(line: &Line, wanted: Wanted) -> Found {
             client: Client::new(&settings, None),
             settings,
             printer: Printer,
+            checker: None,
         };
         runtime.block_on(names_of(&session, wanted))
     };

@@ -9,6 +9,11 @@ use crate::args::{Flag, Kind, flag, values};
 
 static CHECK: &[Flag] = &[
     flag(
+        "data-root",
+        Kind::Text,
+        "Check this data root, which no daemon has open, and its database",
+    ),
+    flag(
         "quick",
         Kind::Bool,
         "Read no blob and no layer: look only whether all is there",
