@@ -203,6 +203,99 @@ fn a_new_volume_is_made_once_however_many_want_it() {
 }
 
 #[test]
+fn a_file_system_in_a_file_has_one_device_for_all() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let image = engine.dir().join("an image").display().to_string();
+    let make = format!("truncate -s 16M '{image}' && mkfs.ext4 -q '{image}'");
+    let made = script(&make).output().expect("a shell");
+    if !made.status.success() {
+        crate::harness::remark("SKIPPED: there is no mkfs.ext4 here");
+        return;
+    }
+    let device = format!("device={image}");
+    let create = [
+        "volume",
+        "create",
+        "-o",
+        "type=ext4",
+        "-o",
+        &device,
+        "-o",
+        "o=noatime,loop",
+        "disk",
+    ];
+    engine.docker(&create).ok();
+    let devices = || {
+        let all = std::fs::read_dir("/sys/block").expect("block devices");
+        let files = all.map(|entry| entry.expect("one").path().join("loop/backing_file"));
+        let shown = files.filter_map(|file| std::fs::read_to_string(file).ok());
+        shown.filter(|text| text.trim_end() == image).count()
+    };
+    let holder = ["run", "-d", "--name", "holder", "-v", "disk:/d", "busybox"];
+    let work = ["sh", "-c", "echo kept >/d/file; sleep 1000"];
+    engine.docker(&[&holder[..], &work[..]].concat()).ok();
+    let look = ["run", "--rm", "-v", "disk:/x:ro", "busybox", "sh", "-c"];
+    let both = "until cat /x/file; do :; done; grep -c ' /x ext4 ro' /proc/mounts";
+    engine
+        .docker(&[&look[..], &[both]].concat())
+        .ok()
+        .prints("kept\n1\n");
+    assert_eq!(devices(), 1);
+    engine.docker(&["rm", "-f", "holder"]).ok();
+    wait_for(|| devices() == 0);
+    engine
+        .docker(&[&look[..], &["cat /x/file"]].concat())
+        .ok()
+        .prints("kept\n");
+    wait_for(|| devices() == 0);
+    let part = "type=volume,src=disk,dst=/p,volume-subpath=sub/dir";
+    engine
+        .docker(&[
+            "run",
+            "--rm",
+            "-v",
+            "disk:/d",
+            "busybox",
+            "mkdir",
+            "-p",
+            "/d/sub/dir/in",
+        ])
+        .ok();
+    engine
+        .docker(&["run", "--rm", "--mount", part, "busybox", "ls", "/p"])
+        .ok()
+        .prints("in\n");
+    let layers = engine.dir().join("lower").display().to_string();
+    std::fs::create_dir_all(format!("{layers}/one/a")).expect("a folder");
+    std::fs::create_dir_all(format!("{layers}/two/b")).expect("a folder");
+    let lower = format!("o=lowerdir={layers}/one:{layers}/two");
+    let overlay = [
+        "volume",
+        "create",
+        "-o",
+        "type=overlay",
+        "-o",
+        "device=overlay",
+        "-o",
+        &lower,
+        "both",
+    ];
+    engine.docker(&overlay).ok();
+    engine
+        .docker(&["run", "--rm", "-v", "both:/o", "busybox", "ls", "/o"])
+        .ok()
+        .prints("a\nb\n");
+    wait_for(|| devices() == 0);
+    std::fs::write(&image, "no file system at all").expect("a file");
+    engine
+        .docker(&[&look[..], &["true"]].concat())
+        .code(125)
+        .says("failed to mount local volume: mount ");
+    wait_for(|| devices() == 0);
+}
+
+#[test]
 fn what_the_kernel_cannot_mount_is_told() {
     let engine = Engine::with_busybox();
     let options = [

@@ -8,6 +8,11 @@ use gantry_sys::MountAttr;
 /// below the source, which symbolic links in there cannot leave.
 pub const SUBPATH: &str = "x-gantry-subpath=";
 
+/// Our own mount option: the source is `/proc/PID/fd/N`, a mount of [`crate::new_mount`]
+/// that is attached nowhere, and is moved to its place. So what stands on devices of the
+/// host is made by who may open them, which a container's processes may not.
+pub const MADE: &str = "x-gantry-made";
+
 /// A mount's options, read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MountOptions {
@@ -32,6 +37,8 @@ pub(crate) struct MountOptions {
     pub idmap_recursive: bool,
     /// Options of the file system as a whole.
     pub whole: Vec<&'static str>,
+    /// Whether the source is a mount that is attached nowhere.
+    pub made: bool,
     /// The part of the source that is mounted, instead of all of it.
     pub subpath: Option<String>,
     /// Options for the file system: `key` or `key=value`.
@@ -135,6 +142,7 @@ impl MountOptions {
             "rbind" => self.bind = Some(Bind::Recursive),
             "remount" => self.remount = true,
             "tmpcopyup" => self.copy_up = true,
+            MADE => self.made = true,
             "idmap" => self.idmap_recursive = false,
             "ridmap" => self.idmap_recursive = true,
             "" => {}

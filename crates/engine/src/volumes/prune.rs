@@ -7,10 +7,29 @@ use gantry_api::{Filters, VolumesPruned};
 use gantry_volume::Backing;
 
 use super::{Volumes, has_labels, invalid};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How long the answer waits for the files to be deleted.
 const LONGEST_DELETION: Duration = Duration::from_secs(60);
+
+/// The filter `all`, which is read otherwise than those that are called boolean.
+fn is_all(filters: &Filters) -> Result<bool> {
+    let value = match filters.get("all") {
+        [] => return Ok(false),
+        [value] => value,
+        several => {
+            let several = several.join(" ");
+            return Err(Error::Invalid(format!("invalid filter 'all=[{several}]'")));
+        }
+    };
+    match value.as_str() {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        other => Err(Error::Invalid(format!(
+            "invalid filter 'all': strconv.ParseBool: parsing {other:?}: invalid syntax"
+        ))),
+    }
+}
 
 impl Volumes {
     /// Removes the anonymous volumes that no container uses and the filters match;
@@ -23,7 +42,7 @@ impl Volumes {
         filters
             .validate(&["all", "label", "label!"])
             .map_err(invalid)?;
-        let all = filters.boolean("all", false).map_err(invalid)?;
+        let all = is_all(filters)?;
         let (mut deleted, mut reclaimed) = (Vec::new(), 0_u64);
         for listed in self.store().list() {
             let volume = &listed.volume;

@@ -29,6 +29,7 @@ mod user;
 mod userns;
 
 pub(crate) use attributes::limit;
+pub(crate) use mounts::new_filesystem;
 pub use rootfs::detached_root;
 pub(crate) use scheduling::is_list as is_processor_list;
 pub use user::check_user;

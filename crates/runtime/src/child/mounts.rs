@@ -105,7 +105,7 @@ pub(super) fn attach(tree: impl AsFd, target: impl AsFd) -> rustix::io::Result<(
 
 /// A new instance of a file system, attached nowhere. On failure with what the
 /// kernel has to say about it.
-pub(super) fn new_filesystem(
+pub(crate) fn new_filesystem(
     kind: &str,
     source: Option<&Path>,
     options: &[(String, Option<String>)],

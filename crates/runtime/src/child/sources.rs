@@ -63,6 +63,9 @@ pub(super) fn take_binds(
         } else if let Some(layers) = layers(kind, &options) {
             let source = Source::Bind(joined(mount, &layers, &options, foreign)?);
             sources.insert(index, source);
+        } else if options.made {
+            let source = Source::Bind(made(mount, &options, foreign)?);
+            sources.insert(index, source);
         }
     }
     Ok(sources)
@@ -177,6 +180,17 @@ fn joined(
 ) -> Result<OwnedFd, StartError> {
     let tree = overlay::detached(&layers.lower, layers.upper.as_ref());
     let tree = tree.map_err(|e| fail(mount, e))?;
+    match &options.subpath {
+        None => Ok(tree),
+        Some(part) => part_of_new(&tree, part, foreign).map_err(|e| fail(mount, e)),
+    }
+}
+
+/// A mount that another process has made and keeps open.
+fn made(mount: &Mount, options: &MountOptions, foreign: bool) -> Result<OwnedFd, StartError> {
+    let source = mount.source.as_deref().unwrap_or(Path::new(""));
+    let handle = OFlags::PATH | OFlags::CLOEXEC;
+    let tree = rustix::fs::open(source, handle, Mode::empty()).map_err(|e| fail(mount, e))?;
     match &options.subpath {
         None => Ok(tree),
         Some(part) => part_of_new(&tree, part, foreign).map_err(|e| fail(mount, e)),

@@ -1,11 +1,15 @@
 //! Volumes and images at a start: what the runtime is told to mount. Nothing is
-//! mounted by the engine, and nothing in the host's mount namespace: a volume with
-//! a file system of its own gets it in the container's.
+//! mounted in the host's mount namespace: a volume with a file system of its own gets
+//! it in the container's. Those on devices are made by the engine, attached nowhere,
+//! since a container's processes may not open the device, and taken over by the shim.
 //!
 //! File systems in memory are the exception to "one mount for each container":
 //! there the second container gets the first one's mount, or it would see another,
 //! empty file system.
 
+use std::collections::BTreeMap;
+use std::net::ToSocketAddrs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +17,7 @@ use gantry_runtime::defaults;
 use gantry_runtime::oci::Mount;
 use gantry_shim::protocol::StartFailure;
 use gantry_sys::{LoopDevice, RootDir};
+use gantry_types::ContainerId;
 use gantry_volume::{Backing, VolumeStore};
 
 use super::{Image, MountPoint, Mounted, Volume, owners};
@@ -20,16 +25,30 @@ use crate::containers::Inner;
 use crate::containers::record::Record;
 use crate::error::{Error, Result};
 
-/// Held while a container starts that may be the first one of a file system which
-/// others are to share.
+/// What starts of containers with volumes that are file systems of their own share.
 #[derive(Debug, Default)]
-pub(crate) struct FirstMounts(Mutex<()>);
+pub(crate) struct FirstMounts {
+    /// Held while a container starts that may be the first one of a file system which
+    /// others are to share.
+    alone: Mutex<()>,
+    /// What was made for containers that are starting. The shim takes it from here.
+    made: Mutex<BTreeMap<ContainerId, Vec<OwnedFd>>>,
+}
 
 /// The start of such a container.
 pub(crate) struct FirstMount<'l> {
-    _alone: MutexGuard<'l, ()>,
+    all: &'l FirstMounts,
+    id: ContainerId,
+    _alone: Option<MutexGuard<'l, ()>>,
     /// They go when they are neither open here nor mounted.
-    _devices: Vec<LoopDevice>,
+    devices: Vec<LoopDevice>,
+}
+
+impl Drop for FirstMount<'_> {
+    fn drop(&mut self) {
+        let mut made = self.all.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.remove(&self.id);
+    }
 }
 
 /// File systems of which the kernel makes another one at each mount.
@@ -44,23 +63,29 @@ impl Inner {
     pub(in super::super) fn first_mount(&self, record: &Record) -> Result<Option<FirstMount<'_>>> {
         let volumes = record.mounts.iter().filter_map(MountPoint::volume);
         let found = volumes.filter_map(|volume| self.volumes.store().get(&volume.name).ok());
+        let own = |volume: &gantry_volume::Volume| {
+            matches!(volume.backing, Backing::Mount { .. }) && !volume.backing.is_bind()
+        };
+        let own: Vec<_> = found.filter(|found| own(&found.volume)).collect();
+        if own.is_empty() {
+            return Ok(None);
+        }
         let shared = |volume: &gantry_volume::Volume| {
             is_in_memory(&volume.backing) || volume.backing.image().is_some()
         };
-        let shared: Vec<_> = found.filter(|found| shared(&found.volume)).collect();
-        if shared.is_empty() {
-            return Ok(None);
-        }
-        let lock = &self.first_mounts.0;
+        let lock = &self.first_mounts.alone;
+        let alone = || lock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut first = FirstMount {
-            _alone: lock.lock().unwrap_or_else(PoisonError::into_inner),
-            _devices: Vec::new(),
+            all: &self.first_mounts,
+            id: record.id.clone(),
+            _alone: own.iter().any(|found| shared(&found.volume)).then(alone),
+            devices: Vec::new(),
         };
-        for found in &shared {
+        for found in &own {
             if let Some(image) = found.volume.backing.image() {
                 let device = LoopDevice::of(image);
                 let failed = |error| cannot_mount(&found.volume, &strerror(&error));
-                first._devices.push(device.map_err(failed)?);
+                first.devices.push(device.map_err(failed)?);
             }
         }
         Ok(Some(first))
@@ -124,11 +149,12 @@ impl Inner {
                 mount.options.extend(flags.cloned());
                 Ok(mount)
             }
-            Backing::Mount { .. } if !volume.subpath.is_empty() => Err(Error::spec(format!(
-                "volume-subpath of the volume {}, which has a file system of its own, is not \
-                 supported",
-                volume.name
-            ))),
+            backing if is_in_memory(backing) && !volume.subpath.is_empty() => {
+                Err(Error::spec(format!(
+                    "volume-subpath of the volume {}, which is in memory, is not supported",
+                    volume.name
+                )))
+            }
             Backing::Mount {
                 kind,
                 device,
@@ -141,12 +167,45 @@ impl Inner {
                         let device = device.map_err(|e| cannot_mount(&found, &strerror(&e)))?;
                         let plain = options.iter().filter(|option| *option != "loop");
                         let plain: Vec<String> = plain.cloned().collect();
-                        Ok(new(point, kind, &device.path.to_string_lossy(), &plain))
+                        let device = device.path.to_string_lossy();
+                        self.new_mount(record, (point, &found), (kind, &device), &plain)
                     }
-                    None => Ok(new(point, kind, device, options)),
+                    None if is_in_memory(&found.backing) => Ok(new(point, kind, device, options)),
+                    None => {
+                        let options = with_address(&found, kind, options)?;
+                        self.new_mount(record, (point, &found), (kind, device), &options)
+                    }
                 },
             },
         }
+    }
+
+    /// Makes a file system's mount, which the shim will move to its place.
+    fn new_mount(
+        &self,
+        record: &Record,
+        (point, volume): (&MountPoint, &gantry_volume::Volume),
+        (kind, device): (&str, &str),
+        options: &[String],
+    ) -> Result<Mount> {
+        let made = gantry_runtime::new_mount(kind, device, options).map_err(|(errno, words)| {
+            tracing::debug!(volume = volume.name, words, "the kernel mounts no volume");
+            cannot_mount(volume, &gantry_runtime::errno_text(errno.raw_os_error()))
+        })?;
+        let source = format!("/proc/{}/fd/{}", std::process::id(), made.as_raw_fd());
+        let mut all = self
+            .first_mounts
+            .made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.entry(record.id.clone()).or_default().push(made);
+        let mut mount = new(point, kind, &source, options);
+        mount.options.push(gantry_runtime::MADE.to_owned());
+        let part = point.volume().map_or("", |volume| volume.subpath.as_str());
+        if !part.is_empty() {
+            mount.options.push(subpath(part));
+        }
+        Ok(mount)
     }
 
     /// Where a file system in memory is mounted already: seen through the process
@@ -177,6 +236,9 @@ impl Inner {
     }
 
     fn ready_image(&self, point: &MountPoint, image: &Image) -> Result<Mount> {
+        if !image.subpath.is_empty() {
+            self.check_image_part(image)?;
+        }
         let mut mount = match self.snapshots.mounts(&image.snapshot)? {
             gantry_types::Mount::Bind { source, .. } => {
                 let source = source.display().to_string();
@@ -205,6 +267,19 @@ impl Inner {
             mount.options.push(subpath(&image.subpath));
         }
         Ok(mount)
+    }
+
+    /// A part that an image does not have is told in Docker's words.
+    fn check_image_part(&self, image: &Image) -> Result<()> {
+        let mount = self.snapshots.mounts(&image.snapshot)?;
+        let failed = |errno: rustix::io::Errno| {
+            let part = &image.subpath;
+            let why = gantry_runtime::errno_text(errno.raw_os_error());
+            Error::spec(format!("cannot access path /{part}: lstat /{part}: {why}"))
+        };
+        let tree = gantry_snapshot::mount_detached(&mount).map_err(failed)?;
+        let found = RootDir::from(tree).metadata(&image.subpath);
+        found.map(drop).map_err(|error| failed(error.errno))
     }
 
     /// The failure of a start, if it is that of a volume's own file system.
@@ -251,6 +326,36 @@ impl Inner {
             }
         }
     }
+}
+
+/// The kernel knows servers by addresses only.
+fn with_address(
+    volume: &gantry_volume::Volume,
+    kind: &str,
+    options: &[String],
+) -> Result<Vec<String>> {
+    let mut options = options.to_vec();
+    for option in &mut options {
+        let Some(name) = option.strip_prefix("addr=") else {
+            continue;
+        };
+        if !matches!(kind, "nfs" | "nfs4" | "cifs") || name.parse::<std::net::IpAddr>().is_ok() {
+            continue;
+        }
+        let found = (name, 0).to_socket_addrs();
+        let found = found.map(|mut all| all.next().map(|address| address.ip()));
+        match found {
+            Ok(Some(address)) => *option = format!("addr={address}"),
+            _ => {
+                return Err(Error::spec(format!(
+                    "error while mounting volume '{}': error resolving passed in network volume \
+                     address: lookup {name}: no such host",
+                    volume.directory.display()
+                )));
+            }
+        }
+    }
+    Ok(options)
 }
 
 fn is_in_memory(backing: &Backing) -> bool {
@@ -343,9 +448,14 @@ fn flags_and_data(options: &[String]) -> (u64, String) {
     let mut flags = 0;
     let mut data = Vec::new();
     for option in options {
+        // Told to users, and written to logs.
+        let option = match option.split_once('=') {
+            Some((key @ ("password" | "pass"), _)) => &format!("{key}=********"),
+            _ => option,
+        };
         match known.iter().find(|(name, _)| name == option) {
             Some((_, flag)) => flags |= flag,
-            None => data.push(option.as_str()),
+            None => data.push(option.clone()),
         }
     }
     (flags, data.join(","))
@@ -362,11 +472,11 @@ mod tests {
 
     #[test]
     fn flags_are_told_as_docker_tells_them() {
-        let options = ["bind", "ro", "size=1m", "rw", "x"].map(str::to_owned);
+        let options = ["bind", "ro", "size=1m", "rw", "password=x"].map(str::to_owned);
         let (flags, data) = flags_and_data(&options);
         assert_eq!(
             (format!("{flags:#x}").as_str(), data.as_str()),
-            ("0x1001", "size=1m,x")
+            ("0x1001", "size=1m,password=********")
         );
     }
 }
