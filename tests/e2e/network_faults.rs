@@ -137,9 +137,13 @@ fn five_hundred_networks_are_had_at_once() {
     let ground = Ground::new();
     let pool = ["--default-address-pool", "base=10.64.0.0/11,size=24"];
     let mut engine = ground.bear(engine, &pool);
+    let socket = engine.host().replace("unix://", "");
     shell(
         &engine,
-        "seq 500 | xargs -P 4 -I N docker network create nN >/dev/null",
+        &format!(
+            "seq 500 | xargs -P 4 -I % curl -s -o /dev/null --unix-socket {socket} \
+             -H 'Content-Type: application/json' -d '{{\"Name\":\"n%\"}}' http://d/networks/create"
+        ),
     );
     let subnets = "docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}}{{end}}' \
                    $(docker network ls -q --filter type=custom) | sort -u | wc -l";
