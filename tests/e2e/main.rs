@@ -38,6 +38,7 @@ mod hostile_image;
 mod images;
 mod init;
 mod leaks;
+mod libraries;
 mod lifecycle;
 mod logs;
 mod logs_options;
