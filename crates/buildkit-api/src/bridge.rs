@@ -138,7 +138,7 @@ async fn solve(
             _ => {}
         }
     }
-    frontend::check_kind(&kind)?;
+    frontend::check_kind(&kind, &options)?;
     build.note_options(&options);
     let solved = frontend::solve(service, build, options, inputs).await?;
     let result = solved_message(build, solved);

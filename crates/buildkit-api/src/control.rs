@@ -121,7 +121,7 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
         let solved = match request.frontend.as_str() {
             "" => returned.await.map_err(|_| Status::canceled())??,
             kind => {
-                frontend::check_kind(kind)?;
+                frontend::check_kind(kind, &request.options)?;
                 build.note_options(&request.options);
                 let (options, inputs) = (request.options.clone(), BTreeMap::new());
                 Some(frontend::solve(service, &build, options, inputs).await?)

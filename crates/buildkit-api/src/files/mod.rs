@@ -5,6 +5,8 @@
 pub(crate) mod kept;
 mod packet;
 mod receive;
+#[cfg(test)]
+mod receive_tests;
 mod tree;
 
 pub(crate) use packet::{Kind, Packet, Stat};

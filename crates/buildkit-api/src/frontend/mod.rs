@@ -18,6 +18,7 @@ mod story;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gantry_types::Reference;
 pub(crate) use solved::Solved;
 
 use crate::BuildKit;
@@ -28,14 +29,32 @@ use crate::status::Status;
 ///
 /// # Errors
 /// `Unimplemented`, with the frontend's name.
-pub(crate) fn check_kind(kind: &str) -> Result<(), Status> {
+pub(crate) fn check_kind(kind: &str, options: &BTreeMap<String, String>) -> Result<(), Status> {
     match kind {
         "dockerfile.v0" => Ok(()),
-        "gateway.v0" => Err(Status::unsupported(
-            "frontends in images (BUILDKIT_SYNTAX) are not supported",
-        )),
+        // A frontend in an image, which `BUILDKIT_SYNTAX` names.
+        "gateway.v0" => check_language(options.get("source").map(String::as_str)),
         other => Err(Status::unsupported(format!(
             "frontend {other} is not supported"
+        ))),
+    }
+}
+
+/// The language that is built in needs no image; any other would.
+fn check_language(syntax: Option<&str>) -> Result<(), Status> {
+    let Some(image) = syntax.and_then(|text| text.split_whitespace().next()) else {
+        return Ok(());
+    };
+    let reference = image.parse::<Reference>();
+    let official = reference.is_ok_and(|reference| {
+        let path = reference.path();
+        reference.domain() == "docker.io"
+            && (path == "docker/dockerfile" || path == "docker/dockerfile-upstream")
+    });
+    match official {
+        true => Ok(()),
+        false => Err(Status::unsupported(format!(
+            "the frontend {image} is an image: that is not supported"
         ))),
     }
 }
@@ -62,4 +81,23 @@ pub(crate) async fn solve(
         }
     };
     Ok(Arc::new(solved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_language_needs_no_image() {
+        for syntax in [
+            None,
+            Some("docker/dockerfile:1"),
+            Some("docker.io/docker/dockerfile:1.7 x"),
+        ] {
+            assert!(check_language(syntax).is_ok(), "{syntax:?}");
+        }
+        for syntax in ["docker/other", "example.org/docker/dockerfile", "::"] {
+            assert!(check_language(Some(syntax)).is_err(), "{syntax}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use gantry_build::dockerfile::{Named, Options as Language};
 use gantry_build::graph::{Ignore, Local};
 use gantry_dockerfile::ignore::Patterns;
 use gantry_engine::{BuildEvent, BuildRequest, Error as EngineError, StepLimits};
-use gantry_types::{Platform, Reference};
+use gantry_types::Platform;
 use tokio::runtime::Handle;
 
 use super::failure::Source;
@@ -37,7 +37,7 @@ pub(super) async fn run(
 ) -> Result<Solved, Status> {
     let source = loaded.source.clone();
     let file = gantry_dockerfile::parse(&source.text).map_err(|error| source.wrong(&error))?;
-    check_syntax(file.directives.syntax.as_deref())?;
+    super::check_language(file.directives.syntax.as_deref())?;
     let mut loaded = loaded;
     let inputs = Inputs::load(service, build, options, &mut loaded, needs::of(&file)).await?;
     lint::warn(service, build, options, &loaded, &inputs.ignored)?;
@@ -57,25 +57,6 @@ pub(super) async fn run(
         .await
         .map_err(|error| Status::internal(error.to_string()))??;
     Ok(Solved::image(solved))
-}
-
-/// The language that is built in needs no image; any other would.
-fn check_syntax(syntax: Option<&str>) -> Result<(), Status> {
-    let Some(image) = syntax.and_then(|text| text.split_whitespace().next()) else {
-        return Ok(());
-    };
-    let reference = image.parse::<Reference>();
-    let official = reference.is_ok_and(|reference| {
-        let path = reference.path();
-        reference.domain() == "docker.io"
-            && (path == "docker/dockerfile" || path == "docker/dockerfile-upstream")
-    });
-    match official {
-        true => Ok(()),
-        false => Err(Status::unsupported(format!(
-            "the frontend {image} (syntax=) is an image: that is not supported"
-        ))),
-    }
 }
 
 /// What clients are told of a build that failed.
