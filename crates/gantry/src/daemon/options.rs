@@ -147,13 +147,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "What host-gateway stands for in --add-host (default the bridge's address)",
     ),
-    opt(
-        "",
-        "host-gateway-ip",
-        Text,
-        Yes,
-        "The same, a single one, as it was before Docker 28.2",
-    ),
+    opt("", "host-gateway-ip", Text, Yes, "A single one"),
     both(
         "icc",
         Switch,

@@ -118,6 +118,7 @@ fn start() -> std::io::Result<Arc<Commands<Command>>> {
         commands: Arc::clone(&commands),
         ports: HashMap::new(),
         entries: HashMap::new(),
+        datagrams: 0,
         next: COMMANDS + 1,
     };
     std::thread::Builder::new()
@@ -134,6 +135,9 @@ struct Service {
     /// Each served port, and the token of its entry.
     ports: HashMap<Key, u64>,
     entries: HashMap<u64, Entry>,
+    /// How many ports of datagrams there are: most of the time none, and nobody is to
+    /// be looked for among thousands of entries.
+    datagrams: usize,
     next: u64,
 }
 
@@ -155,10 +159,8 @@ impl Service {
     fn run(&mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            let clients = self
-                .entries
-                .values()
-                .any(|entry| matches!(entry, Entry::Session { .. }));
+            let clients = self.datagrams > 0
+                && (self.entries.values()).any(|entry| matches!(entry, Entry::Session { .. }));
             let limit = clients.then_some(&SWEEP);
             events.clear();
             let buffer = rustix::buffer::spare_capacity(&mut events);
@@ -207,6 +209,7 @@ impl Service {
             _ => return,
         };
         if self.watch(token, fd, epoll::EventFlags::IN) {
+            self.datagrams += usize::from(key.0 == Protocol::Udp);
             self.entries.insert(token, entry);
             self.ports.insert(key, token);
         }
@@ -218,8 +221,11 @@ impl Service {
             return;
         };
         self.entries.remove(&token);
-        self.entries
-            .retain(|_, entry| !matches!(entry, Entry::Session { port, .. } if *port == token));
+        if key.0 == Protocol::Udp {
+            self.datagrams = self.datagrams.saturating_sub(1);
+            self.entries
+                .retain(|_, entry| !matches!(entry, Entry::Session { port, .. } if *port == token));
+        }
     }
 
     fn serve(&mut self, token: u64, flags: epoll::EventFlags) {
