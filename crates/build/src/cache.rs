@@ -191,6 +191,10 @@ impl Cache {
     /// # Errors
     /// `Image`, `Metadata`.
     pub fn settle(&self) -> Result<()> {
+        // A build that has made nothing waits for no disk.
+        if !self.database.read(builds::any_unsettled)? {
+            return Ok(());
+        }
         self.images.sync_layers()?;
         Ok(self.database.write(builds::settle)?)
     }

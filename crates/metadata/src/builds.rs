@@ -127,6 +127,14 @@ pub fn delete(tx: &Tx<'_>, id: &str) -> Result<bool, Error> {
     Ok(gone)
 }
 
+/// Whether there are results whose bytes may not be on the disk yet.
+pub fn any_unsettled(view: &View<'_>) -> Result<bool, Error> {
+    view.connection()
+        .prepare_cached("SELECT 1 FROM build_results WHERE boot != '' LIMIT 1")
+        .and_then(|mut s| s.exists([]))
+        .map_err(Error::at("look for unsettled results of builds"))
+}
+
 /// All bytes of results so far are on the disk.
 pub fn settle(tx: &Tx<'_>) -> Result<(), Error> {
     tx.connection()
