@@ -55,7 +55,8 @@ impl ContentStore {
                 continue;
             }
             let row = self.inner().database.read(|view| blobs::get(view, digest));
-            if row?.is_none() {
+            // It may have gone since it was listed: not while we look, though.
+            if row?.is_none() && self.exists(digest) {
                 found.push(digest);
             }
         }

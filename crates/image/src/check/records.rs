@@ -11,6 +11,8 @@ use crate::{Result, lease};
 
 /// What is being made has got its record after so long.
 const SHORT: Duration = Duration::from_millis(500);
+/// How often what seems to be of nobody is looked at again.
+const MORE_LOOKS: usize = 3;
 
 impl Check<'_> {
     /// Names, documents and leases.
@@ -71,13 +73,17 @@ impl Check<'_> {
     /// What no record and no image knows. What is being made or removed is so for a
     /// moment.
     pub(super) fn strays(&mut self) -> Result<()> {
-        let first = self.look()?;
-        if first.is_empty() {
-            return Ok(());
+        let mut strays = self.look()?;
+        // One that comes and goes all the time may be met on its way twice.
+        for _ in 0..MORE_LOOKS {
+            if strays.is_empty() {
+                return Ok(());
+            }
+            std::thread::sleep(SHORT);
+            let still = self.look()?;
+            strays.retain(|stray| still.contains(stray));
         }
-        std::thread::sleep(SHORT);
-        let second = self.look()?;
-        for stray in first.into_iter().filter(|stray| second.contains(stray)) {
+        for stray in strays {
             let (kind, name, problem) = match &stray {
                 Stray::Blob(digest) => ("blob", digest.to_string(), "is not in any record"),
                 Stray::Layer(chain) => ("layer", chain.to_string(), "is of no image"),

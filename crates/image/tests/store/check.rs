@@ -3,12 +3,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use gantry_image::{CheckOptions, CommitOptions, Finding, Image};
-use gantry_metadata::{blobs, leases, references};
+use gantry_archive::compression::Compression;
+use gantry_image::{CheckOptions, CommitOptions, Finding, Image, RemoveOptions};
+use gantry_metadata::{blobs, images, leases, references};
 use gantry_snapshot::DriverKind;
-use gantry_types::Digest;
+use gantry_types::{Digest, ImageId};
 
-use crate::archives::{docker_archive, tar};
+use crate::archives::{docker_archive, oci_layout, tar};
 use crate::fixture::{Fixture, require_root};
 
 const QUICK: CheckOptions = CheckOptions {
@@ -270,4 +271,68 @@ fn a_blob_that_an_operation_holds_is_left() {
         fixture.database.read(references::dangling).unwrap(),
         [""; 0]
     );
+}
+
+#[test]
+fn a_damaged_manifest_is_forgotten_and_the_image_goes_on() {
+    require_root!();
+    let (root, fixture) = Fixture::with(DriverKind::Overlay);
+    let layers = [tar(&[("a", b"b")])];
+    let archive = oci_layout(&layers, Compression::Gzip, Some("made:1")).tar();
+    fixture.load(&archive).unwrap();
+    let image = fixture.images.resolve("made:1").unwrap();
+    let manifest = |fixture: &Fixture| {
+        let row = fixture.database.read(|view| images::get(view, image.id));
+        row.unwrap().unwrap().manifest
+    };
+    let blob = manifest(&fixture).unwrap();
+    let file = root.path().join("content/blobs/sha256").join(blob.hex());
+    let bytes = std::fs::read(&file).unwrap();
+    // As long as before, and JSON still.
+    let spoilt = String::from_utf8(bytes)
+        .unwrap()
+        .replace("sha256", "sha257");
+    std::fs::write(&file, spoilt).unwrap();
+    is_repaired(&fixture, "blob", "made:1");
+    assert_eq!(manifest(&fixture), None);
+    fixture.images.resolve("made:1").unwrap();
+    fixture.load(&archive).unwrap();
+    assert_eq!(manifest(&fixture), Some(blob));
+    assert_eq!(check(&fixture, FULL), []);
+}
+
+#[test]
+fn damaged_configurations_are_told() {
+    require_root!();
+    let (_root, fixture, image) = loaded(DriverKind::Overlay);
+    let row = fixture.database.read(|view| images::get(view, image.id));
+    let good = row.unwrap().unwrap();
+    let cases: [(&[u8], &[u8], &str); 2] = [
+        (b"another", b"{}", "is not what its id says"),
+        (b"{", b"{", "is unreadable"),
+    ];
+    for (id, config, problem) in cases {
+        let row = images::ImageRow {
+            id: ImageId(Digest::of(id)),
+            config: config.to_vec(),
+            top: None,
+            ..good.clone()
+        };
+        let added = fixture.database.write(|tx| images::insert(tx, &row, &[]));
+        assert!(added.unwrap());
+        let found = check(&fixture, REPAIR);
+        let told = |f: &Finding| f.problem.contains(problem) && f.repaired.is_none();
+        assert!(found.iter().any(told), "{found:#?}");
+    }
+    // It says what to do, and that helps.
+    for name in [&b"another"[..], b"{"] {
+        let options = RemoveOptions {
+            force: true,
+            noprune: false,
+        };
+        let id = Digest::of(name).to_string();
+        let removed = fixture.images.remove(&id, options, &|_| Ok(Vec::new()));
+        removed.unwrap();
+    }
+    assert_eq!(check(&fixture, FULL), []);
 }
