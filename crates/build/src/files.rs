@@ -254,7 +254,10 @@ pub(crate) fn copy(root: &RootDir, tree: &Tree, copying: &Copying) -> Result<()>
             false => place.rsplit_once('/').map_or("", |(above, _)| above),
         };
         make_directories(root, above, owner.unwrap_or((0, 0)))?;
-        if copying.unpack && !chosen.place.directory && unpacked(root, chosen, target, owner)? {
+        // What is packed has owners of its own, which only BuildKit's --chown changes.
+        let keep = copying.classic || copying.owner.as_deref().unwrap_or_default().is_empty();
+        if copying.unpack && !chosen.place.directory && unpacked(root, chosen, target, owner, keep)?
+        {
             continue;
         }
         let (parent, name) = (&chosen.place.parent, &chosen.place.name);
@@ -271,12 +274,14 @@ pub(crate) fn copy(root: &RootDir, tree: &Tree, copying: &Copying) -> Result<()>
     Ok(())
 }
 
-/// Unpacks a file, if it is an archive; whether it is one.
+/// Unpacks a file, if it is an archive; whether it is one. With `keep` only the
+/// directory that it is unpacked in gets the owner.
 fn unpacked(
     root: &RootDir,
     chosen: &Chosen,
     target: &str,
     owner: Option<(u32, u32)>,
+    keep: bool,
 ) -> Result<bool> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let name = std::ffi::OsStr::from_bytes(&chosen.place.name);
@@ -290,7 +295,7 @@ fn unpacked(
     }
     make_directories(root, target, owner.unwrap_or((0, 0)))?;
     let decoder = Decoder::new(open()?, Limits::default())?;
-    let owners = |uid, gid| owner.unwrap_or((uid, gid));
+    let owners = |uid, gid| owner.filter(|_| !keep).unwrap_or((uid, gid));
     let options = UnpackOptions {
         directory: target.as_bytes().to_vec(),
         keep_kinds: false,

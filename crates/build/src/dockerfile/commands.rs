@@ -134,10 +134,13 @@ impl Planner<'_> {
 
     fn arg(&mut self, now: &mut Current, args: &[Arg], span: Span) -> Result<String> {
         let mut said = Vec::new();
+        // For the classic builder an instruction is one step, also in what it sees.
+        let before = (self.options.dialect == Dialect::Classic).then(|| now.scope.clone());
         for arg in args {
-            let name = now.scope.expand(&arg.name, self.file.escape(), span)?;
+            let scope = before.as_ref().unwrap_or(&now.scope);
+            let name = scope.expand(&arg.name, self.file.escape(), span)?;
             let default = match &arg.default {
-                Some(word) => Some(now.scope.expand(word, self.file.escape(), span)?),
+                Some(word) => Some(scope.expand(word, self.file.escape(), span)?),
                 None => None,
             };
             let value = match self.given(&name) {

@@ -158,8 +158,7 @@ impl Planner<'_> {
 
     /// Whose the files become: root's, unless they keep the owners of another stage.
     fn owner(&self, given: Option<String>, from_stage: bool) -> Option<String> {
-        let keeps = from_stage && self.options.dialect == Dialect::BuildKit;
-        given.or_else(|| (!keeps).then(String::new))
+        given.or_else(|| (!from_stage).then(String::new))
     }
 
     /// The sources, which stay in the context.
