@@ -25,6 +25,7 @@ mod daemon;
 mod debian;
 mod disk_check;
 mod disk_space;
+mod dockerfiles;
 mod errors;
 mod escapes;
 mod events;

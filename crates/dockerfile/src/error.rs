@@ -44,7 +44,18 @@ pub struct Error {
     message: String,
     suggestion: Option<String>,
     span: Option<Span>,
-    of_instruction: bool,
+    origin: Origin,
+}
+
+/// What is at fault, for which Docker has different words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Origin {
+    #[default]
+    Else,
+    /// The lines, before any instruction is understood.
+    Lines,
+    /// One instruction: its line is then part of the text.
+    Instruction,
 }
 
 impl Error {
@@ -54,7 +65,7 @@ impl Error {
             message: message.into(),
             suggestion: None,
             span: None,
-            of_instruction: false,
+            origin: Origin::Else,
         }
     }
 
@@ -65,11 +76,26 @@ impl Error {
         self
     }
 
-    /// Says that one instruction is at fault: its line is then part of the text.
+    /// Says that one instruction is at fault.
     #[must_use]
     pub(crate) fn of_instruction(mut self) -> Self {
-        self.of_instruction = true;
+        self.origin = Origin::Instruction;
         self
+    }
+
+    /// Says that the lines are at fault.
+    #[must_use]
+    pub(crate) fn of_lines(mut self) -> Self {
+        self.origin = Origin::Lines;
+        self
+    }
+
+    /// The whole text as the classic builder says it.
+    pub fn classic(&self, file: &str) -> String {
+        match self.origin {
+            Origin::Lines => format!("failed to parse {file}: {self}"),
+            Origin::Else | Origin::Instruction => self.to_string(),
+        }
     }
 
     /// Adds the one of `options` that is nearest to `value`, if one is near.
@@ -122,7 +148,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (true, Some(span)) = (self.of_instruction, self.span) {
+        if let (Origin::Instruction, Some(span)) = (self.origin, self.span) {
             write!(f, "dockerfile parse error on line {}: ", span.first_line)?;
         }
         f.write_str(&self.message)?;
@@ -188,6 +214,12 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "dockerfile parse error on line 3: unknown instruction: RNTRYPOINT"
+        );
+        assert_eq!(error.classic("Dockerfile"), error.to_string());
+        let lines = Error::new("file with no instructions").of_lines();
+        assert_eq!(
+            lines.classic("D"),
+            "failed to parse D: file with no instructions"
         );
         assert_eq!(excerpt("f", text, Span::line(99)), None);
         assert!(excerpt("f", b"x", Span::new(1, 7)).is_some());

@@ -51,7 +51,7 @@ pub(crate) fn parse_so_far(bytes: &[u8]) -> Result<(Dockerfile, Option<Error>), 
         )));
     }
     let text = String::from_utf8_lossy(bytes);
-    let read = lines::read(&text)?;
+    let read = lines::read(&text).map_err(Error::of_lines)?;
     let mut file = Dockerfile {
         directives: read.directives,
         meta_args: Vec::new(),

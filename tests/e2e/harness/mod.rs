@@ -5,7 +5,7 @@ pub mod api;
 mod archive;
 pub mod compose;
 mod engine;
-mod normal;
+pub mod normal;
 mod outcome;
 pub mod peers;
 pub mod plugins;
