@@ -70,6 +70,12 @@ impl Builds {
             secret: Arc::new(move |id| secrets.get(id).cloned()),
             explain: query.explain,
         };
+        if !query.cache_from.is_empty() && !query.quiet {
+            let names = query.cache_from.join(", ");
+            progress(ProgressMessage::stream(format!(
+                "[Warning] images are no source of the cache in this version of gantry: {names}\n"
+            )));
+        }
         let printer = Printer::new(query, &request.options, progress);
         let solved = inner.solve(&request, cancel, &|event| printer.hear(event));
         let solved = match solved {

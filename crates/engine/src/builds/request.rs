@@ -85,6 +85,8 @@ pub struct ClassicQuery {
     pub quiet: bool,
     /// Whether images are pulled even when they are there.
     pub pull: bool,
+    /// Images whose layers the cache might have; that they are none is told.
+    pub cache_from: Vec<String>,
     /// What the language is told.
     pub options: Options,
     /// What commands are run with.

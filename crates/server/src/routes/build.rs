@@ -56,6 +56,7 @@ fn query(call: &Call) -> Result<ClassicQuery> {
         remote: query.owned("remote").unwrap_or_default(),
         quiet: query.flag("q"),
         pull: query.flag("pull"),
+        cache_from: parsed(call, "cachefrom", "cache-from")?,
         squash: query.flag("squash"),
         build_id: query.owned("buildid").unwrap_or_default(),
         credentials: registries(call),
@@ -193,7 +194,10 @@ async fn prune(call: Call) -> Result<Answer> {
         bytes("reserved-space")?,
         bytes("max-used-space")?,
     ];
-    bytes("min-free-space")?;
+    if bytes("min-free-space")? != 0 {
+        let text = "min-free-space is not supported yet by this version of gantry";
+        return Err(Failure::new(ErrorKind::Unsupported, text));
+    }
     let query = CachePruneQuery {
         all: call.query.flag("all"),
         filters: call.query.filters()?,
