@@ -83,9 +83,13 @@ fn flag(names: &str, help: &str, command: &str) -> Option<String> {
     Some(format!("{} = {}", names.trim_end(), default.unwrap_or("")))
 }
 
-/// Commands that the stock client does not have, and the one that it does not list.
-const OWN: [&str; 8] = [
+/// Commands that the stock client does not have, the one that it does not list, and those
+/// whose flags are the ones of its plug-in.
+const OWN: [&str; 11] = [
+    "build",
+    "builder build",
     "help",
+    "image build",
     "network explain",
     "system check",
     "volume clone",

@@ -215,6 +215,7 @@ impl Build<'_> {
         let all: serde_json::Value =
             serde_json::from_str(&inspected.stdout).expect("what inspect says is JSON");
         let mut config = all[0]["Config"].clone();
+        config.sort_all_objects();
         // What the classic builder leaves of its last container.
         if let Some(config) = config.as_object_mut() {
             for key in ["Hostname", "Domainname", "Image", "ArgsEscaped"] {
