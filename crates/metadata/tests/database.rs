@@ -64,7 +64,7 @@ fn what_is_not_ours_is_refused() {
         "this is no database, and long enough to be read as a header".repeat(20),
     )
     .unwrap();
-    assert!(matches!(Database::open(&path), Err(Error::Open { .. })));
+    assert!(matches!(Database::open(&path), Err(Error::Damage { .. })));
     let missing = dir.path().join("no/such/dir/x.db");
     assert!(matches!(Database::open(missing), Err(Error::Open { .. })));
 }

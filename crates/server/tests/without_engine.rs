@@ -83,9 +83,9 @@ fn unknown_and_later_routes_say_so() {
         ("GET /nope HTTP/1.1", 404, "page not found"),
         ("DELETE /version HTTP/1.1", 404, "page not found"),
         (
-            "POST /v1.51/build HTTP/1.1",
+            "POST /v1.51/plugins/pull HTTP/1.1",
             501,
-            "POST /build is not supported yet",
+            "POST /plugins/pull is not supported yet",
         ),
         (
             "POST /plugins/a/b/push HTTP/1.1",

@@ -66,7 +66,9 @@ fn an_archive_that_breaks_off_leaves_nothing() {
     require_root!();
     let (_root, fixture) = Fixture::with(DriverKind::Overlay);
     let whole = packed(&layers(), Compression::Gzip).tar();
-    for end in (0..whole.len()).step_by(whole.len() / 29) {
+    // The zeros at its end may be missing: nothing is lost then.
+    let content = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for end in (0..content).step_by(content / 29) {
         assert!(fixture.load(&whole[..end]).is_err(), "{end}");
         fixture.assert_holds(0, 0, 0);
     }
