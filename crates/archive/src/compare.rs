@@ -10,8 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
 
+use crate::apply::OPAQUE_XATTR;
 use crate::error::{Error, display};
-use crate::pack::entry::describe;
+use crate::pack::entry::{describe, is_opaque, take_overlay_xattrs};
 use crate::pack::lookup;
 use crate::pack::walk::{Found, Walk};
 use crate::tar::{Entry, Kind};
@@ -116,6 +117,11 @@ fn difference(wanted: &Found<'_>, there: &Found<'_>) -> Result<Option<&'static s
 
 /// What can be compared of it.
 fn plain(mut entry: Entry) -> Entry {
+    // A layer that was mounted has overlayfs' notes; only that it hides a directory counts.
+    let marks = take_overlay_xattrs(&mut entry);
+    if is_opaque(&marks) {
+        entry.xattrs.insert(OPAQUE_XATTR.to_vec(), b"y".to_vec());
+    }
     // Neither has overlayfs' mark of a hidden name.
     let hidden = entry.kind == Kind::CharDevice && entry.device == (0, 0);
     if entry.kind == Kind::Directory || hidden {
@@ -234,5 +240,24 @@ mod tests {
             damage(other.path());
             assert_eq!(look().unwrap(), wanted);
         }
+    }
+
+    /// A layer that a build has made was mounted to be written.
+    #[test]
+    fn what_overlayfs_notes_is_no_difference() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let look = || {
+            let open = |dir: &tempfile::TempDir| File::open(dir.path()).unwrap();
+            compare(open(&one), open(&other), 1).unwrap().len()
+        };
+        let note = |name: &str, value: &[u8]| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(other.path(), name, value, flags).unwrap();
+        };
+        note("trusted.overlay.impure", b"y");
+        note("trusted.overlay.origin", b"\0\xfb");
+        assert_eq!(look(), 0);
+        note("trusted.overlay.opaque", b"y");
+        assert_eq!(look(), 1);
     }
 }
