@@ -44,5 +44,5 @@ pub use instruction::{
 pub use mount::{Mount, MountText, MountType, Sharing};
 pub use outline::{Asked, Outline, OutlineArg, Target, Targets};
 pub use parse::{parse, parse_instruction};
-pub use shell::{Expansion, Lookup, expand, expand_content, expand_for_display, expansion};
+pub use shell::{Expansion, Lookup, expand, expand_content, expand_for_display, expansion, quoted};
 pub use suggest::{Case, nearest};

@@ -424,7 +424,7 @@ fn unsupported(before: &str, modifier: Option<char>) -> Error {
 }
 
 /// A text as Go's `%q` writes it.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

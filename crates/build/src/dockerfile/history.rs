@@ -1,5 +1,7 @@
 //! What the history of an image says of an instruction, in the words of either builder.
 
+use gantry_dockerfile::quoted;
+
 use super::Dialect;
 
 /// An instruction that only changes the configuration, in an image with that shell.
@@ -59,24 +61,4 @@ pub(super) fn of_copy(
 pub(super) fn quoted_list(words: &[String]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     format!("[{}]", quoted.join(" "))
-}
-
-/// A word as Go quotes it.
-pub(super) fn quoted(word: &str) -> String {
-    let mut text = String::from("\"");
-    for c in word.chars() {
-        match c {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                text.push_str(&format!("\\x{:02x}", c as u32));
-            }
-            c => text.push(c),
-        }
-    }
-    text.push('"');
-    text
 }

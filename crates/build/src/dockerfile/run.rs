@@ -1,12 +1,13 @@
 //! `RUN`: a command with what it sees.
 
 use gantry_dockerfile::{
-    CommandLine, Instruction, Mount, MountType, Network, Run, Security, Sharing as Written,
+    CommandLine, Instruction, Mount, MountType, Network, PROXY_ARGS, Run, Security,
+    Sharing as Written,
 };
 
 use super::config::PATH;
 use super::stage::{Current, Planner};
-use super::variables::{PREDEFINED, env_value};
+use super::variables::env_value;
 use super::{Dialect, history, placed};
 use crate::graph::{Exec, ExecMount, MountKind, Node, Op, Sharing};
 use crate::{Error, Result};
@@ -100,7 +101,7 @@ impl Planner<'_> {
     fn proxies(&mut self, env: &[String]) -> Vec<String> {
         let given = self.options.build_args.iter();
         let given: Vec<String> = given
-            .filter(|(name, _)| PREDEFINED[..10].contains(&name.as_str()))
+            .filter(|(name, _)| PROXY_ARGS.contains(&name.as_str()))
             .filter(|(name, _)| env_value(env, name).is_none())
             .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
             .collect();

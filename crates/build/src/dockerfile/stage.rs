@@ -7,7 +7,7 @@ use gantry_dockerfile::{Dockerfile, Instruction, Span, Stage, Word, parse_instru
 use gantry_types::{Platform, ProcessConfig};
 
 use super::config::PATH;
-use super::variables::{PREDEFINED, Scope, env_value, platform_args, set_env};
+use super::variables::{Scope, env_value, is_predefined, platform_args, set_env};
 use super::{
     Base, Dialect, Named, Options, Plan, PlannedStage, StageBase, Step, World, history, placed,
 };
@@ -120,10 +120,11 @@ impl<'p> Planner<'p> {
         let wanted = self.done.get(&target).and_then(|ended| ended.node);
         self.stages.sort_by_key(|stage| stage.index);
         let place = self.stages.iter().position(|stage| stage.index == target);
-        let unused =
-            self.options.build_args.keys().filter(|name| {
-                !self.used_args.contains(*name) && !PREDEFINED.contains(&name.as_str())
-            });
+        let unused = self
+            .options
+            .build_args
+            .keys()
+            .filter(|name| !self.used_args.contains(*name) && !is_predefined(name));
         Ok(Plan {
             unused_args: unused.cloned().collect(),
             meta: self.file.meta_args.iter().map(shown_arg).collect(),

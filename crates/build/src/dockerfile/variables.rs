@@ -2,27 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use gantry_dockerfile::{Span, Word, expand};
+use gantry_dockerfile::{PROXY_ARGS, Span, Word, expand};
 use gantry_types::Platform;
 
 use super::placed;
 use crate::Result;
 
-/// Arguments that need no declaration to reach commands, and are not remembered.
-pub(super) const PREDEFINED: [&str; 12] = [
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "FTP_PROXY",
-    "ftp_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "SOURCE_DATE_EPOCH",
-    "BUILDKIT_INLINE_CACHE",
-];
+/// Whether an argument needs no declaration to reach commands, and is not remembered.
+pub(super) fn is_predefined(name: &str) -> bool {
+    PROXY_ARGS.contains(&name) || ["SOURCE_DATE_EPOCH", "BUILDKIT_INLINE_CACHE"].contains(&name)
+}
 
 /// What is known in one place of a file.
 #[derive(Debug, Clone, Default)]
