@@ -7,57 +7,25 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
 use gantry_sys::RootDir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use tokio::runtime::Handle;
 
-use super::{Exporter, Response, pieces};
-use crate::BuildKit;
-use crate::builds::Build;
+use super::pieces::{self, PIECE};
 use crate::files::{Kind, Packet, Stat};
-use crate::frontend::Solved;
 use crate::session::Exchange;
 use crate::status::Status;
 
-/// How much of a file is sent at a time.
-const PIECE: usize = 256 << 10;
 /// How deep directories may be.
 const DEEPEST: usize = 500;
 
-pub(super) async fn export(
-    service: &Arc<BuildKit>,
-    build: &Arc<Build>,
-    solved: &Arc<Solved>,
-    exporter: &Exporter,
-    number: usize,
-) -> Result<Response, Status> {
-    let vertex = exporter.vertex(build, "exporting to client directory");
-    let (service, solved) = (Arc::clone(service), Arc::clone(solved));
-    let export = async {
-        let exchange = pieces::open(&service, build, number).await?;
-        let (service, runtime) = (Arc::clone(&service), Handle::current());
-        let work = move || send(&service, &solved, exchange, &runtime);
-        let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|error| Status::internal(error.to_string()))?
-    };
-    build.progress.step(vertex, export).await?;
-    Ok(Response::new())
-}
-
-fn send(
-    service: &BuildKit,
-    solved: &Solved,
+pub(super) fn send(
+    files: Option<&RootDir>,
     exchange: Exchange,
     runtime: &Handle,
 ) -> Result<(), Status> {
-    let Some(built) = solved.build() else {
-        return Err(Status::internal("a result without files"));
-    };
-    let files = service.engine.builds.files(built);
-    let files = files.map_err(|error| Status::of(error.kind(), error.to_string()))?;
     let mut sender = Sender {
         exchange,
         runtime,
@@ -65,14 +33,14 @@ fn send(
         regular: BTreeMap::new(),
         links: BTreeMap::new(),
     };
-    if let Some(root) = &files {
+    if let Some(root) = files {
         let top = root
             .open_in_root(".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
             .map_err(|error| failed("", error.errno))?;
         sender.walk(&top, "", 0)?;
     }
     sender.packet(&Packet::told_all())?;
-    sender.answer(files.as_ref())
+    sender.answer(files)
 }
 
 fn failed(path: &str, errno: Errno) -> Status {

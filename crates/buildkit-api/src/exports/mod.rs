@@ -90,12 +90,17 @@ pub(crate) async fn all(
         return Ok(response);
     }
     for (number, exporter) in exporters.iter().enumerate() {
-        let more = match exporter.kind.as_str() {
-            "tar" => archive::export(service, build, solved, exporter, number).await?,
-            "local" => directory::export(service, build, solved, exporter, number).await?,
-            _ => image::export(service, build, solved, exporter).await?,
+        let (name, send): (_, pieces::Send) = match exporter.kind.as_str() {
+            "tar" => ("exporting to client tarball", archive::send),
+            "local" => ("exporting to client directory", directory::send),
+            _ => {
+                response.extend(image::export(service, build, solved, exporter).await?);
+                continue;
+            }
         };
-        response.extend(more);
+        let files = pieces::hand_over(service, build, solved, number, send);
+        let vertex = exporter.vertex(build, name);
+        build.progress.step(vertex, files).await?;
     }
     Ok(response)
 }

@@ -2,22 +2,54 @@
 
 use std::sync::Arc;
 
+use gantry_sys::RootDir;
 use http::{HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
 
 use crate::BuildKit;
 use crate::builds::Build;
+use crate::frontend::Solved;
 use crate::session::{self, Exchange};
 use crate::status::Status;
 
 /// The client's method that takes files.
 const METHOD: &str = "/moby.filesync.v1.FileSend/DiffCopy";
 
-/// Begins to send to the exporter of this number.
+/// How much of a file is sent at a time.
+pub(super) const PIECE: usize = 256 << 10;
+
+/// Sends a result's files, if it has any, in one of the ways that clients take them.
+pub(super) type Send = fn(Option<&RootDir>, Exchange, &Handle) -> Result<(), Status>;
+
+/// Sends the files of a result to the exporter of this number.
 ///
 /// # Errors
-/// Those of the session, and when the client does not take files.
-pub(super) async fn open(
+/// Those of the session and of `send`, when the client does not take files, and when the
+/// result has none to be sent.
+pub(super) async fn hand_over(
+    service: &Arc<BuildKit>,
+    build: &Arc<Build>,
+    solved: &Arc<Solved>,
+    number: usize,
+    send: Send,
+) -> Result<(), Status> {
+    let exchange = open(service, build, number).await?;
+    let (service, solved) = (Arc::clone(service), Arc::clone(solved));
+    let runtime = Handle::current();
+    let work = move || {
+        let Some(built) = solved.build() else {
+            return Err(Status::internal("a result without files"));
+        };
+        let files = service.engine.builds.files(built);
+        let files = files.map_err(|error| Status::of(error.kind(), error.to_string()))?;
+        send(files.as_ref(), exchange, &runtime)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Status::internal(error.to_string()))?
+}
+
+/// Begins to send to the exporter of this number.
+async fn open(
     service: &Arc<BuildKit>,
     build: &Arc<Build>,
     number: usize,

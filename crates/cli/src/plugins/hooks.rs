@@ -105,7 +105,7 @@ impl Called<'_> {
         all
     }
 
-    /// The lines of an answer, which is for now of one kind only.
+    /// The lines of an answer of kind 0, the only one that Docker knows; of others nothing.
     fn said(&self, answer: &[u8]) -> Option<Vec<String>> {
         let answer: Value = serde_json::from_slice(answer).ok()?;
         if answer["Type"].as_i64().unwrap_or(0) != 0 {
