@@ -18,6 +18,7 @@ mod init_program;
 mod life;
 mod lock;
 mod logging;
+mod network_settings;
 mod notify;
 mod option;
 mod options;
@@ -25,6 +26,7 @@ mod preflight;
 mod quantity;
 mod rest;
 mod settings;
+mod values;
 
 use crate::complain;
 use command_line::Request;

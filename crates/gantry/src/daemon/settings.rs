@@ -1,7 +1,5 @@
 //! What the options mean: typed values, with their defaults.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,14 +8,14 @@ use gantry_engine::{
     EngineConfig, IdMap, LayerCompression, PluginFolders, ShimProgram, TrustPolicy, TrustRule,
     VolumePatience as Patience,
 };
-use gantry_network::{AddressPool, BridgeChoice, DnsOptions, NetworkConfig, Sources};
 use gantry_registry::{Config as Registries, Proxies};
 use gantry_server::{Address, ListenOptions, Listener, TlsFiles};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use super::command_line::Values;
-use super::{cgroup_driver, config_file, image_gc, quantity};
+use super::values::{count, number, pairs, path, strings, switch, text};
+use super::{cgroup_driver, config_file, image_gc, network_settings, quantity};
 use crate::embedded;
 
 /// Where the API is found when nobody says otherwise.
@@ -130,7 +128,7 @@ impl Settings {
         config.realtime_runtime = number(values, "cpu-rt-runtime", 0);
         config.cgroup_parent =
             cgroup_driver::parent(text(values, "cgroup-parent"), config.systemd_cgroup)?;
-        config.network = self.network()?;
+        config.network = network_settings::network(values)?;
         if let Some(driver) = text(values, "log-driver") {
             config.log_driver = driver.to_owned();
         }
@@ -218,75 +216,6 @@ impl Settings {
         ]
     }
 
-    fn network(&self) -> Result<NetworkConfig, String> {
-        let values = &self.values;
-        let mut network = NetworkConfig::default();
-        network.bridge = match (text(values, "bridge"), text(values, "bridge-name")) {
-            (Some(_), Some(_)) => {
-                return Err("--bridge and --bridge-name exclude each other".to_owned());
-            }
-            (Some("none"), None) => BridgeChoice::Disabled,
-            (Some(name), None) => BridgeChoice::Existing(name.to_owned()),
-            (None, Some(name)) => BridgeChoice::Own(name.to_owned()),
-            (None, None) => network.bridge,
-        };
-        network.bip = text(values, "bip")
-            .map(|bip| bip.parse().map_err(|error| format!("--bip: {error}")))
-            .transpose()?;
-        network.bip6 = parsed(values, "bip6")?;
-        network.fixed_cidr = parsed(values, "fixed-cidr")?;
-        network.fixed_cidr_v6 = parsed(values, "fixed-cidr-v6")?;
-        for name in ["default-gateway", "default-gateway-v6"] {
-            network
-                .default_gateways
-                .extend(parsed::<IpAddr>(values, name)?);
-        }
-        network.ipv6 = switch(values, "ipv6", false);
-        network.mtu_from_uplink = switch(values, "mtu-from-uplink", false);
-        if let Some(options) = values.get("default-network-opt") {
-            network.default_network_opts = serde_json::from_value(options.clone())
-                .map_err(|error| format!("default-network-opts: {error}"))?;
-        }
-        network.mtu = u32::try_from(number(values, "mtu", i64::from(network.mtu)))
-            .ok()
-            .filter(|mtu| (68..=65535).contains(mtu))
-            .ok_or("--mtu: expected 68 to 65535")?;
-        network.iptables = switch(values, "iptables", true);
-        network.ip6tables = switch(values, "ip6tables", true);
-        network.dns = DnsOptions {
-            servers: addresses("dns", &strings(values, "dns"))?,
-            search: strings(values, "dns-search"),
-            options: strings(values, "dns-opt"),
-        };
-        network.host_gateway_ips = host_gateways(values)?;
-        network.ip_masq = switch(values, "ip-masq", true);
-        network.icc = switch(values, "icc", true);
-        network.ip_forward = switch(values, "ip-forward", true);
-        network.ip_forward_no_drop = switch(values, "ip-forward-no-drop", false);
-        network.userland_proxy = switch(values, "userland-proxy", true);
-        let address = |name: &str| -> Result<Option<IpAddr>, String> {
-            let given: Vec<String> = text(values, name).map(str::to_owned).into_iter().collect();
-            Ok(addresses(name, &given)?.pop())
-        };
-        network.host_binding = match (address("ip")?, address("publish-default")?) {
-            (Some(ip), Some(other)) if ip != other => {
-                return Err("--ip and --publish-default contradict each other".to_owned());
-            }
-            (ip, other) => ip.or(other),
-        };
-        let sources = strings(values, "publish-from");
-        if !sources.is_empty() {
-            network.publish_from = Sources::parse(&sources.join(","))
-                .map_err(|error| format!("--publish-from: {error}"))?;
-        }
-        network.pool_size = count(values, "warm-networks", network.pool_size)?;
-        network.default_address_pools = list(values, "default-address-pool")
-            .iter()
-            .map(pool)
-            .collect::<Result<_, _>>()?;
-        Ok(network)
-    }
-
     fn ulimits(&self) -> Result<Vec<Ulimit>, String> {
         let Some(Value::Object(limits)) = self.values.get("default-ulimit") else {
             return Ok(Vec::new());
@@ -362,24 +291,6 @@ impl Settings {
     }
 }
 
-fn pool(value: &Value) -> Result<AddressPool, String> {
-    let wrong = || format!("default-address-pools: expected base and size, not {value}");
-    let base = value
-        .get("base")
-        .and_then(Value::as_str)
-        .ok_or_else(wrong)?;
-    let size = value
-        .get("size")
-        .and_then(Value::as_u64)
-        .ok_or_else(wrong)?;
-    Ok(AddressPool {
-        base: base
-            .parse()
-            .map_err(|error| format!("default-address-pools: {error}"))?,
-        size: u8::try_from(size).map_err(|_| wrong())?,
-    })
-}
-
 fn listen_options(values: &Values) -> ListenOptions {
     let verify = switch(values, "tlsverify", false);
     let wanted = verify || switch(values, "tls", false);
@@ -440,7 +351,6 @@ fn seccomp_profile(values: &Values) -> Result<Option<String>, String> {
     }
 }
 
-/// Whose subordinate ids containers have.
 /// Where volume plug-ins are, and how long they may take.
 fn volume_plugins(values: &Values) -> Result<(PluginFolders, Patience), String> {
     let folders = match text(values, "plugin-dir") {
@@ -456,6 +366,7 @@ fn volume_plugins(values: &Values) -> Result<(PluginFolders, Patience), String> 
     Ok((folders, patience))
 }
 
+/// Whose subordinate ids containers have.
 fn remap(values: &Values) -> Result<Option<IdMap>, String> {
     match text(values, "userns-remap") {
         None | Some("") => Ok(None),
@@ -463,86 +374,6 @@ fn remap(values: &Values) -> Result<Option<IdMap>, String> {
             .map(Some)
             .map_err(|error| format!("--userns-remap: {error}")),
     }
-}
-
-/// A value that has a text of its own kind.
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    values: &Values,
-    name: &str,
-) -> Result<Option<T>, String> {
-    let value = text(values, name).map(str::parse).transpose();
-    value.map_err(|error| format!("--{name}: {error}"))
-}
-
-fn text<'a>(values: &'a Values, name: &str) -> Option<&'a str> {
-    values.get(name)?.as_str()
-}
-
-fn switch(values: &Values, name: &str, default: bool) -> bool {
-    values.get(name).and_then(Value::as_bool).unwrap_or(default)
-}
-
-fn number(values: &Values, name: &str, default: i64) -> i64 {
-    values.get(name).and_then(Value::as_i64).unwrap_or(default)
-}
-
-fn count(values: &Values, name: &str, default: usize) -> Result<usize, String> {
-    match values.get(name).and_then(Value::as_i64) {
-        None => Ok(default),
-        Some(given) => usize::try_from(given)
-            .ok()
-            .filter(|count| *count <= 256)
-            .ok_or_else(|| format!("--{name}: expected 0 to 256")),
-    }
-}
-
-fn list<'a>(values: &'a Values, name: &str) -> &'a [Value] {
-    values
-        .get(name)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn addresses(name: &str, given: &[String]) -> Result<Vec<IpAddr>, String> {
-    let wrong = |ip: &str| format!("--{name}: invalid IP address: {ip}");
-    let parsed = given.iter().map(|ip| ip.parse().map_err(|_| wrong(ip)));
-    parsed.collect()
-}
-
-/// `host-gateway-ips`, or the single one of before; one of each family at most.
-fn host_gateways(values: &Values) -> Result<Vec<IpAddr>, String> {
-    const NAME: &str = "host-gateway-ip";
-    let mut given = strings(values, NAME);
-    given.extend(text(values, NAME).map(str::to_owned));
-    let gateways = addresses(NAME, &given)?;
-    for (ipv4, family) in [(true, "IPv4"), (false, "IPv6")] {
-        if gateways.iter().filter(|ip| ip.is_ipv4() == ipv4).count() > 1 {
-            return Err(format!(
-                "only one {family} host gateway IP address can be specified"
-            ));
-        }
-    }
-    Ok(gateways)
-}
-
-fn strings(values: &Values, name: &str) -> Vec<String> {
-    let words = list(values, name).iter().filter_map(Value::as_str);
-    words.map(str::to_owned).collect()
-}
-
-fn pairs(values: &Values, name: &str) -> BTreeMap<String, String> {
-    let Some(Value::Object(map)) = values.get(name) else {
-        return BTreeMap::new();
-    };
-    map.iter()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
-}
-
-/// A path, which must not depend on where the daemon was started.
-fn path(values: &Values, name: &str, default: &Path) -> Result<PathBuf, String> {
-    let path = text(values, name).map_or_else(|| default.to_owned(), PathBuf::from);
-    std::path::absolute(&path).map_err(|error| format!("--{name}: {}: {error}", path.display()))
 }
 
 #[cfg(test)]
