@@ -6,8 +6,11 @@
 //!             16 … 23  what a map gives: an address, and a port behind it
 //! ```
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::Ip;
 use crate::netlink::Message;
+use crate::ports::Protocol;
 
 const NFTA_LIST_ELEM: u16 = 1;
 const NFTA_EXPR_NAME: u16 = 1;
@@ -21,13 +24,17 @@ const NFT_REG_VERDICT: u32 = 0;
 const KEY: u32 = 8;
 /// The first register of what a map gives.
 const VALUE: u32 = 16;
+const NFT_META_MARK: u32 = 3;
 const NFT_META_IIFNAME: u32 = 6;
 const NFT_META_OIFNAME: u32 = 7;
 const NFT_META_L4PROTO: u32 = 16;
+const NFT_META_CPU: u32 = 20;
 const NFT_CMP_EQ: u32 = 0;
 const NFT_CMP_NEQ: u32 = 1;
 const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
 const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
+const NFT_PAYLOAD_CSUM_INET: u32 = 1;
+const SOURCE_PORT_OFFSET: u32 = 0;
 const DESTINATION_PORT_OFFSET: u32 = 2;
 const NFT_CT_STATE: u32 = 0;
 const NFT_CT_STATUS: u32 = 2;
@@ -94,6 +101,16 @@ pub(super) enum Expression {
     Control,
     /// Not in this set of (address, protocol, port, sender).
     NotFromAny(&'static str),
+    /// Sent from this socket.
+    FromSocket(Protocol, SocketAddr),
+    /// Sent to this socket.
+    ToSocket(Protocol, SocketAddr),
+    /// Write another port of the sender into the packet; no connection is tracked.
+    WriteSourcePort(Protocol, u16),
+    /// The same with the receiver's.
+    WriteDestinationPort(Protocol, u16),
+    /// The packet's mark tells which processor sends it.
+    MarkByProcessor,
     /// The end of the way.
     Decide(Verdict),
 }
@@ -137,6 +154,24 @@ impl Expression {
             Self::RedirectAny(map) => {
                 let m = protocol_and_port(m, KEY);
                 redirect(lookup(m, map, Some(VALUE), false), ip)
+            }
+            Self::FromSocket(protocol, socket) => {
+                let place = (ip.source_offset(), SOURCE_PORT_OFFSET);
+                is_socket(m, place, *protocol, *socket)
+            }
+            Self::ToSocket(protocol, socket) => {
+                let place = (ip.destination_offset(), DESTINATION_PORT_OFFSET);
+                is_socket(m, place, *protocol, *socket)
+            }
+            Self::WriteSourcePort(protocol, port) => {
+                write_port(m, SOURCE_PORT_OFFSET, *protocol, *port)
+            }
+            Self::WriteDestinationPort(protocol, port) => {
+                write_port(m, DESTINATION_PORT_OFFSET, *protocol, *port)
+            }
+            Self::MarkByProcessor => {
+                let m = meta(m, NFT_META_CPU, KEY);
+                element(m, "meta", |m| m.be32(2, NFT_META_MARK).be32(3, KEY))
             }
             Self::Decide(verdict) => decide(m, *verdict),
         }
@@ -245,6 +280,39 @@ fn protocol_and_port(m: Message, register: u32) -> Message {
     let m = meta(m, NFT_META_L4PROTO, register);
     let (base, offset) = (NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT_OFFSET);
     header(m, base, offset, 2, register + 1)
+}
+
+/// The address first: it is the address that nearly all packets do not have.
+fn is_socket(
+    m: Message,
+    (address, port): (u32, u32),
+    protocol: Protocol,
+    socket: SocketAddr,
+) -> Message {
+    let m = match socket.ip() {
+        IpAddr::V4(ip) => compare(payload(m, address, 4, KEY), NFT_CMP_EQ, &ip.octets()),
+        IpAddr::V6(ip) => compare(payload(m, address, 16, KEY), NFT_CMP_EQ, &ip.octets()),
+    };
+    let m = meta(m, NFT_META_L4PROTO, KEY);
+    let m = compare(m, NFT_CMP_EQ, &[protocol.number()]);
+    let m = header(m, NFT_PAYLOAD_TRANSPORT_HEADER, port, 2, KEY);
+    compare(m, NFT_CMP_EQ, &socket.port().to_be_bytes())
+}
+
+/// Writes a port, and what it changes in the checksum.
+fn write_port(m: Message, offset: u32, protocol: Protocol, port: u16) -> Message {
+    let m = element(m, "immediate", |m| {
+        m.be32(1, KEY)
+            .nested(2, |m| m.attribute(NFTA_DATA_VALUE, &port.to_be_bytes()))
+    });
+    element(m, "payload", |m| {
+        m.be32(5, KEY)
+            .be32(2, NFT_PAYLOAD_TRANSPORT_HEADER)
+            .be32(3, offset)
+            .be32(4, 2)
+            .be32(6, NFT_PAYLOAD_CSUM_INET)
+            .be32(7, protocol.checksum_offset())
+    })
 }
 
 /// To the address and port that a map gave.

@@ -52,19 +52,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Ip;
 use super::element::{
-    ADMITTED, BETWEEN, BRIDGES, Forward, GUARDED, INTERNAL, MASQUERADED, OPEN, PUBLISHED,
-    PUBLISHED_AT, ROUTED, SUBNETS, UNPROTECTED,
+    ADMITTED, BETWEEN, BRIDGES, GUARDED, INTERNAL, MASQUERADED, OPEN, PUBLISHED, PUBLISHED_AT,
+    ROUTED, SUBNETS, UNPROTECTED,
 };
+use super::expression::Expression;
 use super::expression::Expression::{
-    ByInterfaces, Control, Decide, EstablishedOrRelated, From, FromAnyOf, FromLoopback, Masquerade,
-    NotFromAny, NotToAny, RedirectAny, RedirectExact, Redirected, SourceIn, To, ToLoopback,
-    ToPortIn, ToThisHost,
+    ByInterfaces, Control, Decide, EstablishedOrRelated, From, FromAnyOf, FromLoopback, FromSocket,
+    MarkByProcessor, Masquerade, NotFromAny, NotToAny, RedirectAny, RedirectExact, Redirected,
+    SourceIn, To, ToLoopback, ToPortIn, ToSocket, ToThisHost, WriteDestinationPort,
+    WriteSourcePort,
 };
 use super::expression::Verdict::{Accept, Drop};
-use super::transaction::{FORWARD, Kind, OUTPUT, POSTROUTING, PREROUTING, RAW, Transaction};
+use super::transaction::{
+    FORWARD, Kind, OUTPUT, POSTROUTING, PREROUTING, RAW, RAW_OUTPUT, Transaction,
+};
 use crate::error::Error;
 use crate::netlink::{Family, Socket};
-use crate::ports::{Protocol, Sources};
+use crate::ports::Protocol;
 
 /// The table's name: `gantry` for the bridge `gantry0`. A daemon with another
 /// bridge has a table of its own, so that two of them on one host do not
@@ -155,23 +159,32 @@ fn filter(t: Transaction<'_>) -> Transaction<'_> {
 
 /// Leads port 53 of an address of the calling thread's namespace, which is a
 /// container's, to these ports of it.
+///
+/// Both ways are written into the packets, since to translate them would track every
+/// connection of the container. Datagrams tell by their mark from which processor.
 pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> Result<(), Error> {
     const TABLE: &str = "gantry-names";
-    let port = |protocol, port| {
-        Forward {
-            protocol,
-            from: SocketAddr::from((address, 53)),
-            to: SocketAddr::from((address, port)),
-            sources: Sources::default(),
-        }
-        .element()
+    const ASKED: u16 = 53;
+    let at = |port| SocketAddr::from((address, port));
+    let there = |protocol, port| {
+        [
+            ToSocket(protocol, at(ASKED)),
+            WriteDestinationPort(protocol, port),
+        ]
     };
-    let ports = [port(Protocol::Udp, udp), port(Protocol::Tcp, tcp)];
+    let back = |protocol, port| {
+        [
+            FromSocket(protocol, at(port)),
+            WriteSourcePort(protocol, ASKED),
+        ]
+    };
+    let marked = |[to, write]: [Expression; 2]| [to, MarkByProcessor, write];
     let rules = |t: Transaction<'_>, socket: &mut Socket| {
-        t.add_set(PUBLISHED_AT, Kind::SocketToSocket)
-            .add_chain("output", OUTPUT)
-            .add_rule("output", &[RedirectExact(PUBLISHED_AT)])
-            .add_elements(&ports)
+        t.add_chain("output", RAW_OUTPUT)
+            .add_rule("output", &marked(there(Protocol::Udp, udp)))
+            .add_rule("output", &there(Protocol::Tcp, tcp))
+            .add_rule("output", &back(Protocol::Udp, udp))
+            .add_rule("output", &back(Protocol::Tcp, tcp))
             .commit(socket)
     };
     let mut socket = Socket::open(Family::Netfilter)?;

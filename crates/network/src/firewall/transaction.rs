@@ -59,6 +59,8 @@ const fn hook(kind: &'static str, number: u32, priority: i32) -> Hook {
 
 /// Packets as they came in, before connections are tracked.
 pub(super) const RAW: Hook = hook("filter", 0, -300);
+/// Own packets, before connections are tracked.
+pub(super) const RAW_OUTPUT: Hook = hook("filter", 3, -300);
 /// The receiver of new connections from outside is changed here.
 pub(super) const PREROUTING: Hook = hook("nat", 0, -100);
 /// The receiver of the host's own new connections is changed here.

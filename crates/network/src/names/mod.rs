@@ -11,12 +11,18 @@
 //! The socket is not at port 53 itself, so that a container can have a name server
 //! of its own. The thread exists from the first such container on. Questions that
 //! come by TCP, which are rare, have a short-lived thread each.
+//!
+//! What is known here costs three system calls: to wait, to take the question, to
+//! answer. It is not looked whether there is another question, which the next wait
+//! tells anyway: the one that asked may be waiting for this very processor.
 
 mod cache;
+mod datagram;
 mod forward;
 mod host;
 mod lookup;
 mod message;
+mod nearness;
 mod stream;
 
 use std::collections::HashMap;
@@ -39,13 +45,12 @@ use forward::{Forwards, Pending};
 use host::HostServers;
 use lookup::lookup;
 use message::{Outcome, Query};
+use nearness::Nearness;
 
 /// Where containers ask.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 /// As many events are taken at once.
 const EVENTS: usize = 64;
-/// As many questions of one container are taken before others have their turn.
-const TURN: usize = 32;
 /// The largest question that is looked at.
 const QUESTION: usize = 4096;
 /// How many questions were answered: whose turn it is to be named first.
@@ -138,6 +143,7 @@ impl Resolver {
             .set_nonblocking(true)
             .and_then(|()| streams.set_nonblocking(true))
             .map_err(|error| failed("set up", error))?;
+        datagram::with_marks(&datagrams);
         firewall::redirect_names(ADDRESS, udp, tcp)?;
         Ok(Self {
             container: container.clone(),
@@ -192,8 +198,10 @@ struct Service {
 impl Service {
     fn run(&mut self) {
         let mut events = Vec::with_capacity(EVENTS);
+        let mut nearness = Nearness::new();
         loop {
-            let limit = self.forwards.patience(Instant::now()).map(|wait| Timespec {
+            let waits = [self.forwards.patience(Instant::now()), nearness.patience()];
+            let limit = waits.into_iter().flatten().min().map(|wait| Timespec {
                 tv_sec: i64::try_from(wait.as_secs()).unwrap_or(1),
                 tv_nsec: i64::from(wait.subsec_nanos()),
             });
@@ -203,11 +211,14 @@ impl Service {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return tracing::error!(%error, "the resolvers have ended"),
             }
+            if events.is_empty() {
+                nearness.rest();
+            }
             for event in &events {
                 match event.data.u64() {
                     COMMANDS if !self.obey() => return,
                     COMMANDS => {}
-                    token => self.attend(token),
+                    token => self.attend(token, &mut nearness),
                 }
             }
             for pending in self.forwards.overdue(Instant::now()) {
@@ -243,9 +254,9 @@ impl Service {
         }
     }
 
-    fn attend(&mut self, token: u64) {
+    fn attend(&mut self, token: u64, nearness: &mut Nearness) {
         if self.resolvers.contains_key(&token) {
-            self.datagrams(token);
+            nearness.asked(self.datagram(token));
         } else if let Some(resolver) = token.checked_sub(1).and_then(|t| self.resolvers.get(&t)) {
             stream::accept(resolver, &self.everybody);
         } else if let Some((pending, answer)) = self.forwards.receive(token) {
@@ -261,36 +272,32 @@ impl Service {
         }
     }
 
-    fn datagrams(&mut self, token: u64) {
+    /// Answers a question, and tells on which processor it was asked.
+    fn datagram(&mut self, token: u64) -> Option<u32> {
         let mut buffer = [0; QUESTION];
-        for _ in 0..TURN {
-            let Some(resolver) = self.resolvers.get(&token) else {
-                return;
-            };
-            let Ok((length, client)) = resolver.datagrams.recv_from(&mut buffer) else {
-                return;
-            };
-            let question = &buffer[..length];
-            match answer(&self.everybody, &resolver.container, question) {
-                Known::Answer(query, answer) => {
-                    let bytes = query.answer(answer.0, &answer.1, query.limit);
-                    let _ = resolver.datagrams.send_to(&bytes, client);
-                }
-                Known::Refusal(bytes) => {
-                    let _ = resolver.datagrams.send_to(&bytes, client);
-                }
-                Known::Nothing => {}
-                Known::AskOthers(query) => {
-                    let servers = match resolver.servers.as_slice() {
-                        [] => self.host.now(),
-                        own => own,
-                    };
-                    let key = Key::new(question, query.name_end(), servers);
-                    let kept = |key| self.cache.get(key, question, Instant::now());
-                    if let Some(answer) = key.as_ref().and_then(kept) {
-                        let _ = resolver.datagrams.send_to(&answer, client);
-                        continue;
-                    }
+        let resolver = self.resolvers.get(&token)?;
+        let datagram = datagram::receive(&resolver.datagrams, &mut buffer).ok()?;
+        let client = datagram.client;
+        let question = &buffer[..datagram.length];
+        match answer(&self.everybody, &resolver.container, question) {
+            Known::Answer(query, answer) => {
+                let bytes = query.answer(answer.0, &answer.1, query.limit);
+                let _ = resolver.datagrams.send_to(&bytes, client);
+            }
+            Known::Refusal(bytes) => {
+                let _ = resolver.datagrams.send_to(&bytes, client);
+            }
+            Known::Nothing => {}
+            Known::AskOthers(query) => {
+                let servers = match resolver.servers.as_slice() {
+                    [] => self.host.now(),
+                    own => own,
+                };
+                let key = Key::new(question, query.name_end(), servers);
+                let kept = |key| self.cache.get(key, question, Instant::now());
+                if let Some(answer) = key.as_ref().and_then(kept) {
+                    let _ = resolver.datagrams.send_to(&answer, client);
+                } else {
                     let socket = Arc::clone(&resolver.datagrams);
                     let ways = (self.forwards.order(servers), key);
                     let bytes = question.to_vec();
@@ -298,6 +305,7 @@ impl Service {
                 }
             }
         }
+        datagram.processor
     }
 
     /// Asks the next server; when there is none, the client is told of the failure.

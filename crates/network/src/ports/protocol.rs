@@ -35,6 +35,15 @@ impl Protocol {
             Self::Sctp => 132,
         }
     }
+
+    /// Where the checksum is in its header.
+    pub(crate) const fn checksum_offset(self) -> u32 {
+        match self {
+            Self::Tcp => 16,
+            Self::Udp => 6,
+            Self::Sctp => 8,
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
