@@ -293,7 +293,7 @@ impl Builder {
 }
 
 /// Deletes a link, if it is there.
-fn delete_link(socket: &mut Socket, name: &str) -> Result<(), Error> {
+pub(crate) fn delete_link(socket: &mut Socket, name: &str) -> Result<(), Error> {
     match route::link_by_name(socket, name)? {
         Some(link) => tolerate_gone(socket.apply(vec![route::delete_link(link.index, name)])),
         None => Ok(()),

@@ -9,7 +9,7 @@ use crate::definition::{self, BRIDGE_NAME, Definition};
 use crate::error::Error;
 use crate::netlink::Socket;
 use crate::netlink::route::{self, VethPair};
-use crate::sandbox::{link_name, tolerate_gone};
+use crate::sandbox::{delete_link, link_name, tolerate_gone};
 use crate::seen::Seen;
 
 /// How often a random name that is taken is drawn again.
@@ -73,6 +73,20 @@ impl BridgeDriver {
         Self::new(definition, bridge, mtu)
     }
 
+    /// Lets packets through a new port.
+    fn open_port(&self, socket: &mut Socket, name: &str) -> Result<(), Error> {
+        match socket.apply(vec![route::set_port_up(name)]) {
+            // There is no IPv6 here.
+            Err(error) if error.errno() == Some(libc::EAFNOSUPPORT) => {
+                let link = route::link_by_name(socket, name)?;
+                let up = |link: route::Link| socket.apply(vec![route::set_up(link.index, name)]);
+                link.map_or(Ok(()), up)?;
+            }
+            other => other?,
+        }
+        self.isolate(socket, name)
+    }
+
     fn isolate(&self, socket: &mut Socket, name: &str) -> Result<(), Error> {
         if self.icc {
             return Ok(());
@@ -101,7 +115,10 @@ impl NetworkDriver for BridgeDriver {
             };
             match socket.apply(vec![route::add_veth(&pair)]) {
                 Ok(()) => {
-                    self.isolate(socket, &host_name)?;
+                    if let Err(error) = self.open_port(socket, &host_name) {
+                        let _ = delete_link(socket, &host_name);
+                        return Err(error);
+                    }
                     return Ok(Interface {
                         mac,
                         name: plug.name.to_owned(),

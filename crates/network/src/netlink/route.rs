@@ -34,6 +34,10 @@ pub(super) const IFLA_INFO_KIND: u16 = 1;
 pub(super) const IFLA_INFO_DATA: u16 = 2;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
+const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 const VETH_INFO_PEER: u16 = 1;
 
 const IFA_ADDRESS: u16 = 1;
@@ -103,13 +107,21 @@ pub(super) fn ifinfo(family: u8, index: u32, flags: u32, change: u32) -> [u8; 16
 
 /// Creates a bridge with a fixed Ethernet address (so that it does not change
 /// with its ports), and brings it up.
+///
+/// It does not look into multicast, which costs each new port a look at all others:
+/// with nobody who asks for groups it goes to all ports anyway.
 pub(crate) fn add_bridge<'a>(name: &'a str, mac: MacAddress, mtu: u32) -> Request<'a> {
     let message = Message::new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL)
         .raw(&ifinfo(0, 0, IFF_UP, IFF_UP))
         .string(IFLA_IFNAME, name)
         .attribute(IFLA_ADDRESS, &mac.0)
         .u32(IFLA_MTU, mtu)
-        .nested(IFLA_LINKINFO, |m| m.string(IFLA_INFO_KIND, "bridge"));
+        .nested(IFLA_LINKINFO, |m| {
+            m.string(IFLA_INFO_KIND, "bridge")
+                .nested(IFLA_INFO_DATA, |m| {
+                    m.attribute(IFLA_BR_MCAST_SNOOPING, &[0])
+                })
+        });
     (
         About {
             operation: "create bridge",
@@ -119,12 +131,11 @@ pub(crate) fn add_bridge<'a>(name: &'a str, mac: MacAddress, mtu: u32) -> Reques
     )
 }
 
-/// Creates a veth pair in one message: this end is up and a port of the
-/// bridge, the other end is in its namespace, named and with its Ethernet
-/// address.
+/// Creates a veth pair in one message: this end is a port of the bridge, the other
+/// end is in its namespace, named and with its Ethernet address. Both are down.
 pub(crate) fn add_veth<'a>(pair: &VethPair<'a>) -> Request<'a> {
     let message = Message::new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL)
-        .raw(&ifinfo(0, 0, IFF_UP, IFF_UP))
+        .raw(&ifinfo(0, 0, 0, 0))
         .string(IFLA_IFNAME, pair.host_name)
         .u32(IFLA_MTU, pair.mtu)
         .u32(IFLA_MASTER, pair.bridge)
@@ -144,6 +155,26 @@ pub(crate) fn add_veth<'a>(pair: &VethPair<'a>) -> Request<'a> {
         About {
             operation: "create veth",
             object: pair.host_name,
+        },
+        message,
+    )
+}
+
+/// Brings the port of a bridge up, without an IPv6 address of its own, which would be
+/// announced and routed for nobody. Refused by a kernel without IPv6.
+pub(crate) fn set_port_up(name: &str) -> Request<'_> {
+    let message = Message::new(RTM_SETLINK, 0)
+        .raw(&ifinfo(0, 0, IFF_UP, IFF_UP))
+        .string(IFLA_IFNAME, name)
+        .nested(IFLA_AF_SPEC, |m| {
+            m.nested(u16::from(AF_INET6), |m| {
+                m.attribute(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE])
+            })
+        });
+    (
+        About {
+            operation: "bring up",
+            object: name,
         },
         message,
     )
