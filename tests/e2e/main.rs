@@ -24,6 +24,7 @@ mod crash;
 mod daemon;
 mod debian;
 mod disk_check;
+mod disk_check_beside;
 mod disk_space;
 mod dockerfiles;
 mod errors;

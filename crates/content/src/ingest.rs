@@ -68,7 +68,21 @@ impl Ingest {
                 found: self.size,
             });
         }
-        self.inner.publish(&self.path, found, self.size)?.synced()
+        self.inner
+            .publish(&self.path, found, self.size, false)?
+            .synced()
+    }
+
+    /// The same as [`commit`](Self::commit) of any bytes, in the place of a file that
+    /// has their digest for a name and is damaged.
+    ///
+    /// # Errors
+    /// `Disk`; nothing is left then.
+    pub fn commit_anew(self) -> Result<Blob, Error> {
+        let found = self.hasher.clone().finish();
+        self.inner
+            .publish(&self.path, found, self.size, true)?
+            .synced()
     }
 
     /// Makes the bytes visible under their digest; on the disk for good only after
@@ -78,7 +92,7 @@ impl Ingest {
     /// `Disk`; nothing is left then.
     pub fn commit_unsynced(self) -> Result<Blob, Error> {
         let digest = self.hasher.clone().finish();
-        self.inner.publish(&self.path, digest, self.size)
+        self.inner.publish(&self.path, digest, self.size, false)
     }
 }
 

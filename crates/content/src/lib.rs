@@ -24,3 +24,4 @@ pub use ingest::Ingest;
 pub use measured::DiskUsage;
 pub use partial::Partial;
 pub use store::{Blob, Collected, ContentStore};
+pub use verify::Recorded;

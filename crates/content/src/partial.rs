@@ -334,7 +334,8 @@ impl Partial {
     pub fn complete(&self) -> Result<Blob, Error> {
         self.check()?;
         let path = self.inner.partials.path(self.key);
-        self.inner.publish(&path, self.key.digest, self.key.size)
+        self.inner
+            .publish(&path, self.key.digest, self.key.size, false)
     }
 
     /// Begins anew: what was there is not what it should be.

@@ -28,6 +28,9 @@ pub(crate) struct Inner {
     /// How many [`Blob`]s there are of each digest. Held while files appear
     /// under their digest or vanish.
     held: Mutex<HashMap<Digest, usize>>,
+    /// The directory of blobs, open from the start: what the kernel could not write
+    /// since then is an error of the next sync, also what it tried meanwhile.
+    synced: File,
 }
 
 /// A complete blob, kept from collection while this value lives: record it
@@ -56,20 +59,22 @@ impl ContentStore {
     /// `Disk`, `Metadata`.
     pub fn open(root: impl AsRef<Path>, database: Arc<Database>) -> Result<Self, Error> {
         let root = root.as_ref();
-        let inner = Inner {
-            blobs: root.join("blobs/sha256"),
-            ingests: root.join("ingest"),
-            partials: Partials::new(root.join("partial")),
-            database,
-            held: Mutex::default(),
-        };
-        for directory in [&inner.blobs, &inner.ingests] {
+        let (blobs, ingests) = (root.join("blobs/sha256"), root.join("ingest"));
+        for directory in [&blobs, &ingests] {
             std::fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(directory)
                 .map_err(Error::disk("create", directory))?;
         }
+        let inner = Inner {
+            synced: File::open(&blobs).map_err(Error::disk("open", &blobs))?,
+            blobs,
+            ingests,
+            partials: Partials::new(root.join("partial")),
+            database,
+            held: Mutex::default(),
+        };
         inner.remove_ingests()?;
         inner.tidy_partials()?;
         let store = Self {
@@ -107,7 +112,7 @@ impl ContentStore {
     /// # Errors
     /// `Disk`.
     pub fn adopt(&self, path: &Path, digest: Digest, size: u64) -> Result<Blob, Error> {
-        self.inner.publish(path, digest, size)?.synced()
+        self.inner.publish(path, digest, size, false)?.synced()
     }
 
     /// Stores bytes at once, on the disk for good.
@@ -139,10 +144,8 @@ impl ContentStore {
     /// # Errors
     /// `Disk`.
     pub fn sync(&self) -> Result<(), Error> {
-        let blobs = &self.inner.blobs;
-        File::open(blobs)
-            .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
-            .map_err(Error::disk("sync", blobs))
+        rustix::fs::syncfs(&self.inner.synced)
+            .map_err(|errno| Error::disk("sync", &self.inner.blobs)(errno.into()))
     }
 
     /// The number of the file system's device.
@@ -159,21 +162,7 @@ impl ContentStore {
     /// # Errors
     /// `NotFound`, `Disk`.
     pub fn hold(&self, digest: Digest) -> Result<Blob, Error> {
-        let mut held = self.inner.lock();
-        let path = self.inner.path(digest);
-        let size = match std::fs::metadata(&path) {
-            Ok(meta) => meta.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NotFound(digest));
-            }
-            Err(error) => return Err(Error::disk("stat", path)(error)),
-        };
-        *held.entry(digest).or_default() += 1;
-        Ok(Blob {
-            inner: Arc::clone(&self.inner),
-            digest,
-            size,
-        })
+        self.inner.hold(&mut self.inner.lock(), digest)
     }
 
     /// Lets go of a blob; its file goes too when nobody else holds it and there is
@@ -304,6 +293,28 @@ impl Inner {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps a blob that is there.
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        held: &mut HashMap<Digest, usize>,
+        digest: Digest,
+    ) -> Result<Blob, Error> {
+        let path = self.path(digest);
+        let size = match std::fs::metadata(&path) {
+            Ok(meta) => meta.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::NotFound(digest));
+            }
+            Err(error) => return Err(Error::disk("stat", path)(error)),
+        };
+        *held.entry(digest).or_default() += 1;
+        Ok(Blob {
+            inner: Arc::clone(self),
+            digest,
+            size,
+        })
+    }
+
     pub(crate) fn scratch_path(&self) -> Result<PathBuf, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| {
@@ -314,19 +325,31 @@ impl Inner {
     }
 
     /// Gives the file at `path` its digest as a second name. Neither is on the disk
-    /// for good by that.
+    /// for good by that. A file that is there already stays, unless it is obviously
+    /// damaged, or is to be put `anew`.
     pub(crate) fn publish(
         self: &Arc<Self>,
         path: &Path,
         digest: Digest,
         size: u64,
+        anew: bool,
     ) -> Result<Blob, Error> {
         let target = self.path(digest);
         let mut held = self.lock();
+        let failed = || Error::disk("publish", &target);
         match std::fs::hard_link(path, &target) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::disk("publish", target)(error)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let there = std::fs::symlink_metadata(&target).map_err(failed())?;
+                if anew || there.len() != size {
+                    // At no moment there is none.
+                    let beside = self.scratch_path()?;
+                    std::fs::hard_link(path, &beside)
+                        .and_then(|()| std::fs::rename(&beside, &target))
+                        .map_err(failed())?;
+                }
+            }
+            Err(error) => return Err(failed()(error)),
         }
         *held.entry(digest).or_default() += 1;
         Ok(Blob {

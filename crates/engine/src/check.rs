@@ -1,9 +1,11 @@
 //! `system check`: whether the records and the disk agree, and what of it can be
 //! repaired, while everything goes on.
 
+use std::sync::Arc;
+
 use gantry_api::{CheckFinding, CheckSummary};
 use gantry_image::{CheckOptions, Finding};
-use gantry_volume::{Backing, VolumeStore};
+use gantry_volume::{Backing, Listed, VolumeStore};
 
 use crate::containers::finding;
 use crate::error::{Error, Result};
@@ -79,11 +81,12 @@ pub(crate) fn check_volumes(
     let all = store.list();
     for listed in &all {
         let volume = &listed.volume;
-        if volume.backing != Backing::Directory || volume.directory.is_dir() {
+        if volume.backing != Backing::Directory {
             continue;
         }
-        let gone = store.get(&volume.name).is_err();
-        if gone {
+        // Its directory goes with it: the very same volume, before and after, has one.
+        let same = |now: Listed| Arc::ptr_eq(&now.volume, volume);
+        if volume.directory.is_dir() || !store.get(&volume.name).is_ok_and(same) {
             continue;
         }
         let done = match repair {

@@ -55,6 +55,7 @@ impl ImageStore {
 
     pub(crate) fn collect_counting(&self, freed: &mut Freed) -> Result<Vec<ChainId>> {
         let inner = self.inner();
+        let _removal = inner.removals.begin();
         let used =
             self.database()
                 .read(|view| -> Result<HashSet<String>, gantry_metadata::Error> {

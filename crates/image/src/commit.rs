@@ -6,6 +6,7 @@
 //! ```
 
 use std::io::Write;
+use std::time::Duration;
 
 use gantry_archive::Packed;
 use gantry_archive::compression::Encoder;
@@ -72,10 +73,12 @@ impl ImageStore {
         all.extend(made.map(|(_, layer)| layer));
         let document = document(base.as_ref(), &all, options, empty);
         let recorded = inner.record_commit(&document, &all, base.as_ref(), options);
+        let _removal = inner.removals.begin();
         drop((all, lease));
         recorded.or_else(|error| {
             if let Some(chain) = chain {
                 inner.collect_layers(&[chain])?;
+                inner.content.collect_files(Duration::ZERO)?;
             }
             Err(error)
         })

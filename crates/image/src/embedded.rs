@@ -101,6 +101,7 @@ impl ImageStore {
         })?;
         let recorded = single(inner, &kept, &document, Some(&reference));
         let chain = ChainId(kept.diff_id.0);
+        let _removal = inner.removals.begin();
         drop((kept, lease));
         match recorded {
             Ok(imported) => Ok(imported.id),

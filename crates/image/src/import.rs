@@ -1,6 +1,7 @@
 //! `docker import`: a root file system archive becomes an image of one layer.
 
 use std::io::Read;
+use std::time::Duration;
 
 use gantry_types::{
     ChainId, History, ImageConfig, ImageId, Platform, ProcessConfig, Reference, RootFs,
@@ -54,9 +55,11 @@ impl ImageStore {
         let document = document(&layer, config, options, &created);
         let recorded = single(inner, &layer, &document, options.reference.as_ref());
         let chain = ChainId(layer.diff_id.0);
+        let _removal = inner.removals.begin();
         drop((layer, lease));
         recorded.or_else(|error| {
             inner.collect_layers(&[chain])?;
+            inner.content.collect_files(Duration::ZERO)?;
             Err(error)
         })
     }

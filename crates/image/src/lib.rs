@@ -38,6 +38,7 @@ mod prune;
 mod pull;
 mod push;
 mod record;
+mod removals;
 mod remove;
 mod resolve;
 mod save;
@@ -65,6 +66,7 @@ pub use pull::{
     Admission, Admit, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,
 };
 pub use push::{LayerCompression, PushState, PushStep, Pushed};
+pub use removals::Removal;
 pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
 pub use save::{Format, SaveOptions, Saving};
 pub use store::{ImageStore, Limits};

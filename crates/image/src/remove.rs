@@ -73,6 +73,7 @@ impl ImageStore {
         usage: &Usage<'_>,
         freed: &mut Freed,
     ) -> Result<Vec<Removed>> {
+        let _removal = self.removal();
         for _ in 0..ATTEMPTS {
             let id = self.database().read(|view| resolve_id(view, name))?;
             let users = usage(id)?;

@@ -11,6 +11,7 @@ use gantry_types::ImageId;
 use crate::durable::Shared;
 use crate::pull::Downloads;
 use crate::push::Uploads;
+use crate::removals::Removals;
 use crate::{Error, Image, Lease, Result};
 
 /// All images of one daemon. Cheap to clone; all methods block.
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     /// And what leaves to them.
     pub(crate) uploads: Uploads,
     pub(crate) syncing: Shared,
+    pub(crate) removals: Removals,
     /// Held while layers are claimed and while unclaimed ones are removed, so
     /// that nobody claims what is being removed.
     gate: Mutex<()>,
@@ -94,6 +96,7 @@ impl ImageStore {
                 downloads: Downloads::default(),
                 uploads: Uploads::default(),
                 syncing: Shared::default(),
+                removals: Removals::default(),
                 gate: Mutex::new(()),
             }),
         })

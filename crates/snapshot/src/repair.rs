@@ -13,17 +13,25 @@ use crate::store::{LAYERS, Store, TRASH};
 use crate::tree::State;
 
 impl Store {
-    /// The directories without a record.
+    /// The directories without a record; not those that are being made or removed.
     pub(crate) fn strays(&self) -> Result<Vec<PathBuf>, Error> {
         let own = [TRASH, LAYERS].map(|name| self.directory.join(name));
         let mut found = list(&self.directory)?;
+        found.retain(|path| !own.contains(path));
+        found.extend(list(&own[1])?);
+        // Whoever makes one is in the tree before he is no longer among these.
+        let making = self.making().clone();
         let numbers: HashSet<PathBuf> = {
             let tree = self.tree();
             let nodes = tree.nodes().map(|(_, node)| self.path(node.number));
             nodes.collect()
         };
-        found.retain(|path| !own.contains(path) && !numbers.contains(path));
-        found.extend(list(&own[1])?);
+        // Names are never used twice: what has gone since was known to somebody.
+        found.retain(|path| {
+            !making.contains(path)
+                && !numbers.contains(path)
+                && std::fs::symlink_metadata(path).is_ok()
+        });
         Ok(found)
     }
 

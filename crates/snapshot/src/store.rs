@@ -37,6 +37,11 @@ pub(crate) struct Store {
     tree: Mutex<Tree>,
     pub(crate) trash: Trash,
     next: AtomicU64,
+    /// The directories that are being made and are in no tree yet.
+    making: Mutex<HashSet<PathBuf>>,
+    /// The directory, open from the start: what the kernel could not write since then
+    /// is an error of the next sync.
+    synced: std::fs::File,
 }
 
 impl Store {
@@ -49,7 +54,10 @@ impl Store {
         let trash = Trash::open(trash.clone(), "snapshot-trash")
             .map_err(Error::disk("open the trash", trash))?;
         let tree = Tree::new(records.load()?);
+        let synced = std::fs::File::open(&directory).map_err(Error::disk("open", &directory))?;
         Ok(Self {
+            making: Mutex::default(),
+            synced,
             directory,
             records,
             tree: Mutex::new(tree),
@@ -76,7 +84,8 @@ impl Store {
         fill: impl FnOnce(&Path) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.tree().reserve(key, parent)?;
-        let made = self.make(key, parent, fill);
+        let mut making = Making(self, Vec::new());
+        let made = self.make(key, parent, fill, &mut making);
         let mut tree = self.tree();
         match made {
             Ok(number) => {
@@ -91,17 +100,24 @@ impl Store {
         }
     }
 
+    /// The directories that somebody is just making.
+    pub(crate) fn making(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn make(
         &self,
         key: &str,
         parent: Option<&str>,
         fill: impl FnOnce(&Path) -> Result<(), Error>,
+        making: &mut Making<'_>,
     ) -> Result<u64, Error> {
-        let scratch = self.scratch(parent)?;
+        let scratch = self.scratch(parent, making)?;
         fill(scratch.path())?;
         let mut placed = None;
         let number = self.records.insert(key, parent, &mut |number| {
             let path = self.path(number);
+            making.add(&path);
             self.place(scratch.path(), &path)?;
             placed = Some(path);
             Ok(())
@@ -116,13 +132,14 @@ impl Store {
         number
     }
 
-    fn scratch(&self, parent: Option<&str>) -> Result<Scratch, Error> {
+    fn scratch(&self, parent: Option<&str>, making: &mut Making<'_>) -> Result<Scratch, Error> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let path = match parent {
                 Some(_) => self.directory.join(format!("new-{number}")),
                 None => self.directory.join(LAYERS).join(number.to_string()),
             };
+            making.add(&path);
             match rustix::fs::mkdir(&path, rustix::fs::Mode::RWXU) {
                 Ok(()) => return Ok(Scratch::new(path)),
                 // A crash left it.
@@ -201,10 +218,11 @@ impl Store {
             self.tree().put(key, before);
             return Err(error);
         }
-        self.tree().forget(key);
+        // It keeps its name until its directory has left: nobody takes that for a stray.
         if let Err(error) = self.discard(&path) {
             tracing::warn!(%error, "removed snapshot stays on disk; the next start deletes it");
         }
+        self.tree().forget(key);
         Ok(())
     }
 
@@ -213,11 +231,7 @@ impl Store {
     }
 
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        std::fs::File::open(&self.directory)
-            .map_err(Error::disk("open", &self.directory))
-            .and_then(|directory| {
-                rustix::fs::syncfs(directory).map_err(Error::disk("sync", &self.directory))
-            })
+        rustix::fs::syncfs(&self.synced).map_err(Error::disk("sync", &self.directory))
     }
 
     pub(crate) fn device(&self) -> Result<u64, Error> {
@@ -269,6 +283,25 @@ impl Store {
             .collect();
         dead.sort_unstable_by(|one, other| other.cmp(one));
         dead.into_iter().map(|(_, key)| key).collect()
+    }
+}
+
+/// The directories of one snapshot that is being made.
+struct Making<'s>(&'s Store, Vec<PathBuf>);
+
+impl Making<'_> {
+    fn add(&mut self, path: &Path) {
+        self.0.making().insert(path.to_owned());
+        self.1.push(path.to_owned());
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        let mut making = self.0.making();
+        for path in &self.1 {
+            making.remove(path);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Registry {
     netns: String,
     port: u16,
     scheme: &'static str,
-    _dir: tempfile::TempDir,
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Registry {
@@ -29,6 +29,24 @@ impl Registry {
     /// Our own one, at another address or with more flags.
     pub fn ours_at(engine: &Engine, address: &str, port: u16, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
+        Self::ours_in(dir, engine, address, port, flags)
+    }
+
+    /// Our own one with what it has, beside a daemon that was started again: that has
+    /// another network namespace.
+    pub fn follow(mut self, engine: &Engine) -> Self {
+        let (dir, port) = (self.dir.take().expect("until the end"), self.port);
+        drop(self);
+        Self::ours_in(dir, engine, "127.0.0.1", port, &[])
+    }
+
+    fn ours_in(
+        dir: tempfile::TempDir,
+        engine: &Engine,
+        address: &str,
+        port: u16,
+        flags: &[&str],
+    ) -> Self {
         let netns = netns(engine);
         let mut serve = inside(&netns, &gantry_binary().to_string_lossy());
         serve
@@ -84,7 +102,7 @@ impl Registry {
             netns,
             port,
             scheme,
-            _dir: dir,
+            dir: Some(dir),
         };
         let deadline = Instant::now() + PATIENCE;
         // One that wants a password or a certificate answers as well.

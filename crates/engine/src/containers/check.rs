@@ -39,6 +39,7 @@ impl Containers {
             let id = container.id().as_str();
             let place = inner.snapshots.directory(id);
             let there = place.as_ref().is_ok_and(|directory| directory.is_dir());
+            // What belongs to one goes only after it.
             if !there && inner.table.get(container.id()).is_some() {
                 let problem = "its file system is gone".to_owned();
                 tell(finding("container", id, problem, Err(LOST)));
@@ -90,7 +91,10 @@ impl Containers {
                 // Of a container that mounts an image, or of a layer on its way.
                 continue;
             };
-            if status.committed || claimed.contains(&status.key) || inner.table.is_claimed(&id) {
+            let claimed = claimed.contains(&status.key) || inner.table.is_claimed(&id);
+            // Ids are given once: one that nobody claims any more and that is there
+            // stays. One may have gone since it was listed.
+            if status.committed || claimed || inner.snapshots.status(&status.key).is_err() {
                 continue;
             }
             let done = match repair {
@@ -115,7 +119,9 @@ impl Containers {
         let strays = entries.flatten().filter(|entry| {
             let name = entry.file_name();
             let id = name.to_str().and_then(|name| name.parse().ok());
-            id.is_none_or(|id| !self.inner.table.is_claimed(&id))
+            let claimed = id.is_some_and(|id| self.inner.table.is_claimed(&id));
+            // It may have gone, with its container, since it was listed.
+            !claimed && entry.path().symlink_metadata().is_ok()
         });
         Ok(strays.map(|entry| entry.path()).collect())
     }

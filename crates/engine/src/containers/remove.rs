@@ -95,8 +95,10 @@ impl Inner {
             container.tell_removed(Some(error.to_string()));
             return Err(error);
         }
+        let _removal = self.images.store().removal();
         self.table.remove(container);
         self.collect(container);
+        self.table.left(container.id());
         container.tell_removed(None);
         self.publish(container, "destroy", &[]);
         Ok(())

@@ -1,6 +1,6 @@
 //! All containers in memory, by id and by name, and how a client names one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use gantry_types::ContainerId;
@@ -19,6 +19,8 @@ pub(crate) struct Table {
 struct Inner {
     by_id: BTreeMap<ContainerId, Arc<Container>>,
     names: HashMap<String, ContainerId>,
+    /// Gone, but something of them is still there.
+    leaving: HashSet<ContainerId>,
 }
 
 impl Table {
@@ -48,11 +50,18 @@ impl Table {
         self.write().by_id.insert(container.id().clone(), container);
     }
 
-    /// Removes a container and its name.
+    /// Removes a container and its name; what belonged to it is still there, until
+    /// [`Table::left`].
     pub(crate) fn remove(&self, container: &Container) {
         let mut inner = self.write();
+        inner.leaving.insert(container.id().clone());
         inner.by_id.remove(container.id());
         inner.names.remove(&container.name());
+    }
+
+    /// What belonged to a container that was removed is gone.
+    pub(crate) fn left(&self, id: &ContainerId) {
+        self.write().leaving.remove(id);
     }
 
     /// Gives a container the other name that was claimed for it, and the old one
@@ -77,10 +86,12 @@ impl Table {
         self.read().by_id.get(id).cloned()
     }
 
-    /// Whether there is a container of this id, or one to come.
+    /// Whether there is a container of this id, or one to come or on its way out.
     pub(crate) fn is_claimed(&self, id: &ContainerId) -> bool {
         let inner = self.read();
-        inner.by_id.contains_key(id) || inner.names.values().any(|holder| holder == id)
+        inner.by_id.contains_key(id)
+            || inner.leaving.contains(id)
+            || inner.names.values().any(|holder| holder == id)
     }
 
     /// The container that a client means: by id, by name with or without a

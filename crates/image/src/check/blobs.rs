@@ -4,7 +4,8 @@ use std::fs::File;
 
 use gantry_archive::compression::{Compression, Encoder};
 use gantry_archive::{PackOptions, Whiteouts};
-use gantry_metadata::{blobs, layers};
+use gantry_content::{Blob, Recorded};
+use gantry_metadata::{Tx, blobs, layers};
 use gantry_types::{DiffId, Digest, media_type};
 
 use super::{Check, REPAIR};
@@ -13,41 +14,68 @@ use crate::{Error, Result};
 /// A blob that is not what it should be.
 pub(super) struct Damaged {
     digest: Digest,
+    size: u64,
     problem: String,
+    /// Which file it is: another one may be good.
+    file: Option<(u64, i64)>,
 }
 
 impl Check<'_> {
     /// Looks at all blobs; those that are damaged are dealt with when the layers are
     /// known, from which some can be made again.
     pub(super) fn blobs(&mut self) -> Result<Vec<Damaged>> {
-        let content = &self.store.inner().content;
         let mut damaged = Vec::new();
         for row in self.store.database().read(blobs::list)? {
-            self.checked.blobs += 1;
-            let (digest, thorough) = (row.digest, !self.options.quick);
-            let Some(problem) = content.damage(digest, row.size, thorough) else {
-                self.good.insert(digest);
-                continue;
-            };
-            // It may have been removed since.
-            let database = self.store.database();
-            let recorded = database.read(|view| blobs::get(view, digest))?.is_some();
-            if recorded && content.damage(digest, row.size, thorough).is_some() {
-                damaged.push(Damaged { digest, problem });
+            match self.blob(row.digest, row.size)? {
+                None => {}
+                Some(Ok(())) => drop(self.good.insert(row.digest)),
+                Some(Err(blob)) => damaged.push(blob),
             }
+            self.checked.blobs += 1;
         }
         Ok(damaged)
     }
 
+    /// Looks at a blob; none that has gone.
+    fn blob(&self, digest: Digest, size: u64) -> Result<Option<Result<(), Damaged>>> {
+        let content = &self.store.inner().content;
+        let damaged = |problem| Damaged {
+            digest,
+            size,
+            problem,
+            file: content.identity(digest),
+        };
+        Ok(match content.recorded(digest)? {
+            Recorded::No => None,
+            Recorded::Missing => Some(Err(damaged("missing".to_owned()))),
+            Recorded::There(blob) => {
+                let problem = content.damage(digest, size, !self.options.quick);
+                let found = problem.map(damaged);
+                content.let_go(blob)?;
+                Some(found.map_or(Ok(()), Err))
+            }
+        })
+    }
+
     pub(super) fn damaged_blobs(&mut self, damaged: Vec<Damaged>) -> Result<()> {
-        for Damaged { digest, problem } in damaged {
+        for blob in damaged {
+            // It may have gone, or come again, while the layers were looked at.
+            let Some(Err(blob)) = self.blob(blob.digest, blob.size)? else {
+                continue;
+            };
+            let Damaged {
+                digest,
+                problem,
+                file,
+                ..
+            } = blob;
             let (rows, names) = self.holders(digest)?;
             let problem = match names.is_empty() {
                 true => problem,
                 false => format!("{problem} (of {names})"),
             };
             let again = "pull or load the image again; until then it runs, but cannot be saved or pushed as it came";
-            let repair = |check: &Self| check.replace(digest, &rows, again);
+            let repair = |check: &Self| check.replace((digest, file), &rows, again);
             self.found(("blob", digest.to_string(), problem), repair, REPAIR);
         }
         Ok(())
@@ -57,7 +85,7 @@ impl Check<'_> {
     /// is none to be had, the record goes, so that the next pull fetches it.
     fn replace(
         &self,
-        digest: Digest,
+        (digest, file): (Digest, Option<(u64, i64)>),
         rows: &[layers::LayerRow],
         again: &str,
     ) -> Result<Result<String, String>> {
@@ -72,31 +100,18 @@ impl Check<'_> {
                 None => lost = true,
             }
         }
-        let gone = self.store.database().write_durable(|tx| -> Result<bool> {
-            if !blobs::forget(tx, digest)? {
-                return Ok(false);
+        let database = self.store.database();
+        let change = || database.write_durable(|tx| exchange(tx, digest, &made));
+        // One that was made again may have the very same bytes, and lie there by now.
+        let gone = match made.iter().any(|(_, blob)| blob.digest() == digest) {
+            true => change()?,
+            false => {
+                let content = &self.store.inner().content;
+                content.remove_damaged(digest, file, change)?
             }
-            for (row, blob) in &made {
-                blobs::insert(tx, blob.digest(), blob.size())?;
-                layers::insert(
-                    tx,
-                    &layers::LayerRow {
-                        diff_id: row.diff_id,
-                        blob: blob.digest(),
-                        media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
-                        size: row.size,
-                        blob_size: blob.size(),
-                    },
-                )?;
-            }
-            Ok(true)
-        })?;
+        };
         if !gone {
             return Ok(Err("in use just now: check again".to_owned()));
-        }
-        // One that was made again may have the very same bytes.
-        if !made.iter().any(|(_, blob)| blob.digest() == digest) {
-            self.store.inner().content.remove_damaged(digest)?;
         }
         Ok(match (lost, rows.is_empty()) {
             (true, true) => Ok("removed: the image goes on without its manifest".to_owned()),
@@ -116,7 +131,7 @@ impl Check<'_> {
     }
 
     /// Packs a layer anew; nothing when that does not give the very same layer.
-    fn make_blob(&self, diff_id: DiffId) -> Result<Option<gantry_content::Blob>> {
+    fn make_blob(&self, diff_id: DiffId) -> Result<Option<Blob>> {
         let inner = self.store.inner();
         // Elsewhere a directory holds more than its layer.
         if !inner.snapshots.capabilities().independent_layers {
@@ -140,13 +155,30 @@ impl Check<'_> {
             if packed.diff_id == diff_id {
                 let ingest = encoder.finish().map_err(Error::disk("pack", directory))?;
                 // A damaged file of the same name would be taken for it.
-                let blob = ingest.digest();
-                if !self.good.contains(&blob) {
-                    inner.content.remove_damaged(blob)?;
-                }
-                return Ok(Some(ingest.commit(None, None)?));
+                return Ok(Some(ingest.commit_anew()?));
             }
         }
         Ok(None)
     }
+}
+
+/// Records blobs in the place of one that goes; whether this is the time.
+fn exchange(tx: &Tx<'_>, gone: Digest, made: &[(&layers::LayerRow, Blob)]) -> Result<bool> {
+    if !blobs::forget(tx, gone)? {
+        return Ok(false);
+    }
+    for (row, blob) in made {
+        blobs::insert(tx, blob.digest(), blob.size())?;
+        layers::insert(
+            tx,
+            &layers::LayerRow {
+                diff_id: row.diff_id,
+                blob: blob.digest(),
+                media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
+                size: row.size,
+                blob_size: blob.size(),
+            },
+        )?;
+    }
+    Ok(true)
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 
-use gantry_metadata::{images, layers};
+use gantry_metadata::{images, layers, leases};
 use gantry_types::{ChainId, DiffId};
 
 use super::{Check, REPAIR};
+use crate::lease::Lease;
 use crate::unpack::Unpacking;
 use crate::{Error, Result};
 
@@ -30,33 +31,51 @@ enum Proof {
 impl Check<'_> {
     /// Looks at all layers, lower ones first.
     pub(super) fn layers(&mut self) -> Result<()> {
+        let mut left = false;
         for layer in self.all_layers()? {
+            let Some(lease) = self.hold(&layer)? else {
+                continue;
+            };
             self.checked.layers += 1;
-            // What is found twice was not just being removed.
-            if self.problem(&layer)?.is_none() || !self.is_used(&layer)? {
-                continue;
+            if let Some((problem, repairable)) = self.problem(&layer)? {
+                let again = "pull or load the image again";
+                let repair = |check: &Self| match repairable {
+                    true => check.unpack_again(&layer),
+                    false => Ok(Err(again.to_owned())),
+                };
+                let advice = if repairable { REPAIR } else { again };
+                let name = layer.chain.to_string();
+                self.found(("layer", name, problem), repair, advice);
             }
-            let Some((problem, repairable)) = self.problem(&layer)? else {
-                continue;
-            };
-            if !self.is_used(&layer)? {
-                continue;
-            }
-            let again = "pull or load the image again";
-            let repair = |check: &Self| match repairable {
-                true => check.unpack_again(&layer),
-                false => Ok(Err(again.to_owned())),
-            };
-            let advice = if repairable { REPAIR } else { again };
-            let name = layer.chain.to_string();
-            self.found(("layer", name, problem), repair, advice);
+            drop(lease);
+            let database = self.store.database();
+            left |= database.read(|view| images::using_chain(view, layer.chain))? == 0;
+        }
+        if left {
+            // Its image was removed meanwhile, and could not take it along.
+            self.store.collect()?;
         }
         Ok(())
     }
 
-    fn is_used(&self, layer: &Layer) -> Result<bool> {
-        let database = self.store.database();
-        Ok(database.read(|view| images::using_chain(view, layer.chain))? != 0)
+    /// Keeps a layer and its blobs as they are while they are looked at; none that no
+    /// image has any more.
+    fn hold(&self, layer: &Layer) -> Result<Option<Lease>> {
+        let inner = self.store.inner();
+        let lease = Lease::new(&inner.database, "check")?;
+        let _gate = inner.gate();
+        let used = inner.database.write(|tx| -> Result<bool> {
+            if images::using_chain(tx, layer.chain)? == 0 {
+                return Ok(false);
+            }
+            let name = layer.chain.to_string();
+            leases::hold(tx, lease.id(), leases::Kind::Snapshot, &name)?;
+            for row in layers::by_diff_id(tx, layer.diff_id)? {
+                leases::hold(tx, lease.id(), leases::Kind::Blob, &row.blob.to_string())?;
+            }
+            Ok(true)
+        })?;
+        Ok(used.then_some(lease))
     }
 
     /// What is wrong with a layer, and whether a good blob could help.

@@ -74,19 +74,20 @@ impl Check<'_> {
     /// moment.
     pub(super) fn strays(&mut self) -> Result<()> {
         let mut strays = self.look()?;
-        // One that comes and goes all the time may be met on its way twice.
         for _ in 0..MORE_LOOKS {
             if strays.is_empty() {
                 return Ok(());
             }
+            // However long the disk takes for it.
+            self.store.inner().removals.wait();
             std::thread::sleep(SHORT);
             let still = self.look()?;
             strays.retain(|stray| still.contains(stray));
         }
         for stray in strays {
             let (kind, name, problem) = match &stray {
-                Stray::Blob(digest) => ("blob", digest.to_string(), "is not in any record"),
-                Stray::Layer(chain) => ("layer", chain.to_string(), "is of no image"),
+                Stray::Blob(digest, _) => ("blob", digest.to_string(), "is not in any record"),
+                Stray::Layer(chain, _) => ("layer", chain.to_string(), "is of no image"),
                 Stray::Directory(path) => {
                     let name = path.display().to_string();
                     ("directory", name, "is not in any record")
@@ -96,8 +97,8 @@ impl Check<'_> {
                 let inner = check.store.inner();
                 // Whoever holds it by now keeps it.
                 match &stray {
-                    Stray::Blob(_) => drop(inner.content.collect_files(Duration::ZERO)?),
-                    Stray::Layer(_) => drop(check.store.collect()?),
+                    Stray::Blob(..) => drop(inner.content.collect_files(Duration::ZERO)?),
+                    Stray::Layer(..) => drop(check.store.collect()?),
                     Stray::Directory(path) => inner.snapshots.remove_stray(path)?,
                 }
                 Ok(Ok("it was removed".to_owned()))
@@ -110,8 +111,14 @@ impl Check<'_> {
     fn look(&self) -> Result<Vec<Stray>> {
         let inner = self.store.inner();
         let mut found: Vec<Stray> = Vec::new();
-        found.extend(inner.content.unrecorded()?.into_iter().map(Stray::Blob));
-        found.extend(self.unused_layers()?.into_iter().map(Stray::Layer));
+        let blobs = inner.content.unrecorded()?.into_iter();
+        found.extend(blobs.map(|(digest, inode)| Stray::Blob(digest, inode)));
+        for chain in self.unused_layers()? {
+            // Gone meanwhile, unless it has one.
+            if let Ok(directory) = inner.snapshots.directory(&chain.to_string()) {
+                found.push(Stray::Layer(chain, directory));
+            }
+        }
         found.extend(inner.snapshots.strays()?.into_iter().map(Stray::Directory));
         Ok(found)
     }
@@ -160,11 +167,12 @@ impl Check<'_> {
     }
 }
 
-/// What nobody needs.
+/// What nobody needs. One that has gone and come again is another one: its file or
+/// directory is.
 #[derive(PartialEq)]
 enum Stray {
-    Blob(Digest),
-    Layer(ChainId),
+    Blob(Digest, u64),
+    Layer(ChainId, PathBuf),
     Directory(PathBuf),
 }
 

@@ -136,6 +136,7 @@ impl ImageStore {
             record(inner, found, &ready)
         };
         let recorded = bring_in();
+        let _removal = inner.removals.begin();
         drop(lease);
         let recorded = recorded.or_else(|error| {
             for sources in &all {

@@ -56,6 +56,7 @@ impl Pull<'_> {
         let chain = ChainId::chain(&config.rootfs.diff_ids);
         let lease = Lease::new(&self.inner.database, "pull")?;
         let result = self.bring_in(&bytes, &config, &chain, &lease, tell);
+        let _removal = self.inner.removals.begin();
         drop(lease);
         if result.is_err() {
             self.inner.collect_layers(&chain)?;
