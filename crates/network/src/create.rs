@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::bridge::taken_elsewhere;
 use crate::catalogue::{self, Listed};
 use crate::definition::{Definition, SubnetConfig};
 use crate::error::Error;
@@ -52,13 +51,14 @@ impl Network {
         definition.id = random::id()?;
         self.add_default_options(&mut definition);
         configuration::apply(&mut definition, &all)?;
+        let seen = Seen::look(&mut self.builder.socket())?;
         if !definition.config_only {
             definition.check()?;
-            self.choose_subnets(&mut definition, &all)?;
+            self.choose_subnets(&mut definition, &all, &seen)?;
             drivers::check(&mut self.builder.socket(), &mut definition, &all)?;
         }
         records::insert(&self.database, &definition)?;
-        match self.begin(&definition) {
+        match self.begin(&definition, &seen) {
             Ok(()) => self.find(&definition.id),
             Err(error) => {
                 if let Err(error) = records::delete(&self.database, &definition.id) {
@@ -112,6 +112,7 @@ impl Network {
         &self,
         definition: &mut Definition,
         all: &[Arc<Definition>],
+        seen: &Seen,
     ) -> Result<(), Error> {
         let ours: Vec<IpCidr> = all
             .iter()
@@ -151,7 +152,7 @@ impl Network {
         definition.subnets = named;
         let has = |d: &Definition, ipv4: bool| d.gateways.iter().any(|g| g.is_ipv4() == ipv4);
         let mut taken = ours;
-        taken.extend(taken_elsewhere(&mut self.builder.socket(), 0)?);
+        taken.extend(seen.subnets(&mut self.builder.socket())?);
         let pools = self.config.pools();
         if definition.ipv4 && !has(definition, true) {
             add_chosen(definition, subnet::choose(&pools, true, &taken)?);
@@ -167,11 +168,10 @@ impl Network {
     }
 
     /// Brings a new network to work.
-    fn begin(&self, definition: &Definition) -> Result<(), Error> {
+    fn begin(&self, definition: &Definition, seen: &Seen) -> Result<(), Error> {
         let segment = {
             let mut socket = self.builder.socket();
-            let seen = Seen::look(&mut socket)?;
-            catalogue::at_work(&mut socket, &seen, &self.config, definition)?
+            catalogue::at_work(&mut socket, seen, &self.config, definition)?
         };
         if let Some(segment) = &segment
             && let Err(error) = self.let_in(segment)

@@ -139,10 +139,7 @@ fn check_within(config: &NetworkConfig, addresses: &[IpCidr]) -> Result<(), Erro
 
 /// Changing the subnet under living containers would cut them off.
 fn refuse_with_ports(socket: &mut Socket, link: &Link, address: Ipv4Cidr) -> Result<(), Error> {
-    let ports = route::links(socket)?
-        .iter()
-        .filter(|l| l.controller == link.index)
-        .count();
+    let ports = route::ports(socket, link.index)?.len();
     if ports == 0 {
         return Ok(());
     }

@@ -27,9 +27,19 @@ impl Seen {
             addresses.entry(index).or_default().push(address);
         }
         Ok(Self {
-            ports: route::links(socket)?.into_iter().filter_map(port).collect(),
+            ports: route::veth_links(socket)?
+                .into_iter()
+                .filter_map(port)
+                .collect(),
             addresses,
         })
+    }
+
+    /// The subnets of all addresses and routes.
+    pub(crate) fn subnets(&self, socket: &mut Socket) -> Result<Vec<IpCidr>, Error> {
+        let addresses = self.addresses.values().flatten().copied();
+        let routes = route::routes(socket)?;
+        Ok(addresses.chain(routes.into_iter().map(|r| r.1)).collect())
     }
 
     /// The addresses of a link.

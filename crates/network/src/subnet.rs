@@ -23,14 +23,20 @@ pub(crate) fn choose(pools: &[AddressPool], ipv4: bool, taken: &[IpCidr]) -> Res
 /// IPv6 has more subnets than anybody can look at.
 fn first_free(pool: &AddressPool, taken: &[IpCidr]) -> Option<IpCidr> {
     let base = pool.base.network();
+    let same = taken.iter().filter(|t| t.is_ipv4() == base.is_ipv4());
+    let mut taken: Vec<(u128, u128)> = same.map(|t| (t.first(), t.last())).collect();
+    taken.sort_unstable();
+    let mut taken = taken.into_iter().peekable();
     let mut next = base.first();
     loop {
         let subnet = IpCidr::new(base.at(next), pool.size)?.network();
-        let Some(other) = taken.iter().find(|other| other.overlaps(&subnet)) else {
+        // What ends before it is behind all that are looked at from here on.
+        while taken.next_if(|(_, last)| *last < subnet.first()).is_some() {}
+        let Some((_, end)) = taken.next_if(|(first, _)| *first <= subnet.last()) else {
             return Some(subnet.with_address(subnet.at(*subnet.hosts().start())));
         };
         // The end of what is taken, and then of the subnet that this is in.
-        let end = subnet.last().max(other.last());
+        let end = subnet.last().max(end);
         let last = IpCidr::new(base.at(end), pool.size)?.last();
         if last >= base.last() {
             return None;

@@ -36,6 +36,8 @@ const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_EXT_MASK: u16 = 29;
+const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 const VETH_INFO_PEER: u16 = 1;
@@ -388,17 +390,30 @@ pub(crate) fn link_by_index(socket: &mut Socket, index: u32) -> Result<Option<Li
     found(socket.ask(about, message, parse_link))
 }
 
-/// All links.
-pub(crate) fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
-    let message = Message::new(RTM_GETLINK, 0).raw(&ifinfo(0, 0, 0, 0));
-    socket.dump(
-        About {
-            operation: "list",
-            object: "links",
-        },
-        message,
-        parse_link,
-    )
+/// The ports of a bridge.
+pub(crate) fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, Error> {
+    let of_bridge = |m: Message| m.u32(IFLA_MASTER, bridge);
+    let mut links = links(socket, of_bridge)?;
+    links.retain(|link| link.controller == bridge);
+    Ok(links)
+}
+
+/// The ends of veth pairs.
+pub(crate) fn veth_links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
+    let veth = |m: Message| m.nested(IFLA_LINKINFO, |m| m.string(IFLA_INFO_KIND, "veth"));
+    links(socket, veth)
+}
+
+/// Links, without their counters; older kernels list more than those `which` asks for.
+fn links(socket: &mut Socket, which: impl Fn(Message) -> Message) -> Result<Vec<Link>, Error> {
+    let message = Message::new(RTM_GETLINK, 0)
+        .raw(&ifinfo(0, 0, 0, 0))
+        .u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    let about = About {
+        operation: "list",
+        object: "links",
+    };
+    socket.dump(about, which(message), parse_link)
 }
 
 /// All addresses, each with its link's index; without link-local ones of IPv6.
@@ -447,7 +462,10 @@ pub(crate) fn uplink(socket: &mut Socket) -> Result<Option<u32>, Error> {
 /// The destinations of all unicast routes but the default ones, with the
 /// index of the link each leaves by (0 if by none).
 pub(crate) fn routes(socket: &mut Socket) -> Result<Vec<(u32, IpCidr)>, Error> {
-    let message = Message::new(RTM_GETROUTE, 0).raw(&[0; 12]);
+    let mut header = [0; 12];
+    // A kernel that does not look at it lists those of all kinds.
+    header[7] = RTN_UNICAST;
+    let message = Message::new(RTM_GETROUTE, 0).raw(&header);
     socket.dump(
         About {
             operation: "list",
