@@ -13,6 +13,7 @@ mod attach;
 mod bootstrap;
 mod builds;
 mod buildx;
+mod buildx_exports;
 mod cli;
 mod client_commands;
 mod client_completion;

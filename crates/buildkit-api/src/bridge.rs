@@ -57,7 +57,10 @@ const LLB_CAPS: &[&str] = &[
     "platform",
     "meta.ignorecache",
     "meta.description",
+    "exporter.image.annotations",
+    "exporter.image.attestations",
     "exporter.multiple",
+    "exporter.opt.name-canonical",
     "gc.freespacefilter",
 ];
 

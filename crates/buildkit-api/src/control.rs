@@ -1,12 +1,14 @@
 //! `moby.buildkit.v1.Control`: what a client asks of the builder itself.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::attest::{self, Wanted};
 use crate::builds::Build;
-use crate::exports::{self, Exporter};
-use crate::frontend;
+use crate::exports::{Exporter, Exporting};
+use crate::frontend::{self, Solved};
+use crate::history::Known;
 use crate::message_stream::Outgoing;
 use crate::server::Call;
 use crate::status::{Code, Status};
@@ -110,6 +112,7 @@ fn cache_exports(field: Field<'_>) -> Result<Vec<String>, Status> {
 pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Message, Status> {
     let request = SolveRequest::decode(&call.incoming.only().await?)?;
     request.check().map_err(Status::plain)?;
+    let wanted = Wanted::of(&request.options).map_err(Status::plain)?;
     let (build, returned) = Build::new(request.id.clone(), request.session.clone());
     let Some(place) = service.builds.enter(&request.id, Arc::clone(&build)) else {
         let text = format!("job ID {} exists", request.id);
@@ -117,6 +120,7 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
     };
     // Whatever way this ends, who listens hears the end, and can ask for a while.
     let _ending = Ending(Arc::clone(&build), Some(place));
+    let known = Mutex::default();
     let solving = async {
         let solved = match request.frontend.as_str() {
             "" => returned.await.map_err(|_| Status::canceled())??,
@@ -130,18 +134,48 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
         let Some(solved) = solved else {
             return Ok(BTreeMap::new());
         };
-        exports::all(service, &build, &solved, &request.exporters).await
+        let exporting = Exporting {
+            service,
+            build: &build,
+            solved: &solved,
+            wanted: &wanted,
+            inline: Vec::new(),
+        };
+        let response = exporting.all(&request.exporters).await?;
+        if !request.internal {
+            let told = tell(service, &build, &solved, &wanted)?;
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        }
+        Ok(response)
     };
     if !request.internal {
         service.history.begin(&build, &request.exporters);
     }
     let solved = solving.await;
     if !request.internal {
-        service.history.end(&build, solved.clone());
+        let known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        service.history.end(&build, solved.clone(), known);
     }
     let cleaner = Arc::clone(service);
     tokio::task::spawn_blocking(move || cleaner.kept.clean(false));
     Ok(Message::new().map(1, &solved.map_err(Status::plain)?))
+}
+
+/// What the history is to know of a result.
+fn tell(
+    service: &BuildKit,
+    build: &Build,
+    solved: &Solved,
+    wanted: &Wanted,
+) -> Result<Vec<Known>, Status> {
+    let images = solved.parts().iter();
+    let known = images.map(|image| {
+        Ok(Known {
+            platform: solved.is_list().then(|| image.id()),
+            attestation: attest::for_history(service, build, image, wanted)?,
+        })
+    });
+    known.collect()
 }
 
 /// Ends what is told of a build, and forgets it after a while.

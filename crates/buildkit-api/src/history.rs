@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gantry_image::Attestation;
+use gantry_types::{Descriptor, Digest};
 use tokio::sync::broadcast;
 
 use crate::BuildKit;
@@ -42,10 +46,35 @@ struct Record {
     created: SystemTime,
     completed: Option<SystemTime>,
     outcome: Result<BTreeMap<String, String>, Status>,
+    /// What is known of its images.
+    known: Vec<Known>,
     count: Count,
     /// What it has told, if that is not too much.
     told: Option<Progress>,
     pinned: bool,
+}
+
+/// What is known of the image for one platform.
+pub(crate) struct Known {
+    /// The platform, where there are several.
+    pub(crate) platform: Option<String>,
+    pub(crate) attestation: Attestation,
+}
+
+impl Known {
+    fn bytes(&self) -> &[u8] {
+        self.attestation.predicate.get().as_bytes()
+    }
+
+    /// As `moby.buildkit.v1.Descriptor`.
+    fn encode(&self) -> Message {
+        let kind = self.attestation.predicate_type.as_bytes();
+        Message::new()
+            .text(1, "application/vnd.in-toto+json")
+            .text(2, &Digest::of(self.bytes()).to_string())
+            .number(3, self.bytes().len() as u64)
+            .entry(5, "in-toto.io/predicate-type", kind)
+    }
 }
 
 impl Default for History {
@@ -77,6 +106,7 @@ impl History {
             created: build.created,
             completed: None,
             outcome: Ok(BTreeMap::new()),
+            known: Vec::new(),
             count: Count::default(),
             told: None,
             pinned: false,
@@ -92,17 +122,31 @@ impl History {
     }
 
     /// A build has ended.
-    pub(crate) fn end(&self, build: &Build, outcome: Result<BTreeMap<String, String>, Status>) {
+    pub(crate) fn end(
+        &self,
+        build: &Build,
+        outcome: Result<BTreeMap<String, String>, Status>,
+        known: Vec<Known>,
+    ) {
         let mut records = self.records();
         let record = records.iter_mut().find(|record| record.id == build.id);
         let Some(record) = record else { return };
         record.options = build.options();
         record.completed = Some(SystemTime::now());
         record.outcome = outcome;
+        record.known = known;
         record.count = build.progress.count();
         let short = build.progress.size() <= MOST_TOLD;
         record.told = short.then(|| build.progress.clone());
         self.publish(Event::Complete, record);
+    }
+
+    /// Something that is known of an image, by its digest.
+    pub(crate) fn document(&self, digest: Digest) -> Option<Vec<u8>> {
+        let records = self.records();
+        let mut known = records.iter().flat_map(|record| &record.known);
+        let found = known.find(|known| Digest::of(known.bytes()) == digest)?;
+        Some(found.bytes().to_vec())
     }
 
     /// What a build that was has told.
@@ -111,6 +155,37 @@ impl History {
         let record = records.iter().find(|record| record.id == id)?;
         record.told.clone()
     }
+}
+
+/// What has become of a build, as `moby.buildkit.v1.BuildResultInfo`: the image first,
+/// then what is known of each platform's.
+fn results(message: Message, record: &Record) -> Message {
+    let Ok(response) = &record.outcome else {
+        return message;
+    };
+    let root = response.get("containerimage.descriptor");
+    let root = root.and_then(|text| STANDARD.decode(text).ok());
+    let root = root.and_then(|json| serde_json::from_slice::<Descriptor>(&json).ok());
+    let mut whole = Message::new();
+    let mut message = message;
+    for known in &record.known {
+        match &known.platform {
+            None => whole = whole.message(2, &known.encode()),
+            Some(platform) => {
+                let one = Message::new().message(2, &known.encode());
+                message = message.entry(11, platform, &one.into_bytes());
+            }
+        }
+    }
+    if let Some(root) = root {
+        let root = Message::new()
+            .text(1, &root.media_type)
+            .text(2, &root.digest.to_string())
+            .number(3, root.size);
+        // The number of the exporter, 0, is left out.
+        whole = whole.message(3, &Message::new().message(2, &root));
+    }
+    message.message(10, &whole)
 }
 
 fn encode(event: Event, record: &Record) -> Message {
@@ -129,7 +204,7 @@ fn encode(event: Event, record: &Record) -> Message {
         Ok(response) => message.map(9, response),
         Err(status) => message.present(5, &status.encode()),
     };
-    let message = message
+    let message = results(message, record)
         .time(6, Some(record.created))
         .time(7, record.completed)
         .flag(14, record.pinned)

@@ -13,8 +13,10 @@
 //! supported is refused by its name; a build ends when the call that asked for it does.
 //! How a step is run or cached is not known here.
 
+mod attest;
 mod bridge;
 mod builds;
+mod content;
 mod control;
 mod exports;
 mod files;

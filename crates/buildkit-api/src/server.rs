@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::message_stream::{Incoming, Outgoing};
 use crate::status::Status;
 use crate::wire::Message;
-use crate::{BuildKit, bridge, control, history, session};
+use crate::{BuildKit, bridge, content, control, history, session};
 
 /// What may be on the way to us for one call, and for all of them.
 const WINDOW: u32 = 1 << 20;
@@ -88,6 +88,9 @@ async fn answer(
         "/moby.buildkit.v1.Control/ListenBuildHistory" => {
             history::listen(&service, call, &mut outgoing).await
         }
+        "/containerd.services.content.v1.Content/Read" => {
+            content::read(&service, call, &mut outgoing).await
+        }
         _ => unary(&service, path, call, &mut outgoing).await,
     };
     if let Err(status) = &ended {
@@ -123,6 +126,9 @@ async fn dispatch(service: &Arc<BuildKit>, path: &str, call: Call) -> Result<Mes
     }
     if let Some(method) = path.strip_prefix("/moby.buildkit.v1.frontend.LLBBridge/") {
         return bridge::call(service, method, call).await;
+    }
+    if path == "/containerd.services.content.v1.Content/Info" {
+        return content::info(service, call).await;
     }
     if path == "/grpc.health.v1.Health/Check" {
         return Ok(Message::new().number(1, 1));

@@ -11,6 +11,10 @@ const PACKAGE: &str = "github.com/moby/buildkit";
 const VERSION: &str = concat!("v0.25.0+gantry.", env!("CARGO_PKG_VERSION"));
 /// The label by which clients know what `host-gateway` stands for.
 const HOST_GATEWAY: &str = "org.mobyproject.buildkit.worker.moby.host-gateway-ip";
+/// The label by which buildx knows that there is a store behind the builder that keeps
+/// images as registries have them: packed, by digest, several platforms in an index. Only
+/// then it asks for attestations, caches, archives of OCI and pushes by the builder.
+const SNAPSHOTTER: &str = "org.mobyproject.buildkit.worker.snapshotter";
 
 /// As `moby.buildkit.v1.types.BuildkitVersion`.
 pub(crate) fn version() -> Message {
@@ -19,11 +23,12 @@ pub(crate) fn version() -> Message {
 
 /// As `moby.buildkit.v1.types.WorkerRecord`.
 pub(crate) fn record(service: &BuildKit) -> Message {
-    let record = Message::new().text(1, &service.worker.id).entry(
-        2,
-        HOST_GATEWAY,
-        service.worker.host_gateway.as_bytes(),
-    );
+    let gateway = service.worker.host_gateway.as_bytes();
+    let driver = service.engine.builds.store().snapshot_driver();
+    let record = Message::new()
+        .text(1, &service.worker.id)
+        .entry(2, HOST_GATEWAY, gateway)
+        .entry(2, SNAPSHOTTER, driver.as_bytes());
     let platforms = platforms(&Platform::host());
     let record = platforms
         .iter()

@@ -40,7 +40,8 @@ mod user_namespaces;
 mod volumes;
 
 pub use builds::{
-    BuildEvent, BuildRequest, Builds, CachePruneQuery, ClassicQuery, Solved, Space, StepLimits,
+    BuildEvent, BuildRequest, Builds, CachePruneQuery, ClassicQuery, Destination, Exported, Solved,
+    Space, StepLimits,
 };
 pub use check_at_rest::check_at_rest;
 pub use config::{EngineConfig, LayerCompression, NetworkConfig, ShimProgram};

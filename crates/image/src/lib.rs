@@ -17,6 +17,7 @@
 //! This crate knows containers only as "somebody uses this image" ([`Usage`]).
 
 mod built;
+mod bundle;
 mod changes;
 mod check;
 mod collect;
@@ -47,6 +48,7 @@ mod tag;
 mod unpack;
 
 pub use built::{Built, StepLayer};
+pub use bundle::{Annotations, Attestation, Bundle, File, Part, Stored, Style, package_url};
 pub use changes::check_signal as stop_signal;
 pub use check::{CheckOptions, Checked, Finding};
 pub use commit::CommitOptions;
@@ -65,7 +67,7 @@ pub use prune::{PruneFilter, Pruned};
 pub use pull::{
     Admission, Admit, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,
 };
-pub use push::{LayerCompression, PushState, PushStep, Pushed};
+pub use push::{LayerCompression, Packing, PushState, PushStep, Pushed};
 pub use removals::Removal;
 pub use remove::{ContainerUse, RemoveOptions, Removed, Usage};
 pub use save::{Format, SaveOptions, Saving};

@@ -22,11 +22,26 @@ pub(crate) struct Portable {
     pub(crate) layers: Vec<PackedLayer>,
 }
 
-/// A manifest's bytes.
+/// A manifest's bytes, or another document's.
+#[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub(crate) media_type: String,
     pub(crate) digest: Digest,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Document {
+    pub(crate) fn new(media_type: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest: Digest::of(&bytes),
+            bytes,
+        }
+    }
+
+    pub(crate) fn descriptor(&self) -> Descriptor {
+        descriptor(&self.media_type, self.digest, self.bytes.len() as u64)
+    }
 }
 
 /// A layer and the blob that holds it.

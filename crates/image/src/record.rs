@@ -69,7 +69,8 @@ fn insert_layer(tx: &Tx<'_>, layer: &KeptLayer) -> Result<()> {
     Ok(layers::insert(tx, &row)?)
 }
 
-fn insert(tx: &Tx<'_>, new: &NewImage<'_>) -> Result<Recorded> {
+/// Records an image in a transaction.
+pub(crate) fn insert(tx: &Tx<'_>, new: &NewImage<'_>) -> Result<Recorded> {
     let id = ImageId(Digest::of(new.config));
     let diff_ids: Vec<DiffId> = new.layers.iter().map(|layer| layer.diff_id).collect();
     for layer in new.layers {

@@ -1,6 +1,6 @@
 //! From what users write to an image: name, name with digest, id, prefix.
 
-use gantry_metadata::{View, images, references};
+use gantry_metadata::{View, forms, images, references};
 use gantry_types::{ImageId, Reference, ReferenceError, is_hex};
 
 use crate::{Error, Image, ImageStore, Result};
@@ -69,7 +69,8 @@ pub(crate) fn resolve_id(view: &View<'_>, name: &str) -> Result<ImageId> {
     if let Some(id) = full_id(name) {
         return match images::get(view, id)? {
             Some(row) => Ok(row.id),
-            None => Err(Error::NoSuchImage(id.to_string())),
+            // What a build has answered may be the digest of an index.
+            None => forms::by_root(view, id.0)?.ok_or(Error::NoSuchImage(id.to_string())),
         };
     }
     let reference = match name.parse::<Reference>() {

@@ -125,6 +125,11 @@ impl ImageStore {
         })
     }
 
+    /// How layers are kept.
+    pub fn snapshot_driver(&self) -> &'static str {
+        self.inner.snapshots.name()
+    }
+
     /// How many images there are.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ pub fn forget(tx: &Tx<'_>, digest: Digest) -> Result<bool, Error> {
 }
 
 /// Deletes the records of all blobs that no image needs (as its manifest or as
-/// one of its layers), no repository of a registry has and no lease holds, and answers them. Their files are
+/// one of its layers, or to leave in its form), no repository of a registry has and no lease holds, and answers them. Their files are
 /// garbage from the commit of this transaction on.
 pub fn delete_unreferenced(tx: &Tx<'_>) -> Result<Vec<BlobRow>, Error> {
     tx.connection()
@@ -84,6 +84,7 @@ pub fn delete_unreferenced(tx: &Tx<'_>) -> Result<Vec<BlobRow>, Error> {
              NOT EXISTS (SELECT 1 FROM images WHERE images.manifest = blobs.digest) \
              AND NOT EXISTS (SELECT 1 FROM layers JOIN image_layers USING (diff_id) \
                              WHERE layers.blob = blobs.digest) \
+             AND NOT EXISTS (SELECT 1 FROM image_forms WHERE image_forms.digest = blobs.digest) \
              AND NOT EXISTS (SELECT 1 FROM registry_blobs \
                              WHERE registry_blobs.digest = blobs.digest) \
              AND NOT EXISTS (SELECT 1 FROM lease_items \

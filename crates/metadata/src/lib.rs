@@ -22,6 +22,8 @@
 //!               · used_at (when a container of it was last removed)
 //! image_layers  (image, position) PK · diff_id · chain_id
 //!               the layers of an image, bottom first; image → images (cascade)
+//! image_forms   (image, position) PK · digest · media_type · bytes (none for a layer)
+//!               how an image leaves if not plainly, the root first; image → images (cascade)
 //! refs          name PK (normalised reference) · image → images · repository · updated_at
 //!               the tags; module `references`
 //! seals         (image, repository) PK · key · digest · created_at
@@ -74,6 +76,7 @@ pub mod blobs;
 pub mod builds;
 pub mod containers;
 pub mod endpoints;
+pub mod forms;
 pub mod id_ranges;
 pub mod images;
 pub mod layers;

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     IMAGE_USE,
     BUILDS,
     VOLUME_MOUNTS,
+    IMAGE_FORMS,
 ];
 
 const V1: &str = "
@@ -237,6 +238,18 @@ CREATE TABLE volume_mounts (
     driver      TEXT NOT NULL,
     holder      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+const IMAGE_FORMS: &str = "
+CREATE TABLE image_forms (
+    image       TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    position    INTEGER NOT NULL,
+    digest      TEXT NOT NULL,
+    media_type  TEXT NOT NULL,
+    bytes       BLOB,
+    PRIMARY KEY (image, position)
+) STRICT;
+CREATE INDEX image_forms_digest ON image_forms(digest);
 ";
 
 /// Brings the database to the newest version, in one transaction.

@@ -10,6 +10,7 @@ use crate::error::Error;
 /// As small as gzip, at several times its speed: layers are packed while
 /// somebody waits.
 const ZSTD_LEVEL: i32 = 1;
+const ZSTD_HARDEST: i32 = 22;
 
 /// Compresses what is written to it into an inner writer. The bytes depend on
 /// the input and the format only: no time stamp, no file name.
@@ -29,13 +30,25 @@ impl<W: Write> Encoder<W> {
     /// # Errors
     /// `Unsupported` for bzip2 and xz, which are only read.
     pub fn new(writer: W, format: Compression) -> Result<Self, Error> {
+        Self::with_level(writer, format, None)
+    }
+
+    /// The same, that tries as hard as the format's `level` says; what a format does
+    /// not have is its nearest.
+    ///
+    /// # Errors
+    /// `Unsupported` for bzip2 and xz, which are only read.
+    pub fn with_level(writer: W, format: Compression, level: Option<i32>) -> Result<Self, Error> {
         let inner = match format {
             Compression::None => Inner::Plain(writer),
             Compression::Gzip => {
-                Inner::Gzip(GzEncoder::new(writer, flate2::Compression::default()))
+                let level = level.and_then(|level| u32::try_from(level).ok());
+                let level = level.map(|level| flate2::Compression::new(level.min(9)));
+                Inner::Gzip(GzEncoder::new(writer, level.unwrap_or_default()))
             }
             Compression::Zstd => {
-                let encoder = zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)
+                let level = level.unwrap_or(ZSTD_LEVEL).clamp(1, ZSTD_HARDEST);
+                let encoder = zstd::stream::write::Encoder::new(writer, level)
                     .map_err(|source| Error::Write { source })?;
                 Inner::Zstd(encoder)
             }

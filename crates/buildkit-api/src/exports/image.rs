@@ -1,93 +1,274 @@
-//! An image in the engine's own store.
+//! An image: in the engine's own store, in a registry, or sent to the client as an
+//! archive or file by file.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gantry_archive::tar::Pieces;
+use gantry_engine::{Destination, Exported};
+use gantry_image::Bundle;
 use gantry_types::Reference;
+use tokio::runtime::Handle;
 
-use super::{Exporter, Response};
+use super::form::Form;
+use super::pieces::{self, PIECE};
+use super::{Exporter, Exporting, Response, client_store};
 use crate::BuildKit;
 use crate::builds::Build;
-use crate::frontend::Solved;
+use crate::frontend;
 use crate::progress::{Progress, Task};
+use crate::session::{self, Session};
 use crate::status::Status;
+use crate::wire::Message;
 
-/// What is understood; a push is the client's own call of the Engine API.
-pub(super) const ATTRIBUTES: &[&str] = &["name", "push", "unpack", "store", "buildinfo-attrs"];
+/// Where the client keeps what it is given file by file.
+const STORE: &str = "export";
+
+/// An image on its way.
+struct Work {
+    service: Arc<BuildKit>,
+    build: Arc<Build>,
+    form: Form,
+    kind: String,
+    number: usize,
+    session: Arc<Session>,
+    runtime: Handle,
+    vertex: String,
+}
 
 pub(super) async fn export(
-    service: &Arc<BuildKit>,
-    build: &Arc<Build>,
-    solved: &Arc<Solved>,
+    exporting: &Exporting<'_>,
     exporter: &Exporter,
+    number: usize,
 ) -> Result<Response, Status> {
-    let name = exporter.attributes.get("name").cloned().unwrap_or_default();
-    let (references, names) = references(&name)?;
-    let vertex = exporter.vertex(build, "exporting to image");
-    let digest = vertex.digest.clone();
+    let form = Form::of(exporter)?;
+    let (service, build) = (exporting.service, exporting.build);
+    let name = match exporter.kind.as_str() {
+        "oci" | "docker" => format!("exporting to {} image format", exporter.kind),
+        _ => "exporting to image".to_owned(),
+    };
+    let vertex = exporter.vertex(build, &format!("{name}\0{number}"), &name);
+    let work = Work {
+        service: Arc::clone(service),
+        build: Arc::clone(build),
+        form,
+        kind: exporter.kind.clone(),
+        number,
+        session: session::find(&service.sessions, &build.session).await?,
+        runtime: Handle::current(),
+        vertex: vertex.digest.clone(),
+    };
+    let (solved, wanted) = (Arc::clone(exporting.solved), exporting.wanted.clone());
+    let cache = exporting.inline.clone();
     let progress = build.progress.clone();
-    let (service, solved) = (Arc::clone(service), Arc::clone(solved));
-    let name = names.join(",");
     let export = async move {
         let done = tokio::task::spawn_blocking(move || {
-            let Some(built) = solved.build() else {
-                return Err(Status::internal("a result without an image"));
-            };
-            let began = SystemTime::now();
-            let committed = service.engine.builds.commit(built, &references);
-            let id = committed
-                .map_err(|error| Status::of(error.kind(), error.to_string()))?
-                .to_string();
-            did(&progress, &digest, "exporting layers", began);
-            did(
-                &progress,
-                &digest,
-                &format!("writing image {id}"),
-                SystemTime::now(),
-            );
-            for name in &names {
-                did(
-                    &progress,
-                    &digest,
-                    &format!("naming to {name}"),
-                    SystemTime::now(),
-                );
+            let mut exported = Vec::new();
+            for image in solved.parts() {
+                let known = wanted.attest(&work.service, &work.build, image, work.form.inline)?;
+                exported.push(Exported {
+                    solved: &image.built,
+                    attestations: known,
+                    extra: cache
+                        .iter()
+                        .find(|(of, _)| *of == image.id())
+                        .map(|(_, json)| ("moby.buildkit.cache.v0", json.clone())),
+                });
             }
-            Ok(id)
+            work.run(&exported, solved.is_list())
         });
         done.await
             .map_err(|error| Status::internal(error.to_string()))?
     };
-    let id = build.progress.step(vertex, export).await?;
-    let mut response = Response::from([
-        ("containerimage.config.digest".to_owned(), id.clone()),
-        ("containerimage.digest".to_owned(), id),
-    ]);
-    if !name.is_empty() {
-        response.insert("image.name".to_owned(), name);
+    progress.step(vertex, export).await
+}
+
+fn told(error: gantry_engine::Error) -> Status {
+    Status::of(error.kind(), error.to_string())
+}
+
+impl Work {
+    fn run(mut self, exported: &[Exported<'_>], list: bool) -> Result<Response, Status> {
+        let known = exported.iter().any(|one| !one.attestations.is_empty());
+        if self.kind == "docker" && (list || known) {
+            let text = "docker exporter does not currently support exporting manifest lists";
+            return Err(Status::invalid(text));
+        }
+        self.form.style.index = list;
+        let began = SystemTime::now();
+        let builds = &self.service.engine.builds;
+        let bundle = builds.bundle(exported, &self.form.style).map_err(told)?;
+        self.did("exporting layers", began);
+        let root = bundle.root();
+        let what = match bundle.config() {
+            Some(_) => "exporting manifest",
+            None => "exporting manifest list",
+        };
+        self.did(&format!("{what} {}", root.digest), SystemTime::now());
+        match self.kind.as_str() {
+            "oci" | "docker" => self.send(&bundle)?,
+            _ => {
+                self.keep(&bundle, exported)?;
+                self.push(&bundle)?;
+            }
+        }
+        self.response(&bundle)
     }
-    Ok(response)
+
+    fn response(&self, bundle: &Bundle) -> Result<Response, Status> {
+        let root = bundle.root();
+        let config = bundle.config().unwrap_or(bundle.image().0);
+        let descriptor = serde_json::to_vec(root)
+            .map_err(|error| Status::internal(format!("a descriptor: {error}")))?;
+        let mut response = Response::from([
+            ("containerimage.digest".to_owned(), root.digest.to_string()),
+            (
+                "containerimage.config.digest".to_owned(),
+                config.to_string(),
+            ),
+            (
+                "containerimage.descriptor".to_owned(),
+                STANDARD.encode(descriptor),
+            ),
+        ]);
+        let mut names = self.form.shown();
+        if let Some(prefix) = self.form.dangling() {
+            let comma = if names.is_empty() { "" } else { "," };
+            names += &format!("{comma}{prefix}@{}", root.digest);
+        }
+        if !names.is_empty() {
+            response.insert("image.name".to_owned(), names);
+        }
+        Ok(response)
+    }
+
+    /// Records the image here.
+    fn keep(&self, bundle: &Bundle, exported: &[Exported<'_>]) -> Result<(), Status> {
+        if !self.form.store {
+            return Ok(());
+        }
+        let builds = &self.service.engine.builds;
+        let mut names = self.form.references();
+        if let Some(prefix) = self.form.dangling() {
+            let name = format!("{prefix}@{}", bundle.root().digest);
+            let name = name.parse::<Reference>();
+            names.push(
+                name.map_err(|error| {
+                    Status::invalid(format!("failed to parse {prefix}: {error}"))
+                })?,
+            );
+        }
+        let began = SystemTime::now();
+        let canonical = self.form.canonical;
+        let id = builds
+            .record(bundle, exported, &names, canonical)
+            .map_err(told)?;
+        self.did(&format!("writing image {id}"), began);
+        for (_, name) in &self.form.names {
+            self.did(&format!("naming to {name}"), SystemTime::now());
+            if self.form.unpack {
+                // What was built here is unpacked.
+                self.did(&format!("unpacking to {name}"), SystemTime::now());
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&self, bundle: &Bundle) -> Result<(), Status> {
+        if !self.form.push {
+            return Ok(());
+        }
+        let ask = frontend::credentials(&self.runtime, &self.session);
+        for (name, shown) in &self.form.names {
+            let began = SystemTime::now();
+            let plain = match self.form.by_digest {
+                true => name.name().parse::<Reference>().ok(),
+                false => None,
+            };
+            let to = Destination {
+                reference: plain.as_ref().unwrap_or(name),
+                insecure: self.form.insecure,
+                credentials: (ask)(name.domain()),
+            };
+            let task = |layer: String, current: u64, total: u64| {
+                let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+                let task = Task {
+                    name: format!("pushing layer {layer}"),
+                    current: bytes(current),
+                    total: bytes(total),
+                    started: Some(began),
+                    completed: (current == total).then(SystemTime::now),
+                };
+                self.progress().task(&self.vertex, &task);
+            };
+            let builds = &self.service.engine.builds;
+            let pushed = builds.push(bundle, to, &self.build.cancel, &mut { task });
+            let digest = pushed.map_err(|error| {
+                let text = format!("failed to push {shown}: {error}");
+                Status::of(error.kind(), text)
+            })?;
+            self.did("pushing layers", began);
+            let text = format!("pushing manifest for {shown}@{digest}");
+            self.did(&text, SystemTime::now());
+        }
+        Ok(())
+    }
+
+    /// Gives the image to the client.
+    fn send(&self, bundle: &Bundle) -> Result<(), Status> {
+        let began = SystemTime::now();
+        let store = self.service.engine.builds.store();
+        if !self.form.tar {
+            let content = client_store::Content::new(&self.session, &self.runtime, STORE);
+            for file in bundle.files() {
+                content.put(store, &file)?;
+            }
+            self.did("copying content", began);
+            return Ok(());
+        }
+        let known = self.response(bundle)?;
+        let open = pieces::open(&self.session, self.number, &known);
+        let mut exchange = self.runtime.block_on(open)?;
+        let mut push = |piece: Vec<u8>| {
+            let message = Message::new().bytes(1, &piece).into_bytes();
+            self.runtime
+                .block_on(exchange.outgoing.send(&message))
+                .map_err(|status| std::io::Error::other(status.text))
+        };
+        let names = self.form.references();
+        let created = gantry_api::rfc3339_nano(seconds(began));
+        let docker = self.kind == "docker";
+        let output = Pieces::new(PIECE, &mut push);
+        let failed =
+            |error: &dyn std::fmt::Display| Status::unknown(format!("sending tarball: {error}"));
+        let written = store.write_bundle(bundle, &names, &created, docker, output);
+        let written = written.map_err(|error| failed(&error))?;
+        written.finish().map_err(|error| failed(&error))?;
+        pieces::close(&mut exchange, &self.runtime)?;
+        self.did("sending tarball", began);
+        Ok(())
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.build.progress
+    }
+
+    fn did(&self, name: &str, began: SystemTime) {
+        let task = Task {
+            name: name.to_owned(),
+            started: Some(began),
+            completed: Some(SystemTime::now()),
+            ..Task::default()
+        };
+        self.progress().task(&self.vertex, &task);
+    }
 }
 
-/// The names of the image, and how they are told of: in full, but as they were given.
-fn references(names: &str) -> Result<(Vec<Reference>, Vec<String>), Status> {
-    let names = names.split(',').filter(|name| !name.is_empty());
-    let reference = |name: &str| {
-        let parsed = name.parse::<Reference>();
-        let parsed =
-            parsed.map_err(|error| Status::invalid(format!("failed to parse {name}: {error}")))?;
-        let shown = parsed.to_string();
-        Ok((parsed.or_latest(), shown))
-    };
-    names.map(reference).collect()
-}
-
-fn did(progress: &Progress, vertex: &str, name: &str, began: SystemTime) {
-    let task = Task {
-        name: name.to_owned(),
-        started: Some(began),
-        completed: Some(SystemTime::now()),
-        ..Task::default()
-    };
-    progress.task(vertex, &task);
+/// A time in nanoseconds since 1970, of whole seconds.
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    i64::try_from(seconds).map_or(0, |seconds| seconds.saturating_mul(1_000_000_000))
 }

@@ -1,7 +1,9 @@
 //! What becomes of a result: each exporter by its name.
 
 mod archive;
+pub(crate) mod client_store;
 mod directory;
+pub(crate) mod form;
 mod image;
 mod pieces;
 
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use gantry_types::Digest;
 
 use crate::BuildKit;
+use crate::attest::Wanted;
 use crate::builds::Build;
 use crate::frontend::Solved;
 use crate::progress::Vertex;
@@ -44,19 +47,16 @@ impl Exporter {
 
     /// Refuses by name what is not there, before anything is built.
     pub(crate) fn check(&self) -> Result<(), Status> {
-        let known: &[&str] = match self.kind.as_str() {
-            "moby" | "image" => image::ATTRIBUTES,
-            "tar" | "local" => &["dest", "platform-split"],
+        let known = match self.kind.as_str() {
+            "moby" | "image" | "oci" | "docker" => return form::Form::of(self).map(drop),
+            "tar" | "local" => ["dest", "platform-split"],
             other => {
                 let text = format!("exporter {other} is not supported");
                 return Err(Status::unsupported(text));
             }
         };
-        let unknown = self
-            .attributes
-            .keys()
-            .find(|key| !known.contains(&key.as_str()));
-        match unknown {
+        let mut keys = self.attributes.keys();
+        match keys.find(|key| !known.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => Err(Status::unsupported(format!(
                 "attribute {key} of exporter {} is not supported",
@@ -65,8 +65,9 @@ impl Exporter {
         }
     }
 
-    fn vertex(&self, build: &Build, name: &str) -> Vertex {
-        let digest = Digest::of(format!("{}\0{name}", build.id).as_bytes());
+    /// A step of its own; `key` tells it from others of the build.
+    fn vertex(&self, build: &Build, key: &str, name: &str) -> Vertex {
+        let digest = Digest::of(format!("{}\0{key}", build.id).as_bytes());
         Vertex {
             digest: digest.to_string(),
             name: name.to_owned(),
@@ -75,32 +76,40 @@ impl Exporter {
     }
 }
 
-/// Exports a result in all ways that are wanted; what clients are told of it.
-///
-/// # Errors
-/// Those of the exporters.
-pub(crate) async fn all(
-    service: &Arc<BuildKit>,
-    build: &Arc<Build>,
-    solved: &Arc<Solved>,
-    exporters: &[Exporter],
-) -> Result<Response, Status> {
-    let mut response = Response::new();
-    if solved.build().is_none() {
-        return Ok(response);
+/// What is exported, and for whom.
+pub(crate) struct Exporting<'e> {
+    pub(crate) service: &'e Arc<BuildKit>,
+    pub(crate) build: &'e Arc<Build>,
+    pub(crate) solved: &'e Arc<Solved>,
+    /// What is to be known of the result.
+    pub(crate) wanted: &'e Wanted,
+    /// What images say of the cache, by their platforms.
+    pub(crate) inline: Vec<(String, String)>,
+}
+
+impl Exporting<'_> {
+    /// Exports a result in all ways that are wanted; what clients are told of it.
+    ///
+    /// # Errors
+    /// Those of the exporters.
+    pub(crate) async fn all(&self, exporters: &[Exporter]) -> Result<Response, Status> {
+        let mut response = Response::new();
+        if !self.solved.has_files() {
+            return Ok(response);
+        }
+        for (number, exporter) in exporters.iter().enumerate() {
+            let (name, send): (_, pieces::Send) = match exporter.kind.as_str() {
+                "tar" => ("exporting to client tarball", archive::send),
+                "local" => ("exporting to client directory", directory::send),
+                _ => {
+                    response.extend(image::export(self, exporter, number).await?);
+                    continue;
+                }
+            };
+            let files = pieces::hand_over(self.service, self.build, self.solved, number, send);
+            let vertex = exporter.vertex(self.build, &format!("{name}\0{number}"), name);
+            self.build.progress.step(vertex, files).await?;
+        }
+        Ok(response)
     }
-    for (number, exporter) in exporters.iter().enumerate() {
-        let (name, send): (_, pieces::Send) = match exporter.kind.as_str() {
-            "tar" => ("exporting to client tarball", archive::send),
-            "local" => ("exporting to client directory", directory::send),
-            _ => {
-                response.extend(image::export(service, build, solved, exporter).await?);
-                continue;
-            }
-        };
-        let files = pieces::hand_over(service, build, solved, number, send);
-        let vertex = exporter.vertex(build, name);
-        build.progress.step(vertex, files).await?;
-    }
-    Ok(response)
 }

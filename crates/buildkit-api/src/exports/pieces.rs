@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use gantry_sys::RootDir;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 
+use super::Response;
 use crate::BuildKit;
 use crate::builds::Build;
 use crate::frontend::Solved;
-use crate::session::{self, Exchange};
+use crate::session::{self, Exchange, Session};
 use crate::status::Status;
 
 /// The client's method that takes files.
 const METHOD: &str = "/moby.filesync.v1.FileSend/DiffCopy";
+
+/// How it is called what a client is told of a result.
+const TOLD: &str = "exporter-md-";
 
 /// How much of a file is sent at a time.
 pub(super) const PIECE: usize = 256 << 10;
@@ -33,7 +37,8 @@ pub(super) async fn hand_over(
     number: usize,
     send: Send,
 ) -> Result<(), Status> {
-    let exchange = open(service, build, number).await?;
+    let session = session::find(&service.sessions, &build.session).await?;
+    let exchange = open(&session, number, &Response::new()).await?;
     let (service, solved) = (Arc::clone(service), Arc::clone(solved));
     let runtime = Handle::current();
     let work = move || {
@@ -48,19 +53,28 @@ pub(super) async fn hand_over(
     done.map_err(|error| Status::internal(error.to_string()))?
 }
 
-/// Begins to send to the exporter of this number.
-async fn open(
-    service: &Arc<BuildKit>,
-    build: &Arc<Build>,
+/// Begins to send to the exporter of this number, which is told what is known of the
+/// result.
+///
+/// # Errors
+/// When the client does not take files.
+pub(super) async fn open(
+    session: &Session,
     number: usize,
+    known: &Response,
 ) -> Result<Exchange, Status> {
-    let session = session::find(&service.sessions, &build.session).await?;
     if !session.offers(METHOD) {
         let text = format!("method {METHOD} not supported by the client");
         return Err(Status::invalid(text));
     }
     let mut metadata = HeaderMap::new();
     metadata.insert("buildkit-attachable-exporter-id", HeaderValue::from(number));
+    for (name, value) in known {
+        let name = HeaderName::try_from(format!("{TOLD}{name}"));
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+            metadata.insert(name, value);
+        }
+    }
     session.call(METHOD, metadata).await
 }
 

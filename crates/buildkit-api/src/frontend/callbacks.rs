@@ -16,7 +16,7 @@ const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
 const SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 
 /// Gives the client's credentials for a registry; none when it has none.
-pub(super) fn credentials(
+pub(crate) fn credentials(
     runtime: &Handle,
     session: &Arc<Session>,
 ) -> Arc<dyn Fn(&str) -> Credentials + Send + Sync> {

@@ -18,8 +18,9 @@ mod story;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use callbacks::credentials;
 use gantry_types::Reference;
-pub(crate) use solved::Solved;
+pub(crate) use solved::{Image, Solved};
 
 use crate::BuildKit;
 use crate::builds::Build;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::attest::Wanted;
 use crate::status::Status;
 
 /// The options of a build.
@@ -79,10 +80,7 @@ impl Options {
             "context" => drop(self.contexts.insert(name, value)),
             "local-sessionid" => drop(self.sessions.insert(name, value)),
             "vcs" | "local-metadata" | "input-metadata" => {}
-            "attest" => {
-                let text = format!("attestations (attest:{name}) are not supported");
-                return Err(Status::unsupported(text));
-            }
+            "attest" => drop(Wanted::of(&[(format!("attest:{name}"), value)].into())?),
             _ => return Err(unsupported(&format!("{kind}:{name}"))),
         }
         Ok(())

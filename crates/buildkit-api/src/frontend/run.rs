@@ -16,7 +16,7 @@ use super::failure::Source;
 use super::load::{self, Loaded};
 use super::needs::{self, Needs};
 use super::options::Options;
-use super::solved::Solved;
+use super::solved::{Image, Solved};
 use super::story::Story;
 use super::{callbacks, lint};
 use crate::builds::Build;
@@ -44,6 +44,8 @@ pub(super) async fn run(
     no_cache_imports(build, options);
     let session = load::session_of(service, build, options, "").await?;
     let request = request(options, &source, &inputs, session)?;
+    let wanted = request.options.platform.clone();
+    let text = (source.name.clone(), source.text.clone());
     let story = Story::new(build.progress.clone(), &build.id, inputs.vertices.clone());
     let (service, cancel) = (Arc::clone(service), build.cancel.clone());
     let work = tokio::task::spawn_blocking(move || {
@@ -56,7 +58,12 @@ pub(super) async fn run(
     let solved = work
         .await
         .map_err(|error| Status::internal(error.to_string()))??;
-    Ok(Solved::image(solved))
+    let image = Image {
+        platform: wanted.unwrap_or_else(|| solved.platform()),
+        built: solved,
+        source: text,
+    };
+    Ok(Solved::images(vec![image], false))
 }
 
 /// What clients are told of a build that failed.

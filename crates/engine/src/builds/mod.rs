@@ -5,11 +5,13 @@
 //!  solve     a request ─► plan ─► graph ─► layers and configuration   (any client)
 //!  world     images that a Dockerfile names: here, or pulled
 //!  run       a command of a step, in a container like any other
+//!  export    what becomes of a result: its form, here or in a registry
 //!  prune     what the cache holds, and what of it goes
 //! ```
 
 mod classic;
 mod explain;
+mod export;
 mod prune;
 mod request;
 mod run;
@@ -28,6 +30,7 @@ use gantry_metadata::Database;
 use gantry_registry::Cancel;
 use gantry_snapshot::SnapshotDriver;
 
+pub use export::{Destination, Exported};
 pub use prune::CachePruneQuery;
 pub use request::{BuildRequest, ClassicQuery, StepLimits};
 pub use solve::{BuildEvent, Solved};

@@ -10,7 +10,7 @@ use gantry_build::{Error as BuildError, Event, NodeId, Solver, Value};
 use gantry_image::{Built, Lease};
 use gantry_registry::Cancel;
 use gantry_sys::RootDir;
-use gantry_types::{ChainId, ImageConfig, ImageId, Reference};
+use gantry_types::{ChainId, ImageConfig, ImageId, Platform, Reference};
 
 use super::request::BuildRequest;
 use super::run::Steps;
@@ -39,7 +39,7 @@ pub struct Solved {
     pub plan: Plan,
     /// What its steps have become.
     pub values: BTreeMap<NodeId, Value>,
-    lease: Lease,
+    pub(super) lease: Lease,
 }
 
 impl std::fmt::Debug for Solved {
@@ -47,6 +47,18 @@ impl std::fmt::Debug for Solved {
         f.debug_struct("Solved")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+impl Solved {
+    /// What its image runs on.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            architecture: self.config.architecture.clone(),
+            os: self.config.os.clone(),
+            os_version: None,
+            variant: self.config.variant.clone(),
+        }
     }
 }
 

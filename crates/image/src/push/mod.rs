@@ -8,6 +8,7 @@
 //! others a manifest is made of packed layers; a layer that is here in no packing
 //! that will do is packed once, and kept so.
 
+mod bundle;
 mod layer;
 mod packing;
 mod plan;
@@ -25,7 +26,7 @@ use gantry_types::{Descriptor, Digest, ImageId, Reference};
 use crate::store::Inner;
 use crate::{Error, ImageStore, Result};
 use layer::Layers;
-pub use packing::LayerCompression;
+pub use packing::{LayerCompression, Packing};
 use plan::Plan;
 pub use progress::{PushState, PushStep};
 pub(crate) use slots::Uploads;
@@ -60,6 +61,13 @@ impl ImageStore {
     ) -> Result<Pushed> {
         let inner = self.inner();
         let plan = inner.plan(reference, true)?;
+        if let Some(bundle) = inner.stored_bundle(plan.id)? {
+            match self.push_bundle(&bundle, repository, reference, tell) {
+                // Not all of it is here any more; the image itself may be.
+                Err(Error::NotHere(_)) => {}
+                pushed => return pushed,
+            }
+        }
         // Whether anybody is there is said before anything is said of layers.
         let known = match repository.head_blob(plan.id.0) {
             Err(error @ gantry_registry::Error::Request { .. }) => return Err(error.into()),

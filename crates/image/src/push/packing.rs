@@ -30,18 +30,54 @@ impl LayerCompression {
     }
 
     pub(crate) fn media_type(self) -> &'static str {
-        match self {
-            Self::Gzip => media_type::OCI_LAYER_GZIP,
-            Self::Zstd => media_type::OCI_LAYER_ZSTD,
+        called(self.format())
+    }
+}
+
+/// In which packing a layer is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Packing {
+    /// Any but none when nothing is said.
+    pub format: Option<Compression>,
+    /// How hard it is tried; the layer is packed anew then.
+    pub level: Option<i32>,
+}
+
+impl Packing {
+    /// Of one kind.
+    pub(crate) fn of(format: Compression) -> Self {
+        Self {
+            format: Some(format),
+            level: None,
         }
     }
 }
 
+/// What an OCI manifest calls a layer in this packing.
+fn called(format: Compression) -> &'static str {
+    match format {
+        Compression::Gzip => media_type::OCI_LAYER_GZIP,
+        Compression::Zstd => media_type::OCI_LAYER_ZSTD,
+        _ => media_type::OCI_LAYER,
+    }
+}
+
 impl Inner {
-    /// A blob that holds the layer in a packing that will do; made when there is
-    /// none.
+    /// A blob that holds the layer as all layers shall leave; made when there is none.
     pub(super) fn packed_layer(&self, diff_id: DiffId) -> Result<(Descriptor, Blob)> {
-        let wanted = self.uploads.compression();
+        let format = self.uploads.compression().map(LayerCompression::format);
+        self.packed_as(
+            diff_id,
+            Packing {
+                format,
+                level: None,
+            },
+        )
+    }
+
+    /// A blob that holds the layer in the packing that is wanted; made when there is
+    /// none.
+    pub(crate) fn packed_as(&self, diff_id: DiffId, wanted: Packing) -> Result<(Descriptor, Blob)> {
         self.uploads.alone(diff_id, || {
             let rows = self
                 .database
@@ -52,11 +88,11 @@ impl Inner {
                     continue;
                 };
                 let kind = oci_layer(&row.media_type);
-                let will_do = match wanted {
-                    Some(wanted) => kind == wanted.media_type(),
+                let will_do = match wanted.format {
+                    Some(format) => kind == called(format),
                     None => kind != media_type::OCI_LAYER,
                 };
-                if will_do {
+                if will_do && wanted.level.is_none() {
                     return Ok((descriptor(kind, row.blob, blob.size()), blob));
                 }
                 plain.get_or_insert((row, blob));
@@ -64,7 +100,9 @@ impl Inner {
             let Some((row, blob)) = plain else {
                 return Err(Error::NotHere(diff_id));
             };
-            self.pack_again(row, &blob, self.uploads.packing())
+            let usual = self.uploads.packing().format();
+            let format = wanted.format.unwrap_or(usual);
+            self.pack_again(row, &blob, format, wanted.level)
         })
     }
 
@@ -73,13 +111,14 @@ impl Inner {
         &self,
         row: &layers::LayerRow,
         blob: &Blob,
-        wanted: LayerCompression,
+        format: Compression,
+        level: Option<i32>,
     ) -> Result<(Descriptor, Blob)> {
         // As much work as sending it, and more.
         let _slot = self.uploads.take();
         let file = self.content.reader(blob.digest())?;
         let decoder = Decoder::new(file, self.layer_limits())?;
-        let mut encoder = Encoder::new(self.content.ingest()?, wanted.format())?;
+        let mut encoder = Encoder::with_level(self.content.ingest()?, format, level)?;
         let found = copy_hashed(decoder, &mut encoder)?;
         if found != row.diff_id.0 {
             return Err(Error::Damaged {
@@ -93,7 +132,7 @@ impl Inner {
             .commit(None, None)?;
         let kept = layers::LayerRow {
             blob: blob.digest(),
-            media_type: wanted.media_type().to_owned(),
+            media_type: called(format).to_owned(),
             blob_size: blob.size(),
             ..row.clone()
         };
@@ -101,7 +140,7 @@ impl Inner {
             blobs::insert(tx, blob.digest(), blob.size())?;
             layers::insert(tx, &kept)
         })?;
-        let descriptor = descriptor(wanted.media_type(), blob.digest(), blob.size());
+        let descriptor = descriptor(called(format), blob.digest(), blob.size());
         Ok((descriptor, blob))
     }
 }

@@ -82,6 +82,16 @@ impl Inner {
 }
 
 impl Plan {
+    /// A plan for what has its manifest already.
+    pub(super) fn of(config: Document, manifest: Document, layers: Vec<PlannedLayer>) -> Self {
+        Self {
+            id: ImageId(config.digest),
+            config: config.bytes,
+            came: Some(manifest),
+            layers,
+        }
+    }
+
     /// The lowest layer that has the same bytes as this one.
     pub(super) fn first_like(&self, index: usize) -> usize {
         let same = |layer: &PlannedLayer| layer.diff_id == self.layers[index].diff_id;

@@ -13,14 +13,14 @@ use crate::{Error, Image, Result};
 
 /// Names and what they hold; directories end with a slash, and come before what
 /// is in them.
-pub(super) struct Entries {
+pub(crate) struct Entries {
     content: ContentStore,
     limits: Limits,
     files: BTreeMap<String, (Source, Timestamp)>,
 }
 
 /// Where bytes come from.
-pub(super) enum Source {
+pub(crate) enum Source {
     Directory,
     Bytes(Vec<u8>),
     Blob(Blob),
@@ -29,7 +29,7 @@ pub(super) enum Source {
 }
 
 impl Entries {
-    pub(super) fn new(content: ContentStore, limits: Limits) -> Self {
+    pub(crate) fn new(content: ContentStore, limits: Limits) -> Self {
         Self {
             content,
             limits,
@@ -38,7 +38,7 @@ impl Entries {
     }
 
     /// Adds a file, and the directories that it is in; one that is there stays.
-    pub(super) fn add(&mut self, name: String, source: Source, time: Timestamp) {
+    pub(crate) fn add(&mut self, name: String, source: Source, time: Timestamp) {
         for (slash, _) in name.match_indices('/') {
             self.files
                 .entry(name[..=slash].to_owned())
@@ -48,7 +48,7 @@ impl Entries {
     }
 
     /// Writes all of them.
-    pub(super) fn write<O: Output>(&self, output: O) -> Result<O> {
+    pub(crate) fn write<O: Output>(&self, output: O) -> Result<O> {
         let mut archive = Writer::new(output);
         for (name, (source, time)) in &self.files {
             let mut entry = Entry::new(name.as_bytes(), Kind::File);

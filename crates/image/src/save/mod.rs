@@ -8,7 +8,7 @@
 //! and the same images always give the same bytes.
 
 mod docker_v1;
-mod entries;
+pub(crate) mod entries;
 mod layout;
 mod names;
 
