@@ -11,6 +11,7 @@ mod harness;
 mod apparmor;
 mod attach;
 mod bootstrap;
+mod build_git;
 mod builds;
 mod buildx;
 mod buildx_exports;

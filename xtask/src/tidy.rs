@@ -30,6 +30,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("logs", 2, &[]),
     ("runtime", 2, &[]),
     ("trust", 2, &["registry"]),
+    ("git", 2, &["registry"]),
     ("init", 2, &[]),
     ("image", 3, &[]),
     ("shim", 3, &[]),

@@ -57,6 +57,18 @@ impl Error {
         }
     }
 
+    /// A failure of getting a repository.
+    pub fn of_git(error: gantry_git::Error) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::InvalidArgument => Self::Invalid(text),
+            ErrorKind::NotFound => Self::NotFound(text),
+            ErrorKind::Unsupported => Self::Unsupported(text),
+            ErrorKind::Cancelled => Self::Cancelled,
+            _ => Self::Failed(text),
+        }
+    }
+
     /// A failure with a file of the host.
     pub(crate) fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Failed(format!("{what} {}: {error}", path.display()))

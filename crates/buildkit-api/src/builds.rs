@@ -50,7 +50,14 @@ impl Build {
     /// Keeps what the frontend was given.
     pub(crate) fn note_options(&self, options: &BTreeMap<String, String>) {
         let mut noted = self.options.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.clone_from(options);
+        // The history shows them: no password of a context's address stays in there.
+        let shown = options.iter();
+        *noted = shown
+            .map(|(name, value)| match name.starts_with("context") {
+                true => (name.clone(), gantry_git::redacted(value)),
+                false => (name.clone(), value.clone()),
+            })
+            .collect();
     }
 
     /// What the frontend was given.

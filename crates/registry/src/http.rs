@@ -14,6 +14,7 @@ mod socket;
 pub(crate) use body::Body;
 pub(crate) use head::Head;
 pub(crate) use pool::Pool;
+pub(crate) use socket::Socket;
 
 use std::io::{self, Read};
 

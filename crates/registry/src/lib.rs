@@ -40,6 +40,7 @@ mod testing;
 mod tls;
 mod upload;
 mod url;
+mod web;
 
 pub use blob::Blob;
 pub use cancel::Cancel;
@@ -57,3 +58,4 @@ pub use refusal::Refusal;
 pub use repository::Repository;
 pub use search::Found;
 pub use upload::Source;
+pub use web::{WebAnswer, WebRequest, WebStream};

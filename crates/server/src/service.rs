@@ -25,7 +25,7 @@ pub(crate) async fn serve(
     takeover: Takeover,
 ) -> http::Response<Tracked> {
     let busy = state.busy();
-    tracing::debug!(method = %request.method(), uri = %request.uri(), "a request");
+    tracing::debug!(method = %request.method(), path = request.uri().path(), "a request");
     let counted = Arc::clone(&state);
     let mut answer = match counted.answering(dispatch(state, request, takeover)).await {
         Ok(answer) => answer,

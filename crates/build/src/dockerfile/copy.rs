@@ -26,6 +26,7 @@ struct Wish<'w> {
     /// Whether those from the network are.
     unpack_urls: bool,
     checksum: Option<&'w Word>,
+    keep_git_dir: Option<bool>,
 }
 
 impl Planner<'_> {
@@ -52,6 +53,7 @@ impl Planner<'_> {
             let text = "checksum requires HTTP(S) or Git sources";
             return Err(Error::Invalid(text.to_owned()));
         }
+        let shown = gantry_git::redacted(&shown);
         let written = now.scope.expand(wish.destination, escape, span)?;
         let many = sources.len() + urls.len() + wish.inline.len() > 1;
         if many && !written.ends_with('/') && !is_dot(&written) {
@@ -94,6 +96,23 @@ impl Planner<'_> {
             }));
         }
         for url in &urls {
+            if let Some(source) = self.repository(url, &wish, checksum.as_deref())? {
+                let local = self.world.check_out(&source)?;
+                actions.push(Action::Copy(Copying {
+                    from: self.fetched(local, &source.to_string()),
+                    sources: vec!["/".to_owned()],
+                    target: target.clone(),
+                    owner: Some(owner.clone().unwrap_or_default()),
+                    mode: mode.clone(),
+                    unpack: false,
+                    parents: false,
+                    exclude: wish.exclude.to_vec(),
+                    classic: false,
+                    verb: wish.verb,
+                }));
+                continue;
+            }
+            check_digest(checksum.as_deref())?;
             let name = url_name(url, &target)?;
             let local = self.world.fetch(url, checksum.as_deref())?;
             actions.push(Action::Copy(Copying {
@@ -115,7 +134,9 @@ impl Planner<'_> {
         for file in wish.inline {
             actions.push(self.inline(now, file, &target, owner.as_deref(), mode.as_ref(), span)?);
         }
-        let created_by = self.copy_history(now, &wish, &sources, &written, &actions)?;
+        let named = sources.iter().chain(&urls);
+        let named: Vec<String> = named.map(|name| gantry_git::redacted(name)).collect();
+        let created_by = self.copy_history(now, &wish, &named, &written, &actions)?;
         let node = self.files(now, actions, shown.clone());
         now.push(shown, Some(node), created_by, span);
         Ok(())
@@ -136,11 +157,28 @@ impl Planner<'_> {
             let text = "checksum can't be specified for multiple sources";
             return Err(Error::Invalid(text.to_owned()));
         }
-        let text = now.scope.expand(word, self.file.escape(), span)?;
-        match text.parse::<gantry_types::Digest>() {
-            Ok(_) => Ok(Some(text)),
-            Err(_) => Err(Error::Invalid("invalid checksum digest length".to_owned())),
+        now.scope.expand(word, self.file.escape(), span).map(Some)
+    }
+
+    /// The repository that an address means; nothing for a file.
+    fn repository(
+        &self,
+        url: &str,
+        wish: &Wish<'_>,
+        checksum: Option<&str>,
+    ) -> Result<Option<gantry_git::Source>> {
+        let Some(mut source) = gantry_git::Source::parse(url).map_err(Error::of_git)? else {
+            return Ok(None);
+        };
+        if self.options.dialect == Dialect::Classic {
+            let text = format!("ADD of a git repository ({source}) requires BuildKit");
+            return Err(Error::Unsupported(text));
         }
+        source.keep_git_dir = wish.keep_git_dir.or(source.keep_git_dir);
+        if let Some(checksum) = checksum {
+            source.require(checksum).map_err(Error::of_git)?;
+        }
+        Ok(Some(source))
     }
 
     fn files(&mut self, now: &Current, actions: Vec<Action>, label: String) -> NodeId {
@@ -169,7 +207,11 @@ impl Planner<'_> {
                     Dialect::Classic => "COPY failed: ",
                     Dialect::BuildKit => "",
                 };
-                let text = format!("{prefix}source can't be a URL for COPY");
+                let what = match gantry_git::Source::parse(source) {
+                    Ok(None) => "a URL",
+                    _ => "a git ref",
+                };
+                let text = format!("{prefix}source can't be {what} for COPY");
                 return Err(Error::Invalid(text));
             }
             if self.options.dialect == Dialect::Classic && leaves(source) {
@@ -281,6 +323,7 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
             unpack: false,
             unpack_urls: false,
             checksum: None,
+            keep_git_dir: None,
         }),
         Command::Add(add) => Ok(Wish {
             verb: "ADD",
@@ -295,6 +338,7 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
             unpack: add.unpack.unwrap_or(true),
             unpack_urls: add.unpack.unwrap_or(false),
             checksum: add.checksum.as_ref(),
+            keep_git_dir: add.keep_git_dir,
         }),
         other => {
             let text = format!("{} copies nothing", other.name());
@@ -305,11 +349,6 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
 
 /// The name that a file of the network gets in a directory.
 fn url_name(url: &str, target: &str) -> Result<String> {
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(Error::Unsupported(format!(
-            "ADD of a git repository ({url}) is not supported yet by this version of gantry"
-        )));
-    }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let path = path.split_once("://").map_or(path, |(_, path)| path);
     let name = path.split_once('/').map_or("", |(_, path)| path);
@@ -319,6 +358,14 @@ fn url_name(url: &str, target: &str) -> Result<String> {
             "cannot determine filename from url: {url}"
         ))),
         false => Ok(name.to_owned()),
+    }
+}
+
+/// What a file of the network must have is a digest.
+fn check_digest(checksum: Option<&str>) -> Result<()> {
+    match checksum.map(str::parse::<gantry_types::Digest>) {
+        Some(Err(_)) => Err(Error::Invalid("invalid checksum digest length".to_owned())),
+        _ => Ok(()),
     }
 }
 

@@ -91,6 +91,12 @@ pub trait World {
     /// When it cannot be got, or is another one.
     fn fetch(&self, url: &str, checksum: Option<&str>) -> Result<Arc<Local>>;
 
+    /// A commit of a git repository, checked out.
+    ///
+    /// # Errors
+    /// When it cannot be got, or is another one.
+    fn check_out(&self, source: &gantry_git::Source) -> Result<Arc<Local>>;
+
     /// A named context: a directory, or the name of an image.
     fn named(&self, name: &str) -> Option<Named>;
 }

@@ -350,9 +350,10 @@ impl<'p> Planner<'p> {
         node
     }
 
-    /// The step of a file that was fetched.
+    /// The step of files that were fetched.
     pub(super) fn fetched(&mut self, local: Arc<Local>, url: &str) -> NodeId {
-        self.graph.add(local_node(local, url))
+        let shown = gantry_git::redacted(url);
+        self.graph.add(local_node(local, &shown))
     }
 
     /// The step of the build context.

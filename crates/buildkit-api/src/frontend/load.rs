@@ -43,7 +43,8 @@ pub(crate) async fn definition(
 ) -> Result<Loaded, Status> {
     let name = &options.filename;
     if let Some(address) = &options.remote {
-        return remote_definition(service, build, address, name).await;
+        let keep = options.keep_git_dir();
+        return remote_definition(service, build, address, name, keep).await;
     }
     let beside = format!("{name}.dockerignore");
     let mut follow = vec![name.clone(), beside.clone()];
@@ -84,8 +85,9 @@ async fn remote_definition(
     build: &Arc<Build>,
     address: &str,
     name: &str,
+    keep: Option<bool>,
 ) -> Result<Loaded, Status> {
-    let (place, vertex) = remote::get(service, build, address).await?;
+    let (place, vertex) = remote::get(service, build, address, keep).await?;
     let beside = read(&place.directory, &format!("{name}.dockerignore"));
     let ignore = beside.or_else(|_| read(&place.directory, ".dockerignore"));
     Ok(Loaded {

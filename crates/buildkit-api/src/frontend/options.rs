@@ -72,6 +72,15 @@ impl Options {
         Ok(options)
     }
 
+    /// Whether a context that is a repository comes with its `.git`, if that was said.
+    pub(super) fn keep_git_dir(&self) -> Option<bool> {
+        let said = self.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")?;
+        Some(matches!(
+            said.as_str(),
+            "1" | "t" | "T" | "true" | "TRUE" | "True"
+        ))
+    }
+
     fn named(&mut self, kind: &str, name: &str, value: &str) -> Result<(), Status> {
         let (name, value) = (name.to_owned(), value.to_owned());
         match kind {

@@ -1,4 +1,5 @@
-//! A context that the client hands over as an archive (`docker build - < context.tar`).
+//! A context that is no directory of the client: an archive that it hands over (`docker
+//! build - < context.tar`), a git repository, or what is at a URL.
 
 use std::io::{BufReader, Read};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
 
-use super::load;
+use super::{callbacks, load};
 use crate::BuildKit;
 use crate::builds::Build;
 use crate::files::kept::Place;
@@ -21,20 +22,72 @@ const METHOD: &str = "/moby.upload.v1.Upload/Pull";
 /// How much is read at a time.
 const BUFFER: usize = 256 << 10;
 
-/// Gets the context; with the step that did.
+/// Gets the context; with the step that did. `keep` says whether `.git` comes too.
 ///
 /// # Errors
-/// For contexts that are elsewhere, for what is no archive, and those of the session.
+/// For what is none of all these, and those of the session and of the servers.
 pub(super) async fn get(
     service: &Arc<BuildKit>,
     build: &Arc<Build>,
     address: &str,
+    keep: Option<bool>,
 ) -> Result<(Place, String), Status> {
     let prefix = format!("http://{HOST}/");
-    let Some(path) = address.strip_prefix(&prefix) else {
-        let text = format!("the context {address} is not on the client: that is not supported");
-        return Err(Status::unsupported(text));
+    match address.strip_prefix(&prefix) {
+        Some(path) => hand_over(service, build, path).await,
+        None => distant(service, build, address, keep).await,
+    }
+}
+
+/// Gets a repository, or what is at a URL.
+async fn distant(
+    service: &Arc<BuildKit>,
+    build: &Arc<Build>,
+    address: &str,
+    keep: Option<bool>,
+) -> Result<(Place, String), Status> {
+    let source = gantry_git::Source::parse(address);
+    let mut source = source.map_err(|error| Status::of(error.kind(), format!("{error}")))?;
+    if let Some(source) = &mut source {
+        source.keep_git_dir = keep.or(source.keep_git_dir);
+    }
+    let vertex = match &source {
+        Some(source) => load::vertex(build, &format!("load git source {source}")),
+        None => load::vertex(build, "load remote build context"),
     };
+    let digest = vertex.digest.clone();
+    let session = session::find(&service.sessions, &build.session).await?;
+    let secret = callbacks::secret(&Handle::current(), &session);
+    let place = service.kept.take(&[""]);
+    let place = place.map_err(|error| Status::internal(format!("keeping files: {error}")))?;
+    let (service, cancel, address) = (
+        Arc::clone(service),
+        build.cancel.clone(),
+        address.to_owned(),
+    );
+    let work = async move {
+        let work = tokio::task::spawn_blocking(move || {
+            let builds = &service.engine.builds;
+            let got = match &source {
+                Some(source) => builds.check_out(source, &*secret, &cancel, &place.directory),
+                None => builds.fetch_context(&address, &place.directory),
+            };
+            got.map(|()| place)
+                .map_err(|error| Status::of(error.kind(), error.to_string()))
+        });
+        work.await
+            .map_err(|error| Status::internal(error.to_string()))?
+    };
+    let place = build.progress.step(vertex, work).await?;
+    Ok((place, digest))
+}
+
+/// Gets an archive of the client.
+async fn hand_over(
+    service: &Arc<BuildKit>,
+    build: &Arc<Build>,
+    path: &str,
+) -> Result<(Place, String), Status> {
     let session = session::find(&service.sessions, &build.session).await?;
     if !session.offers(METHOD) {
         return Err(Status::invalid("the client does not hand its context over"));

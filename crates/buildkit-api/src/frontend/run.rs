@@ -18,7 +18,7 @@ use super::needs::{self, Needs};
 use super::options::Options;
 use super::solved::{Image, Solved};
 use super::story::Story;
-use super::{callbacks, lint};
+use super::{callbacks, lint, remote};
 use crate::builds::Build;
 use crate::files::{Wanted, kept::Place};
 use crate::session::Session;
@@ -142,8 +142,8 @@ impl Inputs {
     }
 }
 
-/// What a named context is: `docker-image://…`, `local:NAME` of the client, or
-/// `input:NAME`, the result of another build.
+/// What a named context is: `docker-image://…`, `local:NAME` of the client, `input:NAME`,
+/// the result of another build, or an address of a repository or an archive.
 async fn named(
     service: &Arc<BuildKit>,
     build: &Arc<Build>,
@@ -170,9 +170,13 @@ async fn named(
                 result.ok_or_else(|| Status::invalid(format!("no input is called {input}")))?;
             Ok(NamedInput::Image(links::image(service, result).await?))
         }
-        _ => Err(Status::unsupported(format!(
+        Some(("oci-layout", _)) | None => Err(Status::unsupported(format!(
             "the context {name}={value} is not supported"
         ))),
+        Some(_) => {
+            let loaded = remote::get(service, build, value, None).await?;
+            Ok(NamedInput::Directory(loaded.0))
+        }
     }
 }
 

@@ -49,7 +49,7 @@ impl Builds {
         let space = inner.space()?;
         match query.remote.as_str() {
             "" => context::receive(body, space.path())?,
-            url => inner.fetch_context(url, space.path())?,
+            url => inner.distant_context(url, query, cancel, space.path())?,
         }
         let (name, dockerfile) = read_dockerfile(space.path(), &query.dockerfile)?;
         let local = local(space.path(), &name)?;
@@ -90,11 +90,36 @@ impl Builds {
 }
 
 impl Inner {
-    /// A context from the network: an archive, or a Dockerfile alone.
-    fn fetch_context(&self, url: &str, directory: &Path) -> Result<()> {
-        if !url.starts_with("http://") && !url.starts_with("https://") || url.ends_with(".git") {
-            let text =
-                format!("a build from {url:?} is not supported yet by this version of gantry");
+    /// A context from the network: a repository, or what is at a URL.
+    fn distant_context(
+        &self,
+        url: &str,
+        query: &ClassicQuery,
+        cancel: &Cancel,
+        directory: &Path,
+    ) -> Result<()> {
+        let source = gantry_git::Source::parse(url);
+        let source = source.map_err(|error| Error::Build(BuildError::of_git(error)))?;
+        let Some(mut source) = source else {
+            return self.fetch_context(url, directory);
+        };
+        let wish = query
+            .options
+            .build_args
+            .get("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+        if matches!(wish, Some(Some(value)) if value == "1" || value == "true") {
+            source.keep_git_dir = Some(true);
+        }
+        let secrets = query.secrets.clone();
+        let secret = move |id: &str| secrets.get(id).cloned();
+        self.check_out(&source, &secret, cancel, directory)
+    }
+
+    /// A context from the web: an archive, or a Dockerfile alone.
+    pub(super) fn fetch_context(&self, url: &str, directory: &Path) -> Result<()> {
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            let url = gantry_git::redacted(url);
+            let text = format!("a build from {url:?} is not supported by this version of gantry");
             return Err(Error::Unsupported(text));
         }
         let mut body = BufReader::new(self.registries.get(url)?);

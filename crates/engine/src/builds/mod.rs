@@ -12,6 +12,7 @@
 mod classic;
 mod explain;
 mod export;
+mod git;
 mod prune;
 mod request;
 mod run;

@@ -81,14 +81,17 @@ impl World for Images<'_> {
             let text = format!("digest mismatch {found}: {wanted}");
             return Err(BuildError::Invalid(text));
         }
-        let local = Local {
-            directory: space.path().to_owned(),
-            ignore: None,
-        };
-        let spaces = self.spaces.lock();
-        let mut spaces = spaces.unwrap_or_else(std::sync::PoisonError::into_inner);
-        spaces.push(space);
-        Ok(Arc::new(local))
+        Ok(self.keep(space))
+    }
+
+    fn check_out(&self, source: &gantry_git::Source) -> BuildResult<Arc<Local>> {
+        let space = self.inner.space().map_err(told)?;
+        let secret = &*self.request.secret;
+        let done = self
+            .inner
+            .check_out(source, secret, self.cancel, space.path());
+        done.map_err(told)?;
+        Ok(self.keep(space))
     }
 
     fn named(&self, name: &str) -> Option<Named> {
@@ -97,6 +100,18 @@ impl World for Images<'_> {
 }
 
 impl Images<'_> {
+    /// Keeps fetched files as long as the build runs.
+    fn keep(&self, space: Space) -> Arc<Local> {
+        let local = Local {
+            directory: space.path().to_owned(),
+            ignore: None,
+        };
+        let spaces = self.spaces.lock();
+        let mut spaces = spaces.unwrap_or_else(std::sync::PoisonError::into_inner);
+        spaces.push(space);
+        Arc::new(local)
+    }
+
     /// Whether an image that is here is to be looked for in its registry first.
     fn must_pull(&self, name: &str) -> bool {
         let fresh = self.fresh.lock();

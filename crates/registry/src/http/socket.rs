@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::url::Url;
 
 /// The connection, with a buffer below TLS, whose own reads are small.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: BufReader<TcpStream>,
     pub(super) cancel: Cancel,
     /// How long one read or write may take.
@@ -23,7 +23,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Connects to the first address of the host that lets us in.
-    pub(super) fn connect(
+    pub(crate) fn connect(
         url: &Url,
         buffer: usize,
         limits: &Limits,
