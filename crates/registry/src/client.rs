@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::endpoint;
 use crate::error::Result;
-use crate::http::Pool;
+use crate::http::{Kept, Pool};
 use crate::repository::Repository;
 use crate::session::Session;
 use crate::tls::Tls;
@@ -22,6 +22,7 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     config: RwLock<Arc<Config>>,
     tokens: Arc<Tokens>,
+    kept: Arc<Kept>,
 }
 
 impl Client {
@@ -34,6 +35,7 @@ impl Client {
         Ok(Self(Arc::new(Shared {
             config,
             tokens: Arc::default(),
+            kept: Arc::default(),
         })))
     }
 
@@ -80,7 +82,10 @@ impl Client {
     ) -> Session {
         let (agent, limits) = (config.user_agent.clone(), config.limits.clone());
         Session {
-            pool: Pool::new(Tls::new(Arc::clone(config)), agent, limits),
+            pool: {
+                let kept = Arc::clone(&self.0.kept);
+                Pool::new(kept, Tls::new(Arc::clone(config)), agent, limits)
+            },
             credentials: credentials.clone(),
             doors: Arc::default(),
             cancel: cancel.clone(),

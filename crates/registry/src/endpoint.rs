@@ -44,12 +44,18 @@ impl Endpoint {
         if let Some(url) = self.reached.get() {
             return Ok(url);
         }
+        if let Some(root) = self.roots.iter().find(|root| session.pool.knows(root)) {
+            return Ok(self.reached.get_or_init(|| root.clone()));
+        }
         let mut last = Error::Cancelled;
         for root in &self.roots {
             let url = root.with_target(self.probe.to_owned());
             match session.send_bare(Request::new("GET", &url)) {
                 Ok(mut response) => {
                     session.doors.learn(root, &response.head);
+                    if response.head.status == 200 {
+                        session.pool.is_open(root);
+                    }
                     // Only so that the connection is good for the next request.
                     drop(response.body.read_up_to(ERROR));
                     return Ok(self.reached.get_or_init(|| root.clone()));

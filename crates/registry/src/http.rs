@@ -8,11 +8,13 @@
 mod body;
 mod connection;
 mod head;
+mod kept;
 mod pool;
 mod socket;
 
 pub(crate) use body::Body;
 pub(crate) use head::Head;
+pub(crate) use kept::Kept;
 pub(crate) use pool::Pool;
 pub(crate) use socket::Socket;
 

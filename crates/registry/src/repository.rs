@@ -247,6 +247,9 @@ impl Repository {
 mod tests {
     use super::*;
     use crate::testing::{Answer, Server, config, ok, repository, status};
+    use crate::{Cancel, Credentials};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/x"}"#;
 
@@ -341,6 +344,26 @@ mod tests {
         let repository = repository(config, &format!("{}/team/app", server.host()));
         let error = repository.resolve("1").unwrap_err().to_string();
         assert!(error.ends_with("i/o timeout"), "{error}");
+    }
+
+    #[test]
+    fn how_a_registry_is_spoken_to_is_found_out_once() {
+        let probes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&probes);
+        let server = Server::bare(move |seen| {
+            if seen.target == "/v2/" {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            ok(MANIFEST)
+        });
+        let client = crate::Client::new(config()).unwrap();
+        let name = format!("{}/team/app", server.host()).parse().unwrap();
+        for _ in 0..3 {
+            let (credentials, cancel) = (Credentials::default(), Cancel::new());
+            let repository = client.repository(&name, &credentials, &cancel).unwrap();
+            repository.resolve("a").unwrap();
+        }
+        assert_eq!(probes.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -120,6 +120,11 @@ impl Connection {
         })
     }
 
+    /// Whether there is neither TLS nor a proxy on the way.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.url.secure && self.proxy.is_none()
+    }
+
     /// Ends when this switch is thrown, from now on.
     pub(super) fn obey(&mut self, cancel: &Cancel) {
         self.wire.get_mut().socket().cancel = cancel.clone();

@@ -5,32 +5,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Way};
-use super::{Body, Payload, Request, Response};
+use super::{Body, Kept, Payload, Request, Response};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
 use crate::tls::{Tls, explained};
+use crate::url::Url;
 
 /// How many may wait, and for how long.
 const MOST: usize = 16;
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Sends requests, over connections that are there where there are some. Lives as
-/// long as those who use it: no connection stays open behind them.
+/// long as those who use it: no connection stays open behind them, but for a moment
+/// some of those that are [`Kept`].
 pub(crate) struct Pool {
     idle: Mutex<Vec<Connection>>,
+    kept: Arc<Kept>,
     tls: Tls,
     agent: String,
     limits: Limits,
 }
 
 impl Pool {
-    pub(crate) fn new(tls: Tls, agent: String, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(kept: Arc<Kept>, tls: Tls, agent: String, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             idle: Mutex::default(),
+            kept,
             tls,
             agent,
             limits,
         })
+    }
+
+    /// Whether a server is known to answer there: a former conversation's connection
+    /// to it is still open.
+    pub(crate) fn knows(&self, root: &Url) -> bool {
+        !root.secure && self.kept.knows(root)
+    }
+
+    /// A server has let us in without asking who we are.
+    pub(crate) fn is_open(&self, root: &Url) {
+        if !root.secure {
+            self.kept.is_open(root);
+        }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -85,7 +102,8 @@ impl Pool {
                 return Some(connection);
             }
         }
-        None
+        drop(idle);
+        self.kept.take(request.url)
     }
 
     /// Takes back a connection that has nothing left to say.
@@ -95,5 +113,12 @@ impl Pool {
             connection.idle = Instant::now();
             idle.push(connection);
         }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        idle.drain(..).for_each(|one| self.kept.keep(one));
     }
 }
