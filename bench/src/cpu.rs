@@ -74,30 +74,51 @@ impl CpuGroup {
 
     /// The processes of the group but for the clients.
     pub fn processes(&self) -> Vec<u32> {
-        let mut found = Vec::new();
-        let mut dirs = vec![self.dir()];
-        while let Some(dir) = dirs.pop() {
-            let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
-            found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
-            let below = fs::read_dir(&dir).into_iter().flatten().flatten();
-            let below = below.map(|entry| entry.path()).filter(|path| path.is_dir());
-            dirs.extend(below.filter(|path| !path.ends_with("client")));
-        }
-        found
+        processes_but(&self.dir(), "client")
     }
+}
+
+/// The groups of all contenders that there are.
+pub fn groups() -> Vec<PathBuf> {
+    let parent = hierarchy().map(|root| root.join(PARENT));
+    let below = parent.ok().and_then(|dir| fs::read_dir(dir).ok());
+    let paths = below.into_iter().flatten().flatten().map(|e| e.path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
+/// All processes of a group.
+pub fn processes(dir: &Path) -> Vec<u32> {
+    processes_but(dir, "")
+}
+
+fn processes_but(dir: &Path, left_out: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+        found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+        let below = fs::read_dir(&dir).into_iter().flatten().flatten();
+        let below = below.map(|entry| entry.path()).filter(|path| path.is_dir());
+        dirs.extend(below.filter(|path| left_out.is_empty() || !path.ends_with(left_out)));
+    }
+    found
 }
 
 impl Drop for CpuGroup {
     fn drop(&mut self) {
-        // What is dead leaves in its own time.
-        for _ in 0..20 {
-            remove_tree(&self.dir());
-            if !self.dir().exists() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        remove(&self.dir());
         let _ = fs::remove_dir(self.root.join(PARENT));
+    }
+}
+
+/// Removes the cgroups of a group; what is dead leaves them in its own time.
+pub fn remove(dir: &Path) {
+    for _ in 0..20 {
+        remove_tree(dir);
+        if !dir.exists() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -112,24 +133,38 @@ fn remove_tree(dir: &Path) {
 
 /// Where the hierarchy that counts processor time is mounted.
 fn hierarchy() -> Result<PathBuf, String> {
-    let table = read(Path::new("/proc/self/mountinfo"))?;
     let mut unified = None;
-    for line in table.lines() {
-        let Some((before, after)) = line.split_once(" - ") else {
-            continue;
-        };
-        let Some(at) = before.split(' ').nth(4) else {
-            continue;
-        };
-        match after.split(' ').next() {
-            Some("cgroup") if after.split([' ', ',']).any(|word| word == "cpuacct") => {
-                return Ok(at.into());
+    for (at, controllers) in hierarchies()? {
+        match controllers {
+            Some(names) if names.split([' ', ',']).any(|word| word == "cpuacct") => {
+                return Ok(at);
             }
-            Some("cgroup2") => unified = Some(PathBuf::from(at)),
-            _ => {}
+            Some(_) => {}
+            None => unified = Some(at),
         }
     }
     unified.ok_or_else(|| "no cgroup hierarchy counts processor time".to_owned())
+}
+
+/// Where hierarchies are mounted, with the controllers of those of version 1.
+fn hierarchies() -> Result<Vec<(PathBuf, Option<String>)>, String> {
+    let table = read(Path::new("/proc/self/mountinfo"))?;
+    let mounted = |line: &str| {
+        let (before, after) = line.split_once(" - ")?;
+        let at = PathBuf::from(before.split(' ').nth(4)?);
+        match after.split(' ').next()? {
+            "cgroup" => Some((at, Some(after.to_owned()))),
+            "cgroup2" => Some((at, None)),
+            _ => None,
+        }
+    };
+    Ok(table.lines().filter_map(mounted).collect())
+}
+
+/// The cgroup above all of the bench's, in every hierarchy.
+pub fn everywhere() -> Vec<PathBuf> {
+    let all = hierarchies().unwrap_or_default();
+    all.into_iter().map(|(at, _)| at.join(PARENT)).collect()
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -7,6 +7,7 @@
 //! contender/    the engines, each a private daemon in a cgroup of its own
 //! worker/       a process that runs commands where a contender lives, and times them
 //! dns.rs        a client of name servers inside a container's network
+//! ending.rs     nothing stays behind when somebody interrupts it
 //! cpu.rs        processor time by cgroup: daemon, shims, containers, clients
 //! memory.rs     PSS of an engine's processes
 //! api.rs        the work over the Engine API; http.rs, its client
@@ -24,6 +25,7 @@ mod command;
 mod contender;
 mod cpu;
 mod dns;
+mod ending;
 mod http;
 mod measure;
 mod memory;
@@ -51,7 +53,11 @@ fn main() -> ExitCode {
             }
         };
     }
-    let done = options::parse(&args).and_then(|options| rows::run(&options));
+    let done = options::parse(&args).and_then(|options| {
+        ending::watch()?;
+        rows::run(&options)
+    });
+    ending::stop_here();
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(2),

@@ -20,7 +20,7 @@ use crate::worker::{Done, Worker};
 /// How long a daemon has to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The network namespace that Docker and Podman share.
-const PEERS_NETNS: &str = "gantry-bench";
+pub const PEERS_NETNS: &str = "gantry-bench";
 
 /// A running engine.
 pub struct Contender {

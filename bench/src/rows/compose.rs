@@ -25,7 +25,7 @@ pub fn both(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>,
         say("SKIPPED: compose-up, compose-down: the plug-in docker-compose is not here");
         return Ok(Vec::new());
     };
-    let dir = tempfile::tempdir_in("/var/tmp").map_err(|error| format!("a folder: {error}"))?;
+    let dir = crate::ending::folder()?;
     let application = Application::write(dir.path(), &plugin)?;
     // Podman speaks enough of the API for a container, but not for this.
     let count = contenders.iter().take_while(|c| c.name != "podman").count();

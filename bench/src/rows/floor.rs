@@ -19,7 +19,7 @@ impl Floor {
     /// Takes them out of an OCI archive.
     pub fn of(archive: &Path) -> Result<Self, String> {
         let failed = |error: io::Error| format!("{}: {error}", archive.display());
-        let dir = tempfile::tempdir_in("/var/tmp").map_err(failed)?;
+        let dir = crate::ending::folder()?;
         let (from, to) = (archive.display(), dir.path().display());
         run(&["tar", "-xf", &from.to_string(), "-C", &to.to_string()])?;
         let mut layers = Vec::new();

@@ -188,6 +188,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     if !wanted.is_empty() {
         let mut contenders = contender::all(options)?;
         for work in wanted {
+            crate::ending::stop_here();
             match (work.run)(&mut contenders, options) {
                 Ok(all) => all.into_iter().try_for_each(&mut done)?,
                 // The other rows are worth having.
@@ -211,6 +212,7 @@ fn in_turns(
 ) -> Result<Row, String> {
     let mut series: Vec<Series> = contenders.iter().map(|c| Series::new(c.name)).collect();
     for _ in 0..rounds {
+        crate::ending::stop_here();
         for (contender, series) in contenders.iter_mut().zip(&mut series) {
             work(contender, series)?;
         }

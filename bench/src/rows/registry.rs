@@ -244,7 +244,7 @@ fn start(
     words: impl FnOnce(&str, &str) -> Result<Vec<String>, String>,
 ) -> Result<Server, String> {
     // Both the peers and we see this folder.
-    let root = tempfile::tempdir_in("/var/tmp").map_err(|error| error.to_string())?;
+    let root = crate::ending::folder()?;
     let address = free_address()?;
     let group = CpuGroup::make(group)?;
     let words = words(&root.path().display().to_string(), &address)?;

@@ -34,7 +34,7 @@ pub fn save(contenders: &mut [Contender], options: &Options) -> Result<Row, Stri
     for contender in &mut *contenders {
         contender.client(&["load", "-q", "-i", &path.display().to_string()])?;
     }
-    let dir = tempfile::tempdir_in("/var/tmp").map_err(|error| format!("a folder: {error}"))?;
+    let dir = crate::ending::folder()?;
     let row = in_turns(
         ("save", title.to_owned()),
         contenders,
