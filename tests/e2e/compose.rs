@@ -2,6 +2,7 @@
 //! down again, as with Docker. The same scripts pass there (`--against docker`).
 
 mod changes;
+mod development;
 mod example;
 mod options;
 

@@ -1,6 +1,8 @@
 //! Published ports and the firewall, seen from other hosts: network namespaces
 //! behind a link to the daemon's.
 
+mod direct;
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,7 +27,7 @@ impl Host {
         std::io::Read::read_exact(out, &mut ready).expect("its loopback");
         let host = Self { alive };
         let (near, far) = (engine.pid(), host.alive.id());
-        let link = format!("far{far}");
+        let link = host.link();
         finish(
             &mut script(&format!(
                 "set -e; nsenter -t {near} -n ip link add {link} type veth peer name up0 netns /proc/{far}/ns/net; \
@@ -37,6 +39,11 @@ impl Host {
         )
         .ok();
         host
+    }
+
+    /// The near end of the link.
+    fn link(&self) -> String {
+        format!("far{}", self.alive.id())
     }
 
     fn run(&self, words: &str) -> String {

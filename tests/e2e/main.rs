@@ -60,6 +60,7 @@ mod pull_faults;
 mod pull_layers;
 mod push;
 mod push_faults;
+mod reaper;
 mod registries;
 mod registry;
 mod registry_words;

@@ -1,6 +1,8 @@
 //! Networks when things go wrong, and over two hosts: `kill -9` while containers come
 //! and go, hundreds of networks, two daemons joined by VXLAN.
 
+mod kills;
+
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -40,6 +42,12 @@ impl Ground {
     fn run(&self, words: &str) -> String {
         let here = format!("nsenter -t {} -n {words}", self.alive.id());
         finish(&mut script(&here), b"").ok().stdout
+    }
+
+    /// The same of what may fail.
+    fn try_run(&self, words: &str) -> String {
+        let here = format!("nsenter -t {} -n {words}", self.alive.id());
+        finish(&mut script(&here), b"").stdout
     }
 }
 

@@ -78,6 +78,8 @@ fn ipvlan_containers_share_the_parents_address() {
     gantry_only!(engine);
     ip(&engine, "link add p0 type veth");
     ip(&engine, "link set p0 up");
+    // A link whose other end is down carries nothing.
+    ip(&engine, "link set veth0 up");
     for (mode, subnet) in [("l2", "10.181.0"), ("l3", "10.182.0")] {
         let (mode_option, range) = (format!("ipvlan_mode={mode}"), format!("{subnet}.0/24"));
         let words = [

@@ -31,7 +31,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    archives changes codes confinement disk drivers events exec files health images input inspect limits links
+    archives changes codes confinement disk drivers events exec faults files health images input inspect limits links
     log_services logging mounts
     namespaces networks options output pause ports process ps pull refused registries restart security
     state stats

@@ -154,6 +154,7 @@ impl Catalogue {
                 from: SocketAddr::new(any, port),
                 to: SocketAddr::new(any, 0),
                 sources: Sources::parse(&peers.join(",")).ok()?,
+                direct: false,
             })
         };
         guards.into_iter().filter_map(guard).collect()

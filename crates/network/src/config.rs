@@ -31,6 +31,38 @@ pub struct AddressPool {
     pub size: u8,
 }
 
+/// What another program has marked packets with (`--bridge-accept-fwmark`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The mark.
+    pub value: u32,
+    /// The bits of it that count.
+    pub mask: u32,
+}
+
+impl Mark {
+    /// Reads `MARK` or `MARK/MASK`, each in decimal, or in hexadecimal after `0x`.
+    ///
+    /// # Errors
+    /// Says which of both is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let number = |what: &str, part: &str| {
+            let read = match part.strip_prefix("0x").or(part.strip_prefix("0X")) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => part.parse(),
+            };
+            read.map_err(|error| format!("invalid firewall {what} {text:?}: {error}"))
+        };
+        let (value, mask) = match text.split_once('/') {
+            Some((value, mask)) => (number("mark", value)?, number("mask", mask)?),
+            None => (number("mark", text)?, u32::MAX),
+        };
+        // Other bits of the mark would never be found.
+        let value = value & mask;
+        Ok(Self { value, mask })
+    }
+}
+
 /// The daemon's network options; the names are those of `daemon.json`.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
@@ -71,6 +103,11 @@ pub struct NetworkConfig {
     pub host_binding: Option<IpAddr>,
     /// `publish-from`: who may use the published ports of containers that do not say.
     pub publish_from: Sources,
+    /// `allow-direct-routing`: whether published ports are reached at the containers' own
+    /// addresses as well.
+    pub allow_direct_routing: bool,
+    /// `bridge-accept-fwmark`: packets with this mark are let in to all containers.
+    pub accept_mark: Option<Mark>,
     /// `userland-proxy`: whether the daemon itself forwards what the kernel cannot.
     pub userland_proxy: bool,
     /// `default-address-pools`; empty means Docker's own.
@@ -105,6 +142,8 @@ impl Default for NetworkConfig {
             ip_forward_no_drop: false,
             host_binding: None,
             publish_from: Sources::default(),
+            allow_direct_routing: false,
+            accept_mark: None,
             userland_proxy: true,
             default_address_pools: Vec::new(),
             host_gateway_ips: Vec::new(),

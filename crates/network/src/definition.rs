@@ -20,6 +20,8 @@ pub(crate) const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ip
 pub(crate) const MTU: &str = "com.docker.network.driver.mtu";
 /// Links with a smaller MTU have no IPv6.
 const LEAST_OF_IPV6: u32 = 1280;
+/// Bytes of an interface's name.
+const LONGEST_INTERFACE: usize = 15;
 /// What the names of the interfaces inside begin with.
 pub(crate) const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
 /// Whether the bridge's IPv4 address is somebody else's business.
@@ -31,12 +33,14 @@ const GATEWAY_MODE: [&str; 2] = [
 ];
 /// Another way out than the bridge, among the auxiliary addresses of a subnet.
 pub(crate) const OTHER_GATEWAY: [&str; 2] = ["DefaultGatewayIPv4", "DefaultGatewayIPv6"];
-/// Options of Docker's bridge driver that have no meaning here yet.
-const REFUSED: [&str; 3] = [
+/// The host's address that packets have which leave the network, for each family.
+const HOST_ADDRESS: [&str; 2] = [
     "com.docker.network.host_ipv4",
     "com.docker.network.host_ipv6",
-    "com.docker.network.bridge.trusted_host_interfaces",
 ];
+/// The interfaces of the host by which published ports are reached at the containers'
+/// own addresses, with colons between them.
+const TRUSTED: &str = "com.docker.network.bridge.trusted_host_interfaces";
 
 /// How packets of a family get in and out of a bridge network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,11 +233,6 @@ impl Definition {
     }
 
     fn check_options(&self) -> Result<(), Error> {
-        for key in REFUSED {
-            if self.options.get(key).is_some_and(|value| !value.is_empty()) {
-                return Err(Error::NotYet(format!("option {key}")));
-            }
-        }
         self.flag(ICC, true)?;
         self.flag(MASQUERADE, true)?;
         self.flag(INHIBIT_IPV4, false)?;
@@ -246,6 +245,9 @@ impl Definition {
             )));
         }
         self.host_binding()?;
+        self.host_address(true)?;
+        self.host_address(false)?;
+        self.trusted()?;
         Ok(())
     }
 
@@ -291,6 +293,40 @@ impl Definition {
             ))
         })?;
         Ok((!address.is_unspecified()).then_some(address))
+    }
+
+    /// The host's address that packets have which leave the network; else that of the
+    /// interface by which they leave.
+    pub(crate) fn host_address(&self, ipv4: bool) -> Result<Option<IpAddr>, Error> {
+        let key = HOST_ADDRESS[usize::from(!ipv4)];
+        let Some(text) = self.options.get(key) else {
+            return Ok(None);
+        };
+        let why = match text.parse::<IpAddr>() {
+            Ok(address) if address.is_ipv4() == ipv4 => return Ok(Some(address)),
+            Ok(_) => "an address of the other family",
+            Err(_) => "nil ip",
+        };
+        Err(Error::Invalid(format!(
+            "failed to parse {key} value: {text} ({why})"
+        )))
+    }
+
+    /// The host's interfaces by which published ports are reached at the containers' own
+    /// addresses.
+    pub(crate) fn trusted(&self) -> Result<Vec<String>, Error> {
+        let Some(text) = self.options.get(TRUSTED) else {
+            return Ok(Vec::new());
+        };
+        let names = text.split(':').filter(|name| !name.is_empty());
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        match names.iter().find(|name| name.len() > LONGEST_INTERFACE) {
+            Some(name) => Err(Error::Invalid(format!(
+                "failed to parse {TRUSTED} value: {text} ({name:?} is longer than the name of an \
+                 interface)"
+            ))),
+            None => Ok(names),
+        }
     }
 
     /// The subnets in use.
@@ -447,7 +483,14 @@ mod tests {
              (strconv.ParseBool: parsing \"maybe\": invalid syntax)"
         );
         assert!(with_option(MTU, "abc").is_err());
-        assert!(with_option(REFUSED[0], "192.0.2.1").is_err());
+        with_option(HOST_ADDRESS[0], "192.0.2.1").unwrap();
+        with_option(TRUSTED, "eth0::eth1").unwrap();
+        assert_eq!(
+            with_option(HOST_ADDRESS[1], "abc").unwrap_err(),
+            "failed to parse com.docker.network.host_ipv6 value: abc (nil ip)"
+        );
+        assert!(with_option(HOST_ADDRESS[0], "fd00::1").is_err());
+        assert!(with_option(TRUSTED, "eth0:a-name-that-is-too-long").is_err());
         assert_eq!(
             with_option(GATEWAY_MODE[0], "isolated").unwrap_err(),
             "gateway mode 'isolated' can only be used for an internal network"

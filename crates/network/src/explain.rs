@@ -9,7 +9,7 @@ use gantry_types::ContainerId;
 use crate::attachment::Attachment;
 use crate::firewall::Firewall;
 use crate::network::Network;
-use crate::ports::{Protocol, Published, Way};
+use crate::ports::{Protocol, Published};
 use crate::publish::forwards;
 use crate::sandbox::lock;
 
@@ -104,10 +104,7 @@ impl Network {
             };
             steps.push(format!("publish-from: {said}"));
         }
-        let way = Way {
-            targets: &targets,
-            sources,
-        };
+        let way = self.ways(attachment, &targets);
         let forward = forwards(std::slice::from_ref(port), way).pop();
         match (&self.firewall, forward) {
             (Some(firewall), Some(forward)) => {

@@ -67,7 +67,7 @@ pub use attachment::{
     Attachment, Endpoint, EndpointRequest, Interface, MacAddress, Place, Sandbox,
 };
 pub use cidr::{CidrError, Ipv4Cidr};
-pub use config::{AddressPool, BridgeChoice, NetworkConfig};
+pub use config::{AddressPool, BridgeChoice, Mark, NetworkConfig};
 pub use definition::{Definition, SubnetConfig};
 pub use endpoint_settings::check as check_endpoint_sysctls;
 pub use error::Error;

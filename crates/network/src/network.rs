@@ -16,12 +16,12 @@ use crate::config::NetworkConfig;
 use crate::drivers::BridgeDriver;
 use crate::error::Error;
 use crate::files::DnsOptions;
-use crate::firewall::{Firewall, Forward, Member};
+use crate::firewall::{Firewall, Forward, Member, Policy};
 use crate::mode::NetworkMode;
 use crate::names::{Everybody, Names};
 use crate::netlink::{Family, Socket};
 use crate::pool::Pool;
-use crate::ports::{Ports, Way};
+use crate::ports::Ports;
 use crate::publish::forwards;
 use crate::records::{self, Known, Record};
 use crate::sandbox::{Builder, lock};
@@ -167,10 +167,7 @@ impl Network {
                 owners.insert(address, one.container.clone());
             }
             let published = &one.attachment.published;
-            let way = Way {
-                targets: &targets,
-                sources: &one.attachment.sources,
-            };
+            let way = self.ways(&one.attachment, &targets);
             self.ports.adopt(&one.container, published, way);
             open.extend(forwards(published, way));
             let named = one.attachment.mode == NetworkMode::User;
@@ -361,7 +358,7 @@ fn firewall_of_users(
 ) -> Result<Option<Firewall>, Error> {
     let name = format!("none-{}", known.id.get(..8).unwrap_or_default());
     let members = catalogue.members();
-    match Firewall::open(&name, config.ip6tables) {
+    match Firewall::open(&name, config.ip6tables, policy(config)) {
         Ok(firewall) => {
             if !members.is_empty() && !firewall.is_there()? {
                 firewall.set(&members, &[])?;
@@ -370,6 +367,13 @@ fn firewall_of_users(
         }
         Err(_) if members.is_empty() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+fn policy(config: &NetworkConfig) -> Policy {
+    Policy {
+        direct: config.allow_direct_routing,
+        mark: config.accept_mark,
     }
 }
 
@@ -382,7 +386,7 @@ fn open_firewall(
     let Some(bridge) = segment.bridge().map(|bridge| &bridge.name) else {
         return Err(Error::NetworkNotFound(segment.name.clone()));
     };
-    let firewall = Firewall::open(bridge, config.ip6tables)?;
+    let firewall = Firewall::open(bridge, config.ip6tables, policy(config))?;
     let former = known.record.bridge.as_ref();
     if let Some(former) = former.filter(|name| *name != bridge) {
         firewall.remove_of(former)?;

@@ -9,7 +9,7 @@ use crate::definition::GatewayMode;
 use crate::error::Error;
 use crate::firewall::Forward;
 use crate::network::Network;
-use crate::ports::{HostPorts, PortRequest, Published, Sources, Way};
+use crate::ports::{HostPorts, PortRequest, Protocol, Published, Sources, Way};
 use crate::repair::route_localnet;
 use crate::sandbox::lock;
 use crate::segment::Segment;
@@ -49,6 +49,18 @@ impl Network {
             .map_or_else(Vec::new, |a| a.published)
     }
 
+    /// How a container's ports lead to these addresses of it.
+    pub(crate) fn ways<'a>(&self, attachment: &'a Attachment, targets: &'a [IpAddr]) -> Way<'a> {
+        let gateway = attachment.gateway();
+        let segment = gateway.and_then(|e| self.catalogue.segment(&e.network_id));
+        let trusting = segment.is_some_and(|segment| segment.trusts_somebody());
+        Way {
+            targets,
+            sources: &attachment.sources,
+            direct: self.config.allow_direct_routing || trusting,
+        }
+    }
+
     fn open_ports(
         &self,
         container: &ContainerId,
@@ -67,10 +79,7 @@ impl Network {
         };
         let targets = endpoint.addresses();
         let binding = segment.host_binding.or(self.config.host_binding);
-        let way = Way {
-            targets: &targets,
-            sources: &attachment.sources,
-        };
+        let way = self.ways(attachment, &targets);
         let (direct, requests) = direct(&segment, requests, &targets, binding);
         let mut published = self.ports.reserve(container, &requests, way, binding)?;
         published.extend(direct);
@@ -93,10 +102,7 @@ impl Network {
             return;
         }
         let targets = attachment.targets();
-        let way = Way {
-            targets: &targets,
-            sources: &attachment.sources,
-        };
+        let way = self.ways(attachment, &targets);
         let forwards = forwards(&attachment.published, way);
         let closed = self.firewall.as_ref().map(|f| f.unpublish(&forwards));
         if let Some(Err(error)) = closed {
@@ -182,14 +188,23 @@ fn unspecified_like(address: &IpAddr) -> IpAddr {
 /// The published ports that the kernel forwards: those from an address of the
 /// same family as one of the container's.
 pub(crate) fn forwards(published: &[Published], way: Way<'_>) -> Vec<Forward> {
+    // A container's own port is opened once, however many lead to it.
+    let mut opened: Vec<(Protocol, SocketAddr)> = Vec::new();
     let forward = |port: &Published| {
         let same = |target: &&IpAddr| target.is_ipv4() == port.host_ip.is_ipv4();
         let target = way.targets.iter().find(same)?;
+        let to = SocketAddr::new(*target, port.container_port);
+        let own = (port.protocol, to);
+        let direct = way.direct && !opened.contains(&own);
+        if direct {
+            opened.push(own);
+        }
         Some(Forward {
             protocol: port.protocol,
             from: port.host(),
-            to: SocketAddr::new(*target, port.container_port),
+            to,
             sources: way.sources.clone(),
+            direct,
         })
     };
     published.iter().filter_map(forward).collect()

@@ -30,6 +30,9 @@ pub(crate) struct Segment {
     modes: [GatewayMode; 2],
     icc: bool,
     masquerade: bool,
+    /// The addresses that packets get which leave it, of IPv4 and of IPv6.
+    host_addresses: [Option<IpAddr>; 2],
+    trusted: Vec<String>,
     pub(crate) internal: bool,
     /// What the names of interfaces inside begin with.
     pub(crate) prefix: String,
@@ -86,6 +89,11 @@ impl Segment {
             ],
             icc: definition.flag(definition::ICC, true)?,
             masquerade: definition.flag(definition::MASQUERADE, true)?,
+            host_addresses: [
+                definition.host_address(true)?,
+                definition.host_address(false)?,
+            ],
+            trusted: definition.trusted()?,
             internal: definition.internal,
             prefix: definition
                 .options
@@ -113,6 +121,8 @@ impl Segment {
             icc: self.icc,
             internal: self.internal,
             mode: self.mode(range.gateway.is_ipv4()),
+            host_address: self.host_addresses[usize::from(!range.gateway.is_ipv4())],
+            trusted: self.trusted.clone(),
         };
         self.ranges.iter().map(member).collect()
     }
@@ -120,6 +130,12 @@ impl Segment {
     /// How packets of a family get in and out.
     pub(crate) fn mode(&self, ipv4: bool) -> GatewayMode {
         self.modes[usize::from(!ipv4)]
+    }
+
+    /// Whether some interfaces of the host lead to published ports at the containers' own
+    /// addresses.
+    pub(crate) fn trusts_somebody(&self) -> bool {
+        !self.trusted.is_empty()
     }
 
     /// Whether it has IPv6.

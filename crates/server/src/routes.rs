@@ -8,6 +8,7 @@ mod events;
 mod exec;
 mod files;
 mod images;
+mod interface_sysctls;
 mod later;
 mod logs;
 mod networks;

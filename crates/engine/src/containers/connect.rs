@@ -65,7 +65,12 @@ impl Containers {
     /// `NoSuchContainer`, `Network`, `Forbidden` in Docker's words.
     pub fn disconnect(&self, network: &str, idref: &str, force: bool) -> Result<()> {
         let inner = &self.inner;
-        let definition = inner.network.find(network)?;
+        let definition = match inner.network.find(network) {
+            Err(error @ gantry_network::Error::NetworkNotFound(_)) => {
+                return inner.forget_gone(network, idref)?.ok_or(error.into());
+            }
+            found => found?,
+        };
         let container = match inner.find(idref) {
             Err(Error::NoSuchContainer(_)) if force => {
                 return Err(Error::NotFound(format!("endpoint {idref} not found")));
@@ -147,6 +152,22 @@ fn may_connect(container: &Container, wishes: &Wishes, network: &Definition) -> 
 }
 
 impl Inner {
+    /// Takes the wish for a network away that is not there any more, by its name; `None`
+    /// when the container has none.
+    fn forget_gone(&self, network: &str, idref: &str) -> Result<Option<()>> {
+        let Ok(container) = self.find(idref) else {
+            return Ok(None);
+        };
+        let _order = container.freezer();
+        container.wait_started();
+        let mut changed = endpoints::wishes(&container.record(), &container.state());
+        if changed.remove(network).is_none() {
+            return Ok(None);
+        }
+        self.settle(&container, |state| state.networks = Some(changed.clone()))?;
+        Ok(Some(()))
+    }
+
     fn connect_now(
         &self,
         container: &Container,

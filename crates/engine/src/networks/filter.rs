@@ -6,6 +6,7 @@ use gantry_network::Definition;
 use super::shown::is_predefined;
 use crate::clock::now_nano;
 use crate::error::{Error, Result};
+use crate::pattern::Pattern;
 
 const LIST: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 const PRUNE: [&str; 3] = ["label", "label!", "until"];
@@ -84,8 +85,8 @@ impl<'a> Filter<'a> {
             "custom"
         };
         filters.any("driver", |driver| network.driver == driver)
-            && filters.any("id", |prefix| network.id.starts_with(prefix))
-            && filters.any("name", |part| network.name.contains(part))
+            && filters.any("id", |id| Pattern::new(id).matches(&network.id))
+            && filters.any("name", |name| Pattern::new(name).matches(&network.name))
             && filters.any("scope", |scope| scope == "local")
             && filters.any("type", |wanted| wanted == kind)
             && filters.all_pairs("label", Some(&network.labels))

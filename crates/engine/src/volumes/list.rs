@@ -5,6 +5,7 @@ use gantry_volume::Seen;
 
 use super::{Volumes, has_labels, invalid, seen};
 use crate::error::Result;
+use crate::pattern::Pattern;
 
 impl Volumes {
     /// Lists the volumes that the filters match.
@@ -23,7 +24,9 @@ impl Volumes {
             let listed = &seen.listed;
             dangling.is_none_or(|dangling| listed.users.is_empty() == dangling)
                 && filters.any("driver", |driver| driver == listed.volume.driver)
-                && filters.any("name", |name| listed.volume.name.contains(name))
+                && filters.any("name", |name| {
+                    Pattern::new(name).matches(&listed.volume.name)
+                })
                 && has_labels(filters, listed)
         };
         let (all, warnings) = self.store().look_at_all();

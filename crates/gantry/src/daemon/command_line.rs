@@ -180,7 +180,10 @@ mod tests {
                 &["--storage-opt", "a=b"],
                 "option --storage-opt is not supported yet",
             ),
-            (&["--bridge-accept-fwmark", "1"], "is not supported yet"),
+            (
+                &["--network-control-plane-mtu", "1"],
+                "is not supported yet",
+            ),
             (
                 &["--default-network-opt", "bridge=x"],
                 "expected driver=key=value",

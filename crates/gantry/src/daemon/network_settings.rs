@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gantry_network::{AddressPool, BridgeChoice, DnsOptions, NetworkConfig, Sources};
+use gantry_network::{AddressPool, BridgeChoice, DnsOptions, Mark, NetworkConfig, Sources};
 use serde_json::Value;
 
 use super::command_line::Values;
@@ -56,7 +56,7 @@ pub(super) fn network(values: &Values) -> Result<NetworkConfig, String> {
     network.icc = switch(values, "icc", true);
     network.ip_forward = switch(values, "ip-forward", true);
     network.ip_forward_no_drop = switch(values, "ip-forward-no-drop", false);
-    network.userland_proxy = switch(values, "userland-proxy", true);
+    ways_in(&mut network, values)?;
     let address = |name: &str| -> Result<Option<IpAddr>, String> {
         let given: Vec<String> = text(values, name).map(str::to_owned).into_iter().collect();
         Ok(addresses(name, &given)?.pop())
@@ -78,6 +78,26 @@ pub(super) fn network(values: &Values) -> Result<NetworkConfig, String> {
         .map(pool)
         .collect::<Result<_, _>>()?;
     Ok(network)
+}
+
+/// How packets come to containers beside the rules of published ports.
+fn ways_in(network: &mut NetworkConfig, values: &Values) -> Result<(), String> {
+    network.userland_proxy = switch(values, "userland-proxy", true);
+    // Scripts name Docker's own proxy, which need not be there: ours is in the daemon.
+    if let Some(path) = text(values, "userland-proxy-path")
+        && !path.is_empty()
+        && !path.starts_with('/')
+    {
+        return Err(format!(
+            "invalid userland-proxy-path: must be an absolute path: {path}"
+        ));
+    }
+    network.allow_direct_routing = switch(values, "allow-direct-routing", false);
+    network.accept_mark = text(values, "bridge-accept-fwmark")
+        .filter(|mark| !mark.is_empty())
+        .map(Mark::parse)
+        .transpose()?;
+    Ok(())
 }
 
 fn pool(value: &Value) -> Result<AddressPool, String> {

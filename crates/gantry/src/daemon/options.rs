@@ -455,6 +455,24 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "Forward in the daemon what the kernel cannot, as from ::1 (default true)",
     ),
+    both(
+        "userland-proxy-path",
+        Text,
+        Yes,
+        "Taken for scripts that name Docker's proxy; ours is in the daemon",
+    ),
+    both(
+        "allow-direct-routing",
+        Switch,
+        Yes,
+        "Published ports are reached at the containers' own addresses, too",
+    ),
+    both(
+        "bridge-accept-fwmark",
+        Text,
+        Yes,
+        "Let packets with this firewall mark in to containers: MARK[/MASK]",
+    ),
     opt(
         "warm-networks",
         "",
@@ -500,9 +518,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     // What is not there yet.
     not_yet("add-runtime", "runtimes", Any),
-    not_yet("allow-direct-routing", "allow-direct-routing", Switch),
     not_yet("authorization-plugin", "authorization-plugins", List),
-    not_yet("bridge-accept-fwmark", "bridge-accept-fwmark", Text),
     not_yet("", "builder", Any),
     not_yet("cdi-spec-dir", "cdi-spec-dirs", List),
     not_yet("containerd", "containerd", Text),
@@ -535,7 +551,6 @@ pub(super) static OPTIONS: &[Opt] = &[
         "swarm-default-advertise-addr",
         Text,
     ),
-    not_yet("userland-proxy-path", "userland-proxy-path", Text),
 ];
 
 /// The option of this flag.

@@ -435,6 +435,14 @@ mod tests {
             ),
             (json!({"warm-shims": -1}), "--warm-shims: expected"),
             (
+                json!({"userland-proxy-path": "docker-proxy"}),
+                "must be an absolute path: docker-proxy",
+            ),
+            (
+                json!({"bridge-accept-fwmark": "1/x"}),
+                "invalid firewall mask \"x\"",
+            ),
+            (
                 json!({"layer-compression": "xz"}),
                 "invalid layer-compression: xz",
             ),

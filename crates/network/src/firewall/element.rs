@@ -32,6 +32,12 @@ pub(super) const ADMITTED: &str = "admitted";
 pub(super) const UNPROTECTED: &str = "unprotected";
 /// Bridges whose containers can be reached at their own addresses.
 pub(super) const ROUTED: &str = "routed";
+/// Bridges whose published ports can be reached so.
+pub(super) const DIRECT: &str = "direct";
+/// The same of packets that come by certain interfaces: these, and the bridge.
+pub(super) const TRUSTED: &str = "trusted";
+/// Subnets whose packets get a certain address of the host, and that.
+pub(super) const TRANSLATED: &str = "translated";
 /// Ports of containers that can be reached so, and by whom.
 pub(super) const OPEN: &str = "open";
 
@@ -50,6 +56,11 @@ pub(crate) struct Member {
     pub(crate) internal: bool,
     /// How packets get in and out otherwise.
     pub(crate) mode: GatewayMode,
+    /// The address that packets get which leave it; else that of the interface.
+    pub(crate) host_address: Option<IpAddr>,
+    /// The host's interfaces by which published ports are reached at the containers'
+    /// own addresses.
+    pub(crate) trusted: Vec<String>,
 }
 
 /// A port of the host that leads to a port of a container.
@@ -64,6 +75,9 @@ pub(crate) struct Forward {
     pub(crate) to: SocketAddr,
     /// Who may use it; empty for everybody.
     pub(crate) sources: Sources,
+    /// Whether the container's own port is opened as well, for those who reach its
+    /// bridge.
+    pub(crate) direct: bool,
 }
 
 /// An element of a set or map.
@@ -102,20 +116,38 @@ impl Member {
             element(BRIDGES, name.to_vec(), Value::Nothing),
             element(BETWEEN, [name, name].concat(), Value::Verdict(within)),
         ];
-        interval(&mut elements, SUBNETS, &self.subnet);
+        interval(&mut elements, SUBNETS, &self.subnet, Value::Nothing);
         if self.internal {
             elements.push(element(INTERNAL, name.to_vec(), Value::Nothing));
             return elements;
         }
         match self.mode {
-            GatewayMode::Routed => elements.push(element(ROUTED, name.to_vec(), Value::Nothing)),
-            _ if self.masquerade => interval(&mut elements, MASQUERADED, &self.subnet),
+            GatewayMode::Routed => {
+                let routed = [ROUTED, DIRECT];
+                elements.extend(routed.map(|set| element(set, name.to_vec(), Value::Nothing)));
+            }
+            _ if self.masquerade => self.leave(&mut elements),
             _ => {}
+        }
+        for interface in &self.trusted {
+            let pair = [padded(interface), name].concat();
+            elements.push(element(TRUSTED, pair, Value::Nothing));
         }
         if self.mode == GatewayMode::NatUnprotected {
             elements.push(element(UNPROTECTED, name.to_vec(), Value::Nothing));
         }
         elements
+    }
+}
+
+impl Member {
+    /// The address of what leaves it.
+    fn leave(&self, elements: &mut Vec<Element>) {
+        let (set, value) = match self.host_address {
+            Some(address) => (TRANSLATED, Value::Bytes(octets(address))),
+            None => (MASQUERADED, Value::Nothing),
+        };
+        interval(elements, set, &self.subnet, value);
     }
 }
 
@@ -127,9 +159,12 @@ impl Forward {
     /// Where it leads, and who may use it.
     pub(super) fn elements(&self) -> Vec<Element> {
         if self.from.port() == 0 {
-            return self.direct();
+            return self.open();
         }
-        let mut elements = Vec::new();
+        let mut elements = match self.direct {
+            true => self.open(),
+            false => Vec::new(),
+        };
         if self.to.port() != 0 {
             elements.push(self.element());
         }
@@ -156,8 +191,8 @@ impl Forward {
         elements
     }
 
-    /// The container's own port, and who may use it: no port of the host leads there.
-    fn direct(&self) -> Vec<Element> {
+    /// The container's own port, and who may use it.
+    fn open(&self) -> Vec<Element> {
         let ip = self.to.ip();
         let mut key = octets(ip);
         key.extend([self.protocol.number(), 0, 0, 0]);
@@ -168,7 +203,7 @@ impl Forward {
             element(OPEN, from, Value::RangeEnd(to))
         };
         if self.sources.is_everybody() {
-            return vec![open(self.from.ip(), highest(ip))];
+            return vec![open(lowest(ip), highest(ip))];
         }
         let sources = self.sources.of_family(ip.is_ipv4());
         sources
@@ -203,14 +238,22 @@ fn element(set: &'static str, key: Vec<u8>, value: Value) -> Element {
 }
 
 /// All addresses of a subnet: its first one, and the first one behind it.
-fn interval(elements: &mut Vec<Element>, set: &'static str, subnet: &IpCidr) {
+fn interval(elements: &mut Vec<Element>, set: &'static str, subnet: &IpCidr, value: Value) {
     let highest = octets(highest(subnet.address()));
     let network = subnet.network();
-    elements.push(element(set, octets(network.address()), Value::Nothing));
+    elements.push(element(set, octets(network.address()), value));
     // An interval that reaches to the end of all addresses has no end.
     if octets(subnet.at(subnet.last())) != highest {
         let end = subnet.at(subnet.last() + 1);
         elements.push(element(set, octets(end), Value::IntervalEnd));
+    }
+}
+
+/// The first address of a family.
+fn lowest(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
     }
 }
 
@@ -233,6 +276,7 @@ mod tests {
             from: from.parse().unwrap(),
             to: to.parse().unwrap(),
             sources: Sources::default(),
+            direct: false,
         };
         let any = forward("0.0.0.0:8080", "10.0.0.2:80").element();
         assert_eq!(any.set, PUBLISHED);
@@ -249,6 +293,7 @@ mod tests {
             from: "0.0.0.0:53".parse().unwrap(),
             to: "10.0.0.2:53".parse().unwrap(),
             sources: Sources::parse("192.0.2.0/24, 2001:db8::/32").unwrap(),
+            direct: false,
         };
         let [_, admitted, guarded] = &forward.elements()[..] else {
             panic!("{forward:?}");
@@ -271,8 +316,10 @@ mod tests {
     #[test]
     fn intervals_end_behind_the_subnet() {
         let mut elements = Vec::new();
-        interval(&mut elements, SUBNETS, &"10.1.0.0/16".parse().unwrap());
-        interval(&mut elements, SUBNETS, &"255.255.0.0/16".parse().unwrap());
+        for subnet in ["10.1.0.0/16", "255.255.0.0/16"] {
+            let subnet = subnet.parse().unwrap();
+            interval(&mut elements, SUBNETS, &subnet, Value::Nothing);
+        }
         let keys: Vec<_> = elements.iter().map(|e| e.key.clone()).collect();
         assert_eq!(keys, [[10, 1, 0, 0], [10, 2, 0, 0], [255, 255, 0, 0]]);
     }

@@ -9,6 +9,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Ip;
+use crate::config::Mark;
 use crate::netlink::Message;
 use crate::ports::Protocol;
 
@@ -41,6 +42,7 @@ const NFT_CT_STATUS: u32 = 2;
 const NFT_LOOKUP_F_INV: u32 = 1;
 const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
 const NFTA_FIB_F_DADDR: u32 = 2;
+const NFT_NAT_SNAT: u32 = 0;
 const NFT_NAT_DNAT: u32 = 1;
 const RTN_LOCAL: u32 = 2;
 const CT_ESTABLISHED_OR_RELATED: u32 = 0b110;
@@ -83,12 +85,18 @@ pub(super) enum Expression {
     ToThisHost,
     /// Decided by the pair of interfaces, if this map has it.
     ByInterfaces(&'static str),
+    /// Came in and goes out by a pair of interfaces of this set.
+    Between(&'static str),
+    /// Marked so, of the bits of a mask.
+    Marked(Mark),
     /// Part of a connection that was let in, or an error about one.
     EstablishedOrRelated,
     /// Part of a connection whose destination was changed.
     Redirected,
     /// Give it the address of the interface that it leaves by.
     Masquerade,
+    /// Give it the address that this map has for its sender.
+    Translate(&'static str),
     /// Send it where this map of (address, protocol, port) says.
     RedirectExact(&'static str),
     /// Send it where this map of (protocol, port) says.
@@ -129,15 +137,19 @@ impl Expression {
             Self::FromLoopback => loopback(m, ip, ip.source_offset()),
             Self::ToLoopback => loopback(m, ip, ip.destination_offset()),
             Self::ToThisHost => to_this_host(m),
-            Self::ByInterfaces(map) => {
-                let m = meta(m, NFT_META_IIFNAME, KEY);
-                // A name takes four registers.
-                let m = meta(m, NFT_META_OIFNAME, KEY + 4);
-                lookup(m, map, Some(NFT_REG_VERDICT), false)
+            Self::ByInterfaces(map) => lookup(interfaces(m), map, Some(NFT_REG_VERDICT), false),
+            Self::Between(set) => lookup(interfaces(m), set, None, false),
+            Self::Marked(mark) => {
+                let m = mask(meta(m, NFT_META_MARK, KEY), &mark.mask.to_ne_bytes());
+                compare(m, NFT_CMP_EQ, &mark.value.to_ne_bytes())
             }
             Self::EstablishedOrRelated => connection(m, NFT_CT_STATE, CT_ESTABLISHED_OR_RELATED),
             Self::Redirected => connection(m, NFT_CT_STATUS, CT_DESTINATION_CHANGED),
             Self::Masquerade => element(m, "masq", |m| m),
+            Self::Translate(map) => {
+                let m = payload(m, ip.source_offset(), ip.address_size(), KEY);
+                translate(lookup(m, map, Some(VALUE), false), ip)
+            }
             Self::RedirectExact(map) => {
                 redirect(lookup(receiver(m, ip), map, Some(VALUE), false), ip)
             }
@@ -312,6 +324,22 @@ fn write_port(m: Message, offset: u32, protocol: Protocol, port: u16) -> Message
             .be32(4, 2)
             .be32(6, NFT_PAYLOAD_CSUM_INET)
             .be32(7, protocol.checksum_offset())
+    })
+}
+
+/// The interfaces that a packet comes in and goes out by.
+fn interfaces(m: Message) -> Message {
+    let m = meta(m, NFT_META_IIFNAME, KEY);
+    // A name takes four registers.
+    meta(m, NFT_META_OIFNAME, KEY + 4)
+}
+
+/// From the address that a map gave.
+fn translate(m: Message, ip: Ip) -> Message {
+    element(m, "nat", |m| {
+        m.be32(1, NFT_NAT_SNAT)
+            .be32(2, u32::from(ip.number()))
+            .be32(3, VALUE)
     })
 }
 

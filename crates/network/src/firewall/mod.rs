@@ -14,7 +14,7 @@ mod state;
 mod transaction;
 
 pub(crate) use element::{Forward, Member};
-pub(crate) use rules::redirect_names;
+pub(crate) use rules::{Policy, redirect_names};
 pub(crate) use state::Firewall;
 
 /// The family of a table.

@@ -5,7 +5,8 @@
 //! map between { type ifname . ifname : verdict }
 //! map published { type inet_proto . inet_service : ipv4_addr . inet_service }
 //! map published-at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
-//! set unprotected, routed { type ifname }
+//! set unprotected, routed, direct { type ifname } set trusted { type ifname . ifname }
+//! map translated { type ipv4_addr : ipv4_addr; flags interval }
 //! set open { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval }
 //! set guarded { type ipv4_addr . inet_proto . inet_service; flags interval }
 //! set admitted { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval }
@@ -24,13 +25,16 @@
 //!     (the last two of these; ip6: not for ::1, from where no packet gets away)
 //! }
 //! chain forward { type filter hook forward priority filter; policy accept;
+//!     oifname @bridges meta mark & MASK == MARK accept                (if wished)
 //!     oifname @bridges ct state established,related accept
 //!     oifname @bridges ct status dnat accept
 //!     iifname . oifname vmap @between
 //!     iifname @internal drop
 //!     oifname @unprotected accept
 //!     oifname @routed meta l4proto icmp accept
-//!     oifname @bridges ip daddr . meta l4proto . th dport . ip saddr @open accept
+//!     oifname @direct ip daddr . meta l4proto . th dport . ip saddr @open accept
+//!         (of all @bridges, if wished)
+//!     iifname . oifname @trusted ip daddr . meta l4proto . th dport . ip saddr @open accept
 //!     oifname @bridges drop
 //!     iifname @bridges accept
 //!     drop                          (if it was us who switched forwarding on)
@@ -38,6 +42,7 @@
 //! chain postrouting { type nat hook postrouting priority srcnat; policy accept;
 //!     oifname @bridges ct status dnat ip saddr @subnets masquerade
 //!     oifname @bridges ip saddr 127.0.0.0/8 masquerade
+//!     oifname != @bridges snat to ip saddr map @translated
 //!     ip saddr @masqueraded oifname != @bridges masquerade
 //! }
 //! ```
@@ -52,20 +57,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Ip;
 use super::element::{
-    ADMITTED, BETWEEN, BRIDGES, GUARDED, INTERNAL, MASQUERADED, OPEN, PUBLISHED, PUBLISHED_AT,
-    ROUTED, SUBNETS, UNPROTECTED,
+    ADMITTED, BETWEEN, BRIDGES, DIRECT, GUARDED, INTERNAL, MASQUERADED, OPEN, PUBLISHED,
+    PUBLISHED_AT, ROUTED, SUBNETS, TRANSLATED, TRUSTED, UNPROTECTED,
 };
 use super::expression::Expression;
 use super::expression::Expression::{
-    ByInterfaces, Control, Decide, EstablishedOrRelated, From, FromAnyOf, FromLoopback, FromSocket,
-    MarkByProcessor, Masquerade, NotFromAny, NotToAny, RedirectAny, RedirectExact, Redirected,
-    SourceIn, To, ToLoopback, ToPortIn, ToSocket, ToThisHost, WriteDestinationPort,
-    WriteSourcePort,
+    Between, ByInterfaces, Control, Decide, EstablishedOrRelated, From, FromAnyOf, FromLoopback,
+    FromSocket, MarkByProcessor, Marked, Masquerade, NotFromAny, NotToAny, RedirectAny,
+    RedirectExact, Redirected, SourceIn, To, ToLoopback, ToPortIn, ToSocket, ToThisHost, Translate,
+    WriteDestinationPort, WriteSourcePort,
 };
 use super::expression::Verdict::{Accept, Drop};
 use super::transaction::{
     FORWARD, Kind, OUTPUT, POSTROUTING, PREROUTING, RAW, RAW_OUTPUT, Transaction,
 };
+use crate::config::Mark;
 use crate::error::Error;
 use crate::netlink::{Family, Socket};
 use crate::ports::Protocol;
@@ -80,11 +86,20 @@ pub(super) fn table(bridge: &str) -> String {
     }
 }
 
+/// What the daemon's options let in beyond published ports of the host.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Policy {
+    /// Published ports are reached at the containers' own addresses, from anywhere.
+    pub(crate) direct: bool,
+    /// Packets that another program has marked so.
+    pub(crate) mark: Option<Mark>,
+}
+
 /// A new table in the place of the old one, with its rules and no elements yet.
 /// With `alone`, the host forwards for our networks only.
-pub(super) fn skeleton(table: &str, ip: Ip, alone: bool) -> Transaction<'_> {
+pub(super) fn skeleton(table: &str, ip: Ip, policy: Policy, alone: bool) -> Transaction<'_> {
     let t = Transaction::on(table, ip).add_table().delete_table();
-    let t = filter(translate(sets(t.add_table()), ip));
+    let t = filter(translate(sets(t.add_table()), ip), policy);
     match alone {
         true => t.add_rule("forward", &[Decide(Drop)]),
         false => t,
@@ -103,6 +118,9 @@ fn sets(t: Transaction<'_>) -> Transaction<'_> {
         .add_set(ADMITTED, Kind::SocketsAndSources)
         .add_set(UNPROTECTED, Kind::Interfaces)
         .add_set(ROUTED, Kind::Interfaces)
+        .add_set(DIRECT, Kind::Interfaces)
+        .add_set(TRUSTED, Kind::InterfacePairs)
+        .add_set(TRANSLATED, Kind::SubnetToAddress)
         .add_set(OPEN, Kind::SocketsAndSources)
 }
 
@@ -135,26 +153,36 @@ fn translate(t: Transaction<'_>, ip: Ip) -> Transaction<'_> {
             &[To(BRIDGES), Redirected, SourceIn(SUBNETS), Masquerade],
         )
         .add_rule("postrouting", &[To(BRIDGES), FromLoopback, Masquerade])
+        .add_rule("postrouting", &[NotToAny(BRIDGES), Translate(TRANSLATED)])
         .add_rule(
             "postrouting",
             &[SourceIn(MASQUERADED), NotToAny(BRIDGES), Masquerade],
         )
 }
 
-fn filter(t: Transaction<'_>) -> Transaction<'_> {
-    t.add_chain("forward", FORWARD)
-        .add_rule(
-            "forward",
-            &[To(BRIDGES), EstablishedOrRelated, Decide(Accept)],
-        )
-        .add_rule("forward", &[To(BRIDGES), Redirected, Decide(Accept)])
-        .add_rule("forward", &[ByInterfaces(BETWEEN)])
-        .add_rule("forward", &[From(INTERNAL), Decide(Drop)])
-        .add_rule("forward", &[To(UNPROTECTED), Decide(Accept)])
-        .add_rule("forward", &[To(ROUTED), Control, Decide(Accept)])
-        .add_rule("forward", &[To(BRIDGES), FromAnyOf(OPEN), Decide(Accept)])
-        .add_rule("forward", &[To(BRIDGES), Decide(Drop)])
-        .add_rule("forward", &[From(BRIDGES), Decide(Accept)])
+fn filter(t: Transaction<'_>, policy: Policy) -> Transaction<'_> {
+    let t = t.add_chain("forward", FORWARD);
+    let t = match policy.mark {
+        Some(mark) => t.add_rule("forward", &[To(BRIDGES), Marked(mark), Decide(Accept)]),
+        None => t,
+    };
+    let direct = if policy.direct { BRIDGES } else { DIRECT };
+    t.add_rule(
+        "forward",
+        &[To(BRIDGES), EstablishedOrRelated, Decide(Accept)],
+    )
+    .add_rule("forward", &[To(BRIDGES), Redirected, Decide(Accept)])
+    .add_rule("forward", &[ByInterfaces(BETWEEN)])
+    .add_rule("forward", &[From(INTERNAL), Decide(Drop)])
+    .add_rule("forward", &[To(UNPROTECTED), Decide(Accept)])
+    .add_rule("forward", &[To(ROUTED), Control, Decide(Accept)])
+    .add_rule("forward", &[To(direct), FromAnyOf(OPEN), Decide(Accept)])
+    .add_rule(
+        "forward",
+        &[Between(TRUSTED), FromAnyOf(OPEN), Decide(Accept)],
+    )
+    .add_rule("forward", &[To(BRIDGES), Decide(Drop)])
+    .add_rule("forward", &[From(BRIDGES), Decide(Accept)])
 }
 
 /// Leads port 53 of an address of the calling thread's namespace, which is a

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::element::{Element, Forward, Member};
+use super::rules::Policy;
 use super::transaction::{Transaction, exists};
 use super::{Ip, rules};
 use crate::error::Error;
@@ -19,6 +20,7 @@ pub(crate) struct Firewall {
     port: u32,
     /// Whether there are rules for IPv6.
     ipv6: bool,
+    policy: Policy,
     wanted: Mutex<Wanted>,
 }
 
@@ -37,13 +39,14 @@ impl Firewall {
     /// Looks what there is; nothing is changed yet.
     ///
     /// Fails with `NoNfTables` if the kernel has no nf_tables.
-    pub(crate) fn open(bridge: &str, ipv6: bool) -> Result<Self, Error> {
+    pub(crate) fn open(bridge: &str, ipv6: bool, policy: Policy) -> Result<Self, Error> {
         let mut socket = Socket::open(Family::Netfilter).map_err(missing)?;
         let marker = rules::marker(bridge);
         let alone = exists(&mut socket, &marker, Ip::V4).map_err(missing)?;
         Ok(Self {
             bridge: bridge.to_owned(),
             ipv6,
+            policy,
             port: socket.port().unwrap_or(0),
             wanted: Mutex::new(Wanted {
                 socket,
@@ -225,7 +228,7 @@ impl Firewall {
             elements.extend(forwards.flat_map(Forward::elements));
             // Stable: an interval's end stays behind its beginning.
             elements.sort_by_key(|element| element.set);
-            rules::skeleton(&table, ip, wanted.alone)
+            rules::skeleton(&table, ip, self.policy, wanted.alone)
                 .add_elements(&elements)
                 .commit(&mut wanted.socket)
                 .map_err(missing)?;

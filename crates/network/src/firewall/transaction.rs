@@ -75,7 +75,9 @@ pub(super) const POSTROUTING: Hook = hook("nat", 4, 100);
 pub(super) enum Kind {
     Interfaces,
     Subnets,
+    InterfacePairs,
     InterfacesToVerdict,
+    SubnetToAddress,
     PortToSocket,
     SocketToSocket,
     /// Ranges of addresses with a port of a protocol.
@@ -108,6 +110,8 @@ impl Kind {
         match self {
             Self::Interfaces => ((shown::IFNAME, name), None),
             Self::Subnets => ((address, size), None),
+            Self::InterfacePairs => ((shown::pair(shown::IFNAME, shown::IFNAME), 2 * name), None),
+            Self::SubnetToAddress => ((address, size), Some((address, size))),
             Self::InterfacesToVerdict => (
                 (shown::pair(shown::IFNAME, shown::IFNAME), 2 * name),
                 Some((NFT_DATA_VERDICT, 0)),
@@ -131,8 +135,9 @@ impl Kind {
 
     fn flags(self) -> u32 {
         match self {
-            Self::Interfaces => 0,
+            Self::Interfaces | Self::InterfacePairs => 0,
             Self::Subnets => NFT_SET_INTERVAL,
+            Self::SubnetToAddress => NFT_SET_INTERVAL | NFT_SET_MAP,
             Self::Sockets | Self::SocketsAndSources => NFT_SET_INTERVAL | NFT_SET_CONCAT,
             _ => NFT_SET_MAP,
         }

@@ -47,6 +47,8 @@ pub(crate) struct Way<'a> {
     /// Its addresses.
     pub(crate) targets: &'a [IpAddr],
     pub(crate) sources: &'a Sources,
+    /// Whether they are opened at its own addresses, too.
+    pub(crate) direct: bool,
 }
 
 /// Why a port cannot be had.

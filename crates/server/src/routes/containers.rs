@@ -8,7 +8,7 @@ use crate::body::{Answer, Content, json, json_line, no_content, with_type};
 use crate::call::Call;
 use crate::error::{Failure, Result};
 use crate::router::Router;
-use crate::routes::{old_clients, transfer};
+use crate::routes::{interface_sysctls, old_clients, transfer};
 
 pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/containers/json", list);
@@ -52,15 +52,17 @@ async fn create(mut call: Call) -> Result<Answer> {
         return Err(Failure::invalid(text));
     }
     old_clients::modernize(&mut body.config, &mut body.host_config, call.version);
+    let moved = interface_sysctls::migrate(&mut body, call.version).map_err(Failure::invalid)?;
     let name = call.query.owned("name");
     let platform = transfer::platform(&call)?;
-    let created = call
+    let mut created = call
         .run(move |engine| {
             engine
                 .containers
                 .create(name.as_deref(), body, platform.as_ref())
         })
         .await?;
+    created.warnings.extend(moved);
     json(StatusCode::CREATED, &created)
 }
 
