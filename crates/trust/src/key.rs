@@ -1,6 +1,6 @@
 //! Keys: ECDSA over P-256, public ones as PEM (`PUBLIC KEY`), private ones as
-//! PEM of PKCS#8 (`PRIVATE KEY`). A private key is never shown, not by `Debug`
-//! either.
+//! PEM of PKCS#8 (`PRIVATE KEY`), or of what cosign makes of that with a passphrase
+//! (`encrypted`). A private key is never shown, not by `Debug` either.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use ring::signature::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 
-use crate::Error;
+use crate::{Error, encrypted};
 
 /// What stands before the point of every public key of this kind.
 const P256_INFO: [u8; 26] = [
@@ -118,29 +118,50 @@ impl PrivateKey {
         let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)
             .map_err(|_| Error::Crypto("make a key: the system has no random numbers"))?;
         let pem = pem("PRIVATE KEY", der.as_ref());
-        Ok((Self::from_pem("the new key", &pem)?, pem))
+        Ok((Self::from_pem("the new key", &pem, "")?, pem))
     }
 
-    /// Reads a key from PEM; `name` is what errors call it.
+    /// The PEM of a key, encrypted as cosign does.
     ///
     /// # Errors
-    /// [`Error::Key`]; keys that are encrypted or in another form are refused by
-    /// the name of their form.
-    pub fn from_pem(name: &str, pem: &str) -> Result<Self, Error> {
+    /// [`Error::Key`], [`Error::Crypto`].
+    pub fn encrypt(pem_of_key: &str, passphrase: &str) -> Result<String, Error> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem_of_key.as_bytes());
+        let der = der.map_err(|_| Error::Crypto("encrypt what is no key"))?;
+        let sealed = encrypted::seal(der.secret_pkcs8_der(), passphrase)?;
+        Ok(pem(encrypted::LABEL, &sealed))
+    }
+
+    /// Whether it takes a passphrase to read the key.
+    pub fn is_encrypted(pem: &str) -> bool {
+        matches!(label(pem), Some(encrypted::LABEL | encrypted::OLD_LABEL))
+    }
+
+    /// Reads a key from PEM; `name` is what errors call it. The passphrase counts for
+    /// keys that are [encrypted](Self::is_encrypted).
+    ///
+    /// # Errors
+    /// [`Error::Key`]; keys in another form are refused by the name of their form.
+    pub fn from_pem(name: &str, pem: &str, passphrase: &str) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Key {
             name: name.to_owned(),
             reason,
         };
+        if Self::is_encrypted(pem) {
+            let document = content(pem).ok_or_else(|| wrong("is damaged".to_owned()))?;
+            let der = encrypted::open(&document, passphrase).map_err(wrong)?;
+            return Self::from_der(&der).map_err(wrong);
+        }
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| wrong(other_form(pem)))?;
+        Self::from_der(der.secret_pkcs8_der()).map_err(wrong)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, String> {
         let random = SystemRandom::new();
-        let pair = EcdsaKeyPair::from_pkcs8(
-            &ECDSA_P256_SHA256_ASN1_SIGNING,
-            der.secret_pkcs8_der(),
-            &random,
-        )
-        .map_err(|_| wrong("is no ECDSA key over the curve P-256".to_owned()))?;
-        Ok(Self { pair, random })
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der, &random)
+            .map(|pair| Self { pair, random })
+            .map_err(|_| "is no ECDSA key over the curve P-256".to_owned())
     }
 
     /// The public part.
@@ -162,22 +183,33 @@ impl PrivateKey {
     }
 }
 
-/// What a private key that cannot be read is, as far as its first line tells.
-fn other_form(pem: &str) -> String {
-    let label = pem.lines().find_map(|line| {
+/// What the first line of PEM says.
+fn label(pem: &str) -> Option<&str> {
+    pem.lines().find_map(|line| {
         line.trim()
             .strip_prefix("-----BEGIN ")?
             .strip_suffix("-----")
-    });
-    match label {
-        Some("ENCRYPTED COSIGN PRIVATE KEY" | "ENCRYPTED SIGSTORE PRIVATE KEY") => {
-            "encrypted keys of cosign are not supported: sign with a key in PKCS#8 PEM, as \
-             `gantry trust key generate` makes them"
-                .to_owned()
-        }
+    })
+}
+
+/// The bytes between the lines.
+fn content(pem: &str) -> Option<Vec<u8>> {
+    let lines = pem.lines().map(str::trim);
+    let text: String = lines
+        .skip_while(|line| !line.starts_with("-----BEGIN "))
+        .skip(1)
+        .take_while(|line| !line.starts_with("-----END "))
+        .collect();
+    STANDARD.decode(text).ok()
+}
+
+/// What a private key that cannot be read is, as far as its first line tells.
+fn other_form(pem: &str) -> String {
+    match label(pem) {
         Some("ENCRYPTED PRIVATE KEY") => {
-            "encrypted keys are not supported: `openssl pkcs8 -in KEY -out NEW` removes the \
-             password"
+            "keys that are encrypted as PKCS#8 are not supported: `openssl pkcs8 -in KEY -out NEW` \
+             removes the password, and `gantry trust key load` with COSIGN_PASSWORD encrypts NEW \
+             as cosign does"
                 .to_owned()
         }
         Some("EC PRIVATE KEY") => {
@@ -218,6 +250,39 @@ mod tests {
     /// `openssl dgst -sha256 -sign` over "hello", in base64.
     const OPENSSL_SIGNATURE: &str = "MEUCIQCqJP1i4Uskbz7Hfe6+Fnhwt0XKla3EISZevBTv1WTDGQIgJ3c8bM4lkeYpdrmPApxus/M/PFOXiI+72kvUabZahT8=";
 
+    /// A key that libsodium has put in a box, as cosign does; "correct horse".
+    const BOXED: &str = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n\
+        eyJrZGYiOnsibmFtZSI6InNjcnlwdCIsInBhcmFtcyI6eyJOIjoxMDI0LCJyIjo4\n\
+        LCJwIjoxfSwic2FsdCI6IkFBRUNBd1FGQmdjSUNRb0xEQTBPRHhBUkVoTVVGUllY\n\
+        R0JrYUd4d2RIaDg9In0sImNpcGhlciI6eyJuYW1lIjoibmFjbC9zZWNyZXRib3gi\n\
+        LCJub25jZSI6IlpHVm1aMmhwYW10c2JXNXZjSEZ5YzNSMWRuZDRlWHA3In0sImNp\n\
+        cGhlcnRleHQiOiI2QUJRRjAxZFNjc2xPREMxVmc4TEthdEFWT21CcHhPaStreit4\n\
+        UGdkSm55eDlibGVnUmQ5K1dlVVlLWlpidmc4NWtpL1NQZ0NUZ1phUFdFa2xNeVAx\n\
+        YVlMVzFmN2NvL1BwZzQ0bkkvYnlsT2NORVg1dXdNK0FYdDk0QkF3SlEycUE2TE9M\n\
+        ZWNGamx2Z0tvZDZFaWdqWU80a3RVRWpYbG52ckd5Wm5KUWlNWXBJNGVtODhIWnJs\n\
+        STZqYkFBSlFWSkYxVjN5SUFlblhMbFFkdz09In0=\n\
+        -----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n";
+    const BOXED_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEM8BUFWDf+q9LXZ6ORtpmDq5WBzxt\n\
+        qqn5jd/omm9xLIefjfPTXGMElCrfHiVw9mCuz21pdjMq4ax7eYe5so3mHw==\n\
+        -----END PUBLIC KEY-----\n";
+
+    #[test]
+    fn keys_of_cosign_open_with_their_passphrase() {
+        let key = PrivateKey::from_pem("k", BOXED, "correct horse").unwrap();
+        assert_eq!(key.public().to_pem(), BOXED_PUBLIC);
+        let wrong = PrivateKey::from_pem("k", BOXED, "battery").unwrap_err();
+        assert_eq!(
+            wrong.to_string(),
+            "k: cannot be decrypted: the passphrase is wrong"
+        );
+        let (key, plain) = PrivateKey::generate().unwrap();
+        let sealed = PrivateKey::encrypt(&plain, "x").unwrap();
+        assert!(PrivateKey::is_encrypted(&sealed) && !PrivateKey::is_encrypted(&plain));
+        let again = PrivateKey::from_pem("k", &sealed, "x").unwrap();
+        assert_eq!(again.public(), key.public());
+    }
+
     #[test]
     fn what_is_signed_is_verified_and_nothing_else() {
         let (key, pem) = PrivateKey::generate().unwrap();
@@ -228,7 +293,7 @@ mod tests {
         assert!(!other.public().has_signed(b"payload", &signature));
         assert!(!key.public().has_signed(b"payload", &signature[1..]));
         assert!(!key.public().has_signed(b"payload", b""));
-        let again = PrivateKey::from_pem("x", &pem).unwrap();
+        let again = PrivateKey::from_pem("x", &pem, "").unwrap();
         assert_eq!(again.public(), key.public());
         let public = PublicKey::from_pem("x", &key.public().to_pem()).unwrap();
         assert_eq!(public, key.public());
@@ -238,7 +303,7 @@ mod tests {
 
     #[test]
     fn keys_of_openssl_are_understood() {
-        let key = PrivateKey::from_pem("key", OPENSSL_KEY).unwrap();
+        let key = PrivateKey::from_pem("key", OPENSSL_KEY, "").unwrap();
         let public = PublicKey::from_pem("pub", OPENSSL_PUBLIC).unwrap();
         assert_eq!(key.public(), public);
         assert_eq!(public.to_pem(), OPENSSL_PUBLIC);
@@ -250,13 +315,13 @@ mod tests {
     fn other_forms_are_refused_by_name() {
         let body = "-----\nMIIB\n-----END X-----\n";
         for (label, part) in [
-            ("ENCRYPTED SIGSTORE PRIVATE KEY", "keys of cosign"),
             ("ENCRYPTED PRIVATE KEY", "openssl pkcs8 -in"),
             ("EC PRIVATE KEY", "-topk8"),
             ("PUBLIC KEY", "only private ones can sign"),
             ("RSA PRIVATE KEY", "PKCS#8"),
         ] {
-            let error = PrivateKey::from_pem("k", &format!("-----BEGIN {label}{body}"))
+            let text = format!("-----BEGIN {label}{body}");
+            let error = PrivateKey::from_pem("k", &text, "")
                 .unwrap_err()
                 .to_string();
             assert!(error.starts_with("k: ") && error.contains(part), "{error}");

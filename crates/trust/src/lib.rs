@@ -16,6 +16,7 @@
 //! no record is kept.
 
 mod check;
+mod encrypted;
 mod error;
 mod key;
 mod manifest;

@@ -133,11 +133,23 @@ impl Registry {
 
     /// Our client where it sees the registry itself, in the engine's folder.
     pub fn gantry(&self, engine: &Engine, args: &[&str]) -> Outcome {
+        self.gantry_where(engine, &[], args)
+    }
+
+    /// The same, with more in its environment.
+    pub fn gantry_where(
+        &self,
+        engine: &Engine,
+        environment: &[(&str, &str)],
+        args: &[&str],
+    ) -> Outcome {
         let mut client = inside(&self.netns, &gantry_binary().to_string_lossy());
         client
             .args(args)
             .env("DOCKER_HOST", engine.host())
             .env("DOCKER_CONFIG", engine.dir().join("client"))
+            .env_remove("COSIGN_PASSWORD")
+            .envs(environment.iter().copied())
             .current_dir(engine.dir());
         finish(&mut client, b"")
     }

@@ -234,3 +234,47 @@ fn fingerprint(json: &str) -> String {
         .expect("a key");
     id.chars().take(12).collect()
 }
+
+#[test]
+fn a_key_may_have_a_passphrase_as_cosigns_have() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let (registry, image) = with_image(&engine);
+    let right = [("COSIGN_PASSWORD", "correct horse")];
+    let generate = ["trust", "key", "generate", "mine"];
+    registry.gantry_where(&engine, &right, &generate).ok();
+    let file = engine.dir().join("client/trust/private/mine.key");
+    let text = std::fs::read_to_string(&file).expect("a key");
+    let first = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n";
+    assert!(text.starts_with(first), "{text}");
+    let sign = ["trust", "sign", &image];
+    registry
+        .gantry(&engine, &sign)
+        .code(1)
+        .says("is encrypted: COSIGN_PASSWORD must have its passphrase");
+    let wrong = [("COSIGN_PASSWORD", "battery")];
+    let failed = registry.gantry_where(&engine, &wrong, &sign).code(1);
+    assert!(
+        failed.stderr.contains("the passphrase is wrong") && !failed.stderr.contains("battery"),
+        "{failed:?}"
+    );
+    registry.gantry_where(&engine, &right, &sign).ok();
+    set_policy(&engine, "require", &["mine"]);
+    engine.docker(&["pull", "-q", &image]).ok();
+    engine.docker(&["rmi", &image]).ok();
+    // A key from a file, and what needs the public part alone.
+    let load = [
+        "trust",
+        "key",
+        "load",
+        "--name",
+        "again",
+        &file.display().to_string(),
+    ];
+    registry.gantry_where(&engine, &wrong, &load).code(1);
+    registry.gantry_where(&engine, &right, &load).ok();
+    let inspected = registry.gantry(&engine, &["trust", "inspect", &image]).ok();
+    assert!(inspected.stdout.contains("\"again\""), "{inspected:?}");
+    registry.gantry(&engine, &["trust", "revoke", &image]).ok();
+    refused(&engine, &image, "it has no signature");
+}

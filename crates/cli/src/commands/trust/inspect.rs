@@ -30,7 +30,7 @@ pub(crate) fn inspect<'a>(
     matches: &'a Matches,
 ) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
-        let mut known = Keys::new(session).known();
+        let mut known = Keys::new(session).known().await;
         for file in matches.list("key") {
             known.push((file.clone(), keys::public(file.as_ref())?));
         }

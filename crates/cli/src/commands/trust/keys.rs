@@ -1,11 +1,14 @@
 //! The user's keys:
 //!
 //! ```text
-//! ~/.docker/trust/private/<name>.key    private, PKCS#8 PEM, for the user alone (0600)
+//! ~/.docker/trust/private/<name>.key    private, PEM, for the user alone (0600)
 //! ~/.docker/trust/<name>.pub            public, PEM: the own ones, and others' that are to be known by name
 //! ```
+//!
+//! A private key may be encrypted as cosign does, with a passphrase that is in
+//! `COSIGN_PASSWORD` or is asked for.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,13 +18,17 @@ use gantry_trust::{PrivateKey, PublicKey};
 use crate::args::Matches;
 use crate::commands::Outcome;
 use crate::error::Error;
-use crate::session::Session;
+use crate::session::{Session, prompt};
 
 /// No key is longer.
 const MAX_KEY: u64 = 64 << 10;
 
+/// Where a passphrase may be, as cosign has it.
+const PASSPHRASE: &str = "COSIGN_PASSWORD";
+
 /// The keys of a user.
-pub(super) struct Keys {
+pub(super) struct Keys<'s> {
+    session: &'s Session,
     root: PathBuf,
 }
 
@@ -31,9 +38,10 @@ pub(super) struct Signer {
     pub(super) key: PrivateKey,
 }
 
-impl Keys {
-    pub(super) fn new(session: &Session) -> Self {
+impl<'s> Keys<'s> {
+    pub(super) fn new(session: &'s Session) -> Self {
         Self {
+            session,
             root: session.settings.directory().join("trust"),
         }
     }
@@ -43,19 +51,19 @@ impl Keys {
     }
 
     /// The key of that name or in that file; without either, the only one.
-    pub(super) fn signer(&self, wanted: &str) -> Result<Signer, Error> {
+    pub(super) async fn signer(&self, wanted: &str) -> Result<Signer, Error> {
         if wanted.contains('/') || (is_file(wanted) && !is_file(self.private(wanted))) {
-            return load(Path::new(wanted));
+            return load(self.session, Path::new(wanted)).await;
         }
         if !wanted.is_empty() {
             return match check_name(wanted).is_ok() && is_file(self.private(wanted)) {
-                true => load(&self.private(wanted)),
+                true => load(self.session, &self.private(wanted)).await,
                 false => Err(Error::message(format!("no such key: {wanted}"))),
             };
         }
         let mut all = stems(&self.root.join("private"), "key");
         match (all.pop(), all.pop()) {
-            (Some(name), None) => load(&self.private(&name)),
+            (Some(name), None) => load(self.session, &self.private(&name)).await,
             (None, _) => Err(Error::message(
                 "there is no key to sign with: make one with `trust key generate NAME`, or name a \
                  file with --key",
@@ -66,16 +74,25 @@ impl Keys {
         }
     }
 
-    /// All private keys that can be read.
-    pub(super) fn own(&self) -> Vec<Signer> {
-        let names = stems(&self.root.join("private"), "key").into_iter();
-        names
-            .filter_map(|name| load(&self.private(&name)).ok())
-            .collect()
+    /// The public parts of all private keys: none is opened for that, but one whose
+    /// public part is not kept.
+    pub(super) async fn own(&self) -> Vec<(String, PublicKey)> {
+        let mut own = Vec::new();
+        for name in stems(&self.root.join("private"), "key") {
+            match public(&self.root.join(format!("{name}.pub"))) {
+                Ok(key) => own.push((name, key)),
+                Err(_) => {
+                    if let Ok(signer) = load(self.session, &self.private(&name)).await {
+                        own.push((name, signer.key.public()));
+                    }
+                }
+            }
+        }
+        own
     }
 
     /// All public keys that are known, with their names.
-    pub(super) fn known(&self) -> Vec<(String, PublicKey)> {
+    pub(super) async fn known(&self) -> Vec<(String, PublicKey)> {
         let names = stems(&self.root, "pub").into_iter();
         let mut all: Vec<(String, PublicKey)> = names
             .filter_map(|name| {
@@ -83,8 +100,7 @@ impl Keys {
                 Some((name, public(&path).ok()?))
             })
             .collect();
-        for Signer { name, key } in self.own() {
-            let key = key.public();
+        for (name, key) in self.own().await {
             if !all.iter().any(|(_, known)| *known == key) {
                 all.push((name, key));
             }
@@ -94,6 +110,15 @@ impl Keys {
 
     /// Keeps a private key and its public part; there must be none of that name.
     fn keep(&self, name: &str, key: &PrivateKey, pem: &str) -> Result<(), Error> {
+        let sealed;
+        let pem = match said_passphrase() {
+            Some(passphrase) if !PrivateKey::is_encrypted(pem) => {
+                sealed = PrivateKey::encrypt(pem, &passphrase)
+                    .map_err(|error| Error::message(error.to_string()))?;
+                &sealed
+            }
+            _ => pem,
+        };
         let directory = self.root.join("private");
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -144,8 +169,29 @@ pub(super) fn public(path: &Path) -> Result<PublicKey, Error> {
         .map_err(|error| Error::message(error.to_string()))
 }
 
+fn said_passphrase() -> Option<String> {
+    std::env::var(PASSPHRASE)
+        .ok()
+        .filter(|said| !said.is_empty())
+}
+
+/// The passphrase of the key in a file.
+async fn passphrase(session: &Session, path: &Path) -> Result<String, Error> {
+    if let Some(said) = said_passphrase() {
+        return Ok(said);
+    }
+    let name = path.display();
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::message(format!(
+            "{name} is encrypted: {PASSPHRASE} must have its passphrase where there is no \
+             terminal to ask for it"
+        )));
+    }
+    prompt::secret(session.printer, &format!("Passphrase of {name}: ")).await
+}
+
 /// The private key in a file that nobody else can read.
-fn load(path: &Path) -> Result<Signer, Error> {
+async fn load(session: &Session, path: &Path) -> Result<Signer, Error> {
     let metadata = std::fs::metadata(path).map_err(|error| at(path, &error))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(Error::message(format!(
@@ -153,7 +199,12 @@ fn load(path: &Path) -> Result<Signer, Error> {
             path.display()
         )));
     }
-    let key = PrivateKey::from_pem(&path.display().to_string(), &read(path)?)
+    let pem = read(path)?;
+    let passphrase = match PrivateKey::is_encrypted(&pem) {
+        true => passphrase(session, path).await?,
+        false => String::new(),
+    };
+    let key = PrivateKey::from_pem(&path.display().to_string(), &pem, &passphrase)
         .map_err(|error| Error::message(error.to_string()))?;
     let name = path.file_stem().map(|name| name.to_string_lossy());
     Ok(Signer {
@@ -238,7 +289,7 @@ pub(crate) fn import<'a>(
             .printer
             .line(&format!("Loading key from {file:?}..."));
         let path = Path::new(file);
-        let Signer { key, .. } = load(path)?;
+        let Signer { key, .. } = load(session, path).await?;
         Keys::new(session).keep(name, &key, &read(path)?)?;
         session
             .printer

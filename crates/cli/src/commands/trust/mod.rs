@@ -133,7 +133,7 @@ pub(crate) fn sign<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFu
     Box::pin(async move {
         let reference = tagged(&matches.operands[0])?;
         let insecure = matches.bool("insecure");
-        let signer = Keys::new(session).signer(matches.text("key"))?;
+        let signer = Keys::new(session).signer(matches.text("key")).await?;
         if matches.bool("local") {
             push::send(session, &reference, "", false).await?;
         }
@@ -183,11 +183,10 @@ pub(crate) fn revoke<'a>(
         let text = &matches.operands[0];
         let insecure = matches.bool("insecure");
         let keys = Keys::new(session);
-        let own = match matches.text("key") {
-            "" => keys.own(),
-            key => vec![keys.signer(key)?],
+        let own: Vec<PublicKey> = match matches.text("key") {
+            "" => keys.own().await.into_iter().map(|(_, key)| key).collect(),
+            key => vec![keys.signer(key).await?.key.public()],
         };
-        let own: Vec<PublicKey> = own.iter().map(|signer| signer.key.public()).collect();
         if own.is_empty() {
             return Err(Error::message(
                 "there is no key whose signatures could be revoked: name one with --key",
