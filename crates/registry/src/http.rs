@@ -11,6 +11,7 @@ mod head;
 mod kept;
 mod pool;
 mod socket;
+mod socks;
 
 pub(crate) use body::Body;
 pub(crate) use head::Head;

@@ -1,6 +1,8 @@
 //! Proxies on the way to registries, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`
 //! name them. Plain requests are given to the proxy with their whole address; for
-//! TLS it only makes a way through (`CONNECT`), and sees nothing of what is said.
+//! TLS it only makes a way through (`CONNECT`), and sees nothing of what is said. A
+//! proxy may itself be spoken to by TLS (`https://`); one by SOCKS5 (`socks5://`,
+//! `socks5h://`) makes a way through for everything.
 //!
 //! The password of a proxy is shown to the proxy and to nobody else.
 
@@ -29,10 +31,25 @@ pub struct Proxies {
 
 /// A proxy.
 pub(crate) struct Proxy {
+    /// Where it is; secure when it is spoken to by TLS.
     pub(crate) url: Url,
-    /// The value of `Proxy-Authorization`.
-    authorization: Option<String>,
+    scheme: &'static str,
+    login: Option<Login>,
 }
+
+/// Who we are to a proxy.
+pub(crate) struct Login {
+    pub(crate) user: Vec<u8>,
+    pub(crate) password: Vec<u8>,
+}
+
+/// How proxies are spoken to, and the port where that is not said.
+const SCHEMES: [(&str, u16); 4] = [
+    ("http", 80),
+    ("https", 443),
+    ("socks5", 1080),
+    ("socks5h", 1080),
+];
 
 /// Who is reached without a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +136,7 @@ pub fn masked(text: &str) -> String {
     }
 }
 
-/// Reads `[http://][user[:password]@]host[:port]`.
+/// Reads `[scheme://][user[:password]@]host[:port]`.
 fn proxy(what: &'static str, text: &str) -> Result<Option<Arc<Proxy>>> {
     if text.is_empty() {
         return Ok(None);
@@ -135,18 +152,27 @@ fn proxy(what: &'static str, text: &str) -> Result<Option<Arc<Proxy>>> {
         text: format!("{scheme}://{}{host}", user.map_or("", |_| MASKED)),
         reason,
     };
-    if scheme != "http" {
-        let reason = format!("proxies are spoken to by http, not by {scheme}");
+    let Some((scheme, port)) = SCHEMES.into_iter().find(|(known, _)| *known == scheme) else {
+        let reason = format!("proxies are spoken to by http, https or socks5, not by {scheme}");
         return Err(wrong(reason));
+    };
+    let url = Url::of_host(scheme == "https", host);
+    let mut url =
+        url.ok_or_else(|| wrong(format!("expected {scheme}://[user:password@]host[:port]")))?;
+    let says_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    if !says_port {
+        url.port = port;
     }
-    let url = Url::of_host(false, host);
-    let url = url.ok_or_else(|| wrong("expected http://[user:password@]host[:port]".to_owned()))?;
-    let authorization = user.map(|user| {
-        let (name, password) = user.split_once(':').unwrap_or((user, ""));
-        let both = [&decoded(name)[..], b":", &decoded(password)].concat();
-        format!("Basic {}", STANDARD.encode(both))
+    let login = user.map(|user| {
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        Login {
+            user: decoded(user),
+            password: decoded(password),
+        }
     });
-    Ok(Some(Arc::new(Proxy { url, authorization })))
+    Ok(Some(Arc::new(Proxy { url, scheme, login })))
 }
 
 /// The bytes of a percent-encoded text.
@@ -170,13 +196,21 @@ fn decoded(text: &str) -> Vec<u8> {
 impl Proxy {
     /// The header line that tells the proxy who asks.
     pub(crate) fn line(&self) -> Option<String> {
-        let own = self.authorization.as_ref()?;
-        Some(format!("Proxy-Authorization: {own}\r\n"))
+        let login = self.login.as_ref()?;
+        let both = [&login.user[..], b":", &login.password].concat();
+        let own = STANDARD.encode(both);
+        Some(format!("Proxy-Authorization: Basic {own}\r\n"))
+    }
+
+    /// Whether it makes a way through for everything, and who we are to it then.
+    pub(crate) fn socks(&self) -> Option<Option<&Login>> {
+        let is_socks = self.scheme.starts_with("socks");
+        is_socks.then_some(self.login.as_ref())
     }
 
     fn shown(&self) -> String {
-        let masked = self.authorization.as_ref().map_or("", |_| MASKED);
-        format!("http://{masked}{}", self.url.authority())
+        let masked = self.login.as_ref().map_or("", |_| MASKED);
+        format!("{}://{masked}{}", self.scheme, self.url.authority())
     }
 }
 
@@ -292,12 +326,27 @@ mod tests {
             (masked("u@h"), masked("h:1")),
             (format!("{MASKED}h"), "h:1".to_owned())
         );
-        for text in ["socks5://u:hunter2@p", "http://u:hunter2@", "u:hunter2@p:x"] {
+        for text in ["socks4://u:hunter2@p", "http://u:hunter2@", "u:hunter2@p:x"] {
             let error = Proxies::new("", text, "").unwrap_err().to_string();
             assert!(
                 error.contains("https-proxy") && !error.contains("hunter2"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn ports_go_without_saying() {
+        for (text, port, shown) in [
+            ("https://p", 443, "https://p"),
+            ("https://u:p@[::1]:80", 80, "https://xxxxx:xxxxx@[::1]:80"),
+            ("socks5://p", 1080, "socks5://p:1080"),
+            ("socks5h://[fd00::1]", 1080, "socks5h://[fd00::1]:1080"),
+            ("socks5://p:9", 9, "socks5://p:9"),
+        ] {
+            let proxy = proxy("http-proxy", text).unwrap().unwrap();
+            assert_eq!((proxy.url.port, &*proxy.shown()), (port, shown));
+            assert_eq!(proxy.socks().is_some(), text.starts_with("socks"));
         }
     }
 
@@ -336,23 +385,19 @@ mod tests {
         assert_eq!(tags.unwrap(), ["1"]);
     }
 
-    /// A proxy that makes a way to that server, whoever is asked for.
-    fn tunnel(to: std::net::SocketAddr) -> std::net::SocketAddr {
-        use std::io::{Read, Write, copy};
+    /// A proxy that makes a way to that server, once `greet` has let the client in.
+    fn tunnel(
+        to: std::net::SocketAddr,
+        greet: fn(&mut std::net::TcpStream),
+    ) -> std::net::SocketAddr {
+        use std::io::copy;
         use std::net::{TcpListener, TcpStream};
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                client.read_exact(&mut byte).unwrap();
-                head.push(byte[0]);
-            }
-            assert!(head.starts_with(b"CONNECT r.invalid:443 HTTP/1.1\r\nHost: r.invalid:443\r\n"));
+            greet(&mut client);
             let mut server = TcpStream::connect(to).unwrap();
-            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
             let (mut from, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
             std::thread::spawn(move || copy(&mut from, &mut back));
             let _ = copy(&mut server, &mut client);
@@ -360,15 +405,80 @@ mod tests {
         address
     }
 
+    fn connect(client: &mut (impl std::io::Read + std::io::Write)) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"CONNECT r.invalid:443 HTTP/1.1\r\nHost: r.invalid:443\r\n"));
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    }
+
+    fn socks(client: &mut std::net::TcpStream) {
+        use std::io::{Read, Write};
+        let mut said = [0; 4];
+        client.read_exact(&mut said).unwrap();
+        client.write_all(&[5, 0]).unwrap();
+        let mut said = [0; 16];
+        client.read_exact(&mut said).unwrap();
+        assert!(said.starts_with(b"\x05\x01\x00\x03\x09r.invalid"));
+        client.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 9]).unwrap();
+    }
+
     #[test]
     fn tls_goes_through_and_is_the_servers() {
         let server = crate::tls::testing_server(|_| ok(r#"{"name":"x","tags":["1"]}"#));
         let mut config = config();
         config.insecure = vec!["r.invalid".to_owned()];
-        let proxy = tunnel(server.address).to_string();
+        let proxy = tunnel(server.address, connect).to_string();
         config.proxies = Proxies::new("", &proxy, "").unwrap();
         let tags = repository(config, "r.invalid/team/app").tags();
         assert_eq!(tags.unwrap(), ["1"]);
+    }
+
+    #[test]
+    fn socks_is_for_everything() {
+        let answer = |_: &crate::testing::Seen| ok(r#"{"name":"x","tags":["1"]}"#);
+        let secure = crate::tls::testing_server(answer);
+        let mut with_tls = config();
+        with_tls.insecure = vec!["r.invalid".to_owned()];
+        let proxy = format!("socks5h://u:p@{}", tunnel(secure.address, socks));
+        with_tls.proxies = Proxies::new("", &proxy, "").unwrap();
+        let tags = repository(with_tls, "r.invalid/team/app").tags();
+        assert_eq!(tags.unwrap(), ["1"]);
+
+        let plain = Server::new(answer);
+        let mut without = config();
+        without.insecure = vec!["r.invalid:80".to_owned()];
+        let address = plain.host().parse().unwrap();
+        let proxy = format!("socks5://u:p@{}", tunnel(address, socks));
+        // Nobody listens where TLS is tried first.
+        without.proxies = Proxies::new(&proxy, "127.0.0.1:1", "").unwrap();
+        let tags = repository(without, "r.invalid:80/team/app").tags();
+        assert_eq!(tags.unwrap(), ["1"]);
+    }
+
+    #[test]
+    fn a_proxy_may_have_tls_of_its_own() {
+        // What is behind it is reached by TLS in TLS, or as a part of what it is asked.
+        let proxy = crate::tls::testing_server(|seen| match seen.target.as_str() {
+            "/v2/" | "r.invalid:443" => Answer::Of(403, Vec::new(), Vec::new()),
+            target if target.starts_with("http://r.invalid:5000/v2/") => {
+                ok(r#"{"name":"x","tags":["1"]}"#)
+            }
+            other => panic!("{other}"),
+        });
+        let mut config = config();
+        config.insecure = vec!["r.invalid:5000".to_owned(), "127.0.0.0/8".to_owned()];
+        let url = format!("https://{}", proxy.address);
+        config.proxies = Proxies::new(&url, &url, "").unwrap();
+        let tags = repository(config.clone(), "r.invalid:5000/team/app").tags();
+        assert_eq!(tags.unwrap(), ["1"]);
+        let refused = repository(config, "r.invalid/team/app").tags().unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains("proxyconnect tcp: 403 Forbidden"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::head::{self, Head};
 use super::socket::Socket;
+use super::socks;
 use super::{Payload, Request, SourceFailed};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
@@ -24,14 +25,15 @@ const PIECE: usize = 256 << 10;
 
 enum Wire {
     Plain(Socket),
-    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+    /// On the connection, or in the TLS of a proxy.
+    Tls(Box<StreamOwned<ClientConnection, Wire>>),
 }
 
 impl Wire {
     fn socket(&mut self) -> &mut Socket {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => &mut stream.sock,
+            Self::Tls(stream) => stream.sock.socket(),
         }
     }
 }
@@ -68,6 +70,8 @@ impl Write for Wire {
 /// How a server is reached.
 pub(super) struct Way<'w> {
     pub(super) proxy: Option<&'w Arc<Proxy>>,
+    /// How the proxy itself is spoken to.
+    pub(super) proxy_tls: Option<Arc<ClientConfig>>,
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) agent: &'w str,
 }
@@ -93,28 +97,25 @@ impl Connection {
         limits: &Limits,
         cancel: &Cancel,
     ) -> io::Result<Self> {
-        let next = way.proxy.map_or(url, |proxy| &proxy.url);
-        let connect = |buffer| {
-            let connected = Socket::connect(next, buffer, limits, cancel);
-            connected.map_err(|error| match way.proxy {
-                Some(_) => refused(error),
-                None => error,
-            })
+        let buffer = match way.tls.is_some() || way.proxy_tls.is_some() {
+            true => BUFFER,
+            false => 0,
         };
-        let wire = match way.tls {
-            None => Wire::Plain(connect(0)?),
-            Some(config) => {
-                let mut socket = connect(BUFFER)?;
-                if let Some(proxy) = way.proxy {
-                    tunnel(&mut socket, url, proxy, way.agent, limits).map_err(refused)?;
-                }
-                Wire::Tls(Box::new(handshake(url, config, socket, limits)?))
+        let mut wire = match way.proxy {
+            None => Wire::Plain(Socket::connect(url, buffer, limits, cancel)?),
+            Some(proxy) => {
+                let socket = Socket::connect(&proxy.url, buffer, limits, cancel);
+                pass(socket.map_err(refused)?, url, proxy, &way, limits)?
             }
         };
+        if let Some(config) = way.tls {
+            wire = handshake(url, config, wire, limits)?;
+        }
+        let passes_on = |proxy: &&Arc<Proxy>| !url.secure && proxy.socks().is_none();
         Ok(Self {
             wire: BufReader::with_capacity(BUFFER, wire),
             limits: limits.clone(),
-            proxy: way.proxy.filter(|_| !url.secure).cloned(),
+            proxy: way.proxy.filter(passes_on).cloned(),
             url: url.clone(),
             idle: Instant::now(),
         })
@@ -207,23 +208,44 @@ impl BufRead for Connection {
     }
 }
 
-/// Asks a proxy for a way to a server.
-fn tunnel(
-    socket: &mut Socket,
+/// From the connection to a proxy to one to a server, where the proxy makes that.
+fn pass(
+    socket: Socket,
     url: &Url,
     proxy: &Proxy,
-    agent: &str,
+    way: &Way<'_>,
     limits: &Limits,
-) -> io::Result<()> {
-    socket.deadline = Some(Instant::now() + limits.connect);
-    socket.write_all(&head::write_connect(url, agent, proxy))?;
-    // Byte by byte: what follows the head is the server's.
-    let answer = Head::read(&mut BufReader::with_capacity(1, &mut *socket))?;
-    if answer.status / 100 != 2 {
-        return Err(io::Error::other(refusal::reason(answer.status)));
+) -> io::Result<Wire> {
+    let mut wire = Wire::Plain(socket);
+    if let Some(config) = &way.proxy_tls {
+        wire = handshake(&proxy.url, Arc::clone(config), wire, limits).map_err(refused)?;
     }
+    wire.socket().deadline = Some(Instant::now() + limits.connect);
+    if let Some(login) = proxy.socks() {
+        socks::ask(&mut wire, url, login).map_err(|error| {
+            let (through, to) = (proxy.url.authority(), url.authority());
+            let text = format!("socks connect tcp {through}->{to}: {error}");
+            io::Error::new(error.kind(), text)
+        })?;
+    } else if url.secure {
+        tunnel(&mut wire, url, proxy, way.agent).map_err(refused)?;
+    }
+    let socket = wire.socket();
+    socket.deadline = None;
     socket.forget_seen();
-    Ok(())
+    Ok(wire)
+}
+
+/// Asks a proxy for a way to a server.
+fn tunnel(wire: &mut Wire, url: &Url, proxy: &Proxy, agent: &str) -> io::Result<()> {
+    wire.write_all(&head::write_connect(url, agent, proxy))?;
+    wire.flush()?;
+    // Byte by byte: what follows the head is the server's.
+    let answer = Head::read(&mut BufReader::with_capacity(1, wire))?;
+    match answer.status / 100 {
+        2 => Ok(()),
+        _ => Err(io::Error::other(refusal::reason(answer.status))),
+    }
 }
 
 /// A failure on the way to a server, in Go's words.
@@ -253,16 +275,16 @@ fn stream(wire: &mut Wire, source: &mut dyn Read, length: u64) -> io::Result<()>
 fn handshake(
     url: &Url,
     config: Arc<ClientConfig>,
-    mut socket: Socket,
+    mut wire: Wire,
     limits: &Limits,
-) -> io::Result<StreamOwned<ClientConnection, Socket>> {
+) -> io::Result<Wire> {
     let name = ServerName::try_from(url.host.clone())
         .map_err(|error| io::Error::other(error.to_string()))?;
     let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    socket.deadline = Some(Instant::now() + limits.connect);
+    wire.socket().deadline = Some(Instant::now() + limits.connect);
     while session.is_handshaking() {
-        if let Err(error) = session.complete_io(&mut socket) {
-            return Err(match socket.has_seen_http() {
+        if let Err(error) = session.complete_io(&mut wire) {
+            return Err(match wire.socket().has_seen_http() {
                 true => io::Error::new(
                     io::ErrorKind::InvalidData,
                     "http: server gave HTTP response to HTTPS client",
@@ -274,6 +296,6 @@ fn handshake(
             });
         }
     }
-    socket.deadline = None;
-    Ok(StreamOwned::new(session, socket))
+    wire.socket().deadline = None;
+    Ok(Wire::Tls(Box::new(StreamOwned::new(session, wire))))
 }

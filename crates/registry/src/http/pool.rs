@@ -79,6 +79,10 @@ impl Pool {
         };
         let proxy = self.tls.settings().proxies.on_the_way(request.url);
         let way = Way {
+            proxy_tls: match proxy {
+                Some(proxy) if proxy.url.secure => Some(self.tls.config(&proxy.url)?),
+                _ => None,
+            },
             proxy,
             tls,
             agent: &self.agent,
