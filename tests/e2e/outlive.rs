@@ -209,3 +209,25 @@ fn twenty_writers_outlive_the_daemon() {
         writer.check_log(&engine);
     }
 }
+
+#[test]
+fn a_shim_whose_directory_is_gone_ends_with_its_container() {
+    let mut engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let run = ["run", "-d", "--name", "kept", "busybox", "sleep", "1000"];
+    engine.docker(&run).ok();
+    let pid = engine.inspect("kept", "{{.State.Pid}}");
+    let id = engine.inspect("kept", "{{.Id}}");
+    let directory = engine.dir().join("run").join(id);
+    let state = std::fs::read_to_string(directory.join("state.json")).expect("a shim's state");
+    let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+    let shim = format!("/proc/{}", state["shim_pid"]);
+    assert!(std::path::Path::new(&shim).exists(), "{state}");
+    engine.kill_daemon();
+    std::fs::remove_dir_all(&directory).expect("somebody removes it");
+    signal(&pid, "-KILL");
+    // Nobody can ever ask it: there is nothing to wait for.
+    wait_for(|| !std::path::Path::new(&shim).exists());
+    engine.boot();
+    engine.docker(&["rm", "-f", "kept"]).ok();
+}

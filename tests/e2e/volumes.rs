@@ -168,6 +168,37 @@ fn what_is_mounted_for_a_volume_is_not_mounted_on_the_host() {
 }
 
 #[test]
+fn containers_that_come_and_go_share_a_volume_in_memory() {
+    let engine = Engine::with_busybox();
+    let create = ["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs"];
+    engine.docker(&[&create[..], &["mem"]].concat()).ok();
+    // Each has what the one before has, or nothing, when that has just ended.
+    let work = "cat /m/* >/dev/null 2>&1; echo $HOSTNAME >/m/$HOSTNAME && cat /m/$HOSTNAME";
+    std::thread::scope(|scope| {
+        for worker in 0..3 {
+            let engine = &engine;
+            scope.spawn(move || {
+                for round in 0..8 {
+                    let name = format!("h{worker}-{round}");
+                    let access = if round % 3 == 2 {
+                        "mem:/m:ro"
+                    } else {
+                        "mem:/m"
+                    };
+                    let (program, expected) = match access {
+                        "mem:/m" => (work, format!("{name}\n")),
+                        _ => ("ls /m >/dev/null", String::new()),
+                    };
+                    let run = ["run", "--rm", "-h", &name, "-v", access];
+                    let run = [&run[..], &["busybox", "sh", "-c", program]].concat();
+                    engine.docker(&run).ok().prints(&expected);
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_new_volume_is_made_once_however_many_want_it() {
     let engine = Engine::with_busybox();
     let counts = std::thread::scope(|scope| {

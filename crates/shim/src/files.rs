@@ -93,6 +93,12 @@ impl Directory {
         fs::rename(&aside, self.file(name))
     }
 
+    /// Whether somebody has removed it.
+    pub(crate) fn is_gone(&self) -> bool {
+        let found = fs::symlink_metadata(&self.path);
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Reads a file; `None` when it is missing or not what it should be.
     pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let path = self.file(name);

@@ -13,7 +13,7 @@ use gantry_sys::ExitStatus;
 use rustix::process::WaitOptions;
 
 use super::monitor::Monitor;
-use crate::files::EXIT;
+use crate::files::{Directory, EXIT};
 use crate::protocol::{Event, ExitRecord, Message, Reply};
 
 /// How long somebody outside the container may keep its output open.
@@ -127,7 +127,7 @@ impl Monitor {
                 self.streams.give_up_idle(CLIENT_PATIENCE);
                 if !*recorded && !*acknowledged && now >= *deadline {
                     // The only place where the exit is known is this process.
-                    *recorded = self.container.directory.write(EXIT, record).is_ok();
+                    *recorded = record_exit(&self.container.directory, record);
                     *deadline = now + RECORD_INTERVAL;
                     return;
                 }
@@ -199,7 +199,7 @@ impl Monitor {
             self.tell(&Event::OutOfMemory);
         }
         // Who is subscribed hears it even if the file system is full.
-        let recorded = self.container.directory.write(EXIT, &record).is_ok();
+        let recorded = record_exit(&self.container.directory, &record);
         self.oom = None;
         let acknowledged = self.controls.iter().any(|control| control.awaits_end);
         self.phase = Phase::Over {
@@ -222,4 +222,10 @@ impl Monitor {
         }
         self.release();
     }
+}
+
+/// Writes the end down for a daemon that comes later; whether there is nothing more to
+/// be done about that. Without its directory nobody will ever look for it.
+fn record_exit(directory: &Directory, record: &ExitRecord) -> bool {
+    directory.write(EXIT, record).is_ok() || directory.is_gone()
 }

@@ -21,6 +21,7 @@ mod plugged;
 mod point;
 mod ready;
 mod request;
+mod shared;
 mod short;
 
 pub use copies::VolumeCopyKind;

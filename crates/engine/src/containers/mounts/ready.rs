@@ -159,23 +159,25 @@ impl Inner {
                 kind,
                 device,
                 options,
-            } => match self.mounted_elsewhere(record, &found) {
-                Some(source) => bind(point, &source, "", "rbind"),
-                None => match found.backing.image() {
-                    Some(image) => {
-                        let device = LoopDevice::of(image);
-                        let device = device.map_err(|e| cannot_mount(&found, &strerror(&e)))?;
-                        let plain = options.iter().filter(|option| *option != "loop");
-                        let plain: Vec<String> = plain.cloned().collect();
-                        let device = device.path.to_string_lossy();
-                        self.new_mount(record, (point, &found), (kind, &device), &plain)
+            } => match found.backing.image() {
+                Some(image) => {
+                    let device = LoopDevice::of(image);
+                    let device = device.map_err(|e| cannot_mount(&found, &strerror(&e)))?;
+                    let plain = options.iter().filter(|option| *option != "loop");
+                    let plain: Vec<String> = plain.cloned().collect();
+                    let device = device.path.to_string_lossy();
+                    self.new_mount(record, (point, &found), (kind, &device), &plain)
+                }
+                None if is_in_memory(&found.backing) => {
+                    match self.shared_tree(record, &found.name)? {
+                        Some(tree) => Ok(self.shared_mount(record, point, tree)),
+                        None => Ok(new(point, kind, device, options)),
                     }
-                    None if is_in_memory(&found.backing) => Ok(new(point, kind, device, options)),
-                    None => {
-                        let options = with_address(&found, kind, options)?;
-                        self.new_mount(record, (point, &found), (kind, device), &options)
-                    }
-                },
+                }
+                None => {
+                    let options = with_address(&found, kind, options)?;
+                    self.new_mount(record, (point, &found), (kind, device), &options)
+                }
             },
         }
     }
@@ -192,14 +194,7 @@ impl Inner {
             tracing::debug!(volume = volume.name, words, "the kernel mounts no volume");
             cannot_mount(volume, &gantry_runtime::errno_text(errno.raw_os_error()))
         })?;
-        let source = format!("/proc/{}/fd/{}", std::process::id(), made.as_raw_fd());
-        let mut all = self
-            .first_mounts
-            .made
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.entry(record.id.clone()).or_default().push(made);
-        let mut mount = new(point, kind, &source, options);
+        let mut mount = new(point, kind, &self.hand_over(record, made), options);
         mount.options.push(gantry_runtime::MADE.to_owned());
         let part = point.volume().map_or("", |volume| volume.subpath.as_str());
         if !part.is_empty() {
@@ -208,31 +203,28 @@ impl Inner {
         Ok(mount)
     }
 
-    /// Where a file system in memory is mounted already: seen through the process
-    /// of a container that uses it. Of several it is the one that has run longest,
-    /// since one that has just begun may end before its mount is copied.
-    fn mounted_elsewhere(&self, record: &Record, volume: &gantry_volume::Volume) -> Option<String> {
-        if !is_in_memory(&volume.backing) {
-            return None;
-        }
-        let all = self.table.all();
-        let users = all.iter().filter_map(|other| {
-            let state = other.state();
-            if other.id() == &record.id || !state.running() {
-                return None;
-            }
-            let other = other.record();
-            let mut points = other.mounts.iter();
-            let point = points.find(|point| {
-                let used = point.volume();
-                used.is_some_and(|used| used.name == volume.name)
-            })?;
-            let source = format!("/proc/{}/root{}", state.pid, point.target);
-            Some((state.started_at, source))
-        });
-        users
-            .min_by_key(|(started, _)| *started)
-            .map(|(_, source)| source)
+    /// The mount of a file system that another container has, too; what that one has
+    /// made of its own mount does not count.
+    fn shared_mount(&self, record: &Record, point: &MountPoint, tree: OwnedFd) -> Mount {
+        let access = match point.read_only {
+            true => "ro",
+            false => "rw",
+        };
+        let options = [access, "rprivate", gantry_runtime::MADE];
+        let source = self.hand_over(record, tree);
+        defaults::mount(&point.target, "tmpfs", &source, &options)
+    }
+
+    /// Keeps a mount open until the container has it; answers where the shim finds it.
+    fn hand_over(&self, record: &Record, made: OwnedFd) -> String {
+        let source = format!("/proc/{}/fd/{}", std::process::id(), made.as_raw_fd());
+        let mut all = self
+            .first_mounts
+            .made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.entry(record.id.clone()).or_default().push(made);
+        source
     }
 
     fn ready_image(&self, point: &MountPoint, image: &Image) -> Result<Mount> {

@@ -15,6 +15,7 @@ mod at_rest;
 mod running;
 
 pub(super) use at_rest::on_a_thread;
+pub(super) use running::mount_in;
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
