@@ -1,9 +1,13 @@
 //! How registries are reached: with and without TLS, by mirrors, and as the
 //! configuration says at the time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use tempfile::NamedTempFile;
 
 use crate::gantry_only;
+use crate::harness::registry::{Fault, gzip};
 use crate::harness::served::Registry;
 use crate::harness::{Engine, command, finish};
 use crate::run::wait_for;
@@ -181,6 +185,58 @@ fn the_folder_of_a_registry_says_who_vouches_for_it_and_who_we_are() {
     pushes().ok();
     engine.docker(&["rmi", &name]).ok();
     engine.docker(&["pull", &name]).ok();
+}
+
+#[test]
+fn how_many_layers_come_at_a_time_is_read_again() {
+    let (engine, file) = engine(r#"{"max-concurrent-downloads": 1}"#);
+    gantry_only!(engine);
+    let registry = crate::harness::registry::Registry::start(&engine);
+    let layers: Vec<Vec<u8>> = (0..3)
+        .map(|n| {
+            let pack = format!("cd $(mktemp -d) && echo {n} >f{n} && tar c f{n} && rm -r $PWD");
+            let tar = crate::harness::script(&pack).output();
+            tar.expect("a shell").stdout
+        })
+        .collect();
+    let digests: Vec<_> = layers
+        .iter()
+        .map(|layer| gantry_types::Digest::of(layer))
+        .collect();
+    registry.image("many", &layers, &digests);
+    let (go_on, waiting) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (gate, count) = (Arc::clone(&go_on), Arc::clone(&waiting));
+    let held: Vec<String> = layers
+        .iter()
+        .map(|layer| gantry_types::Digest::of(&gzip(layer)).to_string())
+        .collect();
+    registry.plan(move |asked| {
+        if !held.iter().any(|digest| asked.path.contains(digest)) {
+            return Fault::None;
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        Fault::Wait(Arc::clone(&gate))
+    });
+    let pull = ["pull", "-q", "127.0.0.1:5000/team/app:many"];
+    let mut pull = engine.docker_command(&pull).spawn().expect("a client");
+    wait_for(|| waiting.load(Ordering::SeqCst) == 1);
+    reconfigure(&engine, &file, r#"{"max-concurrent-downloads": 2}"#);
+    wait_for(|| waiting.load(Ordering::SeqCst) == 2);
+    reconfigure(
+        &engine,
+        &file,
+        r#"{"max-concurrent-downloads": 3, "max-concurrent-uploads": 1}"#,
+    );
+    wait_for(|| waiting.load(Ordering::SeqCst) == 3);
+    go_on.store(true, Ordering::SeqCst);
+    assert!(pull.wait().expect("it ends").success());
+    // What cannot be is said, and changes nothing.
+    change(&engine, &file, r#"{"max-concurrent-uploads": -1}"#);
+    wait_for(|| engine.daemon_log().contains("max-concurrent-uploads"));
+    engine.docker(&["version"]).ok();
 }
 
 /// Tells the daemon that its configuration is another one now.

@@ -146,6 +146,7 @@ pub(super) fn first_row(image: &ImageSummary, truncate: bool) -> Row {
     if image.containers != -1 {
         row.set("Containers", image.containers.to_string());
     }
+    row.set("Digest", String::new());
     row
 }
 

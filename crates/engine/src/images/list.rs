@@ -102,7 +102,11 @@ pub(super) fn until(filters: &Filters) -> Result<Option<i64>> {
         [] => Ok(None),
         [text] => Timestamp::parse("until", text, now_nano())
             .map(|time| Some(time.nanos))
-            .map_err(|error| Error::Invalid(error.to_string())),
+            .map_err(|_| {
+                Error::Invalid(format!(
+                    "failed to parse value as time or duration: \"{text}\""
+                ))
+            }),
         _ => Err(Error::Invalid(
             "more than one until filter specified".to_owned(),
         )),

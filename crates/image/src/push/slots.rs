@@ -99,3 +99,24 @@ impl Drop for Slot<'_> {
         self.0.free.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_place_gets_one_when_there_are_more() {
+        let uploads = Uploads::default();
+        uploads.set_most(1);
+        let first = uploads.take();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| drop(uploads.take()));
+            uploads.set_most(2);
+            second.join().unwrap();
+        });
+        uploads.set_most(0);
+        assert_eq!(uploads.most(), 1);
+        drop(first);
+        drop(uploads.take());
+    }
+}

@@ -162,6 +162,8 @@ fn shown(manifest: &Value) -> Value {
             out.insert(name.to_owned(), value.clone());
         }
     }
+    let is_oci = manifest["mediaType"] == OCI;
+    let blob = |descriptor: &Value| blob(descriptor, is_oci);
     out.insert("config".to_owned(), blob(&manifest["config"]));
     let layers = manifest["layers"].as_array().into_iter().flatten();
     out.insert("layers".to_owned(), layers.map(blob).collect());
@@ -171,11 +173,16 @@ fn shown(manifest: &Value) -> Value {
     Value::Object(out)
 }
 
-fn blob(descriptor: &Value) -> Value {
+/// A part of a manifest: Docker has one order for its own manifests, another for OCI's.
+fn blob(descriptor: &Value, is_oci: bool) -> Value {
+    let middle = match is_oci {
+        true => ["digest", "size"],
+        false => ["size", "digest"],
+    };
     let names = [
         "mediaType",
-        "size",
-        "digest",
+        middle[0],
+        middle[1],
         "urls",
         "annotations",
         "platform",
