@@ -6,6 +6,7 @@
 //! same codec serves rtnetlink and nf_tables.
 
 pub(crate) mod links;
+mod listed;
 pub(crate) mod message;
 mod monitor;
 pub(crate) mod route;

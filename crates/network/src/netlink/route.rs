@@ -1,33 +1,29 @@
-//! The rtnetlink requests that networks need: links, addresses and routes.
+//! The rtnetlink requests that change what networks need: links, addresses and routes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::message::{
-    Answer, Attributes, Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, read_u32,
+pub(crate) use super::listed::{
+    addresses, link_by_index, link_by_name, ports, routes, uplink, veth_links,
 };
-use super::socket::{About, Socket};
+use super::message::{Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use super::socket::About;
 use crate::attachment::MacAddress;
-use crate::error::Error;
 use crate::ip_cidr::{IpCidr, octets};
 
 pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
-const RTM_GETLINK: u16 = 18;
 const RTM_SETLINK: u16 = 19;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
-const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
-const RTM_GETROUTE: u16 = 26;
 
 pub(super) const IFLA_ADDRESS: u16 = 1;
 pub(super) const IFLA_IFNAME: u16 = 3;
 pub(super) const IFLA_MTU: u16 = 4;
 pub(super) const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
-const IFLA_OPERSTATE: u16 = 16;
 pub(super) const IFLA_LINKINFO: u16 = 18;
 pub(super) const IFLA_NET_NS_FD: u16 = 28;
 pub(super) const IFLA_INFO_KIND: u16 = 1;
@@ -36,34 +32,30 @@ const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const IFLA_AF_SPEC: u16 = 26;
-const IFLA_EXT_MASK: u16 = 29;
-const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 const VETH_INFO_PEER: u16 = 1;
 
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
+pub(super) const IFA_ADDRESS: u16 = 1;
+pub(super) const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
 /// The address is not looked for elsewhere before it is used: we know that it is free.
 const IFA_F_NODAD: u8 = 2;
 
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
+pub(super) const RTA_DST: u16 = 1;
+pub(super) const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
-const RTA_PRIORITY: u16 = 6;
-const RT_TABLE_MAIN: u8 = 254;
+pub(super) const RTA_PRIORITY: u16 = 6;
+pub(super) const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_BOOT: u8 = 3;
 const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_LINK: u8 = 253;
 /// For a deletion: any.
 const RT_SCOPE_NOWHERE: u8 = 255;
-const RTN_UNICAST: u8 = 1;
-const RT_TABLE_LOCAL: u8 = 255;
+pub(super) const RTN_UNICAST: u8 = 1;
 
 pub(super) const IFF_UP: u32 = 1;
-const IF_OPER_UP: u8 = 6;
-const AF_INET: u8 = libc::AF_INET as u8;
+pub(super) const AF_INET: u8 = libc::AF_INET as u8;
 const AF_INET6: u8 = libc::AF_INET6 as u8;
 const AF_BRIDGE: u8 = 7;
 
@@ -366,159 +358,4 @@ pub(crate) fn delete_default_route(ipv4: bool) -> Request<'static> {
         },
         default_route(RTM_DELROUTE, 0, family, RT_SCOPE_NOWHERE),
     )
-}
-
-/// The link of that name; `None` if there is none.
-pub(crate) fn link_by_name(socket: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
-    let message = Message::new(RTM_GETLINK, 0)
-        .raw(&ifinfo(0, 0, 0, 0))
-        .string(IFLA_IFNAME, name);
-    let about = About {
-        operation: "look up link",
-        object: name,
-    };
-    found(socket.ask(about, message, parse_link))
-}
-
-/// The link of that index; `None` if there is none.
-pub(crate) fn link_by_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, Error> {
-    let message = Message::new(RTM_GETLINK, 0).raw(&ifinfo(0, index, 0, 0));
-    let about = About {
-        operation: "look up",
-        object: "a link",
-    };
-    found(socket.ask(about, message, parse_link))
-}
-
-/// The ports of a bridge.
-pub(crate) fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, Error> {
-    let of_bridge = |m: Message| m.u32(IFLA_MASTER, bridge);
-    let mut links = links(socket, of_bridge)?;
-    links.retain(|link| link.controller == bridge);
-    Ok(links)
-}
-
-/// The ends of veth pairs.
-pub(crate) fn veth_links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
-    let veth = |m: Message| m.nested(IFLA_LINKINFO, |m| m.string(IFLA_INFO_KIND, "veth"));
-    links(socket, veth)
-}
-
-/// Links, without their counters; older kernels list more than those `which` asks for.
-fn links(socket: &mut Socket, which: impl Fn(Message) -> Message) -> Result<Vec<Link>, Error> {
-    let message = Message::new(RTM_GETLINK, 0)
-        .raw(&ifinfo(0, 0, 0, 0))
-        .u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-    let about = About {
-        operation: "list",
-        object: "links",
-    };
-    socket.dump(about, which(message), parse_link)
-}
-
-/// All addresses, each with its link's index; without link-local ones of IPv6.
-pub(crate) fn addresses(socket: &mut Socket) -> Result<Vec<(u32, IpCidr)>, Error> {
-    let message = Message::new(RTM_GETADDR, 0).raw(&[0; 8]);
-    socket.dump(
-        About {
-            operation: "list",
-            object: "addresses",
-        },
-        message,
-        |answer| {
-            let attributes = Attributes::after(answer.payload, 8);
-            let value = attributes
-                .get(IFA_LOCAL)
-                .or_else(|| attributes.get(IFA_ADDRESS))?;
-            let address = IpCidr::new(ip(value)?, *answer.payload.get(1)?)?;
-            let uninteresting = matches!(address.address(), IpAddr::V6(six)
-                if six.is_unicast_link_local());
-            (!uninteresting).then_some((read_u32(answer.payload, 4)?, address))
-        },
-    )
-}
-
-/// The index of the link that the IPv4 default route of the lowest metric leaves by.
-pub(crate) fn uplink(socket: &mut Socket) -> Result<Option<u32>, Error> {
-    let mut header = [0; 12];
-    header[0] = AF_INET;
-    let message = Message::new(RTM_GETROUTE, 0).raw(&header);
-    let about = About {
-        operation: "list",
-        object: "routes",
-    };
-    let ways = socket.dump(about, message, |answer| {
-        let (&prefix, &table) = (answer.payload.get(1)?, answer.payload.get(4)?);
-        let attributes = Attributes::after(answer.payload, 12);
-        let way = (
-            attributes.u32(RTA_PRIORITY).unwrap_or(0),
-            attributes.u32(RTA_OIF)?,
-        );
-        (prefix == 0 && table == RT_TABLE_MAIN).then_some(way)
-    })?;
-    Ok(ways.into_iter().min().map(|(_, index)| index))
-}
-
-/// The destinations of all unicast routes but the default ones, with the
-/// index of the link each leaves by (0 if by none).
-pub(crate) fn routes(socket: &mut Socket) -> Result<Vec<(u32, IpCidr)>, Error> {
-    let mut header = [0; 12];
-    // A kernel that does not look at it lists those of all kinds.
-    header[7] = RTN_UNICAST;
-    let message = Message::new(RTM_GETROUTE, 0).raw(&header);
-    socket.dump(
-        About {
-            operation: "list",
-            object: "routes",
-        },
-        message,
-        |answer| {
-            let (&prefix, &table, &kind) = (
-                answer.payload.get(1)?,
-                answer.payload.get(4)?,
-                answer.payload.get(7)?,
-            );
-            if prefix == 0 || table == RT_TABLE_LOCAL || kind != RTN_UNICAST {
-                return None;
-            }
-            let attributes = Attributes::after(answer.payload, 12);
-            let destination = IpCidr::new(ip(attributes.get(RTA_DST)?)?, prefix)?;
-            Some((attributes.u32(RTA_OIF).unwrap_or(0), destination))
-        },
-    )
-}
-
-fn parse_link(answer: Answer<'_>) -> Option<Link> {
-    let attributes = Attributes::after(answer.payload, 16);
-    let kind = attributes
-        .nested(IFLA_LINKINFO)
-        .and_then(|info| info.string(IFLA_INFO_KIND));
-    Some(Link {
-        index: read_u32(answer.payload, 4)?,
-        name: attributes.string(IFLA_IFNAME)?,
-        kind: kind.unwrap_or_default(),
-        controller: attributes.u32(IFLA_MASTER).unwrap_or(0),
-        operational: attributes.get(IFLA_OPERSTATE) == Some(&[IF_OPER_UP]),
-        mtu: attributes.u32(IFLA_MTU).unwrap_or(0),
-        mac: attributes
-            .get(IFLA_ADDRESS)
-            .and_then(|bytes| bytes.try_into().ok().map(MacAddress)),
-    })
-}
-
-fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.errno() == Some(libc::ENODEV) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn ip(bytes: &[u8]) -> Option<IpAddr> {
-    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
-        return Some(Ipv4Addr::from(four).into());
-    }
-    <[u8; 16]>::try_from(bytes)
-        .ok()
-        .map(|six| Ipv6Addr::from(six).into())
 }
