@@ -54,7 +54,7 @@ impl Endpoint {
                 Ok(mut response) => {
                     session.doors.learn(root, &response.head);
                     if response.head.status == 200 {
-                        session.pool.is_open(root);
+                        session.pool.note_open(root);
                     }
                     // Only so that the connection is good for the next request.
                     drop(response.body.read_up_to(ERROR));

@@ -46,7 +46,7 @@ impl Kept {
     }
 
     /// This registry has not asked who we are.
-    pub(super) fn is_open(&self, root: &Url) {
+    pub(super) fn note_open(&self, root: &Url) {
         let mut all = self.all();
         if all.open.len() < MOST && !all.open.iter().any(|one| one.same_origin(root)) {
             all.open.push(root.clone());

@@ -44,9 +44,9 @@ impl Pool {
     }
 
     /// A server has let us in without asking who we are.
-    pub(crate) fn is_open(&self, root: &Url) {
+    pub(crate) fn note_open(&self, root: &Url) {
         if !root.secure {
-            self.kept.is_open(root);
+            self.kept.note_open(root);
         }
     }
 
