@@ -1,5 +1,6 @@
 //! Why a build came to nothing.
 
+use gantry_dockerfile::Span;
 use gantry_types::ErrorKind;
 
 /// A failure of a build. `Display` is what its user is shown.
@@ -15,6 +16,22 @@ pub enum Error {
         command: String,
         /// What it ended with.
         code: i32,
+    },
+    /// A command could not be begun.
+    #[error("{error}")]
+    NotBegun {
+        /// The command.
+        command: String,
+        /// Why.
+        error: Box<Error>,
+    },
+    /// What is wrong with an instruction, and where that stands.
+    #[error("{error}")]
+    Placed {
+        /// Where.
+        span: Span,
+        /// What.
+        error: Box<Error>,
     },
     /// What a step names is not there.
     #[error("{0}")]
@@ -51,6 +68,7 @@ impl Error {
             Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Exit { .. } | Self::Failed(_) | Self::Archive(_) => ErrorKind::Internal,
+            Self::NotBegun { error, .. } | Self::Placed { error, .. } => error.kind(),
             Self::Image(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),
             Self::Metadata(error) => error.kind(),

@@ -2,24 +2,22 @@
 
 use std::fs::File;
 use std::io::{BufReader, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use gantry_archive::compression::{Decoder, Limits};
 use gantry_archive::{CopyOptions, UnpackOptions, Verdict, copy_into, digest_of, unpack};
 use gantry_dockerfile::{Glob, has_wildcard};
-use gantry_runtime::UserRequest;
 use gantry_sys::RootDir;
 use gantry_types::{Digest, Hasher};
 use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, OFlags, Uid};
 
-use crate::graph::{Copying, Ignore, Mode};
-use crate::trees::{Place, Tree, clean};
+use crate::graph::{Copying, Ignore};
+use crate::trees::{MAX_LINKS, Place, Tree, clean};
+use crate::whose::{anyone, changed, who};
 use crate::{Error, Result};
 
-/// The longest `passwd` or `group` that is read.
-const MAX_FILE: u64 = 10 << 20;
 /// The mode of directories that are made.
 const DIRECTORY: u32 = 0o755;
 
@@ -39,13 +37,19 @@ pub(crate) fn choose(tree: &Tree, copying: &Copying) -> Result<Vec<Chosen>> {
         let (pivot, path) = pivot(source, copying.parents);
         let mut found = Vec::new();
         match has_wildcard(&path) {
-            true => expand(tree, &path, &mut found)?,
+            true => expand(tree, &path, copying.parents, &mut found)?,
             false => found.push(path.clone()),
         }
         let mut any = false;
         for path in found {
             let place = tree.find(&path)?.filter(|_| tree.counts(&path));
-            let Some(place) = place else { continue };
+            let Some(place) = place else {
+                // A link that a wildcard means, and that leads nowhere.
+                if has_wildcard(source) && !copying.classic {
+                    return Err(not_counted(&path));
+                }
+                continue;
+            };
             any = true;
             let base = path.rsplit('/').next().unwrap_or_default().to_owned();
             let above = match (copying.parents, path.strip_prefix(pivot.as_str())) {
@@ -54,8 +58,8 @@ pub(crate) fn choose(tree: &Tree, copying: &Copying) -> Result<Vec<Chosen>> {
             };
             chosen.push(Chosen { place, base, above });
         }
-        if !any && (copying.classic || !has_wildcard(&path)) {
-            return Err(missing(copying, source, &path));
+        if !any && !has_wildcard(&path) {
+            return Err(missing(copying, source, &path, tree.local.is_none()));
         }
     }
     if chosen.is_empty() && copying.classic {
@@ -77,14 +81,15 @@ fn pivot(source: &str, parents: bool) -> (String, String) {
     }
 }
 
-fn missing(copying: &Copying, source: &str, path: &str) -> Error {
+fn missing(copying: &Copying, source: &str, path: &str, from_stage: bool) -> Error {
     if !copying.classic {
-        let text = format!(
-            "failed to compute cache key: failed to calculate checksum of ref: \"/{path}\": not found"
-        );
-        return Error::NotFound(text);
+        return not_counted(path);
     }
     let verb = copying.verb;
+    if from_stage && !has_wildcard(path) {
+        let text = format!("{verb} failed: stat {path}: file does not exist");
+        return Error::NotFound(text);
+    }
     Error::NotFound(match has_wildcard(path) {
         true => format!("{verb} failed: no source files were specified"),
         false => format!(
@@ -95,11 +100,30 @@ fn missing(copying: &Copying, source: &str, path: &str) -> Error {
     })
 }
 
+/// What BuildKit says of a path that a step needs and that is not there.
+fn not_counted(path: &str) -> Error {
+    let path = path.trim_start_matches('/');
+    Error::NotFound(format!("{}\"/{path}\": not found", uncounted(path)))
+}
+
+/// How it begins; there the name is that of a snapshot.
+fn uncounted(what: &str) -> String {
+    let name = Digest::of(what.as_bytes()).hex();
+    format!(
+        "failed to compute cache key: failed to calculate checksum of ref {}: ",
+        &name[..25]
+    )
+}
+
 /// All paths that a pattern means, name by name.
-fn expand(tree: &Tree, pattern: &str, found: &mut Vec<String>) -> Result<()> {
+fn expand(tree: &Tree, pattern: &str, parents: bool, found: &mut Vec<String>) -> Result<()> {
     let mut reached = vec![String::new()];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         let mut next = Vec::new();
+        if part == "**" && parents {
+            reached = with_all_below(tree, reached);
+            continue;
+        }
         for above in &reached {
             let join = |name: &str| match above.as_str() {
                 "" => name.to_owned(),
@@ -120,11 +144,29 @@ fn expand(tree: &Tree, pattern: &str, found: &mut Vec<String>) -> Result<()> {
         reached = next;
     }
     for path in reached {
-        if tree.find(&path)?.is_some() && tree.counts(&path) {
+        if tree.counts(&path) && tree.is_there(&path)? {
             found.push(path);
         }
     }
     Ok(())
+}
+
+/// Directories with all that are in them.
+fn with_all_below(tree: &Tree, mut reached: Vec<String>) -> Vec<String> {
+    let mut at = 0;
+    while let Some(above) = reached.get(at).cloned() {
+        for name in tree.names(&above) {
+            let path = match above.as_str() {
+                "" => name,
+                above => format!("{above}/{name}"),
+            };
+            if tree.is_directory(&path) {
+                reached.push(path);
+            }
+        }
+        at += 1;
+    }
+    reached
 }
 
 /// What a copy takes, as a number; not where it puts it.
@@ -172,9 +214,9 @@ pub(crate) fn classic_name(
 }
 
 /// The files of a directory or a file that a command sees, as a number.
-pub(crate) fn digest_path(tree: &Tree, path: &str) -> Result<Option<Digest>> {
+pub(crate) fn digest_path(tree: &Tree, path: &str) -> Result<Digest> {
     let Some(place) = tree.find(path)? else {
-        return Ok(None);
+        return Err(not_counted(path));
     };
     let choose = chooser(tree, &place, None);
     let options = CopyOptions {
@@ -183,14 +225,23 @@ pub(crate) fn digest_path(tree: &Tree, path: &str) -> Result<Option<Digest>> {
         choose: &choose,
         mtime: None,
     };
-    Ok(Some(digest_of(&place.parent, &place.name, &options)?))
+    Ok(digest_of(&place.parent, &place.name, &options)?)
 }
 
 fn excluded(copying: &Copying) -> Result<Option<Ignore>> {
     if copying.exclude.is_empty() {
         return Ok(None);
     }
-    crate::context::patterns(copying.exclude.join("\n").as_bytes()).map(Some)
+    let list = copying.exclude.join(" ");
+    let wrong = |error: Error| match copying.classic {
+        true => error,
+        false => Error::Invalid(format!(
+            "{}invalid excludepatterns: [{list}]: {error}",
+            uncounted(&list)
+        )),
+    };
+    let patterns = crate::context::patterns(copying.exclude.join("\n").as_bytes());
+    patterns.map(Some).map_err(wrong)
 }
 
 fn chooser<'c>(
@@ -219,20 +270,20 @@ fn chooser<'c>(
 /// Copies what a copy takes below `root`.
 pub(crate) fn copy(root: &RootDir, tree: &Tree, copying: &Copying) -> Result<()> {
     let owner = match &copying.owner {
-        Some(owner) => Some(who(root, owner)?),
+        Some(owner) if copying.classic => Some(who(root, owner)?),
+        Some(owner) => Some(anyone(root, owner)),
         None => None,
     };
     let exclude = excluded(copying)?;
     let chosen = choose(tree, copying)?;
-    let is_directory = copying.target.ends_with('/')
-        || chosen.len() > 1
-        || copying.parents
-        || is_directory(root, &copying.target);
+    let many = copying.classic && chosen.len() > 1;
+    let below = copying.target.ends_with('/') || many || copying.parents;
     let mode = |old: u32, directory: bool| match &copying.mode {
         Some(mode) => changed(mode, old, directory),
         None => old,
     };
     for chosen in &chosen {
+        let into = below || is_directory(root, &copying.target);
         let choose = chooser(tree, &chosen.place, exclude.as_ref());
         let options = CopyOptions {
             owner,
@@ -244,34 +295,92 @@ pub(crate) fn copy(root: &RootDir, tree: &Tree, copying: &Copying) -> Result<()>
             mtime: None,
         };
         let target = copying.target.trim_end_matches('/');
-        let place = match (chosen.place.directory, is_directory) {
+        let target = followed(root, target);
+        let target = target.as_str();
+        let place = match (chosen.place.directory, into) {
             _ if copying.parents => format!("{target}/{}", chosen.above),
             (false, true) => format!("{target}/{}", chosen.base),
             _ => target.to_owned(),
+        };
+        let place = match chosen.place.directory {
+            true => place,
+            false => followed(root, &place),
         };
         let above = match chosen.place.directory && !copying.parents {
             true => place.as_str(),
             false => place.rsplit_once('/').map_or("", |(above, _)| above),
         };
-        make_directories(root, above, owner.unwrap_or((0, 0)))?;
         // What is packed has owners of its own, which only BuildKit's --chown changes.
         let keep = copying.classic || copying.owner.as_deref().unwrap_or_default().is_empty();
-        if copying.unpack && !chosen.place.directory && unpacked(root, chosen, target, owner, keep)?
+        let whose = (keep, copying.classic);
+        if copying.unpack
+            && !chosen.place.directory
+            && unpacked(root, chosen, target, owner, whose)?
         {
             continue;
         }
+        if chosen.place.directory && !copying.parents && is_no_directory(root, &place) {
+            return Err(not_onto_file(&place));
+        }
+        make_directories(root, above, owner.unwrap_or((0, 0)))?;
         let (parent, name) = (&chosen.place.parent, &chosen.place.name);
+        if copying.classic && !chosen.place.directory && is_directory(root, &place) {
+            remove(root, &place)?;
+        }
         copy_into(parent, name, root, place.as_bytes(), &options).map_err(|error| match error {
             gantry_archive::Error::OtherKind { .. } if chosen.place.directory => {
-                Error::Failed(format!("cannot copy to non-directory: {place}"))
+                not_onto_file(&place)
             }
             gantry_archive::Error::OtherKind { .. } => {
-                Error::Failed(format!("cannot overwrite directory {place} with a file"))
+                Error::Failed(format!("cannot replace to directory {place} with file"))
             }
             error => Error::Archive(error),
         })?;
     }
     Ok(())
+}
+
+fn not_onto_file(place: &str) -> Error {
+    Error::Failed(format!("cannot copy to non-directory: {place}"))
+}
+
+/// Whether something is there that is no directory.
+fn is_no_directory(root: &RootDir, path: &str) -> bool {
+    root.metadata(path)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
+}
+
+/// Removes a directory with all that is in it.
+fn remove(root: &RootDir, path: &str) -> Result<()> {
+    let found = root.open_parent(path);
+    let (parent, name) = found.map_err(|error| Error::Failed(error.to_string()))?;
+    // The handle stands for the directory; the name in it is never followed.
+    let handle = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string());
+    gantry_archive::remove_tree(&handle.join(name))
+        .map_err(|error| Error::Failed(error.to_string()))
+}
+
+/// Where a path leads when links at its end are followed, also one to nothing.
+fn followed(root: &RootDir, path: &str) -> String {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok((parent, name)) = root.open_parent(&path) else {
+            break;
+        };
+        let Ok(link) = rustix::fs::readlinkat(&parent, &name, Vec::new()) else {
+            break;
+        };
+        let link = link.to_string_lossy().into_owned();
+        let joined = match link.starts_with('/') {
+            true => link,
+            false => {
+                let (above, _) = path.rsplit_once('/').unwrap_or_default();
+                format!("{above}/{link}")
+            }
+        };
+        path = format!("/{}", clean(Path::new(&joined)).display());
+    }
+    path
 }
 
 /// Unpacks a file, if it is an archive; whether it is one. With `keep` only the
@@ -281,7 +390,7 @@ fn unpacked(
     chosen: &Chosen,
     target: &str,
     owner: Option<(u32, u32)>,
-    keep: bool,
+    (keep, classic): (bool, bool),
 ) -> Result<bool> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let name = std::ffi::OsStr::from_bytes(&chosen.place.name);
@@ -293,7 +402,8 @@ fn unpacked(
     if !is_archive(open()?) {
         return Ok(false);
     }
-    make_directories(root, target, owner.unwrap_or((0, 0)))?;
+    let own = owner.filter(|_| !classic);
+    make_directories(root, target, own.unwrap_or((0, 0)))?;
     let decoder = Decoder::new(open()?, Limits::default())?;
     let owners = |uid, gid| owner.filter(|_| !keep).unwrap_or((uid, gid));
     let options = UnpackOptions {
@@ -330,7 +440,10 @@ pub(crate) fn make_directories(root: &RootDir, path: &str, owner: (u32, u32)) ->
             |error: &dyn std::fmt::Display| Error::Failed(format!("mkdir {reached}: {error}"));
         let made = root
             .mkdir_all(&reached, FileMode::from_raw_mode(DIRECTORY))
-            .map_err(|error| fail(&error.errno))?;
+            .map_err(|error| match error.errno {
+                rustix::io::Errno::NOTDIR | rustix::io::Errno::EXIST => fail(&"not a directory"),
+                errno => fail(&errno),
+            })?;
         if owner != (0, 0) {
             rustix::fs::chownat(
                 &made,
@@ -405,111 +518,4 @@ pub(crate) fn is_directory(root: &RootDir, path: &str) -> bool {
     };
     root.metadata(path)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-}
-
-/// The numbers of `user[:group]` by the files of the tree.
-pub(crate) fn who(root: &RootDir, owner: &str) -> Result<(u32, u32)> {
-    if owner.is_empty() {
-        return Ok((0, 0));
-    }
-    // Without a user it is root's, whatever the group.
-    let whole;
-    let owner = match owner.strip_prefix(':') {
-        Some(group) => {
-            whole = format!("0:{group}");
-            whole.as_str()
-        }
-        None => owner,
-    };
-    let read = |path: &str| {
-        let bytes = root.read(path, MAX_FILE).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let request = UserRequest {
-        user: owner,
-        groups: &[],
-    };
-    let found = gantry_runtime::check_user(&request, &read("etc/passwd"), &read("etc/group"));
-    // A number alone is the group's number too.
-    let group = owner.parse::<u32>().ok().filter(|_| !owner.contains(':'));
-    found
-        .map(|(uid, gid)| (uid, group.unwrap_or(gid)))
-        .map_err(|_| {
-            let user = owner.split(':').next().unwrap_or_default();
-            Error::Failed(format!(
-                "unable to convert uid/gid chown string to host mapping: can't find uid for user \
-                 {user}: no such user: {user}"
-            ))
-        })
-}
-
-/// The permissions that `mode` makes of old ones.
-pub(crate) fn changed(mode: &Mode, old: u32, directory: bool) -> u32 {
-    match mode {
-        Mode::Octal(mode) => *mode,
-        Mode::Symbolic(text) => symbolic(text, old, directory).unwrap_or(old),
-    }
-}
-
-/// As `chmod` has it; `None` for what is wrong.
-pub(crate) fn symbolic(text: &str, old: u32, directory: bool) -> Option<u32> {
-    let mut mode = old;
-    for clause in text.split(',') {
-        let at = clause.find(['+', '-', '='])?;
-        let (people, rest) = clause.split_at(at);
-        let mut who = 0;
-        for c in people.chars() {
-            who |= match c {
-                'u' => 0o4700,
-                'g' => 0o2070,
-                'o' => 0o1007,
-                'a' => 0o7777,
-                _ => return None,
-            };
-        }
-        if people.is_empty() {
-            who = 0o7777;
-        }
-        let (operator, letters) = rest.split_at(1);
-        let mut bits = 0;
-        for c in letters.chars() {
-            bits |= match c {
-                'r' => 0o444,
-                'w' => 0o222,
-                'x' => 0o111,
-                'X' if directory || mode & 0o111 != 0 => 0o111,
-                'X' => 0,
-                's' => 0o6000,
-                't' => 0o1000,
-                _ => return None,
-            };
-        }
-        let bits = bits & who;
-        mode = match operator {
-            "+" => mode | bits,
-            "-" => mode & !bits,
-            _ => (mode & !(who & 0o777)) | bits,
-        };
-    }
-    Some(mode)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modes_change_as_chmod_changes_them() {
-        for (text, old, directory, new) in [
-            ("u+x", 0o644, false, Some(0o744)),
-            ("go=r", 0o777, false, Some(0o744)),
-            ("a+X", 0o644, false, Some(0o644)),
-            ("a+X", 0o644, true, Some(0o755)),
-            ("u=rwX,go=rX", 0o600, true, Some(0o755)),
-            ("-w", 0o666, false, Some(0o444)),
-            ("u~x", 0o644, false, None),
-        ] {
-            assert_eq!(symbolic(text, old, directory), new, "{text}");
-        }
-    }
 }

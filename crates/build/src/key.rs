@@ -210,6 +210,5 @@ fn copied(snapshots: &Arc<dyn SnapshotDriver>, value: &Value, copying: &Copying)
 
 fn seen(snapshots: &Arc<dyn SnapshotDriver>, value: &Value, path: &str) -> Result<String> {
     let tree = trees::open(snapshots, value)?;
-    let digest = files::digest_path(&tree, path)?;
-    Ok(digest.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()))
+    Ok(files::digest_path(&tree, path)?.to_string())
 }

@@ -27,6 +27,7 @@ mod error;
 mod files;
 mod key;
 mod trees;
+mod whose;
 
 pub use cache::{Cache, Record, Stored};
 pub use error::Error;

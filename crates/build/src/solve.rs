@@ -17,7 +17,7 @@ use gantry_types::{ChainId, DiffId};
 use crate::cache::{Cache, Entry, Stored, random_name};
 use crate::graph::{Action, Exec, Graph, Local, NodeId, Op};
 use crate::key::{self, ByContent, ByDefinition, Parts};
-use crate::{Error, Result, files, trees};
+use crate::{Error, Result, files, trees, whose};
 
 /// How the keys of file systems begin that a step is changing.
 pub const KEY: &str = "unpack-build-";
@@ -99,7 +99,9 @@ pub struct StepRun<'r> {
 pub enum RunFailure {
     /// It ended so.
     Exit(i32),
-    /// It could not be run, or what it left could not be kept.
+    /// It could not be begun.
+    NotBegun(Error),
+    /// What it needs could not be made, or what it left could not be kept.
     Error(Error),
 }
 
@@ -199,7 +201,7 @@ impl Solver<'_> {
                 keys: &keys,
                 snapshots: self.snapshots,
             };
-            let parts = key::parts(&node.op, &inputs)?;
+            let parts = self.blame(id, key::parts(&node.op, &inputs))?;
             shaky[id] = node.fresh || node.op.inputs().iter().any(|input| shaky[*input]);
             keys.push(key::of("definition", &parts));
             self.check()?;
@@ -236,6 +238,16 @@ impl Solver<'_> {
             }
         }
         Ok(plan)
+    }
+
+    /// A step whose inputs are not there has failed before it was begun.
+    fn blame<T>(&self, id: NodeId, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && !matches!(error, Error::Cancelled)
+        {
+            (self.tell)(id, Event::Started);
+        }
+        result
     }
 
     fn look_up(&self, key: &str, held: &mut Vec<String>) -> Result<Option<Value>> {
@@ -367,7 +379,7 @@ impl Solver<'_> {
             values,
             snapshots: self.snapshots,
         };
-        let parts = key::parts(&node.op, &inputs)?;
+        let parts = self.blame(id, key::parts(&node.op, &inputs))?;
         let key = key::of("contents", &parts);
         if !node.fresh
             && let Some(stored) = self.cache.find(&key, self.lease)?
@@ -445,6 +457,10 @@ impl Solver<'_> {
                         code,
                     },
                     RunFailure::Error(error) => error,
+                    RunFailure::NotBegun(error) => Error::NotBegun {
+                        command: exec.shown.clone(),
+                        error: Box::new(error),
+                    },
                 })?;
             }
             Op::Files { actions, .. } => {
@@ -521,7 +537,7 @@ impl Solver<'_> {
     ) -> Result<()> {
         match action {
             Action::Mkdir { path, owner } => {
-                files::make_directories(root, path, files::who(root, owner)?)
+                files::make_directories(root, path, whose::anyone(root, owner))
             }
             Action::Mkfile {
                 path,
@@ -530,7 +546,7 @@ impl Solver<'_> {
                 owner,
                 mode,
             } => {
-                let owner = files::who(root, owner)?;
+                let owner = whose::anyone(root, owner);
                 let directory = path.ends_with('/') || files::is_directory(root, path);
                 let path = match directory {
                     true => format!("{}/{name}", path.trim_end_matches('/')),

@@ -14,7 +14,7 @@ use crate::solve::Value;
 use crate::{Error, Result};
 
 /// How many links are followed.
-const MAX_LINKS: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
 
 /// The files of a result.
 pub(crate) struct Tree {
@@ -113,6 +113,36 @@ impl Tree {
             };
         }
         Ok(None)
+    }
+
+    /// Whether a path is a directory itself.
+    pub(crate) fn is_directory(&self, path: &str) -> bool {
+        let Some((parent, name)) = self
+            .root
+            .as_ref()
+            .and_then(|root| root.open_parent(path).ok())
+        else {
+            return false;
+        };
+        rustix::fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    }
+
+    /// Whether there is something, be it a link that leads nowhere.
+    pub(crate) fn is_there(&self, path: &str) -> Result<bool> {
+        let Some(root) = &self.root else {
+            return Ok(false);
+        };
+        let (parent, name) = match root.open_parent(path) {
+            Ok(found) => found,
+            Err(error) if is_missing(error.errno) => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        };
+        match rustix::fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(errno) if is_missing(errno) => Ok(false),
+            Err(errno) => Err(Error::Failed(format!("{path}: {errno}"))),
+        }
     }
 
     /// The names in a directory, sorted; nothing for what is none.

@@ -20,6 +20,8 @@ pub(crate) struct Build {
     pub(crate) id: String,
     /// The session of the client that asked for it.
     pub(crate) session: String,
+    /// What the Dockerfile may ask for.
+    pub(crate) allowed: Vec<String>,
     pub(crate) progress: Progress,
     pub(crate) created: SystemTime,
     /// Thrown when nobody wants the result any more.
@@ -32,11 +34,16 @@ pub(crate) struct Build {
 
 impl Build {
     /// A build, and where what its client returns arrives.
-    pub(crate) fn new(id: String, session: String) -> (Arc<Self>, oneshot::Receiver<Returned>) {
+    pub(crate) fn new(
+        id: String,
+        session: String,
+        allowed: Vec<String>,
+    ) -> (Arc<Self>, oneshot::Receiver<Returned>) {
         let (sender, receiver) = oneshot::channel();
         let build = Self {
             id,
             session,
+            allowed,
             progress: Progress::new(),
             created: SystemTime::now(),
             cancel: Cancel::new(),

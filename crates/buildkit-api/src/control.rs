@@ -113,7 +113,8 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
     let request = SolveRequest::decode(&call.incoming.only().await?)?;
     request.check().map_err(Status::plain)?;
     let wanted = Wanted::of(&request.options).map_err(Status::plain)?;
-    let (build, returned) = Build::new(request.id.clone(), request.session.clone());
+    let (id, session) = (request.id.clone(), request.session.clone());
+    let (build, returned) = Build::new(id, session, request.entitlements.clone());
     let Some(place) = service.builds.enter(&request.id, Arc::clone(&build)) else {
         let text = format!("job ID {} exists", request.id);
         return Err(Status::new(Code::AlreadyExists, text));

@@ -4,7 +4,7 @@ use gantry_dockerfile::{Arg, Command, CommandLine, Instruction, Span, Word};
 use serde_json::json;
 
 use super::stage::{Current, Planner};
-use super::{Dialect, config, history};
+use super::{Dialect, config, history, run};
 use crate::graph::{Action, Node, Op};
 use crate::{Error, Result};
 
@@ -20,7 +20,10 @@ impl Planner<'_> {
             Command::Arg(args) => self.arg(now, args, span)?,
             Command::Env(pairs) => {
                 let scope = now.scope.clone();
-                config::env(&mut now.config, pairs, &scope, escape, span)?
+                let (said, names) = config::env(&mut now.config, pairs, &scope, escape, span)?;
+                now.scope
+                    .set(now.config.env.clone().unwrap_or_default(), &names);
+                said
             }
             Command::Label(pairs) => {
                 let scope = now.scope.clone();
@@ -58,6 +61,10 @@ impl Planner<'_> {
             Command::Onbuild(trigger) => {
                 let list = now.config.on_build.get_or_insert_default();
                 list.push(trigger.clone());
+                if dialect == Dialect::BuildKit {
+                    // It says nothing in the history.
+                    return Ok(());
+                }
                 format!("ONBUILD {trigger}")
             }
             Command::Shell(words) => {
@@ -107,14 +114,29 @@ impl Planner<'_> {
 
     /// The instruction as its user is shown it.
     fn shown(&self, now: &Current, what: &Instruction) -> String {
-        match self.options.dialect {
-            Dialect::Classic => what.original.clone(),
-            Dialect::BuildKit => {
-                gantry_dockerfile::expand_for_display(&what.original, self.file.escape(), &|name| {
-                    now.scope.lookup(name)
-                })
-            }
+        if self.options.dialect == Dialect::Classic {
+            return what.original.clone();
         }
+        let (name, rest) = match what.original.split_once(char::is_whitespace) {
+            Some((name, rest)) => (name.to_uppercase(), rest),
+            None => (what.original.to_uppercase(), ""),
+        };
+        let escape = self.file.escape();
+        let secrets = run::secret_variables(what);
+        let lookup = |name: &str| match secrets.iter().any(|secret| secret == name) {
+            true => Some("****".to_owned()),
+            false => now.scope.lookup(name),
+        };
+        let text = match what.command {
+            Command::Run(_) => {
+                gantry_dockerfile::expand_for_display(rest, escape, &lookup) + &run::summary(what)
+            }
+            // Others lose their quotes.
+            _ => gantry_dockerfile::expand(&Word::from(rest), escape, &lookup)
+                .unwrap_or_else(|_| rest.to_owned()),
+        };
+        let on_build = if now.trigger { "ONBUILD " } else { "" };
+        format!("{on_build}{name} {text}").trim_end().to_owned()
     }
 
     fn volume(&self, now: &mut Current, words: &[Word], span: Span) -> Result<String> {
@@ -191,9 +213,10 @@ impl Planner<'_> {
     /// The arguments that commands are run with: `NAME=value`.
     pub(super) fn run_args(&self, now: &Current) -> Vec<String> {
         let declared = now.scope.args.iter().filter_map(|(name, value)| {
-            let value = super::variables::env_value(&now.scope.env, name)
-                .filter(|_| self.options.dialect == Dialect::BuildKit)
-                .or_else(|| value.clone());
+            let value = match self.options.dialect {
+                Dialect::BuildKit => now.scope.lookup(name).or_else(|| value.clone()),
+                Dialect::Classic => value.clone(),
+            };
             let hidden = self.options.dialect == Dialect::Classic
                 && super::variables::env_value(&now.scope.env, name).is_some();
             match (value, hidden) {

@@ -33,15 +33,15 @@ pub(super) fn words(config: &ProcessConfig, line: &CommandLine) -> Vec<String> {
     }
 }
 
-/// `ENV`: what the history says of it.
+/// `ENV`: what the history says of it, and the names.
 pub(super) fn env(
     config: &mut ProcessConfig,
     pairs: &[Pair],
     scope: &Scope,
     escape: char,
     span: Span,
-) -> Result<String> {
-    let mut said = Vec::new();
+) -> Result<(String, Vec<String>)> {
+    let (mut said, mut names) = (Vec::new(), Vec::new());
     let mut env = config.env.take().unwrap_or_default();
     for pair in pairs {
         let name = scope.expand(&pair.name, escape, span)?;
@@ -51,9 +51,10 @@ pub(super) fn env(
         }
         set_env(&mut env, &name, &value);
         said.push(format!("{name}={value}"));
+        names.push(name);
     }
     config.env = Some(env);
-    Ok(format!("ENV {}", said.join(" ")))
+    Ok((format!("ENV {}", said.join(" ")), names))
 }
 
 /// `LABEL`.

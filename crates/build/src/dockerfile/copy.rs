@@ -45,8 +45,10 @@ impl Planner<'_> {
                 .map(|word| now.scope.expand(word, escape, span));
             expanded.collect()
         };
-        let (urls, sources): (Vec<_>, Vec<_>) = expand_all(wish.sources)?
-            .into_iter()
+        let all = expand_all(wish.sources)?;
+        let (urls, sources): (Vec<_>, Vec<_>) = all
+            .iter()
+            .cloned()
             .partition(|source| wish.verb == "ADD" && is_url(source));
         let checksum = self.checksum(now, &wish, urls.len() + sources.len(), span)?;
         if checksum.is_some() && urls.is_empty() {
@@ -56,7 +58,8 @@ impl Planner<'_> {
         let shown = gantry_git::redacted(&shown);
         let written = now.scope.expand(wish.destination, escape, span)?;
         let many = sources.len() + urls.len() + wish.inline.len() > 1;
-        if many && !written.ends_with('/') && !is_dot(&written) {
+        let classic = self.options.dialect == Dialect::Classic;
+        if classic && many && !written.ends_with('/') && !is_dot(&written) {
             return Err(Error::Invalid(format!(
                 "When using {} with more than one source file, the destination must be a \
                  directory and end with a /",
@@ -68,10 +71,11 @@ impl Planner<'_> {
             .chown
             .map(|word| now.scope.expand(word, escape, span))
             .transpose()?;
-        let mode = match wish.chmod {
-            Some(word) => Some(mode(&now.scope.expand(word, escape, span)?)?),
-            None => None,
-        };
+        let chmod = wish
+            .chmod
+            .map(|word| now.scope.expand(word, escape, span))
+            .transpose()?;
+        let mode = chmod.as_deref().map(mode).transpose()?;
         let from = match wish.from {
             Some(word) => Some(now.scope.expand(word, escape, span)?),
             None => None,
@@ -91,7 +95,7 @@ impl Planner<'_> {
                 unpack: wish.unpack && from.is_none(),
                 parents: wish.parents,
                 exclude: wish.exclude.to_vec(),
-                classic: self.options.dialect == Dialect::Classic,
+                classic,
                 verb: wish.verb,
             }));
         }
@@ -127,16 +131,19 @@ impl Planner<'_> {
                 unpack: wish.unpack_urls,
                 parents: false,
                 exclude: Vec::new(),
-                classic: self.options.dialect == Dialect::Classic,
+                classic,
                 verb: wish.verb,
             }));
         }
         for file in wish.inline {
             actions.push(self.inline(now, file, &target, owner.as_deref(), mode.as_ref(), span)?);
         }
-        let named = sources.iter().chain(&urls);
-        let named: Vec<String> = named.map(|name| gantry_git::redacted(name)).collect();
-        let created_by = self.copy_history(now, &wish, &named, &written, &actions)?;
+        let mut words: Vec<String> = Vec::new();
+        words.extend(wish.parents.then(|| "--parents".to_owned()));
+        words.extend(owner.map(|owner| format!("--chown={owner}")));
+        words.extend(chmod.map(|mode| format!("--chmod={mode}")));
+        words.extend(all.iter().map(|name| gantry_git::redacted(name)));
+        let created_by = self.copy_history(now, &wish, words, &written, &actions)?;
         let node = self.files(now, actions, shown.clone());
         now.push(shown, Some(node), created_by, span);
         Ok(())
@@ -247,7 +254,7 @@ impl Planner<'_> {
             name: file.name.clone(),
             bytes: content.into_bytes(),
             owner: owner.unwrap_or_default().to_owned(),
-            mode: mode.map_or(0o644, |mode| crate::files::changed(mode, 0o644, false)),
+            mode: mode.map_or(0o644, |mode| crate::whose::changed(mode, 0o644, false)),
         })
     }
 
@@ -255,14 +262,14 @@ impl Planner<'_> {
         &self,
         now: &Current,
         wish: &Wish<'_>,
-        sources: &[String],
+        words: Vec<String>,
         written: &str,
         actions: &[Action],
     ) -> Result<String> {
         let dialect = self.options.dialect;
-        let inline = wish.inline.iter().map(|file| file.name.clone());
+        let inline = wish.inline.iter().map(|file| format!("<<{}", file.name));
         let sources: Vec<String> = match dialect {
-            Dialect::BuildKit => sources.iter().cloned().chain(inline).collect(),
+            Dialect::BuildKit => words.into_iter().chain(inline).collect(),
             Dialect::Classic => {
                 let owner = match actions.first() {
                     Some(Action::Copy(copying)) if wish.chown.is_some() => copying.owner.clone(),
@@ -411,7 +418,7 @@ fn mode(text: &str) -> Result<Mode> {
     {
         return Ok(Mode::Octal(mode));
     }
-    match crate::files::symbolic(text, 0o644, false) {
+    match crate::whose::symbolic(text, 0o644, false) {
         Some(_) => Ok(Mode::Symbolic(text.to_owned())),
         None => Err(Error::Invalid(format!(
             "invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"

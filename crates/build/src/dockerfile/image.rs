@@ -61,6 +61,9 @@ pub fn image_at(
         image.author = author;
         image.config = Some(step.config.clone());
     }
+    if steps >= planned.steps.len() && options.dialect == Dialect::BuildKit {
+        image.config = Some(planned.config.clone());
+    }
     if created.is_none() {
         created = Some(rfc3339(gantry_metadata::now()));
     }

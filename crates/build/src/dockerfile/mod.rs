@@ -60,6 +60,8 @@ pub struct Options {
     pub platform: Option<Platform>,
     /// The network of all commands.
     pub network: String,
+    /// What the file may ask for: `network.host`, `security.insecure`.
+    pub allow: Vec<String>,
     /// Kept as `docker_version`, as the classic builder does.
     pub engine_version: Option<String>,
     /// Seconds since 1970 that everything is said to be made at.
@@ -123,6 +125,9 @@ pub struct Plan {
     pub wanted: Option<NodeId>,
     /// What is said before the first stage.
     pub meta: Vec<String>,
+    /// Whether the file is more than one stage alone: then steps are shown with the
+    /// names of theirs.
+    pub several: bool,
     /// Arguments that were given and that no stage knows.
     pub unused_args: Vec<String>,
 }
@@ -151,8 +156,12 @@ pub struct PlannedStage {
     pub from: String,
     /// What it begins with.
     pub base: StageBase,
+    /// The step that its base image is.
+    pub base_node: Option<NodeId>,
     /// What it does.
     pub steps: Vec<Step>,
+    /// The configuration that it ends with.
+    pub config: ProcessConfig,
     /// For what it is.
     pub platform: Platform,
 }

@@ -1,16 +1,19 @@
 //! `RUN`: a command with what it sees.
 
 use gantry_dockerfile::{
-    CommandLine, Instruction, Mount, MountType, Network, PROXY_ARGS, Run, Security,
-    Sharing as Written,
+    Command, CommandLine, Dockerfile, Heredoc, Instruction, Mount, MountType, Network, PROXY_ARGS,
+    Run, Security, Sharing as Written,
 };
 
 use super::config::PATH;
 use super::stage::{Current, Planner};
 use super::variables::env_value;
 use super::{Dialect, history, placed};
-use crate::graph::{Exec, ExecMount, MountKind, Node, Op, Sharing};
+use crate::graph::{Action, Exec, ExecMount, MountKind, Node, Op, Sharing};
 use crate::{Error, Result};
+
+/// Where here-documents are that are programs.
+const PIPES: &str = "/dev/pipes";
 
 impl Planner<'_> {
     pub(super) fn run(
@@ -25,12 +28,13 @@ impl Planner<'_> {
             let text = "No image was generated. Is your Dockerfile empty?";
             return Err(Error::Invalid(text.to_owned()));
         }
+        self.check_consent(run)?;
         let args = match (&run.line, what.heredocs.is_empty()) {
             (CommandLine::Shell(text), false) => self.script(now, what, text),
             _ => self.command_words(now, &run.line),
         };
         let declared = self.run_args(now);
-        let mut env = now.scope.env.clone();
+        let mut env = now.scope.seen.as_ref().unwrap_or(&now.scope.env).clone();
         for variable in &declared {
             let name = variable.split('=').next().unwrap_or_default();
             if env_value(&env, name).is_none() && now.scope.lookup(name).is_some() {
@@ -84,6 +88,9 @@ impl Planner<'_> {
     fn script(&self, now: &Current, what: &Instruction, text: &str) -> Vec<String> {
         let alone = what.heredocs.len() == 1 && is_heredoc_alone(text);
         let text = match (what.heredocs.first(), alone) {
+            (Some(document), true) if is_program(document) => {
+                format!("{PIPES}/{}", document.name)
+            }
             (Some(document), true) => document.text(),
             _ => {
                 let documents: String = what
@@ -121,7 +128,55 @@ impl Planner<'_> {
                 .map_err(|error| placed(error, what.span))?;
             mounts.push(self.mount(now, mount)?);
         }
+        mounts.extend(self.program(what, run));
         Ok(mounts)
+    }
+
+    /// A here-document that is a program of its own: a file that the command sees.
+    fn program(&mut self, what: &Instruction, run: &Run) -> Option<ExecMount> {
+        let (CommandLine::Shell(text), [document]) = (&run.line, what.heredocs.as_slice()) else {
+            return None;
+        };
+        if !is_heredoc_alone(text) || !is_program(document) {
+            return None;
+        }
+        let file = self.graph.add(Node {
+            op: Op::Files {
+                root: None,
+                actions: vec![Action::Mkfile {
+                    path: format!("/{}", document.name),
+                    name: document.name.clone(),
+                    bytes: document.text().into_bytes(),
+                    owner: String::new(),
+                    mode: 0o755,
+                }],
+            },
+            label: "[internal] preparing inline document".to_owned(),
+            place: String::new(),
+            fresh: false,
+        });
+        Some(ExecMount {
+            target: PIPES.to_owned(),
+            kind: MountKind::Bind,
+            from: Some(file),
+            source: String::new(),
+            writable: false,
+        })
+    }
+
+    /// What a file alone may not ask for: the user has to allow it.
+    fn check_consent(&self, run: &Run) -> Result<()> {
+        let asked = [
+            (run.network == Network::Host, "network.host"),
+            (run.security == Security::Insecure, "security.insecure"),
+        ];
+        for (asked, what) in asked {
+            if asked && !self.options.allow.iter().any(|allowed| allowed == what) {
+                let text = format!("failed to load LLB: {what} is not allowed");
+                return Err(Error::Failed(text));
+            }
+        }
+        Ok(())
     }
 
     fn mount(&mut self, now: &Current, mount: Mount) -> Result<ExecMount> {
@@ -203,4 +258,52 @@ impl Planner<'_> {
 fn is_heredoc_alone(text: &str) -> bool {
     let text = text.trim();
     text.starts_with("<<") && !text.contains(char::is_whitespace)
+}
+
+/// Whether a here-document says by itself what runs it.
+fn is_program(document: &Heredoc) -> bool {
+    document.content.starts_with("#!")
+}
+
+/// How the text of a here-document is shown: by its first line.
+pub(super) fn summary(what: &Instruction) -> String {
+    let alone = match &what.command {
+        Command::Run(run) => match &run.line {
+            CommandLine::Shell(text) => is_heredoc_alone(text),
+            CommandLine::Exec(_) => false,
+        },
+        _ => false,
+    };
+    let Some(document) = what.heredocs.first().filter(|_| alone) else {
+        return String::new();
+    };
+    let mut lines = document.content.trim().lines();
+    let first = lines.next().unwrap_or_default();
+    let more = if lines.next().is_some() { "..." } else { "" };
+    format!(" ({first}{more})")
+}
+
+/// The variables of an instruction that are secrets.
+pub(super) fn secret_variables(what: &Instruction) -> Vec<String> {
+    let Command::Run(run) = &what.command else {
+        return Vec::new();
+    };
+    let resolved = run
+        .mounts
+        .iter()
+        .filter_map(|mount| mount.resolve(|text| Ok(text.to_owned())).ok());
+    let secrets = resolved.filter(|mount| mount.kind == MountType::Secret);
+    secrets.filter_map(|mount| mount.env).collect()
+}
+
+/// Whether a file is more than one stage alone: what mounts and copies take from
+/// elsewhere counts as a stage, also when it is nothing.
+pub(super) fn is_several(file: &Dockerfile) -> bool {
+    let mut instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
+    file.stages.len() > 1
+        || instructions.any(|what| match &what.command {
+            Command::Run(run) => !run.mounts.is_empty(),
+            Command::Copy(copy) => copy.from.is_some(),
+            _ => false,
+        })
 }

@@ -9,7 +9,7 @@ use gantry_types::{Platform, ProcessConfig};
 use super::config::PATH;
 use super::variables::{Scope, env_value, is_predefined, platform_args, set_env};
 use super::{
-    Base, Dialect, Named, Options, Plan, PlannedStage, StageBase, Step, World, history, placed,
+    Base, Dialect, Named, Options, Plan, PlannedStage, StageBase, Step, World, history, placed, run,
 };
 use crate::graph::{Graph, Local, Node, NodeId, Op};
 use crate::{Error, Result};
@@ -41,6 +41,7 @@ struct Ended {
     node: Option<NodeId>,
     config: ProcessConfig,
     platform: Platform,
+    scope: Scope,
 }
 
 /// A stage that is being planned.
@@ -59,6 +60,8 @@ pub(super) struct Current {
     pub(super) platform: Platform,
     pub(super) fresh: bool,
     pub(super) trigger: bool,
+    /// Where its `FROM` stands: what triggers do is said of that.
+    from: Span,
     pub(super) platform_args: BTreeMap<String, String>,
 }
 
@@ -126,6 +129,7 @@ impl<'p> Planner<'p> {
             .keys()
             .filter(|name| !self.used_args.contains(*name) && !is_predefined(name));
         Ok(Plan {
+            several: run::is_several(self.file),
             unused_args: unused.cloned().collect(),
             meta: self.file.meta_args.iter().map(shown_arg).collect(),
             graph: self.graph,
@@ -187,6 +191,7 @@ impl<'p> Planner<'p> {
         }
         self.open.push(index);
         let (mut current, base) = self.begin(index, stage, name)?;
+        let base_node = current.node;
         self.triggers(&mut current)?;
         for instruction in &stage.instructions {
             self.instruction(&mut current, instruction)?;
@@ -198,6 +203,7 @@ impl<'p> Planner<'p> {
             node: current.node,
             config: current.config,
             platform: current.platform.clone(),
+            scope: current.scope,
         };
         self.open.pop();
         self.done.insert(index, ended.clone());
@@ -205,8 +211,10 @@ impl<'p> Planner<'p> {
             index,
             name: current.name,
             from: stage.original.clone(),
+            base_node: base_node.filter(|_| matches!(base, StageBase::Image(_))),
             base,
             steps: current.steps,
+            config: ended.config.clone(),
             platform: current.platform,
         });
         Ok(ended)
@@ -225,16 +233,19 @@ impl<'p> Planner<'p> {
         }
         let mut platform = self.platform(stage.platform.as_ref(), escape, stage.span)?;
         let (mut node, mut config) = (None, ProcessConfig::default());
+        let classic = self.options.dialect == Dialect::Classic;
+        let mut inherited = None;
         let base = match self.find(&word, index) {
             Some(before) => {
                 let ended = self.stage(before)?;
                 (node, config, platform) = (ended.node, ended.config, ended.platform);
+                inherited = Some(ended.scope).filter(|_| !classic);
                 StageBase::Stage(before)
             }
             None if word == SCRATCH => {
-                let classic = self.options.dialect == Dialect::Classic;
-                if !classic || config.env.is_none() {
-                    config.env = Some(vec![format!("PATH={PATH}")]);
+                config.env = Some(vec![format!("PATH={PATH}")]);
+                if !classic {
+                    "/".clone_into(&mut config.working_dir);
                 }
                 StageBase::Scratch
             }
@@ -247,7 +258,7 @@ impl<'p> Planner<'p> {
             }
         };
         let env = config.env.get_or_insert_default();
-        if env_value(env, "PATH").is_none() && self.options.dialect == Dialect::Classic {
+        if env_value(env, "PATH").is_none() {
             set_env(env, "PATH", PATH);
         }
         let wished = self.options.no_cache_stages.iter();
@@ -258,18 +269,20 @@ impl<'p> Planner<'p> {
             index,
             number: 0,
             node,
-            scope: Scope {
+            scope: inherited.unwrap_or_else(|| Scope {
                 env: config.env.clone().unwrap_or_default(),
                 args: Vec::new(),
-            },
+                seen: config.env.clone().filter(|_| !classic),
+            }),
             config,
             steps: Vec::new(),
             author: String::new(),
             cmd_given: false,
-            platform_args: platform_args(&platform, &name),
+            platform_args: platform_args(&platform, &self.options.target),
             platform,
             fresh,
             trigger: false,
+            from: stage.span,
             name,
         };
         Ok((current, base))
@@ -333,10 +346,13 @@ impl<'p> Planner<'p> {
                 Some(node) => Ok(node),
                 None => Ok(self.graph.add(empty())),
             },
-            None if name.parse::<usize>().is_ok() => {
-                let text = format!("invalid from flag value {name}: invalid stage index");
-                Err(Error::Invalid(text))
-            }
+            None if name.parse::<usize>().is_ok() => Err(match self.options.dialect {
+                Dialect::Classic => {
+                    let text = format!("invalid from flag value {name}: index out of bounds");
+                    Error::Invalid(text)
+                }
+                Dialect::BuildKit => Error::Failed(format!("invalid stage index {name}")),
+            }),
             None => Ok(self.image(name, None)?.1),
         }
     }
@@ -375,7 +391,9 @@ impl<'p> Planner<'p> {
         current.trigger = true;
         for trigger in triggers {
             let instruction =
-                parse_instruction(&trigger).map_err(|error| Error::Invalid(error.to_string()))?;
+                parse_instruction(&trigger).map_err(|error| Error::Invalid(error.to_string()));
+            let mut instruction = instruction.map_err(|error| self.at(error, current.from))?;
+            instruction.span = current.from;
             self.instruction(current, &instruction)?;
         }
         current.trigger = false;
@@ -397,11 +415,6 @@ impl<'p> Planner<'p> {
                 current.push(text, None, created_by, Span::default());
             }
         }
-        if self.options.dialect == Dialect::BuildKit
-            && let Some(step) = current.steps.last_mut()
-        {
-            step.config = current.config.clone();
-        }
     }
 
     /// Where the step that comes next is: the same from build to build.
@@ -412,12 +425,19 @@ impl<'p> Planner<'p> {
     fn instruction(&mut self, current: &mut Current, instruction: &Instruction) -> Result<()> {
         current.number += 1;
         self.command(current, instruction)
-            .map_err(|error| match error {
-                Error::Invalid(text) if !text.contains("parse error on line") => {
-                    Error::Invalid(text)
-                }
-                other => other,
-            })
+            .map_err(|error| self.at(error, instruction.span))
+    }
+
+    /// An error of an instruction, placed where BuildKit says where it is.
+    fn at(&self, error: Error, span: Span) -> Error {
+        match (self.options.dialect, error) {
+            (Dialect::Classic, error) => error,
+            (_, error @ (Error::Placed { .. } | Error::Failed(_) | Error::Cancelled)) => error,
+            (Dialect::BuildKit, error) => Error::Placed {
+                span,
+                error: Box::new(error),
+            },
+        }
     }
 }
 
@@ -433,7 +453,6 @@ impl Current {
         if let Some(node) = node {
             self.node = Some(node);
         }
-        self.scope.env = self.config.env.clone().unwrap_or_default();
         self.steps.push(Step {
             text,
             node,

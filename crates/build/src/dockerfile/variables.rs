@@ -20,10 +20,16 @@ pub(super) struct Scope {
     pub(super) env: Vec<String>,
     /// Declared arguments in the order of their declaration.
     pub(super) args: Vec<(String, Option<String>)>,
+    /// What commands see, `NAME=value`, in the words of BuildKit: there an argument and
+    /// a variable hide each other, whichever comes last, and stages inherit both.
+    pub(super) seen: Option<Vec<String>>,
 }
 
 impl Scope {
     pub(super) fn lookup(&self, name: &str) -> Option<String> {
+        if let Some(seen) = &self.seen {
+            return env_value(seen, name);
+        }
         env_value(&self.env, name).or_else(|| {
             let mut args = self.args.iter().rev();
             let found = args.find(|(known, _)| known == name);
@@ -33,10 +39,25 @@ impl Scope {
 
     /// Declares an argument, or gives it another value.
     pub(super) fn declare(&mut self, name: &str, value: Option<String>) {
+        if let (Some(seen), Some(value)) = (&mut self.seen, &value) {
+            set_env(seen, name, value);
+        }
         match self.args.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
             None => self.args.push((name.to_owned(), value)),
         }
+    }
+
+    /// The configuration has these variables now, of which some are `named` anew.
+    pub(super) fn set(&mut self, env: Vec<String>, named: &[String]) {
+        if let Some(seen) = &mut self.seen {
+            for name in named {
+                if let Some(value) = env_value(&env, name) {
+                    set_env(seen, name, &value);
+                }
+            }
+        }
+        self.env = env;
     }
 
     /// Expands a word.
@@ -74,6 +95,7 @@ pub(super) fn platform_args(target: &Platform, stage: &str) -> BTreeMap<String, 
         args.insert(format!("{prefix}ARCH"), platform.architecture.clone());
         args.insert(format!("{prefix}VARIANT"), variant);
     }
+    let stage = if stage.is_empty() { "default" } else { stage };
     args.insert("TARGETSTAGE".to_owned(), stage.to_owned());
     args
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gantry_dockerfile::ignore::Patterns;
 use gantry_dockerfile::lint::{self, Base, Report, Setting};
-use gantry_dockerfile::{Outline, Targets};
+use gantry_dockerfile::{Dockerfile, Globals, Outline, Targets};
 use gantry_types::Platform;
 
 use super::load::Loaded;
@@ -121,10 +121,6 @@ fn with_setting<T>(
 ) -> Result<T, Status> {
     let ignored = Patterns::new(ignored).map_err(|error| Status::invalid(error.to_string()))?;
     let predefined = predefined();
-    let predefined: Vec<(&str, String)> = predefined
-        .iter()
-        .map(|(name, value)| (*name, value.clone()))
-        .collect();
     let contexts: BTreeSet<String> = options.contexts.keys().cloned().collect();
     // An image that is not here is not got for a check.
     let image = |name: &str, _: Option<&str>| {
@@ -159,6 +155,11 @@ fn base(image: &gantry_api::ImageInspect) -> Base {
         triggers: Vec::new(),
         platform: Some(format!("{}/{}", image.os, image.architecture)),
     }
+}
+
+/// What arguments are before the first stage; what is wrong with them is said later.
+pub(super) fn arguments(file: &Dockerfile, options: &Options) -> Globals {
+    Globals::new(file, &predefined(), &options.build_args).unwrap_or_default()
 }
 
 /// The arguments that every build has.

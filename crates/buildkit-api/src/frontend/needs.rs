@@ -1,6 +1,8 @@
 //! What of a context a Dockerfile copies, so that the rest need not travel.
 
-use gantry_dockerfile::{Command, Dockerfile, Instruction, Mount, MountType, Word};
+use gantry_dockerfile::{
+    Command, Dockerfile, Instruction, Mount, MountType, Stage, Word, parse_instruction,
+};
 
 /// What of the context is needed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -11,9 +13,21 @@ pub(super) struct Needs {
     pub(super) paths: Vec<String>,
 }
 
-/// Looks through all stages: whatever one of them could copy.
-pub(super) fn of(file: &Dockerfile) -> Needs {
+/// Looks through all stages: whatever one of them could copy, or a trigger of an image
+/// that is here. Of an image that is not here yet all may be needed.
+pub(super) fn of(file: &Dockerfile, triggers: &dyn Fn(&Word) -> Option<Vec<String>>) -> Needs {
     let mut found = Found::default();
+    for stage in &file.stages {
+        let base = stage.base.as_str();
+        let own = |other: &Stage| other.name.as_deref() == Some(&base.to_lowercase());
+        if file.stages.iter().any(own) || base == "scratch" {
+            continue;
+        }
+        match triggers(&stage.base) {
+            Some(triggers) => triggers.iter().for_each(|trigger| found.trigger(trigger)),
+            None => found.everything(),
+        }
+    }
     let instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
     for instruction in instructions {
         found.look(instruction);
@@ -45,8 +59,16 @@ impl Found {
                     }
                 }
             }
-            // A trigger is run in another build, on that one's context.
+            // Another stage may begin with this one.
+            Command::Onbuild(trigger) => self.trigger(trigger),
             _ => {}
+        }
+    }
+
+    /// What is wrong with one is said when it is run.
+    fn trigger(&mut self, trigger: &str) {
+        if let Ok(instruction) = parse_instruction(trigger) {
+            self.look(&instruction);
         }
     }
 
@@ -86,7 +108,12 @@ mod tests {
     use super::*;
 
     fn needs(text: &str) -> Needs {
-        of(&gantry_dockerfile::parse(text.as_bytes()).unwrap())
+        let file = gantry_dockerfile::parse(text.as_bytes()).unwrap();
+        of(&file, &|image| match image.as_str() {
+            "away" => None,
+            "kept" => Some(vec!["COPY k /".to_owned(), "RUN x".to_owned()]),
+            _ => Some(Vec::new()),
+        })
     }
 
     #[test]
@@ -94,6 +121,10 @@ mod tests {
         assert!(!needs("FROM a\nRUN x\nCOPY --from=b /x /y\n").any);
         let found = needs("FROM a\nCOPY x ./y/../z w/* /t/\nADD http://h/f /f\n");
         assert_eq!(found.paths, ["x", "z", "w/*"]);
+        assert_eq!(needs("FROM kept\nRUN x\n").paths, ["k"]);
+        assert!(needs("FROM away\nCOPY x /\n").paths.is_empty());
+        let found = needs("FROM a AS b\nONBUILD ADD t /\nFROM B\n");
+        assert_eq!(found.paths, ["t"]);
         for all in ["COPY . /", "COPY $X /", "RUN --mount=target=/c true"] {
             let found = needs(&format!("FROM a\n{all}\nCOPY y /\n"));
             assert!(found.any && found.paths.is_empty(), "{all}");

@@ -7,6 +7,7 @@ use gantry_api::Ulimit;
 use gantry_build::Error as BuildError;
 use gantry_build::dockerfile::{Named, Options as Language};
 use gantry_build::graph::{Ignore, Local};
+use gantry_dockerfile::Word;
 use gantry_dockerfile::ignore::Patterns;
 use gantry_engine::{BuildEvent, BuildRequest, Error as EngineError, StepLimits};
 use gantry_types::Platform;
@@ -39,11 +40,20 @@ pub(super) async fn run(
     let file = gantry_dockerfile::parse(&source.text).map_err(|error| source.wrong(&error))?;
     super::check_language(file.directives.syntax.as_deref())?;
     let mut loaded = loaded;
-    let inputs = Inputs::load(service, build, options, &mut loaded, needs::of(&file)).await?;
+    let arguments = lint::arguments(&file, options);
+    let triggers = |base: &Word| {
+        let value = |name: &str| arguments.value(name);
+        let image = gantry_dockerfile::expand(base, file.escape(), &value).ok()?;
+        let found = service.engine.images.inspect(&image, None).ok()?;
+        Some(found.config.on_build.unwrap_or_default())
+    };
+    let needs = needs::of(&file, &triggers);
+    let inputs = Inputs::load(service, build, options, &mut loaded, needs).await?;
     lint::warn(service, build, options, &loaded, &inputs.ignored)?;
     no_cache_imports(build, options);
     let session = load::session_of(service, build, options, "").await?;
-    let request = request(options, &source, &inputs, session)?;
+    let mut request = request(options, &source, &inputs, session)?;
+    request.options.allow.clone_from(&build.allowed);
     let wanted = request.options.platform.clone();
     let text = (source.name.clone(), source.text.clone());
     let story = Story::new(build.progress.clone(), &build.id, inputs.vertices.clone());
@@ -77,10 +87,17 @@ fn failure(story: &Story, source: &Source, error: EngineError) -> Status {
         Some(BuildError::Exit { command, code }) => {
             format!("process {command:?} did not complete successfully: exit code: {code}")
         }
+        Some(BuildError::NotBegun { command, error }) => {
+            format!("process {command:?} did not complete successfully: {error}")
+        }
         Some(BuildError::Cancelled) => "context canceled".to_owned(),
         _ => error.to_string(),
     };
-    let span = story.failed(build, &text);
+    let span = match build {
+        Some(BuildError::Placed { span, .. }) => Some(*span),
+        _ => None,
+    };
+    let span = story.failed(build, &text).or(span);
     source.blame(Status::of(kind, text), span)
 }
 

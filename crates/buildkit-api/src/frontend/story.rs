@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use gantry_api::ProgressMessage;
-use gantry_build::dockerfile::{Plan, StageBase};
+use gantry_build::dockerfile::{Plan, Step};
 use gantry_build::{Error as BuildError, Event as StepEvent, Op, RunOutput};
 use gantry_dockerfile::Span;
 use gantry_engine::BuildEvent;
@@ -57,7 +57,7 @@ impl Story {
     }
 
     fn planned(&self, plan: &Plan) {
-        let pulled = self.end_pulling("");
+        let _ = self.end_pulling("");
         let mut state = self.state();
         self.bases(plan);
         let names = names(plan);
@@ -75,7 +75,8 @@ impl Story {
             self.progress.vertex(&vertex);
             if matches!(plan.graph.nodes[node].op, Op::Layers(_)) {
                 // Its layers are here by now, and nothing more will be told of it.
-                self.progress.vertex(&done(vertex, !pulled));
+                let whole = plan.wanted == Some(node);
+                self.progress.vertex(&done(vertex, whole));
             } else {
                 state.vertices.insert(node, vertex);
             }
@@ -248,18 +249,14 @@ fn full(name: &str) -> String {
 /// The steps that are shown: their names, and where they stand.
 fn names(plan: &Plan) -> BTreeMap<usize, (String, Option<Span>)> {
     let mut names = BTreeMap::new();
-    let several = plan.stages.len() > 1;
     for stage in &plan.stages {
-        let steps: Vec<_> = stage
-            .steps
-            .iter()
-            .filter_map(|step| Some((step.node?, step)))
-            .collect();
-        let base = steps.first().and_then(|(node, _)| base_of(plan, *node));
-        let base = base.filter(|_| matches!(stage.base, StageBase::Image(_)));
-        let total = steps.len() + usize::from(base.is_some());
+        let base = stage.base_node;
+        // As BuildKit counts: triggers that make no files, too, and the top as a directory.
+        let counts =
+            |step: &&Step| step.node.is_some() || step.trigger || step.text.starts_with("WORKDIR ");
+        let total = stage.steps.iter().filter(counts).count() + usize::from(base.is_some());
         let width = total.to_string().len();
-        let prefix = match several {
+        let prefix = match plan.several {
             true => format!("{} ", stage.name),
             false => String::new(),
         };
@@ -273,16 +270,12 @@ fn names(plan: &Plan) -> BTreeMap<usize, (String, Option<Span>)> {
             let text = name(&format!("FROM {}", full(image)));
             names.entry(node).or_insert((text, None));
         }
-        for (node, step) in steps {
-            let text = name(&step.text);
-            names.entry(node).or_insert((text, Some(step.span)));
+        for step in &stage.steps {
+            if let Some(node) = step.node {
+                let text = name(&step.text);
+                names.entry(node).or_insert((text, Some(step.span)));
+            }
         }
     }
     names
-}
-
-/// The layers that a step stands on, if they are of an image.
-fn base_of(plan: &Plan, node: usize) -> Option<usize> {
-    let below = plan.graph.nodes[node].op.inputs().first().copied()?;
-    matches!(plan.graph.nodes[below].op, Op::Layers(_)).then_some(below)
 }

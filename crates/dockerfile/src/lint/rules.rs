@@ -120,11 +120,12 @@ pub(super) const FROM_PLATFORM_FLAG_CONST_DISALLOWED: Rule = rule(
     "from-platform-flag-const-disallowed",
     "FROM --platform flag should not use a constant value",
 );
-pub(super) const COPY_IGNORED_FILE: Rule = rule(
-    "CopyIgnoredFile",
-    "copy-ignored-file",
-    "Attempting to Copy file that is excluded by .dockerignore",
-);
+pub(super) const COPY_IGNORED_FILE: Rule = Rule {
+    name: "CopyIgnoredFile",
+    page: "copy-ignored-file",
+    description: "Attempting to Copy file that is excluded by .dockerignore",
+    experimental: true,
+};
 pub(super) const INVALID_DEFINITION_DESCRIPTION: Rule = Rule {
     name: "InvalidDefinitionDescription",
     page: "invalid-definition-description",

@@ -5,10 +5,12 @@
 //!  solve     a request ─► plan ─► graph ─► layers and configuration   (any client)
 //!  world     images that a Dockerfile names: here, or pulled
 //!  run       a command of a step, in a container like any other
+//!  cache_mount   directories of commands that outlive builds
 //!  export    what becomes of a result: its form, here or in a registry
 //!  prune     what the cache holds, and what of it goes
 //! ```
 
+mod cache_mount;
 mod classic;
 mod explain;
 mod export;

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use gantry_api::{BuildCachePruned, BuildCacheRecord, Filters, rfc3339_nano};
 use gantry_build::Record;
-use gantry_types::Digest;
 
 use super::{Builds, Inner};
-use crate::containers::make_private_dir;
 use crate::error::{Error, Result};
 
 /// What can be said of the cache of builds.
@@ -158,27 +156,6 @@ impl Inner {
         let caches = gantry_archive::disk_usage(&self.caches)
             .map_err(|error| Error::io("measure", &self.caches, error))?;
         Ok(disk.layers + disk.blobs + caches)
-    }
-
-    /// The directory of a cache, made when it is missing.
-    pub(super) fn cache_directory(
-        &self,
-        id: &str,
-        mode: u32,
-        owner: (u32, u32),
-    ) -> Result<PathBuf> {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.caches.join(Digest::of(id.as_bytes()).hex()).join("fs");
-        let failed = |error| Error::io("make", &path, error);
-        if path.is_dir() {
-            return Ok(path);
-        }
-        make_private_dir(&path)?;
-        std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).map_err(failed)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-        let name = path.with_file_name("name");
-        std::fs::write(&name, id).map_err(|error| Error::io("write", &name, error))?;
-        Ok(path)
     }
 
     fn directories(&self) -> Vec<PathBuf> {

@@ -10,15 +10,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use gantry_api::{Config, ContainerCreate, Empty, HostConfig, LogConfig};
+use gantry_build::dockerfile::Dialect;
 use gantry_build::graph::{ExecMount, MountKind, Sharing};
 use gantry_build::{Error as BuildError, Executor, RunFailure, RunOutput, StepRun, Value};
 use gantry_types::ChainId;
 
 use super::Inner;
+use super::cache_mount::CacheMount;
 use super::request::BuildRequest;
 use super::space::Space;
 use super::world::told;
-use crate::containers::{StepMount, StepSource};
+use crate::containers::{StepMount, StepSource, without_runtime};
 use crate::error::Error;
 
 /// How often a running command is looked at for whether it is still wanted.
@@ -76,7 +78,7 @@ impl Executor for Steps<'_> {
         let fail = |error: Error| RunFailure::Error(told(error));
         let container = containers
             .create_step(request, step.below.clone(), around.mounts)
-            .map_err(fail)?;
+            .map_err(|error| RunFailure::NotBegun(told(error)))?;
         let ran = self.follow(&container, step, say, keep);
         let removed = containers.remove_step(&container);
         drop((around.space, around.locks));
@@ -104,7 +106,9 @@ impl Steps<'_> {
         let containers = &self.inner.containers;
         let socket = containers.attach_step(container).map_err(fail)?;
         say(RunOutput::Container(container.to_owned()));
-        containers.start(container).map_err(fail)?;
+        containers
+            .start(container)
+            .map_err(|error| self.not_begun(error, say))?;
         listen(&socket, step.cancelled, say)
             .map_err(|error| RunFailure::Error(BuildError::Failed(error.to_string())))?;
         if (step.cancelled)() {
@@ -113,6 +117,22 @@ impl Steps<'_> {
         match containers.step_exit_code(container).map_err(fail)? {
             0 => Ok(keep(container)?),
             code => Err(RunFailure::Exit(code)),
+        }
+    }
+
+    /// For BuildKit a program that cannot be executed is a command that has failed.
+    fn not_begun(&self, error: Error, say: &(dyn Fn(RunOutput<'_>) + Sync)) -> RunFailure {
+        match &error {
+            Error::Start {
+                message,
+                exit_code: 126 | 127,
+                ..
+            } if self.request.options.dialect == Dialect::BuildKit => {
+                let text = format!("runc run failed: {}\n", without_runtime(message));
+                say(RunOutput::Stderr(text.as_bytes()));
+                RunFailure::Exit(1)
+            }
+            _ => RunFailure::NotBegun(told(error)),
         }
     }
 
@@ -201,13 +221,24 @@ impl Steps<'_> {
                 mode,
                 owner,
             } => {
-                if *sharing == Sharing::Locked {
-                    around.locks.push(self.lock(id, step.cancelled)?);
+                let first = mount.from.and_then(|from| (step.values)(from));
+                let wanted = CacheMount {
+                    id,
+                    mode: *mode,
+                    owner: *owner,
+                    first: first.map(|value| (value, mount.source.as_str())),
+                };
+                let mut name = wanted.name();
+                match sharing {
+                    Sharing::Shared => {}
+                    Sharing::Locked => around.locks.push(self.lock(&name, step.cancelled)?),
+                    Sharing::Private => {
+                        let (own, lock) = self.lock_any(&name);
+                        name = own;
+                        around.locks.push(lock);
+                    }
                 }
-                let path = self
-                    .inner
-                    .cache_directory(id, *mode, *owner)
-                    .map_err(told)?;
+                let path = self.inner.cache_directory(&wanted, &name).map_err(told)?;
                 StepSource::Directory(path)
             }
             MountKind::Secret {
@@ -268,6 +299,18 @@ impl Steps<'_> {
         let open = |path: &Path| std::fs::File::open(path).map_err(failed);
         gantry_archive::copy_tree(open(path)?, open(&copy)?)?;
         Ok(copy)
+    }
+
+    /// Locks the first of many directories of a name that nobody uses; what it is called.
+    fn lock_any(&self, name: &str) -> (String, Locked<'_>) {
+        let locks = &self.inner.locked;
+        let mut taken = locks.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = (1..).map(|number| format!("{name}\0private {number}"));
+        let mut names = std::iter::once(name.to_owned()).chain(others);
+        let free = names.find(|name| !taken.contains_key(name));
+        let id = free.unwrap_or_else(|| name.to_owned());
+        taken.insert(id.clone(), ());
+        (id.clone(), Locked { locks, id })
     }
 
     fn lock(

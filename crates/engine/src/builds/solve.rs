@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use gantry_api::ProgressMessage;
-use gantry_build::dockerfile::{self, Plan, StageBase};
+use gantry_build::dockerfile::{self, Dialect, Plan, StageBase};
 use gantry_build::{Error as BuildError, Event, NodeId, Solver, Value};
 use gantry_image::{Built, Lease};
 use gantry_registry::Cancel;
@@ -110,7 +110,11 @@ impl Inner {
     ) -> Result<Solved> {
         let lease = self.store.empty_lease("build")?;
         let file = gantry_dockerfile::parse(&request.dockerfile)
-            .map_err(|error| Error::Build(BuildError::Invalid(error.to_string())))?;
+            .map_err(|error| match request.options.dialect {
+                Dialect::Classic => error.classic(&request.name),
+                Dialect::BuildKit => error.to_string(),
+            })
+            .map_err(|text| Error::Build(BuildError::Invalid(text)))?;
         let pulling = |message| tell(BuildEvent::Pulling(message));
         let world = Images {
             inner: self,

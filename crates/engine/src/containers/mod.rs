@@ -95,6 +95,7 @@ pub use mounts::VolumeCopyKind;
 pub(crate) use record::Record;
 pub use remove::RemoveOptions;
 pub(crate) use signals::SignalError;
+pub(crate) use start_error::without_runtime;
 pub(crate) use state::State;
 pub use stats::StatsStream;
 pub(crate) use step::{StepMount, StepSource};

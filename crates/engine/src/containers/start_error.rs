@@ -147,6 +147,11 @@ fn sysctl(error: &StartError, given: Option<&Sysctls>) -> String {
     )
 }
 
+/// What went wrong, without who says so.
+pub(crate) fn without_runtime(message: &str) -> &str {
+    message.strip_prefix(RUNTIME).unwrap_or(message)
+}
+
 /// Why a program could not be executed.
 pub(crate) fn program(error: &StartError) -> String {
     let name = &error.path;

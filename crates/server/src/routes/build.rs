@@ -70,6 +70,7 @@ fn query(call: &Call) -> Result<ClassicQuery> {
                     return Err(Failure::invalid(format!("unknown dialect: {other}")));
                 }
             },
+            allow: query.all("allow").map(str::to_owned).collect(),
             no_cache_stages: query.all("nocachefilter").map(str::to_owned).collect(),
             build_args: parsed(call, "buildargs", "buildargs")?,
             labels: parsed(call, "labels", "labels")?,
