@@ -37,6 +37,14 @@ pub fn highest(group: &CpuGroup) -> u64 {
     processes.filter_map(high_water).max().unwrap_or(0)
 }
 
+/// Lets the most memory that an engine's processes ever had be what they have now.
+pub fn forget_peaks(group: &CpuGroup) {
+    for pid in group.processes() {
+        // One that has ended meanwhile has no peak.
+        let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+    }
+}
+
 /// The most memory in bytes that a process ever had.
 pub fn high_water(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

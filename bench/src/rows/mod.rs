@@ -1,6 +1,7 @@
 //! The kinds of work. Each file is one of them, or a few that belong together;
 //! each row runs its contenders in turns.
 
+mod builds;
 mod compose;
 mod cycle;
 mod exec;
@@ -134,6 +135,10 @@ const WORK: &[Work] = &[
     Work {
         names: push::NAMES,
         run: push::all,
+    },
+    Work {
+        names: builds::NAMES,
+        run: builds::all,
     },
 ];
 
