@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::crash::Moments;
 use crate::gantry_only;
 use crate::harness::served::Registry;
-use crate::harness::{Engine, Outcome, busybox_tar, command, remark, script};
+use crate::harness::{Engine, Outcome, busybox_tar, command, finish, remark, script};
 
 /// How often each of the workers goes round.
 const ROUNDS: usize = 6;
@@ -113,6 +113,28 @@ fn containers(engine: &Engine) {
     }
 }
 
+/// Builds: some fail half-way, and their cache goes while others use it.
+fn builds(engine: &Engine) {
+    let files = engine.dir().join("context");
+    std::fs::create_dir(&files).expect("a folder");
+    for round in 0..ROUNDS {
+        std::fs::write(files.join("file"), format!("{round}")).expect("a file");
+        let last = ["RUN cat /file /b", "RUN false"][round % 2];
+        let text = format!("FROM base\nRUN echo a >/a\nCOPY file /file\nRUN echo b >/b\n{last}\n");
+        std::fs::write(files.join("Dockerfile"), text).expect("a file");
+        let context = files.display().to_string();
+        let build = ["build", "-q", "-t", "built", &context];
+        let mut build = engine.docker_command(&build);
+        let built = finish(build.env("DOCKER_BUILDKIT", "0"), b"");
+        assert_eq!(built.code != 0, round % 2 == 1, "{built:?}");
+        work(engine, &[&["rmi", "-f", "built"]]);
+        if round % 3 == 2 {
+            let prune = "http://d/v1.51/build/prune?all=1";
+            engine.curl(&["-sf", "-X", "POST", prune]).ok();
+        }
+    }
+}
+
 /// Checks in all ways until the others have ended.
 fn check(engine: &Engine, ended: &AtomicBool) -> usize {
     let mut checks = 0;
@@ -144,6 +166,7 @@ fn a_check_finds_nothing_wrong_beside_all_others() {
             .collect();
         workers.push(scope.spawn(|| archive(engine)));
         workers.push(scope.spawn(|| containers(engine)));
+        workers.push(scope.spawn(|| builds(engine)));
         let checker = scope.spawn(|| check(engine, ended));
         let results: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
         ended.store(true, Ordering::Relaxed);
@@ -162,6 +185,8 @@ fn a_check_finds_nothing_wrong_beside_all_others() {
     }
     engine.docker(&["rmi", "saved", "base"]).ok();
     engine.docker(&["image", "prune", "-af"]).ok();
+    let prune = "http://d/v1.51/build/prune?all=1";
+    engine.curl(&["-sf", "-X", "POST", prune]).ok();
     crate::pull::nothing_is_left(&engine, "all was removed");
 }
 

@@ -1,6 +1,7 @@
 //! import, load, tag, images, history, rmi, prune.
 
 use crate::gantry_only;
+use crate::harness::api::Api;
 use crate::harness::{Engine, busybox_tar, docker_archive, finish, oci_archive, script};
 
 #[test]
@@ -310,4 +311,47 @@ fn a_refused_upload_says_why() {
             refused.stderr
         );
     }
+}
+
+#[test]
+fn an_image_without_layers_loads_as_go_writes_it() {
+    let engine = Engine::start();
+    let make = "set -e; cd $(mktemp -d); mkdir -p blobs/sha256; \
+        sum() { sha256sum \"$1\" | cut -d' ' -f1; }; \
+        printf '{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{},\"history\":null,\
+\"rootfs\":{\"type\":\"layers\",\"diff_ids\":null}}' >config; c=$(sum config); cp config blobs/sha256/$c; \
+        printf '[{\"Config\":\"blobs/sha256/%s\",\"RepoTags\":null,\"Layers\":null}]' $c >manifest.json; \
+        tar c manifest.json blobs; rm -r \"$PWD\"";
+    let archive = script(make).output().expect("a shell").stdout;
+    let loaded = engine.docker_with(&["load"], &archive).ok().line();
+    let id = loaded.split_once("Loaded image ID: ").expect("an id").1;
+    assert_eq!(engine.inspect(id, "{{json .RepoTags}}"), "[]");
+    engine.docker(&["image", "prune", "-f"]).ok();
+    engine.docker(&["inspect", id]).code(1);
+}
+
+#[test]
+fn platforms_and_times_are_told_as_docker_tells_them() {
+    let engine = Engine::with_busybox();
+    let mut api = Api::connect(&engine);
+    for (platform, words) in [
+        (
+            "%20",
+            r#"\" \" is an invalid OS component of \" \": OSAndVersion"#,
+        ),
+        ("macos/arm64", "operating system is not supported"),
+        ("nintendo64", "unknown operating system or architecture"),
+    ] {
+        let path = format!("/v1.51/images/create?fromSrc=-&repo=x&platform={platform}");
+        let refused = api.call("POST", &path, &[0; 1024]).expect(400);
+        assert!(refused.body.contains(words), "{refused:?}");
+    }
+    let filters = r#"{"until":["2001-01-01","2101-01-01"]}"#;
+    let filters = filters.replace('"', "%22").replace(['{', '}'], "");
+    let path = format!("/v1.51/images/json?filters=%7B{filters}%7D");
+    assert_eq!(api.get(&path).expect(200).json(), serde_json::json!([]));
+    engine
+        .docker(&["images", "--filter", "until=never"])
+        .code(1)
+        .says("failed to parse value as time or duration: \"never\"");
 }

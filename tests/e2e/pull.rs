@@ -79,6 +79,22 @@ fn an_image_is_pulled_run_and_pulled_again() {
         .prints("from-the-top\n");
     let digests = engine.inspect(IMAGE, "{{index .RepoDigests 0}}");
     assert!(pulled.contains(digests.split('@').nth(1).expect("a digest")));
+    // What `docker images --tree` shows of it.
+    for path in [
+        "http://d/v1.51/images/json?manifests=1",
+        &format!("http://d/v1.51/images/{IMAGE}/json?manifests=1"),
+    ] {
+        let shown = engine.curl(&["-f", path]).ok().stdout;
+        let id = digests.split('@').nth(1).expect("a digest");
+        for words in [
+            r#""Manifests":[{"#,
+            &format!(r#""ID":"{id}""#),
+            r#""Available":true"#,
+            r#""Platform":{"architecture":"amd64","os":"linux"}"#,
+        ] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+    }
     registry.asked();
     let again = engine.docker(&["pull", IMAGE]).ok().stdout;
     assert!(again.contains("Image is up to date for"), "{again}");

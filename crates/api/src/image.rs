@@ -31,6 +31,9 @@ body! {
         /// Before API 1.44: `size` again.
         #[serde(skip_serializing_if = "is_default")]
         pub virtual_size: i64,
+        /// With `manifests`: what of it there is for each platform.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub manifests: Option<Vec<serde_json::Value>>,
     }
 
     /// Everything about one image.
@@ -79,6 +82,9 @@ body! {
         pub metadata: ImageMetadata,
         /// Defaults for containers made from it.
         pub config: ImageInspectConfig,
+        /// With `manifests`: what of it there is for each platform.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub manifests: Option<Vec<serde_json::Value>>,
     }
 
     /// The layers of an image.

@@ -33,6 +33,7 @@ mod import;
 mod lease;
 mod list;
 mod load;
+mod manifest;
 mod policy;
 mod portable;
 mod prune;
@@ -62,6 +63,7 @@ pub use import::{ImportOptions, Imported};
 pub use lease::Lease;
 pub use list::{ListFilter, Summary};
 pub use load::{LoadOptions, Loaded, Progress};
+pub use manifest::Manifested;
 pub use policy::{Expired, Policy};
 pub use prune::{PruneFilter, Pruned};
 pub use pull::{

@@ -7,7 +7,7 @@ pub(crate) use pattern::matches_reference;
 use std::collections::{BTreeMap, HashMap};
 
 use gantry_metadata::{View, images};
-use gantry_types::{DiffId, ImageId, Reference};
+use gantry_types::{DiffId, ImageId, Platform, Reference};
 
 use crate::history::layer_sizes;
 use crate::image::familiar;
@@ -52,6 +52,8 @@ pub struct Summary {
     pub repo_tags: Vec<String>,
     /// Digests as users write them.
     pub repo_digests: Vec<String>,
+    /// What it runs on.
+    pub platform: Platform,
     /// Labels of its configuration.
     pub labels: Option<BTreeMap<String, String>>,
 }
@@ -100,6 +102,7 @@ fn summary(image: &Image, names: &[Reference], shared_size: Option<u64>) -> Summ
         shared_size,
         repo_tags: familiar(names, false),
         repo_digests: familiar(names, true),
+        platform: image.platform(),
         labels: labels.and_then(|config| config.labels.clone()),
     }
 }

@@ -78,6 +78,7 @@ pub struct Manifest {
     /// The configuration document.
     pub config: Descriptor,
     /// The layers, bottom first.
+    #[serde(deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
     /// Free key-value pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,8 +129,21 @@ pub struct ImageConfig {
     /// The layers.
     pub rootfs: RootFs,
     /// One entry for each step, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub history: Vec<History>,
+}
+
+/// A list, which Go writes as `null` when it is empty.
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The layers of an image by diffID, bottom first.
@@ -139,6 +153,7 @@ pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,
     /// Bottom first.
+    #[serde(deserialize_with = "null_is_empty")]
     pub diff_ids: Vec<DiffId>,
 }
 

@@ -150,13 +150,17 @@ impl FromStr for Platform {
     type Err = PlatformError;
 
     fn from_str(text: &str) -> Result<Self, PlatformError> {
-        let parts: Vec<&str> = text.split('/').collect();
-        let is_word = |part: &str| {
-            let mut bytes = part.bytes();
-            !part.is_empty()
-                && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
-        };
-        if let Some(part) = parts.iter().find(|part| !is_word(part)) {
+        let (mut parts, mut os_version): (Vec<&str>, _) = (text.split('/').collect(), None);
+        if !text.is_empty() {
+            (parts[0], os_version) = system(parts[0]).ok_or_else(|| {
+                PlatformError(format!(
+                    "{:?} is an invalid OS component of {text:?}: OSAndVersion specifier component \
+                     must match {SYSTEM:?}",
+                    parts[0]
+                ))
+            })?;
+        }
+        if let Some(part) = parts.iter().find(|part| !is_word(part, b"_.-")) {
             return Err(PlatformError(format!(
                 "{part:?} is an invalid component of {text:?}: platform specifier component must \
                  match \"^[A-Za-z0-9_.-]+$\""
@@ -181,7 +185,8 @@ impl FromStr for Platform {
             [os, rest @ ..] if rest.len() <= 2 => {
                 let variant = rest.get(1).cloned();
                 let (arch, variant) = normalized(&rest[0], variant);
-                (os.as_str(), arch, variant)
+                let os = if os == "macos" { "darwin" } else { os.as_str() };
+                (os, arch, variant)
             }
             _ => {
                 let reason = format!("{text:?}: cannot parse platform specifier");
@@ -191,10 +196,30 @@ impl FromStr for Platform {
         Ok(Self {
             architecture,
             os: os.to_owned(),
-            os_version: None,
+            os_version: os_version.map(str::to_owned),
             variant,
         })
     }
+}
+
+/// What an operating system is called by: containerd's words for it.
+const SYSTEM: &str = r"^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$";
+
+fn is_word(part: &str, more: &[u8]) -> bool {
+    let mut bytes = part.bytes();
+    !part.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+}
+
+/// An operating system, perhaps with its version in brackets. (Features behind that,
+/// which only Windows has, are none that we know.)
+fn system(part: &str) -> Option<(&str, Option<&str>)> {
+    let (name, version) = match part.strip_suffix(')').and_then(|part| part.split_once('(')) {
+        Some((name, version)) => (name, Some(version)),
+        None => (part, None),
+    };
+    let version = version.filter(|version| !version.is_empty());
+    let fits = is_word(name, b"_-") && version.is_none_or(|version| is_word(version, b"_.%-"));
+    fits.then_some((name, version))
 }
 
 /// An architecture by its usual name.
@@ -248,6 +273,8 @@ mod tests {
             ("arm64", "linux/arm64"),
             ("Linux/x86_64", "linux/amd64"),
             ("armhf", "linux/arm/v7"),
+            ("linux(1.2)/amd64", "linux/amd64"),
+            ("macos/arm64", "darwin/arm64"),
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), wanted);
         }
@@ -258,6 +285,13 @@ mod tests {
                 "\"bogus\": unknown operating system or architecture: invalid argument",
             ),
             ("linux/", "\"\" is an invalid component of \"linux/\""),
+            (
+                "a.b/c",
+                "\"a.b\" is an invalid OS component of \"a.b/c\": OSAndVersion specifier component \
+                 must match \"^([A-Za-z0-9_-]+)(?:\\\\(([A",
+            ),
+            ("/", "\"\" is an invalid OS component of \"/\""),
+            ("linux(1", "\"linux(1\" is an invalid OS component"),
             (
                 "a/b/c/d",
                 "\"a/b/c/d\": cannot parse platform specifier: invalid argument",

@@ -124,7 +124,7 @@ fn with_setting<T>(
     let contexts: BTreeSet<String> = options.contexts.keys().cloned().collect();
     // An image that is not here is not got for a check.
     let image = |name: &str, _: Option<&str>| {
-        let found = service.engine.images.inspect(name, None);
+        let found = service.engine.images.inspect(name, None, false);
         Ok(found.map_or_else(|_| Base::default(), |image| base(&image)))
     };
     let target = (!options.target.is_empty()).then_some(options.target.as_str());

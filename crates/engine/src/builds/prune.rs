@@ -93,6 +93,7 @@ impl Builds {
         let mut gone = Vec::new();
         let (layers, blobs, _) = self.disk_usage()?;
         let mut total = layers + blobs;
+        let _removal = inner.store.removal();
         for record in inner.cache.list()? {
             let old = unused.is_none_or(|age| {
                 let idle = gantry_metadata::now().saturating_sub(record.row.used_at);
@@ -134,6 +135,7 @@ impl Inner {
             if total <= self.most {
                 return Ok(());
             }
+            let _removal = self.store.removal();
             for record in records.iter().filter(|record| !record.shared) {
                 if total <= self.most {
                     break;

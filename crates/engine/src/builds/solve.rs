@@ -108,6 +108,22 @@ impl Inner {
         cancel: &Cancel,
         tell: &(dyn Fn(BuildEvent<'_>) + Sync),
     ) -> Result<Solved> {
+        let solved = self.solve_leased(request, cancel, tell);
+        // What was made for a step that has failed then is nobody's now.
+        if solved.is_err()
+            && let Err(error) = self.store.collect()
+        {
+            tracing::warn!(%error, "layers of a build that has failed stay");
+        }
+        solved
+    }
+
+    fn solve_leased(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        cancel: &Cancel,
+        tell: &(dyn Fn(BuildEvent<'_>) + Sync),
+    ) -> Result<Solved> {
         let lease = self.store.empty_lease("build")?;
         let file = gantry_dockerfile::parse(&request.dockerfile)
             .map_err(|error| match request.options.dialect {

@@ -15,11 +15,17 @@ use crate::containers::shown_driver;
 use crate::error::{Error, Result};
 
 impl Images {
-    /// Looks at an image, which must be for `platform` if that is given.
+    /// Looks at an image, which must be for `platform` if that is given; with its
+    /// manifests, if that is wished.
     ///
     /// # Errors
     /// When there is no such image.
-    pub fn inspect(&self, name: &str, platform: Option<&Platform>) -> Result<ImageInspect> {
+    pub fn inspect(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        manifests: bool,
+    ) -> Result<ImageInspect> {
         let image = self.store.resolve(name)?;
         check_platform(name, &image.platform(), platform)?;
         let tagged = image.tagged_at.filter(|&time| time != 0);
@@ -45,6 +51,10 @@ impl Images {
                 last_tag_time: tagged.map_or_else(|| ZERO_TIME.to_owned(), rfc3339_nano),
             },
             config: image.config.config.as_ref().map(shown).unwrap_or_default(),
+            manifests: match manifests {
+                true => Some(self.manifests_of(&image)?),
+                false => None,
+            },
             ..ImageInspect::default()
         })
     }

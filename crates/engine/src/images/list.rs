@@ -20,6 +20,8 @@ pub struct ImagesQuery {
     pub digests: bool,
     /// With the bytes that they share.
     pub shared_size: bool,
+    /// With their manifests.
+    pub manifests: bool,
     /// What they must match.
     pub filters: Filters,
 }
@@ -42,19 +44,23 @@ impl Images {
             labels: filters.get("label").to_vec(),
             before: filters.get("before").to_vec(),
             since: filters.get("since").to_vec(),
-            until: until(filters)?,
+            until: earliest(filters)?,
             references: filters.get("reference").to_vec(),
             shared_size: query.shared_size,
         })?;
-        let used = self.users()?;
-        Ok(listed
-            .into_iter()
-            .map(|image| {
-                let id = image.id.to_string();
-                let containers = used.iter().filter(|used| **used == id).count();
-                shown(image, i64::try_from(containers).unwrap_or(i64::MAX))
+        let users = self.containers()?;
+        let show = |image: Summary| {
+            let used = users.get(&image.id.to_string()).map_or(0, Vec::len);
+            let manifests = match query.manifests {
+                true => Some(self.manifests(image.id, (&image.platform, image.size), &users)?),
+                false => None,
+            };
+            Ok(ImageSummary {
+                manifests,
+                ..shown(image, i64::try_from(used).unwrap_or(i64::MAX))
             })
-            .collect())
+        };
+        listed.into_iter().map(show).collect()
     }
 
     /// What is wrong with the database's file.
@@ -88,25 +94,28 @@ impl Images {
     pub(crate) fn disk_usage(&self) -> Result<gantry_image::DiskUsage> {
         Ok(self.store.disk_usage()?)
     }
-
-    /// The image of each container.
-    fn users(&self) -> Result<Vec<String>> {
-        let rows = self.database.read(gantry_metadata::containers::list)?;
-        Ok(rows.into_iter().filter_map(|row| row.image_id).collect())
-    }
 }
 
-/// The filter `until` in nanoseconds since the epoch.
+fn time(text: &str) -> Result<i64> {
+    let time = Timestamp::parse("until", text, now_nano()).map_err(|_| {
+        Error::Invalid(format!(
+            "failed to parse value as time or duration: \"{text}\""
+        ))
+    })?;
+    Ok(time.nanos)
+}
+
+/// The first of the times of the filter `until`, in nanoseconds since the epoch.
+fn earliest(filters: &Filters) -> Result<Option<i64>> {
+    let times: Result<Vec<i64>> = filters.get("until").iter().map(|text| time(text)).collect();
+    Ok(times?.into_iter().min())
+}
+
+/// The filter `until` where there may be one.
 pub(super) fn until(filters: &Filters) -> Result<Option<i64>> {
     match filters.get("until") {
         [] => Ok(None),
-        [text] => Timestamp::parse("until", text, now_nano())
-            .map(|time| Some(time.nanos))
-            .map_err(|_| {
-                Error::Invalid(format!(
-                    "failed to parse value as time or duration: \"{text}\""
-                ))
-            }),
+        [text] => Ok(Some(time(text)?)),
         _ => Err(Error::Invalid(
             "more than one until filter specified".to_owned(),
         )),
@@ -126,5 +135,6 @@ fn shown(image: Summary, containers: i64) -> ImageSummary {
         shared_size: image.shared_size.map_or(-1, bytes),
         size: bytes(image.size),
         virtual_size: 0,
+        manifests: None,
     }
 }

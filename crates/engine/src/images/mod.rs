@@ -4,6 +4,7 @@
 
 mod inspect;
 mod list;
+mod manifests;
 mod policy;
 mod pull;
 mod push;

@@ -212,7 +212,11 @@ impl Pull<'_> {
 fn line(step: &Step, reference: &Reference) -> ProgressMessage {
     match step {
         Step::Begun { what } => ProgressMessage {
-            id: what.clone(),
+            // Since Docker 28: what has a digest is named in full.
+            id: match reference.digest() {
+                Some(digest) => format!("{}@{digest}", reference.name()),
+                None => what.clone(),
+            },
             ..ProgressMessage::status(format!("Pulling from {}", reference.path()))
         },
         Step::Doubt(text) => ProgressMessage::status(text.clone()),

@@ -7,7 +7,7 @@ use gantry_image::{CommitOptions, ImportOptions, LoadOptions, Progress as Loadin
 use gantry_types::{ImageId, Platform};
 
 use super::{Images, Progress};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How a file system becomes an image.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,11 @@ impl Images {
         progress: Progress<'_>,
     ) -> Result<()> {
         let reference = gantry_image::tag_reference(&query.repo, &query.tag)?;
+        let runs_here = |platform: &Platform| platform.os == Platform::host().os;
+        if !query.platform.as_ref().is_none_or(runs_here) {
+            let text = "operating system is not supported".to_owned();
+            return Err(Error::Invalid(text));
+        }
         let message = query.message.clone().filter(|message| !message.is_empty());
         let source = match query.source.as_str() {
             "" => "-",

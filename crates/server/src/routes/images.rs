@@ -34,6 +34,7 @@ async fn list(call: Call) -> Result<Answer> {
         all: call.query.flag("all"),
         digests: call.query.flag("digests"),
         shared_size: call.query.flag("shared-size"),
+        manifests: call.query.flag("manifests") && call.version >= ApiVersion::new(1, 47),
         filters,
     };
     let mut found = call.run(move |engine| engine.images.list(&query)).await?;
@@ -80,12 +81,13 @@ async fn inspect(call: Call) -> Result<Answer> {
         true => None,
         false => described_platform(&call)?,
     };
-    if platform.is_some() && call.query.flag("manifests") {
+    let manifests = call.query.flag("manifests") && call.version >= ApiVersion::new(1, 48);
+    if platform.is_some() && manifests {
         let message = "conflicting options: manifests and platform options cannot both be set";
         return Err(Failure::invalid(message));
     }
     let image = call
-        .run(move |engine| engine.images.inspect(&name, platform.as_ref()))
+        .run(move |engine| engine.images.inspect(&name, platform.as_ref(), manifests))
         .await?;
     json(StatusCode::OK, &inspected_for_version(image, call.version))
 }
