@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod api_clients;
 mod apparmor;
 mod attach;
 mod bootstrap;

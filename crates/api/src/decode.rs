@@ -44,14 +44,42 @@ fn syntax(error: &serde_json::Error, body: &[u8]) -> String {
         .nth(error.line().saturating_sub(1))
         .unwrap_or_default();
     let found = line.get(error.column().saturating_sub(1)..);
-    let found = String::from_utf8_lossy(found.unwrap_or_default());
-    match found.chars().next() {
-        Some(found) if error.to_string().starts_with("expected value") => {
-            format!("invalid JSON: invalid character '{found}' looking for beginning of value")
+    let found = found.unwrap_or_default().first();
+    let told = error.to_string();
+    let told = match (told.as_str(), found) {
+        // In an object it is a key that is missing.
+        (told, Some(b'}')) if told.starts_with("trailing comma") => "key must be a string",
+        (told, _) => told,
+    };
+    let place = WHERE.iter().find(|(start, _)| told.starts_with(start));
+    match (found, place) {
+        (Some(found), Some((_, place))) => {
+            let found = match found {
+                b'\'' => "\\'".to_owned(),
+                b'"' => "\"".to_owned(),
+                byte => char::from(*byte).escape_default().to_string(),
+            };
+            format!("invalid JSON: invalid character '{found}' {place}")
         }
         _ => format!("invalid JSON: {error}"),
     }
 }
+
+/// What serde's parser says of a character that does not fit, and what Go's says.
+const WHERE: [(&str, &str); 9] = [
+    ("expected value", "looking for beginning of value"),
+    (
+        "key must be a string",
+        "looking for beginning of object key string",
+    ),
+    ("trailing comma", "looking for beginning of value"),
+    ("expected `:`", "after object key"),
+    ("expected `,` or `}`", "after object key:value pair"),
+    ("expected `,` or `]`", "after array element"),
+    ("control character", "in string literal"),
+    ("invalid escape", "in string escape code"),
+    ("invalid number", "in numeric literal"),
+];
 
 /// A value that is read as Go reads it.
 pub(crate) struct Json<'a>(pub(crate) &'a Value);
@@ -343,6 +371,30 @@ mod tests {
             (
                 "x",
                 "invalid JSON: invalid character 'x' looking for beginning of value",
+            ),
+            (
+                "{invalid json",
+                "invalid JSON: invalid character 'i' looking for beginning of object key string",
+            ),
+            (
+                r#"{"a" 1}"#,
+                "invalid JSON: invalid character '1' after object key",
+            ),
+            (
+                r#"{"a":"b" "c":1}"#,
+                "invalid JSON: invalid character '\"' after object key:value pair",
+            ),
+            (
+                r#"{"a":["b" 1]}"#,
+                "invalid JSON: invalid character '1' after array element",
+            ),
+            (
+                r#"{"a":1,}"#,
+                "invalid JSON: invalid character '}' looking for beginning of object key string",
+            ),
+            (
+                "{'a':1}",
+                "invalid JSON: invalid character '\\'' looking for beginning of object key string",
             ),
             (
                 "[]",

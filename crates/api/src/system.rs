@@ -260,6 +260,9 @@ body! {
         /// Empty when unknown.
         #[serde(rename = "ID")]
         pub id: String,
+        /// The same, for clients before API 1.49.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub expected: Option<String>,
     }
 
     /// What makes the packet rules.

@@ -52,6 +52,11 @@ pub struct EngineConfig {
     pub log_opts: BTreeMap<String, String>,
     /// Bytes of `/dev/shm` for containers that do not say.
     pub shm_size: u64,
+    /// The IPC mode of containers that do not say.
+    pub ipc_mode: String,
+    /// Their cgroup namespace: `host` or `private`; when not given, private where
+    /// cgroups are unified.
+    pub cgroupns_mode: Option<String>,
     /// Limits for containers that do not name them.
     pub default_ulimits: Vec<Ulimit>,
     /// Whether `no-new-privileges` is set for containers that do not say.
@@ -109,6 +114,8 @@ impl EngineConfig {
             log_driver: "json-file".to_owned(),
             log_opts: BTreeMap::new(),
             shm_size: 64 << 20,
+            ipc_mode: "private".to_owned(),
+            cgroupns_mode: None,
             default_ulimits: Vec::new(),
             no_new_privileges: false,
             seccomp_profile: None,

@@ -173,6 +173,8 @@ fn settings(config: &EngineConfig, cgroup_v2: bool, limits: Abilities) -> Settin
         log_driver: config.log_driver.clone(),
         log_opts: config.log_opts.clone(),
         shm_size: config.shm_size,
+        ipc_mode: config.ipc_mode.clone(),
+        cgroupns_mode: config.cgroupns_mode.clone(),
         default_ulimits: config.default_ulimits.clone(),
         no_new_privileges: config.no_new_privileges,
         seccomp_profile: config.seccomp_profile.clone(),

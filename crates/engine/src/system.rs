@@ -247,6 +247,7 @@ fn runtime() -> RuntimeInfo {
 fn own_commit() -> Commit {
     Commit {
         id: format!("gantry {VERSION}"),
+        expected: None,
     }
 }
 

@@ -54,6 +54,12 @@ impl Server {
         }
     }
 
+    /// Which builder clients are told to use that do not know: BuildKit, as unless this
+    /// is called, or the classic one.
+    pub fn recommend_buildkit(&self, buildkit: bool) {
+        self.state.recommend_buildkit(buildkit);
+    }
+
     /// From now on all routes work.
     pub fn ready(&self, engine: Arc<Engine>) {
         self.state.set_engine(engine);

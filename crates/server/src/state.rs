@@ -1,7 +1,7 @@
 //! What all connections share: the routes, the engine once it is open, and how
 //! busy the server is.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) router: Router,
     pub(crate) peers: Arc<Peers>,
     engine: watch::Sender<Option<Arc<Engine>>>,
+    /// Whether clients are told to build by BuildKit.
+    prefers_buildkit: AtomicBool,
     /// Made when somebody builds.
     buildkit: OnceCell<Arc<BuildKit>>,
     /// How long a request waits for the engine.
@@ -38,12 +40,25 @@ impl State {
             router: routes::all(),
             peers: Arc::default(),
             engine: watch::Sender::new(None),
+            prefers_buildkit: AtomicBool::new(true),
             buildkit: OnceCell::new(),
             patience,
             in_flight: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
             last_request: Mutex::new(Instant::now()),
         })
+    }
+
+    pub(crate) fn recommend_buildkit(&self, buildkit: bool) {
+        self.prefers_buildkit.store(buildkit, Ordering::Relaxed);
+    }
+
+    /// The version of the builder that clients are told of.
+    pub(crate) fn builder_version(&self) -> &'static str {
+        match self.prefers_buildkit.load(Ordering::Relaxed) {
+            true => "2",
+            false => "1",
+        }
     }
 
     /// From now on all routes work.

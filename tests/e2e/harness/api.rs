@@ -19,6 +19,8 @@ pub struct Api {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
+    /// Its headers, in lower case, a line each.
+    pub head: String,
     /// The whole body.
     pub body: String,
 }
@@ -95,8 +97,11 @@ impl Api {
         let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.unwrap_or_else(|| panic!("no status: {first:?}"));
         let (mut length, mut chunked) = (None, false);
+        let mut head = String::new();
         loop {
             let line = self.line().to_ascii_lowercase();
+            head.push_str(&line);
+            head.push('\n');
             match line.split_once(": ") {
                 Some(("content-length", number)) => length = number.parse().ok(),
                 Some(("transfer-encoding", coding)) => chunked = coding == "chunked",
@@ -120,6 +125,7 @@ impl Api {
         }
         Response {
             status,
+            head,
             body: String::from_utf8_lossy(&body).into_owned(),
         }
     }

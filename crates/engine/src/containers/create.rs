@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use gantry_api::{ContainerCreate, ContainerCreated, EndpointSettings};
+use gantry_api::{ContainerCreate, ContainerCreated};
 use gantry_metadata::Tx;
 use gantry_metadata::containers::ContainerRow;
 use gantry_types::{ContainerId, Platform};
@@ -150,7 +150,7 @@ impl Inner {
         id: ContainerId,
         name: String,
         request: ContainerCreate,
-        (endpoint, more_endpoints): (EndpointSettings, endpoints::Wishes),
+        wanted: endpoints::Wanted,
         mounts: Vec<MountPoint>,
         image: &UsedImage,
     ) -> Record {
@@ -158,7 +158,7 @@ impl Inner {
         let (path, args) = merge::command_line(&config);
         let network = match config.network_disabled {
             true => "none".to_owned(),
-            false => host_config.network_mode.clone(),
+            false => wanted.main,
         };
         if config.hostname.is_empty() {
             config.hostname = match network == "host" || host_config.uts_mode == "host" {
@@ -172,8 +172,8 @@ impl Inner {
             image_id: image.id.map_or_else(String::new, |id| id.to_string()),
             os: image.platform.os.clone(),
             driver: self.driver_name(),
-            endpoint,
-            more_endpoints,
+            endpoint: wanted.own,
+            more_endpoints: wanted.more,
             id,
             name,
             path,

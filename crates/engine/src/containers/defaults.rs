@@ -13,11 +13,15 @@ pub(crate) fn fill(host: &mut HostConfig, settings: &Settings) {
         "bridge".clone_into(&mut host.network_mode);
     }
     default(&mut host.restart_policy.name, "", "no");
-    default(&mut host.ipc_mode, "", "private");
+    default(&mut host.ipc_mode, "", &settings.ipc_mode);
     default(&mut host.runtime, "", "gantry");
     if host.cgroupns_mode.is_empty() {
         // As Docker: private where cgroups are unified, else the host's.
-        let private = settings.host.cgroup_v2 && !host.privileged;
+        let private = match settings.cgroupns_mode.as_deref() {
+            _ if host.privileged && !settings.host.cgroup_v2 => false,
+            Some(mode) => mode == "private",
+            None => settings.host.cgroup_v2,
+        };
         let mode = if private { "private" } else { "host" };
         mode.clone_into(&mut host.cgroupns_mode);
     }

@@ -45,41 +45,46 @@ pub(crate) fn mode(record: &Record, wishes: &Wishes) -> NetworkMode {
     }
 }
 
-/// Takes the wishes out of a request to create a container: those of its main
-/// network, and those of others.
+/// The networks that a new container is to be in.
+pub(crate) struct Wanted {
+    /// The name of its main network, `container:ID` or the like.
+    pub(crate) main: String,
+    /// What it wishes of that.
+    pub(crate) own: EndpointSettings,
+    /// What it wishes of others.
+    pub(crate) more: Wishes,
+}
+
+/// Takes the wishes out of a request to create a container.
 ///
 /// # Errors
 /// `Invalid` in Docker's words.
-pub(crate) fn of_request(
-    request: &mut ContainerCreate,
-    network: &Network,
-) -> Result<(EndpointSettings, Wishes)> {
-    let host = &request.host_config;
-    let main = match host.network_mode.as_str() {
-        "" | "default" => "bridge",
-        name => name,
+pub(crate) fn of_request(request: &mut ContainerCreate, network: &Network) -> Result<Wanted> {
+    let given = request.networking_config.endpoints_config.take();
+    let given: Vec<(String, EndpointSettings)> = given
+        .into_iter()
+        .flatten()
+        .map(|(name, settings)| (named(&name, network), settings.unwrap_or_default()))
+        .collect();
+    let mut main = named(&request.host_config.network_mode, network);
+    // As in Docker, networks that are named replace the default one.
+    if main == "bridge"
+        && !given.iter().any(|(name, _)| *name == main)
+        && let Some((first, _)) = given.first()
+    {
+        main.clone_from(first);
     }
-    .to_owned();
-    let main = main.as_str();
     let mut own = EndpointSettings::default();
     let mut more = Wishes::new();
-    let given = request.networking_config.endpoints_config.take();
-    for (name, settings) in given.into_iter().flatten() {
-        let mut settings = settings.unwrap_or_default();
-        let name = if name == "default" {
-            "bridge".to_owned()
-        } else {
-            name
-        };
+    for (name, mut settings) in given {
         let found = network.find(&name).ok();
         check(&settings, found.as_deref(), &name).map_err(|wrong| {
             Error::Invalid(format!("invalid config for network {name}: {wrong}"))
         })?;
         clean(&mut settings);
-        let same = |other: &Definition| found.as_ref().is_some_and(|f| f.id == other.id);
-        if name == main || network.find(main).is_ok_and(|main| same(&main)) {
+        if name == main {
             own = settings;
-        } else if NetworkMode::parse(main) != NetworkMode::User {
+        } else if NetworkMode::parse(&main) != NetworkMode::User {
             return Err(Error::Invalid(format!(
                 "conflicting options: cannot attach both user-defined and non-user-defined \
                  network-modes: {main} and {name}"
@@ -88,7 +93,7 @@ pub(crate) fn of_request(
             more.insert(name, settings);
         }
     }
-    if NetworkMode::parse(main) == NetworkMode::User
+    if NetworkMode::parse(&main) == NetworkMode::User
         && let Some(links) = request.host_config.links.take()
     {
         own.links.get_or_insert(links);
@@ -102,7 +107,20 @@ pub(crate) fn of_request(
             own.mac_address = std::mem::take(mac);
         }
     }
-    Ok((own, more))
+    Ok(Wanted { main, own, more })
+}
+
+/// The name of a network that may be called by its id.
+fn named(network: &str, all: &Network) -> String {
+    if network.is_empty() || network == "default" {
+        return "bridge".to_owned();
+    }
+    match NetworkMode::parse(network) {
+        NetworkMode::User if joined::named(network).is_none() => all
+            .find(network)
+            .map_or_else(|_| network.to_owned(), |found| found.name.clone()),
+        _ => network.to_owned(),
+    }
 }
 
 /// Checks what is wished of a network.

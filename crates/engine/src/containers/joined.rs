@@ -157,7 +157,7 @@ impl Inner {
 }
 
 fn refusal(kind: &str, why: std::fmt::Arguments<'_>) -> Error {
-    Error::Conflict(format!("failed to join {kind} namespace: {why}"))
+    Error::Failed(format!("failed to join {kind} namespace: {why}"))
 }
 
 #[cfg(test)]

@@ -152,6 +152,8 @@ pub(crate) struct Settings {
     pub(crate) log_driver: String,
     pub(crate) log_opts: BTreeMap<String, String>,
     pub(crate) shm_size: u64,
+    pub(crate) ipc_mode: String,
+    pub(crate) cgroupns_mode: Option<String>,
     pub(crate) default_ulimits: Vec<Ulimit>,
     pub(crate) no_new_privileges: bool,
     pub(crate) seccomp_profile: Option<String>,

@@ -55,6 +55,7 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
         listeners.extend(opened);
     }
     let server = Server::new(PATIENCE);
+    server.recommend_buildkit(settings.buildkit);
     let (stop, stopped) = watch::channel(false);
     let serving = {
         let server = server.clone();
@@ -131,7 +132,10 @@ async fn attend(
                     tracing::info!(signal = name, "the daemon ends");
                     return;
                 }
-                Received::Reload => reload(settings, flags, logging, engine),
+                Received::Reload => {
+                    reload(settings, flags, logging, engine);
+                    server.recommend_buildkit(settings.buildkit);
+                }
             },
         }
     }

@@ -1,5 +1,6 @@
 //! What the options mean: typed values, with their defaults.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,8 +26,9 @@ pub(crate) const DEFAULT_EXEC_ROOT: &str = "/run/gantry";
 const DEFAULT_DATA_ROOT: &str = "/var/lib/gantry";
 
 /// The options that can change in a running daemon.
-const LIVE: [&str; 13] = [
+const LIVE: [&str; 14] = [
     "debug",
+    "features",
     "http-proxy",
     "https-proxy",
     "insecure-registry",
@@ -64,6 +66,8 @@ pub(super) struct Settings {
     pub(super) live_restore: bool,
     pub(super) shutdown_timeout: i64,
     pub(super) idle_exit: Option<Duration>,
+    /// Whether clients are told to build by BuildKit.
+    pub(super) buildkit: bool,
     values: Values,
 }
 
@@ -106,6 +110,7 @@ impl Settings {
             live_restore: switch(&values, "live-restore", true),
             shutdown_timeout: number(&values, "shutdown-timeout", 15),
             idle_exit: idle_exit(&values)?,
+            buildkit: features(&values)?,
             values,
         };
         // Everything is checked now, so that `--validate` means what it says.
@@ -137,6 +142,7 @@ impl Settings {
             config.shm_size =
                 quantity::bytes(size).map_err(|error| format!("--default-shm-size: {error}"))?;
         }
+        (config.ipc_mode, config.cgroupns_mode) = namespaces(values)?;
         config.default_ulimits = self.ulimits()?;
         config.no_new_privileges = switch(values, "no-new-privileges", false);
         config.seccomp_profile = seccomp_profile(values)?;
@@ -182,6 +188,7 @@ impl Settings {
         self.log_level = new.log_level;
         self.live_restore = new.live_restore;
         self.shutdown_timeout = new.shutdown_timeout;
+        self.buildkit = new.buildkit;
         for name in LIVE {
             match new.values.get(name) {
                 Some(value) => drop(self.values.insert(name.to_owned(), value.clone())),
@@ -340,6 +347,47 @@ fn idle_exit(values: &Values) -> Result<Option<Duration>, String> {
     Ok((!limit.is_zero()).then_some(limit))
 }
 
+/// `features`: `buildkit`, and such as are off here anyway.
+fn features(values: &Values) -> Result<bool, String> {
+    let Some(features) = values.get("features") else {
+        return Ok(true);
+    };
+    let features: BTreeMap<String, bool> =
+        serde_json::from_value(features.clone()).map_err(|error| format!("features: {error}"))?;
+    let mut buildkit = true;
+    for (name, on) in features {
+        match (name.as_str(), on) {
+            ("buildkit", on) => buildkit = on,
+            ("cdi" | "containerd-snapshotter" | "windows-dns-proxy", false) => {}
+            (name, _) => return Err(format!("feature {name} is not supported yet")),
+        }
+    }
+    Ok(buildkit)
+}
+
+/// The default modes of IPC and cgroup namespaces.
+fn namespaces(values: &Values) -> Result<(String, Option<String>), String> {
+    let ipc = match text(values, "default-ipc-mode") {
+        None | Some("") => "private",
+        Some(mode @ ("private" | "shareable")) => mode,
+        Some(mode) => {
+            return Err(format!(
+                "IPC mode {mode:?} is not supported as default value; use \"shareable\" or \"private\""
+            ));
+        }
+    };
+    let cgroup = match text(values, "default-cgroupns-mode") {
+        None | Some("") => None,
+        Some(mode @ ("private" | "host")) => Some(mode.to_owned()),
+        Some(mode) => {
+            return Err(format!(
+                "invalid default cgroup namespace ({mode}): use \"host\" or \"private\""
+            ));
+        }
+    };
+    Ok((ipc.to_owned(), cgroup))
+}
+
 /// The JSON of the default profile, or `unconfined`.
 fn seccomp_profile(values: &Values) -> Result<Option<String>, String> {
     match text(values, "seccomp-profile") {
@@ -433,6 +481,18 @@ mod tests {
                 json!({"registries": [{"x": 1}]}),
                 "registries: unknown field",
             ),
+            (
+                json!({"features": {"cdi": true}}),
+                "feature cdi is not supported yet",
+            ),
+            (
+                json!({"default-ipc-mode": "host"}),
+                "IPC mode \"host\" is not supported as default value",
+            ),
+            (
+                json!({"default-cgroupns-mode": "x"}),
+                "invalid default cgroup namespace (x)",
+            ),
             (json!({"warm-shims": -1}), "--warm-shims: expected"),
             (
                 json!({"userland-proxy-path": "docker-proxy"}),
@@ -440,7 +500,7 @@ mod tests {
             ),
             (
                 json!({"bridge-accept-fwmark": "1/x"}),
-                "invalid firewall mask \"x\"",
+                "invalid firewall mask \"1/x\": invalid digit",
             ),
             (
                 json!({"layer-compression": "xz"}),

@@ -32,7 +32,12 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let invalid = || AddressError(text.to_owned());
-        let (scheme, rest) = text.split_once("://").ok_or_else(invalid)?;
+        // As in Docker, what has no scheme and is no path is a host with its port.
+        let (scheme, rest) = match text.split_once("://") {
+            Some(parts) => parts,
+            None if text.contains(':') && !text.contains('/') => ("tcp", text),
+            None => return Err(invalid()),
+        };
         match scheme {
             "unix" if rest.starts_with('/') => Ok(Self::Unix(PathBuf::from(rest))),
             "unix" if rest.is_empty() => Self::DEFAULT.parse(),
@@ -90,9 +95,14 @@ mod tests {
             parse("tcp://[::1]:80").unwrap(),
             Address::Tcp("[::1]:80".into())
         );
+        assert_eq!(
+            parse("0.0.0.0:99").unwrap(),
+            Address::Tcp("0.0.0.0:99".into())
+        );
         for bad in [
             "",
             "/a",
+            "a",
             "unix://a",
             "npipe:////./pipe/x",
             "tcp://a:1/b",

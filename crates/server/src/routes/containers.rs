@@ -37,9 +37,14 @@ async fn list(call: Call) -> Result<Answer> {
         size: call.query.flag("size"),
         filters: call.query.filters()?,
     };
-    let found = call
+    let mut found = call
         .run(move |engine| engine.containers.list(&query))
         .await?;
+    if call.version < ApiVersion::new(1, 46) {
+        for container in &mut found {
+            container.host_config.annotations = None;
+        }
+    }
     json(StatusCode::OK, &found)
 }
 
@@ -51,6 +56,7 @@ async fn create(mut call: Call) -> Result<Answer> {
         let text = "config cannot be empty in order to create a container";
         return Err(Failure::invalid(text));
     }
+    old_clients::check(&body, call.version)?;
     old_clients::modernize(&mut body.config, &mut body.host_config, call.version);
     let moved = interface_sysctls::migrate(&mut body, call.version).map_err(Failure::invalid)?;
     let name = call.query.owned("name");

@@ -3,7 +3,25 @@
 
 use std::path::Path;
 
-use gantry_api::{ApiVersion, Config, HostConfig};
+use gantry_api::{ApiVersion, Config, ContainerCreate, HostConfig};
+
+use crate::error::{Failure, Result};
+
+/// Refuses what clients of that version cannot mean.
+///
+/// # Errors
+/// A container in several networks, before API 1.44.
+pub(super) fn check(request: &ContainerCreate, version: ApiVersion) -> Result<()> {
+    let networks = request.networking_config.endpoints_config.iter().flatten();
+    let names: Vec<&str> = networks.map(|(name, _)| name.as_str()).collect();
+    if version < ApiVersion::new(1, 44) && names.len() > 1 {
+        return Err(Failure::invalid(format!(
+            "Container cannot be created with multiple network endpoints: {}",
+            names.join(", ")
+        )));
+    }
+    Ok(())
+}
 
 /// Puts a request into the words of the newest version.
 pub(super) fn modernize(config: &mut Config, host: &mut HostConfig, version: ApiVersion) {

@@ -21,25 +21,25 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::OPTIONS, "/{any..}", options);
 }
 
-async fn ping(_: Call) -> Result<Answer> {
+async fn ping(call: Call) -> Result<Answer> {
     let text = "text/plain; charset=utf-8";
     let mut answer = with_type(StatusCode::OK, text, Content::full("OK"));
-    add_ping_headers(answer.headers_mut());
+    add_ping_headers(answer.headers_mut(), call.state.builder_version());
     Ok(answer)
 }
 
-async fn ping_head(_: Call) -> Result<Answer> {
+async fn ping_head(call: Call) -> Result<Answer> {
     let text = "text/plain; charset=utf-8";
     let mut answer = with_type(StatusCode::OK, text, Content::empty());
-    add_ping_headers(answer.headers_mut());
+    add_ping_headers(answer.headers_mut(), call.state.builder_version());
     let none = HeaderValue::from_static("0");
     answer.headers_mut().insert(header::CONTENT_LENGTH, none);
     Ok(answer)
 }
 
-fn add_ping_headers(headers: &mut HeaderMap) {
+fn add_ping_headers(headers: &mut HeaderMap, builder: &'static str) {
     for (name, value) in [
-        ("builder-version", "2"),
+        ("builder-version", builder),
         ("cache-control", "no-cache, no-store, must-revalidate"),
         ("pragma", "no-cache"),
         ("swarm", "inactive"),
@@ -117,6 +117,13 @@ fn for_version(mut info: Info, version: ApiVersion) -> Info {
         info.kernel_memory = Some(info.memory_limit);
     }
     if before(49) {
+        for commit in [
+            &mut info.containerd_commit,
+            &mut info.runc_commit,
+            &mut info.init_commit,
+        ] {
+            commit.expected = Some(commit.id.clone());
+        }
         info.firewall_backend = None;
     }
     if before(50) {

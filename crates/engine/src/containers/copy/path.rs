@@ -28,7 +28,9 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn of(path: &str) -> Self {
         let clean = clean(path);
-        let contents = matches!(path, "" | ".") || path.ends_with("/.");
+        // As in Docker, the slashes behind a dot do not count.
+        let without = path.trim_end_matches('/');
+        let contents = path.is_empty() || without == "." || without.ends_with("/.");
         let directory = contents || path.ends_with('/') || clean == "/";
         let mut shown = clean.clone();
         if contents {
