@@ -258,11 +258,11 @@ fn our_client_builds_the_whole_language() {
         let mut args = flags.to_vec();
         args.extend(more);
         args.push(dir);
-        engine.gantry(&args).ok().stdout
+        engine.gantry(&args).ok().stderr
     };
     let told = build(&[]);
     assert!(
-        told.contains("\nhidden\n") && told.contains("\n1\n"),
+        told.contains(" hidden\n") && told.contains(" 1\n"),
         "{told}"
     );
     let ran = engine.docker(&["run", "--rm", "made"]).ok().stdout;
@@ -273,7 +273,7 @@ fn our_client_builds_the_whole_language() {
     assert!(!ran.contains("\nb\n") && !ran.contains("r.md"), "{ran}");
     let first = std::fs::read_to_string(id).expect("an id");
     assert_eq!(first, engine.inspect("made", "{{.Id}}"));
-    assert_eq!(build(&[]).matches("Using cache").count(), 11);
+    assert_eq!(build(&[]).matches(" CACHED\n").count(), 12);
     let why = build(&["--explain-cache", "--build-arg", "TARGETARCH=x"]);
     assert!(why.contains("changed from \"amd64\" to \"x\""), "{why}");
     engine

@@ -11,6 +11,7 @@
 //! * [`copy_tree`], [`measure`] and [`disk_usage`]: what is done with whole trees;
 //! * [`copy_into`] and [`digest_of`]: a selection of a tree is copied among files that are
 //!   there, and what it is as a number;
+//! * [`clamp_times`]: times of a tree that are later than they may be;
 //! * [`compare`]: whether a tree is still what an archive made it;
 //! * [`remove_tree`], [`Trash`] and [`Scratch`]: so that nothing stays behind.
 //!
@@ -21,8 +22,10 @@
 //! This crate does not know what an image, a snapshot or Docker is.
 
 mod apply;
+mod clamp;
 mod compare;
 pub mod compression;
+mod contents;
 mod copy;
 mod error;
 mod measure;
@@ -34,7 +37,9 @@ pub mod tar;
 mod trash;
 
 pub use apply::{Applied, ApplyOptions, Owners, UnpackOptions, Whiteouts, apply, unpack};
+pub use clamp::clamp_times;
 pub use compare::{Difference, compare};
+pub use contents::Contents;
 pub use copy::copy_tree;
 pub use error::Error;
 pub use measure::{Measure, disk_usage, measure};

@@ -11,9 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use gantry_types::{Digest, Hasher};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::apply::{ApplyOptions, Extractor, UnpackOptions, Whiteouts};
+use crate::contents::{self, Contents};
 use crate::copy::copy_extent;
 use crate::error::Error;
 use crate::pack::entry::{describe, make_hard_link};
@@ -194,7 +194,7 @@ fn fill(source: &File, copy: &File, entry: &Entry) -> Result<(), Error> {
 }
 
 /// What is chosen of `name` in `parent`, as a number: names, types, owners, modes,
-/// targets, attributes and contents, but no times.
+/// targets, attributes and contents, but no times; of a whole tree only what is in it.
 ///
 /// # Errors
 /// `File`, naming the file.
@@ -202,10 +202,13 @@ pub fn digest_of(
     parent: impl AsFd,
     name: &[u8],
     options: &CopyOptions<'_>,
+    known: Option<&dyn Contents>,
 ) -> Result<Digest, Error> {
     let top = find(parent.as_fd(), name)?;
     let mut hasher = Hasher::new();
-    add(&mut hasher, &top, b"", options)?;
+    if !top.path.is_empty() {
+        add(&mut hasher, &top, b"", options, known)?;
+    }
     if !top.is_directory() {
         return Ok(hasher.finish());
     }
@@ -214,7 +217,7 @@ pub fn digest_of(
     while let Some(found) = walk.next()? {
         let verdict = (options.choose)(&found.path, found.is_directory());
         if verdict == Verdict::Take && !found.is_socket() {
-            add(&mut hasher, &found, &found.path, options)?;
+            add(&mut hasher, &found, &found.path, options, known)?;
         }
         if verdict == Verdict::LeaveAll {
             walk.pass_by();
@@ -228,6 +231,7 @@ fn add(
     found: &Found<'_>,
     path: &[u8],
     options: &CopyOptions<'_>,
+    known: Option<&dyn Contents>,
 ) -> Result<(), Error> {
     let mut entry = describe(found)?;
     options.change(&mut entry);
@@ -253,16 +257,9 @@ fn add(
     }
     if entry.kind == Kind::File {
         field(&entry.size.to_le_bytes());
-        let mut file = open(found)?;
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => hasher.update(&buffer[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::file("read", &found.path)(error)),
-            }
-        }
+        let failed = Error::file("read", &found.path);
+        let digest = contents::digest(known, &found.stat, || raw_open(found)).map_err(failed)?;
+        field(digest.as_raw());
     }
     Ok(())
 }
@@ -297,12 +294,13 @@ fn duplicate(fd: BorrowedFd<'_>) -> Result<std::os::fd::OwnedFd, Error> {
 }
 
 fn open(found: &Found<'_>) -> Result<File, Error> {
+    raw_open(found).map_err(Error::file("open", &found.path))
+}
+
+fn raw_open(found: &Found<'_>) -> std::io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened: Result<_, Errno> =
-        rustix::fs::openat(found.parent, found.name(), flags, Mode::empty());
-    opened
-        .map(File::from)
-        .map_err(Error::file("open", &found.path))
+    let opened = rustix::fs::openat(found.parent, found.name(), flags, Mode::empty());
+    Ok(File::from(opened?))
 }
 
 #[cfg(test)]
@@ -333,7 +331,7 @@ mod tests {
             choose: &choose,
             mtime: None,
         };
-        let before = digest_of(&source, b"t", &options).unwrap();
+        let before = digest_of(&source, b"t", &options, None).unwrap();
         let done = copy_into(&source, b"t", &target, b"new/place", &options).unwrap();
         assert_eq!((done.entries, done.bytes), (3, 1));
         let copied = to.path().join("new/place");
@@ -341,11 +339,11 @@ mod tests {
         assert!(!copied.join("left").exists());
         let file = from.path().join("t/a/b/file");
         std::fs::write(&file, "x").unwrap();
-        assert_eq!(digest_of(&source, b"t", &options).unwrap(), before);
+        assert_eq!(digest_of(&source, b"t", &options, None).unwrap(), before);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert_ne!(digest_of(&source, b"t", &options).unwrap(), before);
+        assert_ne!(digest_of(&source, b"t", &options, None).unwrap(), before);
         options.choose = &everything;
-        assert_ne!(digest_of(&source, b"t", &options).unwrap(), before);
+        assert_ne!(digest_of(&source, b"t", &options, None).unwrap(), before);
     }
 
     #[test]

@@ -293,7 +293,7 @@ fn diff_ids(row: &ResultRow) -> Vec<DiffId> {
 }
 
 /// The boot of this machine.
-fn boot() -> String {
+pub(crate) fn boot() -> String {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }

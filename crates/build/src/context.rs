@@ -9,9 +9,11 @@ use std::sync::Arc;
 use gantry_archive::compression::{Compression, Decoder, Limits};
 use gantry_archive::{UnpackOptions, unpack};
 use gantry_dockerfile::ignore::Patterns;
+use gantry_sys::RootDir;
 
-use crate::graph::Ignore;
-use crate::{Error, Result};
+use crate::graph::{Ignore, Local};
+use crate::trees::Tree;
+use crate::{Error, Result, files};
 
 /// Most entries of a context.
 const MAX_ENTRIES: u64 = 16 << 20;
@@ -49,6 +51,20 @@ pub fn receive(body: impl BufRead + Send, directory: &Path) -> Result<()> {
     let decoder = Decoder::new(body, Limits::default()).map_err(refused)?;
     let mut reader = BufReader::with_capacity(BUFFER, decoder);
     unpack(root.as_fd(), &mut reader, &options).map_err(refused)
+}
+
+/// Copies what of a part of a directory a command may see into an empty directory `target`,
+/// by the name `name`.
+///
+/// # Errors
+/// `NotFound`, and those of the copy.
+pub fn copy_part(local: &Arc<Local>, part: &str, target: &Path, name: &str) -> Result<()> {
+    let open = |path: &Path| RootDir::open(path).map_err(|error| Error::Failed(error.to_string()));
+    let tree = Tree {
+        root: Some(open(&local.directory)?),
+        local: Some(Arc::clone(local)),
+    };
+    files::copy_seen(&open(target)?, &tree, part.trim_matches('/'), name)
 }
 
 /// Whether bytes begin an archive, maybe a compressed one.

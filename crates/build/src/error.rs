@@ -42,6 +42,9 @@ pub enum Error {
     /// Known to Docker's users, but not here.
     #[error("{0}")]
     Unsupported(String),
+    /// Files of the context were changed while they were read.
+    #[error("files of the build context are changed while they are read")]
+    Changing,
     /// Somebody has cancelled the build.
     #[error("build cancelled")]
     Cancelled,
@@ -66,6 +69,7 @@ impl Error {
             Self::Invalid(_) => ErrorKind::InvalidArgument,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Unsupported(_) => ErrorKind::Unsupported,
+            Self::Changing => ErrorKind::Conflict,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Exit { .. } | Self::Failed(_) | Self::Archive(_) => ErrorKind::Internal,
             Self::NotBegun { error, .. } | Self::Placed { error, .. } => error.kind(),

@@ -182,7 +182,8 @@ pub(crate) fn digest(tree: &Tree, copying: &Copying) -> Result<Digest> {
             choose: &choose,
             mtime: None,
         };
-        let digest = digest_of(&chosen.place.parent, &chosen.place.name, &options)?;
+        let (parent, name) = (&chosen.place.parent, &chosen.place.name);
+        let digest = digest_of(parent, name, &options, tree.known())?;
         hasher.update(chosen.base.as_bytes());
         hasher.update(&[0]);
         hasher.update(chosen.above.as_bytes());
@@ -219,13 +220,36 @@ pub(crate) fn digest_path(tree: &Tree, path: &str) -> Result<Digest> {
         return Err(not_counted(path));
     };
     let choose = chooser(tree, &place, None);
-    let options = CopyOptions {
-        owner: None,
+    let options = seen(tree, &choose);
+    let known = tree.known();
+    Ok(digest_of(&place.parent, &place.name, &options, known)?)
+}
+
+/// How a command sees files: whose they are in a client's own directory does not count.
+fn seen<'c>(tree: &Tree, choose: &'c (dyn Fn(&[u8], bool) -> Verdict + Sync)) -> CopyOptions<'c> {
+    let live = tree
+        .local
+        .as_ref()
+        .is_some_and(|local| local.live.is_some());
+    CopyOptions {
+        owner: live.then_some((0, 0)),
         mode: None,
-        choose: &choose,
+        choose,
         mtime: None,
-    };
-    Ok(digest_of(&place.parent, &place.name, &options)?)
+    }
+}
+
+/// Copies what of a directory a command sees of it to `place` below `root`.
+///
+/// # Errors
+/// `NotFound`, and those of the copy.
+pub(crate) fn copy_seen(root: &RootDir, tree: &Tree, path: &str, place: &str) -> Result<()> {
+    let found = tree.find(path)?.filter(|_| tree.counts(path));
+    let found = found.ok_or_else(|| not_counted(path))?;
+    let choose = chooser(tree, &found, None);
+    let options = seen(tree, &choose);
+    copy_into(&found.parent, &found.name, root, place.as_bytes(), &options)?;
+    Ok(())
 }
 
 fn excluded(copying: &Copying) -> Result<Option<Ignore>> {

@@ -1,10 +1,13 @@
 //! The graph of a build: what each step does, and on what. A step is named by its
 //! place in the list; its inputs come before it.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use gantry_types::DiffId;
+
+use crate::contents::Index;
 
 /// A step of a [`Graph`].
 pub type NodeId = usize;
@@ -85,11 +88,29 @@ impl Op {
 }
 
 /// A directory of the host that steps take files from.
+#[derive(Default)]
 pub struct Local {
     /// Where it is.
     pub directory: PathBuf,
     /// Says which paths of it do not count.
     pub ignore: Option<Ignore>,
+    /// What its files contain, as far as that is known.
+    pub contents: Option<Index>,
+    /// Its owner's own directory, which may change while it is read; without, it is a copy
+    /// that is ours.
+    pub live: Option<OwnedFd>,
+}
+
+impl Local {
+    /// Somebody's own directory, open already, read where it is.
+    pub fn live(directory: OwnedFd, ignore: Option<Ignore>) -> Self {
+        Self {
+            directory: format!("/proc/self/fd/{}", directory.as_raw_fd()).into(),
+            ignore,
+            contents: None,
+            live: Some(directory),
+        }
+    }
 }
 
 impl std::fmt::Debug for Local {

@@ -18,6 +18,7 @@
 //! a result is recorded only when its layer is there; same inputs, same layers.
 
 pub mod cache;
+pub mod contents;
 pub mod context;
 pub mod dockerfile;
 pub mod graph;

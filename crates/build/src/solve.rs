@@ -16,11 +16,14 @@ use gantry_types::{ChainId, DiffId};
 
 use crate::cache::{Cache, Entry, Stored, random_name};
 use crate::graph::{Action, Exec, Graph, Local, NodeId, Op};
-use crate::key::{self, ByContent, ByDefinition, Parts};
+use crate::key::{self, ByContent, ByDefinition, Inputs, Parts};
 use crate::{Error, Result, files, trees, whose};
 
 /// How the keys of file systems begin that a step is changing.
 pub const KEY: &str = "unpack-build-";
+
+/// How often a build begins anew because its context was changed meanwhile.
+const ATTEMPTS: usize = 3;
 
 /// What a step has become.
 #[derive(Debug, Clone)]
@@ -147,6 +150,8 @@ pub struct Solver<'s> {
     pub cancelled: &'s (dyn Fn() -> bool + Sync),
     /// Whether the reason of each miss is looked for.
     pub explain: bool,
+    /// The latest time that files of new layers may have, in seconds since 1970.
+    pub latest: Option<i64>,
 }
 
 /// What is known of each step before anything is run.
@@ -170,10 +175,16 @@ impl Solver<'_> {
     /// by then, also such that nobody needed.
     ///
     /// # Errors
-    /// The first failure of a step; `Cancelled`.
+    /// The first failure of a step; `Cancelled`; `Changing` when a client's own directory
+    /// does not stay the same for long enough.
     pub fn solve(&self, graph: &Graph, wanted: &[NodeId]) -> Result<BTreeMap<NodeId, Value>> {
         let mut held = Vec::new();
-        let solved = self.solve_holding(graph, wanted, &mut held);
+        let mut solved = self.solve_holding(graph, wanted, &mut held);
+        for _ in 1..ATTEMPTS {
+            if matches!(solved, Err(Error::Changing)) {
+                solved = self.solve_holding(graph, wanted, &mut held);
+            }
+        }
         self.cache.release(&held);
         solved
     }
@@ -190,6 +201,15 @@ impl Solver<'_> {
         Ok(known.filter_map(|(id, value)| Some((id, value?))).collect())
     }
 
+    /// All that a step's layers depend on.
+    fn parts(&self, op: &Op, inputs: &impl Inputs) -> Result<Parts> {
+        let mut parts = key::parts(op, inputs)?;
+        if let (Some(latest), Op::Exec(_) | Op::Files { .. }) = (self.latest, op) {
+            parts.push(("latest time".to_owned(), latest.to_string()));
+        }
+        Ok(parts)
+    }
+
     /// Looks up each step by its definition.
     fn plan(&self, graph: &Graph, wanted: &[NodeId], held: &mut Vec<String>) -> Result<Plan> {
         let count = graph.nodes.len();
@@ -201,7 +221,7 @@ impl Solver<'_> {
                 keys: &keys,
                 snapshots: self.snapshots,
             };
-            let parts = self.blame(id, key::parts(&node.op, &inputs))?;
+            let parts = self.blame(id, self.parts(&node.op, &inputs))?;
             shaky[id] = node.fresh || node.op.inputs().iter().any(|input| shaky[*input]);
             keys.push(key::of("definition", &parts));
             self.check()?;
@@ -379,11 +399,12 @@ impl Solver<'_> {
             values,
             snapshots: self.snapshots,
         };
-        let parts = self.blame(id, key::parts(&node.op, &inputs))?;
+        let parts = self.blame(id, self.parts(&node.op, &inputs))?;
         let key = key::of("contents", &parts);
         if !node.fresh
             && let Some(stored) = self.cache.find(&key, self.lease)?
         {
+            self.unchanged(graph, plan, id)?;
             self.cache.also(&plan.keys[id], &stored.id)?;
             let layers = known(stored);
             (self.tell)(id, Event::Done(&layers));
@@ -399,6 +420,7 @@ impl Solver<'_> {
             _ => None,
         };
         let mut layers = self.make(id, &node.op, below.as_ref(), values, cancelled)?;
+        self.unchanged(graph, plan, id)?;
         layers.created = gantry_metadata::now();
         let parent = match &below {
             Some(Value::Layers(below)) => below.stored.clone(),
@@ -418,6 +440,28 @@ impl Solver<'_> {
         layers.stored = Some(self.cache.insert(&entry, &keys)?);
         (self.tell)(id, Event::Done(&layers));
         Ok(layers)
+    }
+
+    /// Checks that what a step takes from a client's own directory is still what its key
+    /// says. Else neither that nor the keys of later steps are true.
+    fn unchanged(&self, graph: &Graph, plan: &Plan, id: NodeId) -> Result<()> {
+        let op = &graph.nodes[id].op;
+        let is_live = |input: &NodeId| match &graph.nodes[*input].op {
+            Op::Local(local) => local.live.is_some(),
+            _ => false,
+        };
+        if !op.inputs().iter().any(is_live) {
+            return Ok(());
+        }
+        let inputs = ByDefinition {
+            graph,
+            keys: &plan.keys,
+            snapshots: self.snapshots,
+        };
+        match key::of("definition", &self.parts(op, &inputs)?) == plan.keys[id] {
+            true => Ok(()),
+            false => Err(Error::Changing),
+        }
     }
 
     /// Runs a step.
@@ -508,7 +552,9 @@ impl Solver<'_> {
 
     fn commit(&self, key: &str, below: &[DiffId]) -> Result<Option<gantry_image::StepLayer>> {
         let ignore = |path: &[u8]| self.executor.is_scaffold(path);
-        Ok(self.images.commit_step(key, below, self.lease, &ignore)?)
+        Ok(self
+            .images
+            .commit_step(key, below, self.lease, &ignore, self.latest)?)
     }
 
     /// File operations, on a thread that older kernels let mount where nobody sees it.

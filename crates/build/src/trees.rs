@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gantry_archive::Contents;
 use gantry_snapshot::SnapshotDriver;
 use gantry_sys::RootDir;
 use gantry_types::{ChainId, DiffId};
@@ -169,6 +170,12 @@ impl Tree {
             .collect();
         names.sort_unstable();
         names
+    }
+
+    /// What its files contain, as far as that is known.
+    pub(crate) fn known(&self) -> Option<&dyn Contents> {
+        let contents = self.local.as_ref()?.contents.as_ref();
+        contents.map(|contents| contents as &dyn Contents)
     }
 
     /// Whether a path counts.

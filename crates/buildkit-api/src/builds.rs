@@ -37,6 +37,7 @@ impl Build {
     pub(crate) fn new(
         id: String,
         session: String,
+        cancel: Cancel,
         allowed: Vec<String>,
     ) -> (Arc<Self>, oneshot::Receiver<Returned>) {
         let (sender, receiver) = oneshot::channel();
@@ -46,7 +47,7 @@ impl Build {
             allowed,
             progress: Progress::new(),
             created: SystemTime::now(),
-            cancel: Cancel::new(),
+            cancel,
             options: Mutex::default(),
             results: Mutex::default(),
             waiting: Mutex::new(Some(sender)),

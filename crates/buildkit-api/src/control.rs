@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gantry_registry::Cancel;
+
 use crate::attest::{self, Wanted};
 use crate::builds::Build;
 use crate::exports::{Exporter, Exporting};
@@ -113,8 +115,11 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
     let request = SolveRequest::decode(&call.incoming.only().await?)?;
     request.check().map_err(Status::plain)?;
     let wanted = Wanted::of(&request.options).map_err(Status::plain)?;
+    let granted = service.engine.builds.grant(&request.entitlements);
+    granted.map_err(|error| Status::of(error.kind(), error.to_string()).plain())?;
     let (id, session) = (request.id.clone(), request.session.clone());
-    let (build, returned) = Build::new(id, session, request.entitlements.clone());
+    let allowed = request.entitlements.clone();
+    let (build, returned) = Build::new(id, session, Cancel::new(), allowed);
     let Some(place) = service.builds.enter(&request.id, Arc::clone(&build)) else {
         let text = format!("job ID {} exists", request.id);
         return Err(Status::new(Code::AlreadyExists, text));
@@ -158,7 +163,7 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
         service.history.end(&build, solved.clone(), known);
     }
     let cleaner = Arc::clone(service);
-    tokio::task::spawn_blocking(move || cleaner.kept.clean(false));
+    tokio::task::spawn_blocking(move || cleaner.kept.clean(cleaner.engine.builds.bound()));
     Ok(Message::new().map(1, &solved.map_err(Status::plain)?))
 }
 

@@ -41,12 +41,7 @@ pub(crate) async fn disk_usage(
 /// # Errors
 /// For filters that are not known, and when the cache cannot be read.
 pub(crate) async fn prune(service: &Arc<BuildKit>, request: &[u8]) -> Result<Vec<Message>, Status> {
-    let mut query = CachePruneQuery {
-        all: false,
-        filters: Filters::new(),
-        keep: 0,
-    };
-    let mut bounds = [0, 0];
+    let mut query = CachePruneQuery::default();
     for field in fields(request) {
         let field = field?;
         match field.number {
@@ -56,15 +51,12 @@ pub(crate) async fn prune(service: &Arc<BuildKit>, request: &[u8]) -> Result<Vec
                 let age = Duration::from_nanos(field.number()?).as_secs();
                 query.filters.add("until", format!("{age}s"));
             }
-            4 => bounds[0] = field.number()?,
-            5 => bounds[1] = field.number()?,
-            6 if field.number()? > 0 => {
-                return Err(Status::unsupported("min-free-space is not supported"));
-            }
+            4 => query.space.reserved = field.number()?,
+            5 => query.space.max_used = field.number()?,
+            6 => query.space.min_free = field.number()?,
             _ => {}
         }
     }
-    query.keep = bounds[0].max(bounds[1]);
     blocking(service, move |service| {
         let builds = &service.engine.builds;
         let before = builds.cache().map_err(told)?;
@@ -74,7 +66,7 @@ pub(crate) async fn prune(service: &Arc<BuildKit>, request: &[u8]) -> Result<Vec
             .collect();
         let pruned = builds.prune(&query).map_err(told)?;
         if query.filters.is_empty() {
-            service.kept.clean(true);
+            service.kept.clear();
         }
         let gone = pruned.caches_deleted.unwrap_or_default();
         let gone = gone.iter().filter_map(|id| before.get(id.as_str()));

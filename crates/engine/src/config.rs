@@ -85,6 +85,8 @@ pub struct EngineConfig {
     pub trust_policy: Vec<gantry_trust::Rule>,
     /// Which images the engine removes by itself; none when not given.
     pub image_gc: Option<crate::images::ImageGc>,
+    /// What is decided about builds.
+    pub builds: crate::builds::BuildPolicy,
     /// Where volume plug-ins are, and how long they may take.
     pub volume_plugins: (PluginFolders, Patience),
     /// The daemon's labels (`key=value`), shown by `info`.
@@ -129,6 +131,7 @@ impl EngineConfig {
             registries: gantry_registry::Config::default(),
             trust_policy: Vec::new(),
             image_gc: None,
+            builds: crate::builds::BuildPolicy::default(),
             volume_plugins: Default::default(),
             labels: Vec::new(),
             debug: false,

@@ -94,6 +94,7 @@ impl Engine {
             images: images.clone(),
             registries: registries.clone(),
             containers: containers.clone(),
+            policy: config.builds.clone(),
         })?;
         let security_options = security_options(&config, cgroup_v2);
         let system = System {

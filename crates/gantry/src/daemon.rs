@@ -8,6 +8,7 @@
 //! end:   sockets → engine → lock
 //! ```
 
+mod builder;
 mod cgroup_driver;
 mod command_line;
 mod config_file;

@@ -72,7 +72,8 @@ impl ImageStore {
 
     /// Makes a layer of what the active snapshot `key` changes in the layers `below`,
     /// held by the lease. The snapshot is gone afterwards, whatever comes of it;
-    /// `None` when it has changed nothing. The layer is not synced.
+    /// `None` when it has changed nothing. Its times are at most `latest`. The layer is not
+    /// synced.
     ///
     /// # Errors
     /// `Stream` when a file cannot be read or written; `Invalid` for too many layers.
@@ -82,9 +83,13 @@ impl ImageStore {
         below: &[DiffId],
         lease: &Lease,
         ignore: &dyn Fn(&[u8]) -> bool,
+        latest: Option<i64>,
     ) -> Result<Option<StepLayer>> {
         let inner = self.inner();
         let own = Unpacking::adopt(&inner.snapshots, key);
+        if let Some(latest) = latest {
+            inner.clamp(&own, latest)?;
+        }
         if below.len() >= MAX_LAYERS {
             return Err(Error::Invalid("max depth exceeded".to_owned()));
         }
@@ -146,6 +151,17 @@ impl ImageStore {
 }
 
 impl Inner {
+    /// Nothing that a step has changed has a later time.
+    fn clamp(&self, own: &Unpacking, latest: i64) -> Result<()> {
+        let target = self.snapshots.unpack_target(own.key())?;
+        if target.whiteouts != Whiteouts::Overlay {
+            let text = "times of layers can be rewritten with the storage driver overlay2 only";
+            return Err(Error::Invalid(text.to_owned()));
+        }
+        let upper = target.open()?;
+        gantry_archive::clamp_times(upper, latest).map_err(Error::Stream)
+    }
+
     /// Packs a step's snapshot. The answer is what becomes the layer: the snapshot
     /// itself where layers do not depend on each other, else a copy without what
     /// every container has.

@@ -44,6 +44,7 @@ mod removals;
 mod remove;
 mod resolve;
 mod save;
+mod squash;
 mod store;
 mod tag;
 mod unpack;

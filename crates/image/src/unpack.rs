@@ -104,6 +104,11 @@ impl Unpacking {
         }
     }
 
+    /// Somebody else ends it.
+    pub(crate) fn release(mut self) -> String {
+        self.key.take().unwrap_or_default()
+    }
+
     pub(crate) fn key(&self) -> &str {
         self.key.as_deref().unwrap_or_default()
     }

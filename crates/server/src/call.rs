@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::body::{self, BodyReader};
 use crate::error::{Failure, Result};
 use crate::hijack::Takeover;
+use crate::peers::Peer;
 use crate::query::Query;
 use crate::router::Params;
 use crate::state::State;
@@ -26,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) body: Option<Upload>,
     /// The connection itself, for those who go on without HTTP.
     pub(crate) takeover: Takeover,
+    /// Who asks.
+    pub(crate) peer: Peer,
 }
 
 impl Call {

@@ -149,7 +149,7 @@ async fn turn_away(peer: Peer, mut stream: impl Duplex + 'static) {
 
 async fn serve(
     state: Arc<State>,
-    _place: Place,
+    place: Place,
     stream: impl Duplex + 'static,
     head_timeout: Option<Duration>,
     mut stop: watch::Receiver<bool>,
@@ -157,7 +157,8 @@ async fn serve(
     let (successor, mut successors) = Takeover::channel();
     let answer = service_fn(move |request| {
         let (state, takeover) = (Arc::clone(&state), Takeover::of(successor.clone()));
-        async move { Ok::<_, Infallible>(service::serve(state, request, takeover).await) }
+        let peer = place.peer();
+        async move { Ok::<_, Infallible>(service::serve(state, request, takeover, peer).await) }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

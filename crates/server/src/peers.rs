@@ -53,6 +53,13 @@ impl Peers {
     }
 }
 
+impl Place {
+    /// Who has it.
+    pub(crate) fn peer(&self) -> Peer {
+        self.peer
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,6 +14,7 @@ use crate::call::Call;
 use crate::error::{Failure, Result};
 use crate::hijack::Takeover;
 use crate::negotiate;
+use crate::peers::Peer;
 use crate::query::{Query, unescape};
 use crate::state::{Busy, State};
 use crate::upload::Upload;
@@ -23,11 +24,15 @@ pub(crate) async fn serve(
     state: Arc<State>,
     request: http::Request<Incoming>,
     takeover: Takeover,
+    peer: Peer,
 ) -> http::Response<Tracked> {
     let busy = state.busy();
     tracing::debug!(method = %request.method(), path = request.uri().path(), "a request");
     let counted = Arc::clone(&state);
-    let mut answer = match counted.answering(dispatch(state, request, takeover)).await {
+    let mut answer = match counted
+        .answering(dispatch(state, request, takeover, peer))
+        .await
+    {
         Ok(answer) => answer,
         Err(failure) => failure.into_answer(),
     };
@@ -42,6 +47,7 @@ async fn dispatch(
     state: Arc<State>,
     request: http::Request<Incoming>,
     takeover: Takeover,
+    peer: Peer,
 ) -> Result<Answer> {
     let (parts, body) = request.into_parts();
     let body = Upload::of(body);
@@ -63,6 +69,7 @@ async fn dispatch(
         headers: parts.headers,
         body,
         takeover,
+        peer,
     };
     handler(call).await
 }

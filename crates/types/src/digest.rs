@@ -35,6 +35,11 @@ impl Digest {
         Self(raw)
     }
 
+    /// Its raw 32 bytes.
+    pub fn as_raw(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The 64 hexadecimal digits, without the algorithm.
     pub fn hex(&self) -> String {
         self.0

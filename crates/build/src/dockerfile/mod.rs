@@ -66,6 +66,8 @@ pub struct Options {
     pub engine_version: Option<String>,
     /// Seconds since 1970 that everything is said to be made at.
     pub epoch: Option<i64>,
+    /// Whether no file of a new layer may have a later time than `epoch`.
+    pub clamp: bool,
 }
 
 /// An image that a stage begins with, or takes files from.

@@ -18,15 +18,26 @@ pub(super) fn send(
     mut exchange: Exchange,
     runtime: &Handle,
 ) -> Result<(), Status> {
-    let mut push = |piece: Vec<u8>| {
+    pack(files, &mut |piece: Vec<u8>| {
         let message = Message::new().bytes(1, &piece).into_bytes();
         runtime
             .block_on(exchange.outgoing.send(&message))
             .map_err(|status| io::Error::other(status.text))
-    };
+    })?;
+    pieces::close(&mut exchange, runtime)
+}
+
+/// The files of a result as an archive, piece by piece.
+///
+/// # Errors
+/// Those of the files and of `push`.
+pub(crate) fn pack(
+    files: Option<&RootDir>,
+    push: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
+) -> Result<(), Status> {
     let packed = match files {
         Some(root) => {
-            let output = Pieces::new(PIECE, &mut push);
+            let output = Pieces::new(PIECE, push);
             pack_tree(root.as_fd(), b".", &TreeOptions::default(), output, |_| {
                 true
             })
@@ -38,6 +49,5 @@ pub(super) fn send(
         // Two empty blocks are an archive of nothing.
         None => push(vec![0; 1024]).map_err(|source| ArchiveError::Write { source }),
     };
-    packed.map_err(|error| Status::unknown(format!("exporting files: {error}")))?;
-    pieces::close(&mut exchange, runtime)
+    packed.map_err(|error| Status::unknown(format!("exporting files: {error}")))
 }

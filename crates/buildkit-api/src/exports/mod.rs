@@ -1,6 +1,6 @@
 //! What becomes of a result: each exporter by its name.
 
-mod archive;
+pub(crate) mod archive;
 pub(crate) mod client_store;
 mod directory;
 pub(crate) mod form;

@@ -45,6 +45,14 @@ impl Source {
     }
 }
 
+/// The lines that a failure is about, for people.
+pub(crate) fn excerpt(status: &Status, name: &str, text: &[u8]) -> Option<String> {
+    let (_, json) = status.details.iter().find(|(kind, _)| kind == SOURCE)?;
+    let detail: serde_json::Value = serde_json::from_slice(json).ok()?;
+    let line = |end: &str| usize::try_from(detail["ranges"][0][end]["line"].as_u64()?).ok();
+    gantry_dockerfile::excerpt(name, text, Span::new(line("start")?, line("end")?))
+}
+
 /// What is said of a Dockerfile that cannot be read.
 pub(crate) fn unreadable(name: &str, error: &gantry_sys::Error) -> Status {
     let why = match error.errno {

@@ -27,7 +27,7 @@ pub(crate) struct Loaded {
     /// The step that loaded the Dockerfile: where warnings belong.
     pub(crate) vertex: String,
     /// The ignore file that lies beside the Dockerfile.
-    ignore: Option<Vec<u8>>,
+    pub(super) ignore: Option<Vec<u8>>,
     /// The context, if it came with the Dockerfile, and the step that got it.
     pub(crate) remote: Option<(Place, String)>,
 }

@@ -10,6 +10,7 @@ mod lint;
 mod load;
 mod needs;
 mod options;
+mod posted;
 mod remote;
 mod run;
 mod solved;
@@ -19,7 +20,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use callbacks::credentials;
+pub(crate) use failure::excerpt;
 use gantry_types::Reference;
+pub(crate) use posted::posted;
 pub(crate) use solved::{Image, Solved};
 
 use crate::BuildKit;

@@ -9,7 +9,7 @@ use gantry_build::dockerfile::{Named, Options as Language};
 use gantry_build::graph::{Ignore, Local};
 use gantry_dockerfile::Word;
 use gantry_dockerfile::ignore::Patterns;
-use gantry_engine::{BuildEvent, BuildRequest, Error as EngineError, StepLimits};
+use gantry_engine::{BuildEvent, BuildRequest, Builds, Error as EngineError, StepLimits};
 use gantry_types::Platform;
 use tokio::runtime::Handle;
 
@@ -44,7 +44,7 @@ pub(super) async fn run(
     let triggers = |base: &Word| {
         let value = |name: &str| arguments.value(name);
         let image = gantry_dockerfile::expand(base, file.escape(), &value).ok()?;
-        let found = service.engine.images.inspect(&image, None).ok()?;
+        let found = service.engine.images.inspect(&image, None, false).ok()?;
         Some(found.config.on_build.unwrap_or_default())
     };
     let needs = needs::of(&file, &triggers);
@@ -52,7 +52,8 @@ pub(super) async fn run(
     lint::warn(service, build, options, &loaded, &inputs.ignored)?;
     no_cache_imports(build, options);
     let session = load::session_of(service, build, options, "").await?;
-    let mut request = request(options, &source, &inputs, session)?;
+    let builds = &service.engine.builds;
+    let mut request = request(options, &source, &inputs, session, builds)?;
     request.options.allow.clone_from(&build.allowed);
     let wanted = request.options.platform.clone();
     let text = (source.name.clone(), source.text.clone());
@@ -77,7 +78,7 @@ pub(super) async fn run(
 }
 
 /// What clients are told of a build that failed.
-fn failure(story: &Story, source: &Source, error: EngineError) -> Status {
+pub(super) fn failure(story: &Story, source: &Source, error: EngineError) -> Status {
     let kind = error.kind();
     let build = match &error {
         EngineError::Build(build) => Some(build),
@@ -202,12 +203,15 @@ fn request(
     source: &Source,
     inputs: &Inputs,
     session: Arc<Session>,
+    builds: &Builds,
 ) -> Result<BuildRequest, Status> {
     let local = |place: &Place| {
         Arc::new(Local {
             directory: place.directory.to_path_buf(),
             // What does not count has not travelled.
             ignore: None,
+            contents: builds.contents(&place.directory),
+            live: None,
         })
     };
     let named = inputs.named.iter().map(|(name, input)| {
@@ -222,6 +226,7 @@ fn request(
         true => Ok(Arc::new(Local {
             directory: place.directory.to_path_buf(),
             ignore: Some(ignore(&inputs.ignored)?),
+            ..Local::default()
         })),
     });
     let runtime = Handle::current();

@@ -20,6 +20,8 @@ pub(super) struct Story {
     build: String,
     /// The steps that loaded directories, by their names.
     loaded: BTreeMap<String, String>,
+    /// Whether it is told how large layers have become, which BuildKit does not.
+    sizes: bool,
     state: Mutex<State>,
 }
 
@@ -39,8 +41,15 @@ impl Story {
             progress,
             build: build.to_owned(),
             loaded,
+            sizes: false,
             state: Mutex::default(),
         }
+    }
+
+    /// The same, with the sizes of layers.
+    pub(super) fn with_sizes(mut self) -> Self {
+        self.sizes = true;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,6 +129,13 @@ impl Story {
             return;
         };
         match event {
+            StepEvent::Missed(before, parts) => {
+                vertex.started.get_or_insert_with(SystemTime::now);
+                self.progress.vertex(vertex);
+                let why = gantry_engine::reason(before.as_ref(), parts);
+                let text = format!("not in the cache: {why}\n");
+                self.progress.log(&vertex.digest, 2, text.as_bytes());
+            }
             StepEvent::Started => {
                 vertex.started = Some(SystemTime::now());
                 self.progress.vertex(vertex);
@@ -136,11 +152,19 @@ impl Story {
             StepEvent::Done(layers) => {
                 let now = SystemTime::now();
                 vertex.started.get_or_insert(now);
+                if self.sizes && !layers.cached && layers.size != 0 {
+                    let layer = Task {
+                        name: "layer of".to_owned(),
+                        current: i64::try_from(layers.size).unwrap_or(i64::MAX),
+                        completed: Some(now),
+                        ..Task::default()
+                    };
+                    self.progress.task(&vertex.digest, &layer);
+                }
                 vertex.completed = Some(now);
                 vertex.cached = layers.cached;
                 self.progress.vertex(vertex);
             }
-            _ => {}
         }
     }
 

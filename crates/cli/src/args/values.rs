@@ -126,7 +126,10 @@ pub(crate) const SECURITY: Values = Values::StartOf(&[
     "systempaths=unconfined",
 ]);
 
-pub(crate) const PROGRESS: Values = Values::OneOf(&["auto", "plain", "quiet", "tty"]);
+pub(crate) const PROGRESS: Values =
+    Values::OneOf(&["auto", "none", "plain", "quiet", "rawjson", "tty"]);
+
+pub(crate) const CALLS: Values = Values::OneOf(&["build", "check", "outline", "targets"]);
 
 pub(crate) const TYPES: Values = Values::OneOf(&["container", "image", "network", "volume"]);
 

@@ -168,24 +168,29 @@ pub(super) async fn remove_build_cache(
     wanted: &Filters,
     all: bool,
 ) -> Result<Removed, Error> {
-    remove_cache_but(session, wanted, all, "").await
+    remove_cache_but(session, wanted, all, Vec::new()).await
 }
 
 async fn remove_cache_but(
     session: &Session,
     wanted: &Filters,
     all: bool,
-    keep: &str,
+    bounds: Vec<(&'static str, String)>,
 ) -> Result<Removed, Error> {
     let all = if all { "1" } else { "" };
-    let asked = [
-        ("all", all.to_owned()),
-        ("filters", wanted.to_json()),
-        ("keep-storage", keep.to_owned()),
-    ];
+    let mut asked = vec![("all", all.to_owned()), ("filters", wanted.to_json())];
+    asked.extend(bounds);
     let title = "Deleted build cache objects:";
     remove_names(session, "/build/prune", title, &asked).await
 }
+
+/// How much of the cache may stay: flags, and parameters of the request.
+const BOUNDS: [&str; 4] = [
+    "keep-storage",
+    "max-used-space",
+    "min-free-space",
+    "reserved-space",
+];
 
 /// `docker builder prune`.
 pub(crate) fn build_cache<'a>(
@@ -193,18 +198,24 @@ pub(crate) fn build_cache<'a>(
     matches: &'a Matches,
 ) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
-        let (all, keep) = (matches.bool("all"), matches.text("keep-storage"));
-        let keep = match keep {
-            "" => String::new(),
-            text => parse_size(text).map_err(Error::message)?.to_string(),
-        };
+        let all = matches.bool("all");
+        let mut bounds = Vec::new();
+        for name in BOUNDS {
+            match matches.text(name) {
+                "" => {}
+                text => {
+                    let bytes = parse_size(text).map_err(Error::message)?;
+                    bounds.push((name, bytes.to_string()));
+                }
+            }
+        }
         let warning = match all {
             true => "WARNING! This will remove all build cache.",
             false => "WARNING! This will remove all dangling build cache.",
         };
         confirm(session, matches, warning)?;
         let filters = wanted(session, matches);
-        let removed = remove_cache_but(session, &filters, all, &keep).await?;
+        let removed = remove_cache_but(session, &filters, all, bounds).await?;
         session.printer.out(&removed.text());
         report_total(session, removed.bytes);
         Ok(0)

@@ -40,6 +40,8 @@ pub(crate) struct Client {
     version: Cell<ApiVersion>,
     /// The version is pinned by the user or agreed with the daemon.
     settled: Cell<bool>,
+    /// Whether the daemon has said that it is ours.
+    ours: Cell<bool>,
     /// Open connections on which nothing is going on.
     idle: RefCell<Vec<SendRequest<SendBody>>>,
     starter: Option<Starter>,
@@ -83,6 +85,7 @@ impl Client {
             headers,
             version: Cell::new(settings.api_version.unwrap_or(ApiVersion::MAX)),
             settled: Cell::new(settings.api_version.is_some()),
+            ours: Cell::new(false),
             idle: RefCell::default(),
             starter,
         }
@@ -130,6 +133,15 @@ impl Client {
         self.endpoint.url()
     }
 
+    /// Whether the daemon is ours, and of this machine, as far as its address tells.
+    pub(crate) async fn is_near(&self) -> Result<bool, Error> {
+        let near = matches!(self.endpoint, Endpoint::Unix(_));
+        if near && !self.ours.get() {
+            self.ping().await?;
+        }
+        Ok(near && self.ours.get())
+    }
+
     /// Asks the daemon for its version, and agrees on one.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         let request = self.request("/_ping", &Method::HEAD, &[], full(Bytes::new()))?;
@@ -143,6 +155,9 @@ impl Client {
             .get("Api-Version")
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse().ok());
+        let server = response.headers().get(http::header::SERVER);
+        let server = server.and_then(|value| value.to_str().ok()).unwrap_or("");
+        self.ours.set(server.starts_with("Gantry/"));
         self.idle.borrow_mut().push(sender);
         if !self.settled.get() {
             let theirs = api_version.unwrap_or(ApiVersion::MIN);

@@ -2,31 +2,21 @@
 //! the file, whatever the order in which they are done.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::BufRead;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gantry_api::{ProgressError, ProgressMessage};
-use gantry_build::context;
-use gantry_build::dockerfile::{self, Dialect, Options, Plan, StageBase};
-use gantry_build::graph::Local;
+use gantry_build::dockerfile::{self, Options, Plan, StageBase};
 use gantry_build::solve::Layers;
 use gantry_build::{Error as BuildError, Event, NodeId, RunOutput, Value};
 use gantry_registry::Cancel;
 use gantry_types::{Digest, ImageId};
 
 use super::explain;
-use super::request::{BuildRequest, ClassicQuery};
+use super::request::{ClassicContext, ClassicQuery};
 use super::solve::BuildEvent;
 use super::{Builds, Inner};
 use crate::error::{Error, Result};
-
-/// The largest Dockerfile.
-const MAX_DOCKERFILE: u64 = 16 << 20;
-/// Where it is looked for.
-const DOCKERFILE: &str = "Dockerfile";
-/// Paths that do not count.
-const IGNORE: &str = ".dockerignore";
 
 impl Builds {
     /// Builds as `docker build` of old does.
@@ -36,40 +26,14 @@ impl Builds {
     pub fn classic(
         &self,
         query: &ClassicQuery,
-        body: impl BufRead + Send,
+        context: ClassicContext<impl BufRead + Send>,
         cancel: &Cancel,
         progress: &(dyn Fn(ProgressMessage) -> bool + Sync),
     ) -> Result<()> {
         let inner = &self.inner;
         let _enlisted = inner.enlist(&query.build_id, cancel);
-        if query.squash {
-            let text = "squash is not supported yet by this version of gantry";
-            return Err(Error::Unsupported(text.to_owned()));
-        }
-        let space = inner.space()?;
-        match query.remote.as_str() {
-            "" => context::receive(body, space.path())?,
-            url => inner.distant_context(url, query, cancel, space.path())?,
-        }
-        let (name, dockerfile) = read_dockerfile(space.path(), &query.dockerfile)?;
-        let local = local(space.path(), &name)?;
-        let (credentials, secrets) = (query.credentials.clone(), query.secrets.clone());
-        let request = BuildRequest {
-            dockerfile,
-            name,
-            context: Some(Arc::new(local)),
-            named: BTreeMap::new(),
-            options: Options {
-                engine_version: (query.options.dialect == Dialect::Classic)
-                    .then(|| env!("CARGO_PKG_VERSION").to_owned()),
-                ..query.options.clone()
-            },
-            pull: query.pull,
-            limits: query.limits.clone(),
-            credentials: Arc::new(move |host| for_host(&credentials, host)),
-            secret: Arc::new(move |id| secrets.get(id).cloned()),
-            explain: query.explain,
-        };
+        let received = self.receive(query, context, cancel)?;
+        let request = &received.request;
         if !query.cache_from.is_empty() && !query.quiet {
             let names = query.cache_from.join(", ");
             progress(ProgressMessage::stream(format!(
@@ -77,136 +41,19 @@ impl Builds {
             )));
         }
         let printer = Printer::new(query, &request.options, progress);
-        let solved = inner.solve(&request, cancel, &|event| printer.hear(event));
-        let solved = match solved {
+        let solved = inner.solve(request, cancel, &|event| printer.hear(event));
+        let mut solved = match solved {
             Ok(solved) => solved,
             Err(error) => return printer.fail(error),
         };
         printer.finish(&solved.plan, &solved.values);
+        if query.squash {
+            inner.squash(&mut solved)?;
+        }
         let id = inner.commit(&solved, &query.tags)?;
         printer.built(inner, query, &solved.plan, id);
         Ok(())
     }
-}
-
-impl Inner {
-    /// A context from the network: a repository, or what is at a URL.
-    fn distant_context(
-        &self,
-        url: &str,
-        query: &ClassicQuery,
-        cancel: &Cancel,
-        directory: &Path,
-    ) -> Result<()> {
-        let source = gantry_git::Source::parse(url);
-        let source = source.map_err(|error| Error::Build(BuildError::of_git(error)))?;
-        let Some(mut source) = source else {
-            return self.fetch_context(url, directory);
-        };
-        let wish = query
-            .options
-            .build_args
-            .get("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-        if matches!(wish, Some(Some(value)) if value == "1" || value == "true") {
-            source.keep_git_dir = Some(true);
-        }
-        let secrets = query.secrets.clone();
-        let secret = move |id: &str| secrets.get(id).cloned();
-        self.check_out(&source, &secret, cancel, directory)
-    }
-
-    /// A context from the web: an archive, or a Dockerfile alone.
-    pub(super) fn fetch_context(&self, url: &str, directory: &Path) -> Result<()> {
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            let url = gantry_git::redacted(url);
-            let text = format!("a build from {url:?} is not supported by this version of gantry");
-            return Err(Error::Unsupported(text));
-        }
-        let mut body = BufReader::new(self.registries.get(url)?);
-        let failed = |error| Error::io("read", url, error);
-        let head = body.fill_buf().map_err(failed)?;
-        if context::is_archive(head) {
-            return Ok(context::receive(body, directory)?);
-        }
-        let mut text = Vec::new();
-        body.take(MAX_DOCKERFILE)
-            .read_to_end(&mut text)
-            .map_err(failed)?;
-        let path = directory.join(DOCKERFILE);
-        std::fs::write(&path, text).map_err(|error| Error::io("write", &path, error))
-    }
-}
-
-/// The credentials for a registry, by its name or its address.
-fn for_host(
-    all: &BTreeMap<String, gantry_registry::Credentials>,
-    host: &str,
-) -> gantry_registry::Credentials {
-    let bare = |key: &str| {
-        let key = key
-            .trim_start_matches("https://")
-            .trim_start_matches("http://");
-        key.split('/').next().unwrap_or_default().to_owned()
-    };
-    let official = host == "docker.io";
-    let found = all.iter().find(|(key, _)| {
-        let key = bare(key);
-        key == host || (official && key == "index.docker.io")
-    });
-    found.map(|(_, given)| given.clone()).unwrap_or_default()
-}
-
-/// The Dockerfile and its path in the context.
-fn read_dockerfile(context: &std::path::Path, wished: &str) -> Result<(String, Vec<u8>)> {
-    let root =
-        gantry_sys::RootDir::open(context).map_err(|error| Error::Failed(error.to_string()))?;
-    let read = |name: &str| root.read(name, MAX_DOCKERFILE);
-    let name = match wished {
-        "" => DOCKERFILE,
-        name => name,
-    };
-    match read(name) {
-        Ok(bytes) => return Ok((name.to_owned(), check(bytes, name)?)),
-        // Docker looks for this one, too.
-        Err(_) if wished.is_empty() || wished == DOCKERFILE => {
-            let lower = DOCKERFILE.to_lowercase();
-            if let Ok(bytes) = read(&lower) {
-                let bytes = check(bytes, &lower)?;
-                return Ok((lower, bytes));
-            }
-        }
-        Err(_) => {}
-    }
-    Err(Error::Build(BuildError::NotFound(format!(
-        "Cannot locate specified Dockerfile: {name}"
-    ))))
-}
-
-fn check(bytes: Vec<u8>, name: &str) -> Result<Vec<u8>> {
-    match bytes.is_empty() {
-        true => Err(Error::Invalid(format!(
-            "the Dockerfile ({name}) cannot be empty"
-        ))),
-        false => Ok(bytes),
-    }
-}
-
-/// The context, without what its ignore file names.
-fn local(directory: &std::path::Path, dockerfile: &str) -> Result<Local> {
-    let root =
-        gantry_sys::RootDir::open(directory).map_err(|error| Error::Failed(error.to_string()))?;
-    let own = format!("{dockerfile}{IGNORE}");
-    let text = root
-        .read(&own, MAX_DOCKERFILE)
-        .or_else(|_| root.read(IGNORE, MAX_DOCKERFILE));
-    let ignore = match text {
-        Ok(bytes) => Some(context::patterns(&bytes)?),
-        Err(_) => None,
-    };
-    Ok(Local {
-        directory: directory.to_owned(),
-        ignore,
-    })
 }
 
 /// Tells the client what happens, in the order of the file.

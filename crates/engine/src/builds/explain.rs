@@ -8,8 +8,9 @@ const SHOWN: usize = 60;
 
 type Parts = Vec<(String, String)>;
 
-/// The reason, in words.
-pub(super) fn reason(before: Option<&Parts>, now: &Parts) -> String {
+/// Why a step is run, in words: what its place depended on before, and what it depends
+/// on now.
+pub fn reason(before: Option<&Parts>, now: &Parts) -> String {
     let Some(before) = before else {
         return "this step was not built before".to_owned();
     };

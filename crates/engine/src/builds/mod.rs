@@ -3,6 +3,7 @@
 //! ```text
 //!  classic   the words of `POST /build`, in the order of the file
 //!  solve     a request ─► plan ─► graph ─► layers and configuration   (any client)
+//!  received  what `POST /build` is given becomes a request
 //!  world     images that a Dockerfile names: here, or pulled
 //!  run       a command of a step, in a container like any other
 //!  cache_mount   directories of commands that outlive builds
@@ -15,27 +16,34 @@ mod classic;
 mod explain;
 mod export;
 mod git;
+mod policy;
 mod prune;
+mod received;
 mod request;
 mod run;
 mod secrets;
 mod solve;
 mod space;
+mod squash;
 mod world;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_build::Cache;
+use gantry_build::contents::Index;
 use gantry_image::ImageStore;
 use gantry_metadata::Database;
 use gantry_registry::Cancel;
 use gantry_snapshot::SnapshotDriver;
 
+pub use explain::reason;
 pub use export::{Destination, Exported};
+pub use policy::{BuildPolicy, CacheSpace};
 pub use prune::CachePruneQuery;
-pub use request::{BuildRequest, ClassicQuery, StepLimits};
+pub use received::Received;
+pub use request::{BuildOutput, BuildRequest, ClassicContext, ClassicQuery, StepLimits};
 pub use solve::{BuildEvent, Solved};
 pub use space::Space;
 
@@ -53,14 +61,18 @@ pub struct Builds {
 pub(crate) struct Inner {
     directory: PathBuf,
     caches: PathBuf,
+    /// What is known of the files of contexts.
+    contents: PathBuf,
     store: ImageStore,
     snapshots: Arc<dyn SnapshotDriver>,
     images: Images,
     registries: Registries,
     containers: Containers,
     cache: Cache,
-    /// Bytes that the cache may take.
-    most: u64,
+    /// What goes after each build.
+    rules: Vec<CachePruneQuery>,
+    /// What clients may allow the commands of their builds.
+    entitlements: Vec<String>,
     /// Builds that somebody may want to end, by the id that their clients gave.
     running: Mutex<HashMap<String, Cancel>>,
     /// Cache directories that only one step may use at a time.
@@ -75,6 +87,7 @@ pub(crate) struct Parts {
     pub(crate) images: Images,
     pub(crate) registries: Registries,
     pub(crate) containers: Containers,
+    pub(crate) policy: BuildPolicy,
 }
 
 impl Builds {
@@ -92,17 +105,53 @@ impl Builds {
             inner: Arc::new(Inner {
                 directory,
                 caches: parts.data_root.join("build-caches"),
+                contents: parts.data_root.join("build-contexts"),
                 store,
                 snapshots: parts.snapshots,
                 images: parts.images,
                 registries: parts.registries,
                 containers: parts.containers,
                 cache,
-                most: prune::most(&parts.data_root),
+                rules: match parts.policy.rules {
+                    Some(rules) => rules,
+                    None => policy::usual(&parts.data_root),
+                },
+                entitlements: parts.policy.entitlements,
                 running: Mutex::default(),
                 locked: run::Locks::default(),
             }),
         })
+    }
+
+    /// Bytes that the cache may take; 0 when nobody has set a bound.
+    pub fn bound(&self) -> u64 {
+        let bounds = self.inner.rules.iter();
+        let bounds = bounds.map(|rule| rule.space.max_used.max(rule.space.reserved));
+        bounds.max().unwrap_or(0)
+    }
+
+    /// Checks what a client wants to allow the commands of its build.
+    ///
+    /// # Errors
+    /// `Forbidden` for what the daemon's administrator does not allow.
+    pub fn grant(&self, wanted: &[String]) -> Result<()> {
+        let granted = &self.inner.entitlements;
+        match wanted.iter().find(|wanted| !granted.contains(wanted)) {
+            None => Ok(()),
+            Some(refused) => Err(Error::Invalid(format!(
+                "granting entitlement {refused} is not allowed by build daemon configuration"
+            ))),
+        }
+    }
+
+    /// Lets a build be ended by the id that its client gave, while the answer lives.
+    pub fn enlist(&self, query: &ClassicQuery, cancel: &Cancel) -> Option<Enlisted> {
+        self.inner.enlist(&query.build_id, cancel)
+    }
+
+    /// What is known of the files of a directory that is built from.
+    pub fn contents(&self, directory: &Path) -> Option<Index> {
+        Index::open(&self.inner.contents, directory)
     }
 
     /// Ends the build that its client has called so.
@@ -138,7 +187,7 @@ impl Inner {
 }
 
 /// A build that can be ended by its id.
-struct Enlisted {
+pub struct Enlisted {
     inner: Arc<Inner>,
     id: String,
 }
@@ -152,7 +201,7 @@ impl Drop for Enlisted {
     }
 }
 
-fn remove(directory: &std::path::Path) -> Result<()> {
+fn remove(directory: &Path) -> Result<()> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io("remove", directory, error))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gantry_api::{BuildCachePruned, BuildCacheRecord, Filters, rfc3339_nano};
 use gantry_build::Record;
 
+use super::policy::{self, CacheSpace};
 use super::{Builds, Inner};
 use crate::error::{Error, Result};
 
@@ -29,17 +30,6 @@ const LONGEST_DELETION: Duration = Duration::from_secs(60);
 /// The kind of a cache directory.
 const CACHE_MOUNT: &str = "exec.cachemount";
 
-/// The part of the disk that the cache may take, and what it may take at least.
-const SHARE: u64 = 10;
-const LEAST: u64 = 2 << 30;
-
-/// How much the cache on this disk may take: a tenth of it, but not less than 2 GiB.
-pub(super) fn most(data_root: &Path) -> u64 {
-    let disk = rustix::fs::statvfs(data_root);
-    let bytes = disk.map_or(0, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
-    (bytes / SHARE).max(LEAST)
-}
-
 /// What of the cache goes.
 #[derive(Debug, Clone, Default)]
 pub struct CachePruneQuery {
@@ -47,8 +37,20 @@ pub struct CachePruneQuery {
     pub all: bool,
     /// Only these.
     pub filters: Filters,
-    /// Bytes that may stay; 0 when not said.
-    pub keep: u64,
+    /// How much may stay.
+    pub space: CacheSpace,
+}
+
+impl CachePruneQuery {
+    /// Checks what is wished.
+    ///
+    /// # Errors
+    /// `Invalid` for wrong filters, in Docker's words.
+    pub fn check(&self) -> Result<()> {
+        let known = self.filters.validate(&FILTERS);
+        known.map_err(|error| Error::Invalid(format!("failed to prune build cache: {error}")))?;
+        unused_for(&self.filters).map(drop)
+    }
 }
 
 impl Builds {
@@ -85,36 +87,12 @@ impl Builds {
     /// # Errors
     /// `Invalid` for wrong filters, in Docker's words.
     pub fn prune(&self, query: &CachePruneQuery) -> Result<BuildCachePruned> {
-        let known = query.filters.validate(&FILTERS);
-        known.map_err(|error| Error::Invalid(format!("failed to prune build cache: {error}")))?;
-        let unused = unused_for(&query.filters)?;
+        query.check()?;
         let inner = &self.inner;
         let before = inner.measure()?;
-        let mut gone = Vec::new();
-        let (layers, blobs, _) = self.disk_usage()?;
-        let mut total = layers + blobs;
         let _removal = inner.store.removal();
-        for record in inner.cache.list()? {
-            let old = unused.is_none_or(|age| {
-                let idle = gantry_metadata::now().saturating_sub(record.row.used_at);
-                idle >= i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)
-            });
-            let enough = query.keep != 0 && total <= query.keep;
-            if !old || enough || !matches(&record, &query.filters) {
-                continue;
-            }
-            // As Docker: what images have too stays, unless all is wished.
-            if record.shared && !query.all {
-                continue;
-            }
-            if inner.cache.remove(&record.row.id)? {
-                if !record.shared {
-                    total = total.saturating_sub(record.disk());
-                }
-                gone.push(record.row.id);
-            }
-        }
-        gone.extend(inner.prune_directories(query, unused)?);
+        let mut gone = inner.forget(query)?;
+        gone.extend(inner.prune_directories(query, unused_for(&query.filters)?)?);
         inner.store.collect()?;
         inner.snapshots.settle(LONGEST_DELETION);
         let after = inner.measure()?;
@@ -126,30 +104,66 @@ impl Builds {
 }
 
 impl Inner {
-    /// Keeps the cache within its bounds: what was used longest ago goes.
+    /// Keeps the cache within its bounds, rule by rule.
     pub(super) fn bound(&self) {
         let bounded = || -> Result<()> {
-            let records = self.cache.list()?;
-            let own = records.iter().filter(|record| !record.shared);
-            let mut total: u64 = own.map(Record::disk).sum();
-            if total <= self.most {
-                return Ok(());
-            }
             let _removal = self.store.removal();
-            for record in records.iter().filter(|record| !record.shared) {
-                if total <= self.most {
-                    break;
-                }
-                if self.cache.remove(&record.row.id)? {
-                    total = total.saturating_sub(record.disk());
-                }
+            let mut gone = 0;
+            for rule in &self.rules {
+                gone += self.forget(rule)?.len();
+                let unused = unused_for(&rule.filters)?;
+                gone += self.prune_directories(rule, unused)?.len();
             }
-            self.store.collect()?;
+            match gone {
+                0 => {}
+                _ => drop(self.store.collect()?),
+            }
             Ok(())
         };
         if let Err(error) = bounded() {
             tracing::warn!(%error, "the cache of builds may be larger than it should be");
         }
+    }
+
+    /// Forgets results that match, those that were used longest ago first, until what is
+    /// left may stay; which.
+    fn forget(&self, query: &CachePruneQuery) -> Result<Vec<String>> {
+        let unused = unused_for(&query.filters)?;
+        let mut gone = Vec::new();
+        let records = self.cache.list()?;
+        let own = records.iter().filter(|record| !record.shared);
+        let mut total: u64 = own.map(Record::disk).sum();
+        let keep = query
+            .space
+            .keep(total, policy::free(&self.directory_of_all()));
+        for record in records {
+            let old = unused.is_none_or(|age| {
+                let idle = gantry_metadata::now().saturating_sub(record.row.used_at);
+                idle >= i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)
+            });
+            if keep.is_some_and(|keep| total <= keep) {
+                break;
+            }
+            if !old || !matches(&record, &query.filters) {
+                continue;
+            }
+            // As Docker: what images have too stays, unless all is wished.
+            if record.shared && !query.all {
+                continue;
+            }
+            if self.cache.remove(&record.row.id)? {
+                if !record.shared {
+                    total = total.saturating_sub(record.disk());
+                }
+                gone.push(record.row.id);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// A directory of the disk that the cache is on.
+    fn directory_of_all(&self) -> PathBuf {
+        self.caches.parent().map(Path::to_owned).unwrap_or_default()
     }
 
     /// Bytes of layers, blobs and cache directories.
@@ -199,7 +213,7 @@ impl Inner {
             });
             let wanted = (kinds.is_empty() || kinds.iter().any(|kind| kind == CACHE_MOUNT))
                 && (ids.is_empty() || ids.contains(&id));
-            if !old || !wanted || query.keep != 0 {
+            if !old || !wanted || query.space != CacheSpace::default() {
                 continue;
             }
             super::remove(&path)?;
@@ -274,7 +288,12 @@ fn unused_for(filters: &Filters) -> Result<Option<Duration>> {
     }
     gantry_types::units::parse_duration(text)
         .map(|nanoseconds| Some(Duration::from_nanos(nanoseconds.unsigned_abs())))
-        .map_err(Error::Invalid)
+        .map_err(|_| {
+            Error::Invalid(format!(
+                "failed to prune build cache: \"until\" filter expects a duration (e.g., '24h') or \
+                 a timestamp: failed to parse value as time or duration: {text:?}"
+            ))
+        })
 }
 
 fn signed(bytes: u64) -> i64 {

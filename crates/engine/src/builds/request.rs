@@ -1,6 +1,7 @@
 //! What a build is asked for.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use gantry_api::Ulimit;
@@ -72,6 +73,15 @@ pub struct StepLimits {
     pub extra_hosts: Vec<String>,
 }
 
+/// What `POST /build` builds from.
+#[derive(Debug)]
+pub enum ClassicContext<R> {
+    /// An archive, which is read; or nothing, where the query says where it is.
+    Archive(R),
+    /// The client's own directory, open already, and the text of the Dockerfile.
+    Live(OwnedFd, Vec<u8>),
+}
+
 /// `POST /build`.
 #[derive(Clone, Default)]
 pub struct ClassicQuery {
@@ -101,4 +111,23 @@ pub struct ClassicQuery {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Whether the reason of each miss is told.
     pub explain: bool,
+    /// What becomes of the result: an image, unless something else is said.
+    pub outputs: Vec<BuildOutput>,
+}
+
+impl BuildOutput {
+    /// Whether no file of a new layer may be later than `SOURCE_DATE_EPOCH`.
+    pub(super) fn rewrites_times(&self) -> bool {
+        let wish = self.attributes.get("rewrite-timestamp");
+        wish.is_some_and(|wish| matches!(wish.as_str(), "1" | "true"))
+    }
+}
+
+/// What becomes of the result of a build, in BuildKit's words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildOutput {
+    /// `image`, `local` or `tar`.
+    pub kind: String,
+    /// More about it.
+    pub attributes: BTreeMap<String, String>,
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use gantry_api::{Config, ContainerCreate, Empty, HostConfig, LogConfig};
+use gantry_build::context;
 use gantry_build::dockerfile::Dialect;
 use gantry_build::graph::{ExecMount, MountKind, Sharing};
 use gantry_build::{Error as BuildError, Executor, RunFailure, RunOutput, StepRun, Value};
@@ -200,6 +201,11 @@ impl Steps<'_> {
     ) -> gantry_build::Result<()> {
         let source = match &mount.kind {
             MountKind::Bind => match mount.from.and_then(|from| (step.values)(from)) {
+                Some(Value::Tree(local)) if local.live.is_some() => {
+                    let (space, name) = (self.space(around)?, format!("copy-{number}"));
+                    context::copy_part(&local, &mount.source, &space, &name)?;
+                    StepSource::Directory(space.join(name))
+                }
                 Some(Value::Tree(local)) => {
                     let path = part(&local.directory, &mount.source)?;
                     match mount.writable {

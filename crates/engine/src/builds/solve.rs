@@ -40,6 +40,8 @@ pub struct Solved {
     /// What its steps have become.
     pub values: BTreeMap<NodeId, Value>,
     pub(super) lease: Lease,
+    /// Whether its times are said, not found.
+    pub(super) reproducible: bool,
 }
 
 impl std::fmt::Debug for Solved {
@@ -158,6 +160,7 @@ impl Inner {
             tell: &told,
             cancelled: &cancelled,
             explain: request.explain,
+            latest: request.options.epoch.filter(|_| request.options.clamp),
         };
         let wanted: Vec<NodeId> = plan.wanted.into_iter().collect();
         let values = solver.solve(&plan.graph, &wanted)?;
@@ -176,6 +179,7 @@ impl Inner {
             plan,
             values,
             lease,
+            reproducible: request.options.epoch.is_some(),
         })
     }
 

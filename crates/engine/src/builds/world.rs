@@ -104,7 +104,7 @@ impl Images<'_> {
     fn keep(&self, space: Space) -> Arc<Local> {
         let local = Local {
             directory: space.path().to_owned(),
-            ignore: None,
+            ..Local::default()
         };
         let spaces = self.spaces.lock();
         let mut spaces = spaces.unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -412,6 +412,13 @@ pub(super) static OPTIONS: &[Opt] = &[
     opt("", "proxies", Any, Yes, "The same three, in the file"),
     opt(
         "",
+        "builder",
+        Any,
+        Yes,
+        "How much the cache of builds may take, and what builds may allow",
+    ),
+    opt(
+        "",
         "image-gc",
         Any,
         Yes,
@@ -538,7 +545,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     // What is not there yet.
     not_yet("add-runtime", "runtimes", Any),
     not_yet("authorization-plugin", "authorization-plugins", List),
-    not_yet("", "builder", Any),
     not_yet("cdi-spec-dir", "cdi-spec-dirs", List),
     not_yet("containerd", "containerd", Text),
     not_yet("containerd-namespace", "containerd-namespace", Text),

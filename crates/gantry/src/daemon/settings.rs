@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::command_line::Values;
 use super::values::{count, number, pairs, path, strings, switch, text};
-use super::{cgroup_driver, config_file, image_gc, network_settings, quantity};
+use super::{builder, cgroup_driver, config_file, image_gc, network_settings, quantity};
 use crate::embedded;
 
 /// Where the API is found when nobody says otherwise.
@@ -164,6 +164,9 @@ impl Settings {
         };
         config.trust_policy = self.trust_policy()?;
         config.volume_plugins = volume_plugins(values)?;
+        if let Some(value) = values.get("builder") {
+            config.builds = builder::parse(value)?;
+        }
         config.image_gc = values.get("image-gc").map(image_gc::parse).transpose()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;

@@ -1,22 +1,30 @@
 //! Builds: `POST /build`, `/build/prune`, `/build/cancel`.
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
+use std::os::fd::OwnedFd;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use gantry_api::{AuthConfig, Ulimit};
-use gantry_engine::{BuildOptions, CachePruneQuery, ClassicQuery, Dialect, StepLimits};
+use gantry_engine::{
+    BuildOptions, BuildOutput, CachePruneQuery, CacheSpace, ClassicContext, ClassicQuery, Dialect,
+    Error as EngineError, StepLimits,
+};
 use gantry_registry::Credentials;
 use gantry_types::{ErrorKind, Reference};
 use http::{Method, StatusCode};
+use rustix::fs::{Mode, OFlags};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 
 use super::transfer;
 use crate::body::{Answer, json, no_content};
 use crate::call::Call;
 use crate::credentials;
 use crate::error::{Failure, Result};
+use crate::peers::Peer;
 use crate::router::Router;
 use crate::stream;
 
@@ -24,6 +32,8 @@ use crate::stream;
 const CONFIG_HEADER: &str = "X-Registry-Config";
 /// The secrets of a build, from our own client.
 const SECRETS_HEADER: &str = "X-Gantry-Secrets";
+/// The largest Dockerfile.
+const MAX_DOCKERFILE: u64 = 16 << 20;
 /// How much of the context is read at a time.
 const BUFFER: usize = 256 << 10;
 
@@ -35,13 +45,67 @@ pub(super) fn routes(router: &mut Router) {
 
 async fn build(mut call: Call) -> Result<Answer> {
     let query = query(&call)?;
+    let live = call.query.filled("contextfd").map(|text| live(&call, text));
+    let live = live.transpose()?;
     let engine = call.state.engine().await?;
-    let body = BufReader::with_capacity(BUFFER, call.reader());
+    let kit = match query.options.dialect {
+        Dialect::BuildKit => Some((call.state.buildkit().await?, Handle::current())),
+        Dialect::Classic => None,
+    };
+    let mut body = BufReader::with_capacity(BUFFER, call.reader());
     stream::answer("build", move |progress| {
         let tell = |message| progress.tell(message);
-        engine.builds.classic(&query, body, progress.gone(), &tell)
+        let context = match live {
+            None => ClassicContext::Archive(body),
+            Some(directory) => {
+                let mut dockerfile = Vec::new();
+                let read = body
+                    .by_ref()
+                    .take(MAX_DOCKERFILE)
+                    .read_to_end(&mut dockerfile);
+                read.map_err(|error| EngineError::Failed(format!("read the Dockerfile: {error}")))?;
+                ClassicContext::Live(directory, dockerfile)
+            }
+        };
+        let builds = &engine.builds;
+        let Some((kit, runtime)) = kit else {
+            return builds.classic(&query, context, progress.gone(), &tell);
+        };
+        let _enlisted = builds.enlist(&query, progress.gone());
+        let received = builds.receive(&query, context, progress.gone())?;
+        kit.post(&query, received, progress.gone(), &runtime, &tell);
+        Ok(())
     })
     .await
+}
+
+/// The directory that the client has open under the number in `descriptor:device:inode`,
+/// if the client is a process of this machine that is seen from here; else it is to
+/// send an archive. Who reaches the socket may read any directory anyway.
+fn live(call: &Call, text: &str) -> Result<OwnedFd> {
+    let misdirected = || {
+        let text = "the client's directory is not seen from here: send an archive";
+        Failure::plain(StatusCode::MISDIRECTED_REQUEST, text)
+    };
+    let Peer::Process(pid @ 1..) = call.peer else {
+        return Err(misdirected());
+    };
+    let mut numbers = text.split(':').map(str::parse::<u64>);
+    let (Some(Ok(descriptor)), Some(Ok(device)), Some(Ok(inode)), None) = (
+        numbers.next(),
+        numbers.next(),
+        numbers.next(),
+        numbers.next(),
+    ) else {
+        return Err(Failure::invalid(format!("invalid contextfd: {text:?}")));
+    };
+    let path = format!("/proc/{pid}/fd/{descriptor}");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|_| misdirected())?;
+    match rustix::fs::fstat(&directory) {
+        Ok(found) if (found.st_dev, found.st_ino) == (device, inode) => Ok(directory),
+        _ => Err(misdirected()),
+    }
 }
 
 fn query(call: &Call) -> Result<ClassicQuery> {
@@ -62,6 +126,7 @@ fn query(call: &Call) -> Result<ClassicQuery> {
         credentials: registries(call),
         secrets: secrets(call)?,
         explain: query.flag("explain"),
+        outputs: outputs(call)?,
         options: BuildOptions {
             dialect: match query.get("dialect") {
                 Some("buildkit") => Dialect::BuildKit,
@@ -119,14 +184,56 @@ fn refuse(call: &Call) -> Result<()> {
         let mode = isolation.unwrap_or_default();
         return Err(Failure::invalid(format!("Unsupported isolation: {mode:?}")));
     }
-    if query
-        .filled("outputs")
-        .is_some_and(|text| text != "[]" && text != "null")
-    {
-        let text = "POST /build with outputs is not supported yet by this version of gantry";
-        return Err(Failure::new(ErrorKind::Unsupported, text));
-    }
     Ok(())
+}
+
+/// What becomes of the result. The classic builder makes images only.
+fn outputs(call: &Call) -> Result<Vec<BuildOutput>> {
+    let mut outputs = Vec::new();
+    for (kind, attributes) in parsed::<Vec<Output>>(call, "outputs", "outputs")?
+        .into_iter()
+        .map(|output| (output.kind, output.attrs.unwrap_or_default()))
+    {
+        let known: &[&str] = match kind.as_str() {
+            "image" | "docker" | "moby" => &["name", "rewrite-timestamp"],
+            "local" | "tar" => &["dest"],
+            _ => return Err(unsupported(format!("outputs of type {kind:?}"))),
+        };
+        if let Some(key) = attributes.keys().find(|key| !known.contains(&key.as_str())) {
+            let text = format!("attribute {key} of outputs of type {kind:?}");
+            return Err(unsupported(text));
+        }
+        outputs.push(BuildOutput { kind, attributes });
+    }
+    let classic = call.query.get("dialect") != Some("buildkit");
+    if classic
+        && outputs
+            .iter()
+            .any(|output| matches!(output.kind.as_str(), "local" | "tar"))
+    {
+        return Err(unsupported("outputs of the classic builder".to_owned()));
+    }
+    if outputs.is_empty() {
+        outputs.push(BuildOutput {
+            kind: "image".to_owned(),
+            ..BuildOutput::default()
+        });
+    }
+    Ok(outputs)
+}
+
+fn unsupported(what: String) -> Failure {
+    let text = format!("{what} are not supported by this version of gantry");
+    Failure::new(ErrorKind::Unsupported, text)
+}
+
+/// One of `outputs`, as Docker's clients write it.
+#[derive(Deserialize)]
+struct Output {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(rename = "Attrs", default)]
+    attrs: Option<BTreeMap<String, String>>,
 }
 
 fn tag(text: &str) -> Result<Reference> {
@@ -190,19 +297,14 @@ async fn prune(call: Call) -> Result<Answer> {
         })?;
         Ok(u64::try_from(number).unwrap_or(0))
     };
-    let sizes = [
-        bytes("keep-storage")?,
-        bytes("reserved-space")?,
-        bytes("max-used-space")?,
-    ];
-    if bytes("min-free-space")? != 0 {
-        let text = "min-free-space is not supported yet by this version of gantry";
-        return Err(Failure::new(ErrorKind::Unsupported, text));
-    }
     let query = CachePruneQuery {
         all: call.query.flag("all"),
         filters: call.query.filters()?,
-        keep: sizes.into_iter().max().unwrap_or(0),
+        space: CacheSpace {
+            reserved: bytes("reserved-space")?.max(bytes("keep-storage")?),
+            max_used: bytes("max-used-space")?,
+            min_free: bytes("min-free-space")?,
+        },
     };
     let pruned = call.run(move |engine| engine.builds.prune(&query)).await?;
     json(StatusCode::OK, &pruned)

@@ -1,9 +1,10 @@
-//! `--check`: the rules of Dockerfiles, without a daemon.
+//! `--check` and `--call`: what a Dockerfile is like, without a daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gantry_dockerfile::ignore::Patterns;
 use gantry_dockerfile::lint::{self, Base, Setting};
+use gantry_dockerfile::{Outline, Targets};
 use gantry_types::Platform;
 
 use super::super::Outcome;
@@ -12,10 +13,20 @@ use crate::args::Matches;
 use crate::error::Error;
 use crate::session::Session;
 
+/// What is wished instead of a build.
+pub(super) fn wished(matches: &Matches) -> Option<&str> {
+    match matches.text("call") {
+        _ if matches.bool("check") => Some("check"),
+        "" | "build" => None,
+        what => Some(what),
+    }
+}
+
 /// Looks at a Dockerfile; 1 when a rule is broken.
-pub(super) fn run(session: &Session, matches: &Matches, source: &Source) -> Outcome {
+pub(super) fn run(session: &Session, matches: &Matches, source: &Source, what: &str) -> Outcome {
     let Some(text) = &source.text else {
-        return Err(Error::message("--check needs a Dockerfile that is here"));
+        let text = format!("--call={what} needs a Dockerfile that is here");
+        return Err(Error::message(text));
     };
     let none = Patterns::parse(b"").map_err(|error| Error::message(error.to_string()))?;
     let build_args: BTreeMap<String, String> = matches
@@ -26,20 +37,35 @@ pub(super) fn run(session: &Session, matches: &Matches, source: &Source) -> Outc
         .collect();
     let predefined = platform_args();
     let target = matches.text("target");
-    let report = lint::check(
-        text,
-        &Setting {
-            predefined: &predefined,
-            build_args: &build_args,
-            contexts: &BTreeSet::new(),
-            ignored: source.ignored().unwrap_or(&none),
-            target: Some(target).filter(|target| !target.is_empty()),
-            image: &|_, _| Ok(Base::default()),
-            options: None,
-        },
-    );
+    let setting = Setting {
+        predefined: &predefined,
+        build_args: &build_args,
+        contexts: &BTreeSet::new(),
+        ignored: source.ignored().unwrap_or(&none),
+        target: Some(target).filter(|target| !target.is_empty()),
+        image: &|_, _| Ok(Base::default()),
+        options: None,
+    };
+    let wrong = |error: &gantry_dockerfile::Error| {
+        let excerpt = error.excerpt(&source.dockerfile, text);
+        Error::message(format!("{}ERROR: {error}", excerpt.unwrap_or_default()))
+    };
+    match what {
+        "outline" => {
+            let outline = Outline::of(text, &setting).map_err(|error| wrong(&error))?;
+            session.printer.out(&outline.text());
+            return Ok(0);
+        }
+        "targets" => {
+            let file = gantry_dockerfile::parse(text).map_err(|error| wrong(&error))?;
+            session.printer.out(&Targets::of(&file).text());
+            return Ok(0);
+        }
+        _ => {}
+    }
+    let report = lint::check(text, &setting);
     if let Some(error) = &report.error {
-        return Err(Error::message(error.to_string()));
+        return Err(wrong(error));
     }
     match report.summary() {
         None => session.printer.line("Check complete, no warnings found."),

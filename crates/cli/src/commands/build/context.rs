@@ -196,6 +196,14 @@ impl Source {
         }
     }
 
+    /// The folder, for a daemon that can see it, and the text of the Dockerfile.
+    pub(super) fn in_place(&self) -> Option<(&Path, &[u8])> {
+        match &self.kind {
+            Kind::Folder(folder, ..) => Some((folder, self.text.as_deref()?)),
+            _ => None,
+        }
+    }
+
     /// What is sent.
     pub(super) fn body(&self) -> Result<SendBody, Error> {
         match &self.kind {

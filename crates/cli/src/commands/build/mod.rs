@@ -2,46 +2,72 @@
 
 mod check;
 mod context;
+mod events;
+mod near;
+mod output;
 mod request;
+mod send;
+mod show;
 mod verify;
 
-use std::io::Write;
-
 use futures_util::future::LocalBoxFuture;
-use gantry_api::ProgressMessage;
+use gantry_types::Reference;
 
-use super::Outcome;
+use super::{Outcome, names, push};
 use crate::args::Matches;
 use crate::error::Error;
-use crate::output::progress::Progress;
 use crate::session::Session;
-use crate::transport::{Call, SendBody};
+use show::Show;
 
 /// `docker build`.
 pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
         let source = context::of(&matches.operands[0], matches.text("file"))?;
-        if matches.bool("check") {
-            return check::run(session, matches, &source);
+        request::check(matches)?;
+        if let Some(what) = check::wished(matches) {
+            return check::run(session, matches, &source, what);
         }
-        let call = request::call(session, matches, &source)?;
-        let id = send(session, matches, &call, source.body()?, false).await?;
+        let push = pushed(matches)?;
+        let quiet = matches.bool("quiet");
+        let wish = match quiet {
+            true => "quiet",
+            false => matches.text("progress"),
+        };
+        let outputs = output::outputs(matches)?;
+        let call = request::call(session, matches, &source)?
+            .query("outputs", &output::parameter(&outputs));
+        let built = send::send(session, &call, &source, Show::new(wish), &outputs).await?;
         if matches.bool("verify") {
             let again = request::again(session, matches, &source)?;
-            let second = send(session, matches, &again, source.body()?, true).await?;
-            verify::compare(session, &id, &second).await?;
+            let second = send::send(session, &again, &source, Show::new("quiet"), &[]).await?;
+            verify::compare(session, built.id(), second.id()).await?;
         }
-        write_file(matches.text("iidfile"), &id)?;
-        let metadata = serde_json::json!({
-            "containerimage.config.digest": id,
-            "image.name": matches.list("tag").join(","),
-        });
+        write_file(matches.text("iidfile"), built.id())?;
+        let metadata = serde_json::json!(built.0);
         write_file(matches.text("metadata-file"), &format!("{metadata:#}\n"))?;
-        if matches.bool("quiet") {
-            session.printer.line(&id);
+        for reference in push {
+            push::send(session, &reference, "", quiet).await?;
+        }
+        if quiet {
+            session.printer.line(built.id());
         }
         Ok(0)
     })
+}
+
+/// What is pushed when it is built.
+fn pushed(matches: &Matches) -> Result<Vec<Reference>, Error> {
+    if !matches.bool("push") {
+        return Ok(Vec::new());
+    }
+    let tags = matches.list("tag");
+    if tags.is_empty() {
+        return Err(Error::message("tag is needed when pushing to registry"));
+    }
+    let names = tags.iter().map(|tag| names::normalized(tag));
+    let names = names.collect::<Result<Vec<_>, _>>();
+    let names = names.map_err(Error::Message)?.into_iter();
+    Ok(names.map(Reference::or_latest).collect())
 }
 
 fn write_file(path: &str, text: &str) -> Result<(), Error> {
@@ -49,78 +75,4 @@ fn write_file(path: &str, text: &str) -> Result<(), Error> {
         return Ok(());
     }
     std::fs::write(path, text).map_err(|error| Error::message(format!("write {path}: {error}")))
-}
-
-/// Sends a build and shows how it goes; answers the image's id.
-async fn send(
-    session: &Session,
-    matches: &Matches,
-    call: &Call,
-    body: SendBody,
-    silent: bool,
-) -> Result<String, Error> {
-    let quiet = silent || matches.bool("quiet") || matches.text("progress") == "quiet";
-    let mut answer = session.client.send_stream(call, body).await?;
-    let mut progress = Progress::new(session.printer, quiet, quiet);
-    let mut reader = Lines::default();
-    // What a quiet build says is of use only when it fails.
-    let mut kept = Vec::new();
-    let mut id = String::new();
-    while let Some(piece) = answer.next().await? {
-        for message in reader.feed(&piece)? {
-            if let Some(found) = message.aux.as_ref().and_then(|aux| aux["ID"].as_str()) {
-                id = found.to_owned();
-                continue;
-            }
-            if !message.error.is_empty() {
-                std::io::stderr().write_all(&kept).ok();
-                let code = message
-                    .error_detail
-                    .as_ref()
-                    .map_or(0, |detail| detail.code);
-                return Err(Error::Status {
-                    message: format!("ERROR: {}", message.error),
-                    code: i32::try_from(code)
-                        .ok()
-                        .filter(|code| *code != 0)
-                        .unwrap_or(1),
-                });
-            }
-            match quiet {
-                true => kept.extend_from_slice(message.stream.as_bytes()),
-                false => {
-                    let bytes = serde_json::to_vec(&message)
-                        .map_err(|error| Error::message(error.to_string()))?;
-                    progress.feed(&bytes)?;
-                }
-            }
-        }
-    }
-    match id.is_empty() {
-        true => Err(Error::message("the daemon's answer ended before the build")),
-        false => Ok(id),
-    }
-}
-
-/// The messages of an answer, whole.
-#[derive(Default)]
-struct Lines {
-    pending: Vec<u8>,
-}
-
-impl Lines {
-    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<ProgressMessage>, Error> {
-        self.pending.extend_from_slice(bytes);
-        let mut messages = Vec::new();
-        while let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.pending.drain(..=end).collect();
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let message = serde_json::from_slice(&line)
-                .map_err(|error| Error::message(format!("invalid progress message: {error}")))?;
-            messages.push(message);
-        }
-        Ok(messages)
-    }
 }

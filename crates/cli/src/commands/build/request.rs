@@ -33,6 +33,60 @@ pub(super) fn again(session: &Session, matches: &Matches, source: &Source) -> Re
     Ok(common(session, matches, source)?.query("nocache", "1"))
 }
 
+/// Refuses by its name what is not there, and what has no such value.
+pub(super) fn check(matches: &Matches) -> Result<(), Error> {
+    let refused = |text: String| Err(Error::message(text));
+    for (name, why) in [
+        (
+            "annotation",
+            "annotations are kept by no exporter of this command: use docker buildx",
+        ),
+        ("attest", "attestations are made by docker buildx"),
+        ("cache-to", "the cache is exported by docker buildx"),
+        ("ssh", "keys are forwarded by docker buildx"),
+    ] {
+        if !matches.list(name).is_empty() {
+            return refused(format!("option --{name} is not supported: {why}"));
+        }
+    }
+    for name in ["provenance", "sbom"] {
+        if !matches!(matches.text(name), "" | "false" | "0") {
+            let text =
+                format!("option --{name} is not supported: attestations are made by docker buildx");
+            return refused(text);
+        }
+    }
+    if !matches!(matches.text("builder"), "" | "default") {
+        let text = "option --builder is not supported: the daemon is the only builder (see --host)";
+        return refused(text.to_owned());
+    }
+    if !matches!(matches.text("isolation"), "" | "default") {
+        return refused(format!(
+            "Unsupported isolation: {:?}",
+            matches.text("isolation")
+        ));
+    }
+    if !matches.list("security-opt").is_empty() {
+        let text = "The daemon on this platform does not support setting security options on build";
+        return refused(text.to_owned());
+    }
+    for (name, values) in [
+        (
+            "progress",
+            &["auto", "none", "plain", "quiet", "rawjson", "tty"][..],
+        ),
+        (
+            "call",
+            &["", "build", "check", "lint", "outline", "targets"],
+        ),
+    ] {
+        if !values.contains(&matches.text(name)) {
+            return refused(format!("invalid --{name} value: {:?}", matches.text(name)));
+        }
+    }
+    Ok(())
+}
+
 fn common(session: &Session, matches: &Matches, source: &Source) -> Result<Call, Error> {
     let json = |value: &BTreeMap<String, Option<String>>| {
         serde_json::to_string(value).map_err(|error| Error::message(error.to_string()))
@@ -73,6 +127,11 @@ fn common(session: &Session, matches: &Matches, source: &Source) -> Result<Call,
     if !args.is_empty() {
         call = call.query("buildargs", &json(&args)?);
     }
+    if !matches.list("cache-from").is_empty() {
+        let text = serde_json::to_string(&matches.list("cache-from"));
+        let text = text.map_err(|error| Error::message(error.to_string()))?;
+        call = call.query("cachefrom", &text);
+    }
     if !labels.is_empty() {
         call = call.query("labels", &json(&labels)?);
     }
@@ -83,6 +142,12 @@ fn common(session: &Session, matches: &Matches, source: &Source) -> Result<Call,
             "ulimits",
             &text.map_err(|error| Error::message(error.to_string()))?,
         );
+    }
+    for what in matches.list("allow") {
+        call = call.query("allow", &what);
+    }
+    if matches.text("network") == "host" {
+        call = call.query("allow", "network.host");
     }
     for stage in matches.list("no-cache-filter") {
         call = call.query("nocachefilter", &stage);

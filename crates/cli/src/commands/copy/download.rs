@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use bytes::{Buf, Bytes};
 
@@ -118,24 +119,57 @@ fn plan(from: &str, name: Option<&str>, source: &Stat, to: &str) -> Result<Plan,
 
 /// Feeds the answer to a thread that unpacks it; gives the number of bytes.
 async fn unpack(answer: &mut Answer, plan: Plan) -> Result<u64, Error> {
-    let fail = |error: std::io::Error| Error::message(error.to_string());
-    let (sender, pieces) = sync_channel(PIECES_AHEAD);
-    let reader = Pieces {
-        pieces,
-        current: Bytes::new(),
-    };
-    let worker = std::thread::spawn(move || extract(reader, &plan));
+    let unpacking = Unpacking::begin(plan);
     let mut bytes = 0;
     while let Some(piece) = answer.next().await? {
         bytes += piece.len() as u64;
-        if sender.send(piece).is_err() {
+        if !unpacking.feed(piece) {
             break;
         }
     }
-    drop(sender);
-    match worker.join() {
-        Ok(outcome) => outcome.map(|()| bytes).map_err(fail),
-        Err(_) => Err(Error::message("unpacking the archive failed")),
+    unpacking.end()?;
+    Ok(bytes)
+}
+
+/// An archive that is unpacked while its pieces come.
+pub(in crate::commands) struct Unpacking {
+    sender: SyncSender<Bytes>,
+    worker: JoinHandle<std::io::Result<()>>,
+}
+
+impl Unpacking {
+    /// Unpacks into a folder.
+    pub(in crate::commands) fn into(folder: &str) -> Self {
+        Self::begin(Plan {
+            folder: folder.to_owned(),
+            rebase: None,
+        })
+    }
+
+    fn begin(plan: Plan) -> Self {
+        let (sender, pieces) = sync_channel(PIECES_AHEAD);
+        let reader = Pieces {
+            pieces,
+            current: Bytes::new(),
+        };
+        Self {
+            sender,
+            worker: std::thread::spawn(move || extract(reader, &plan)),
+        }
+    }
+
+    /// Takes a piece; whether more are wanted.
+    pub(in crate::commands) fn feed(&self, piece: Bytes) -> bool {
+        self.sender.send(piece).is_ok()
+    }
+
+    /// Waits until all is unpacked.
+    pub(in crate::commands) fn end(self) -> Result<(), Error> {
+        drop(self.sender);
+        match self.worker.join() {
+            Ok(outcome) => outcome.map_err(|error| Error::message(error.to_string())),
+            Err(_) => Err(Error::message("unpacking the archive failed")),
+        }
     }
 }
 

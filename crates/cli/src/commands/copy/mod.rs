@@ -7,6 +7,8 @@ mod download;
 mod paths;
 mod upload;
 
+pub(super) use download::Unpacking;
+
 use base64::Engine;
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;

@@ -5,98 +5,15 @@ use super::super::{
     rmi, save, search, tag,
 };
 use super::{
-    FILTER, FORCE_PROMPT, FORMAT, NO_TRUNC, PRUNE_FILTER, QUIET, TRUST, VALUE_FORMAT, command,
+    FILTER, FORCE_PROMPT, FORMAT, NO_TRUNC, PRUNE_FILTER, QUIET, TRUST, VALUE_FORMAT, build_flags,
+    command,
 };
 use crate::args::{Flag, Kind, flag, values};
 
-const PLATFORM: Flag =
+pub(super) const PLATFORM: Flag =
     flag("platform", Kind::Text, "Platform, as os/arch[/variant]").values(values::PLATFORMS);
 const NO_PROGRESS: Flag = flag("quiet", Kind::Bool, "Do not show progress").short('q');
 
-static BUILD: &[Flag] = &[
-    flag("add-host", Kind::ExtraHost, "Add a host, as name:ip"),
-    flag("build-arg", Kind::List, "Set an argument, as name=value"),
-    flag("cgroup-parent", Kind::Text, "Cgroup of the commands"),
-    flag(
-        "check",
-        Kind::Bool,
-        "Only look for what breaks a rule in the Dockerfile",
-    ),
-    flag(
-        "cpu-period",
-        Kind::Int,
-        "Period of the CPU quota, in microseconds",
-    ),
-    flag(
-        "cpu-quota",
-        Kind::Int,
-        "CPU quota, in microseconds for each period",
-    ),
-    flag("cpu-shares", Kind::Int, "Relative weight of CPU").short('c'),
-    flag("cpuset-cpus", Kind::Text, "CPUs to use (0-3, 0,1)"),
-    flag("cpuset-mems", Kind::Text, "Memory nodes to use (0-3, 0,1)"),
-    TRUST,
-    flag(
-        "explain-cache",
-        Kind::Bool,
-        "Say of each step that is run what has changed",
-    ),
-    flag("file", Kind::Text, "The Dockerfile (PATH/Dockerfile)").short('f'),
-    flag(
-        "force-rm",
-        Kind::Bool,
-        "Remove the container of a command that fails (always done)",
-    )
-    .hidden(),
-    flag("iidfile", Kind::Text, "Write the image's id to this file"),
-    flag("label", Kind::Label, "Set a label, as name=value"),
-    flag("memory", Kind::Bytes, "Limit of memory of each command").short('m'),
-    flag(
-        "memory-swap",
-        Kind::SwapBytes,
-        "Limit of memory and swap; -1 for no limit",
-    ),
-    flag(
-        "metadata-file",
-        Kind::Text,
-        "Write what was built to this file, as JSON",
-    ),
-    flag("network", Kind::Text, "Network of the commands").default("default"),
-    flag("no-cache", Kind::Bool, "Run everything again"),
-    flag(
-        "no-cache-filter",
-        Kind::Strings,
-        "Run everything of these stages again",
-    ),
-    PLATFORM,
-    flag("progress", Kind::Text, "How progress is shown")
-        .default("auto")
-        .values(values::PROGRESS),
-    flag(
-        "pull",
-        Kind::Bool,
-        "Look for newer images in their registries",
-    ),
-    flag("quiet", Kind::Bool, "Show the image's id only").short('q'),
-    flag(
-        "rm",
-        Kind::Bool,
-        "Remove the containers of commands (always done)",
-    )
-    .default("true")
-    .hidden(),
-    flag(
-        "secret",
-        Kind::List,
-        "A secret, as id=NAME,src=PATH or id=NAME,env=VARIABLE",
-    ),
-    flag("shm-size", Kind::Bytes, "Size of /dev/shm"),
-    flag("squash", Kind::Bool, "Make one layer of all new ones"),
-    flag("tag", Kind::List, "Name of the image, as name[:tag]").short('t'),
-    flag("target", Kind::Text, "Stage to build"),
-    flag("ulimit", Kind::Ulimit, "Limit of a process"),
-    flag("verify", Kind::Bool, "Build twice and compare the layers"),
-];
 static HISTORY: &[Flag] = &[
     FORMAT,
     flag("human", Kind::Bool, "Show sizes and times for people")
@@ -191,7 +108,7 @@ pub(super) static COMMANDS: &[Command] = &[
         build::run,
     )
     .aliases(&["build", "builder build"])
-    .flags(&[BUILD])
+    .flags(&[build_flags::BUILD])
     .operands(Operands::Files)
     .starts_daemon(),
     command(

@@ -1,6 +1,7 @@
 //! Every command that works: its words, flags, operands and code, one file per
 //! noun. Parser, help and completion read nothing but these tables.
 
+mod build_flags;
 mod container;
 mod container_flags;
 mod context;

@@ -60,6 +60,17 @@ static PRUNE_CACHE: &[Flag] = &[
     PRUNE_FILTER,
     FORCE_PROMPT,
     flag("keep-storage", Kind::Text, "Keep so much of the cache"),
+    flag(
+        "max-used-space",
+        Kind::Text,
+        "Most of the disk that stays used",
+    ),
+    flag("min-free-space", Kind::Text, "Free so much of the disk"),
+    flag(
+        "reserved-space",
+        Kind::Text,
+        "Keep so much whatever else is said",
+    ),
 ];
 static VALUE: &[Flag] = &[VALUE_FORMAT];
 static SCRIPT: &[Flag] = &[flag(
