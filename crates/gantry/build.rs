@@ -1,8 +1,8 @@
 //! Builds the programs that the binary carries inside: the shim, the init of
 //! containers, and the `gantry/hello` image's program. Each is a small static executable of its own,
 //! made by a nested cargo with the profile `embedded` in a target directory of
-//! its own, whatever the outer build is. They are compressed: most of each is the
-//! C library, and the binary is to stay small.
+//! its own, whatever the outer build is. They are compressed together: most of each is
+//! the C library, and the binary is to stay small.
 
 use std::error::Error;
 use std::io::Write;
@@ -56,19 +56,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let target_dir = out.join("embedded");
     build(&workspace, &target_dir)?;
-    for program in PROGRAMS {
-        let built = target_dir.join(TARGET).join("embedded").join(program);
-        pack(&built, &out.join(format!("{program}.gz")))
-            .map_err(|error| format!("packing {}: {error}", built.display()))?;
-    }
+    let built = target_dir.join(TARGET).join("embedded");
+    pack(&built, &out).map_err(|error| format!("packing {}: {error}", built.display()))?;
     Ok(())
 }
 
-fn pack(program: &Path, packed: &Path) -> std::io::Result<()> {
-    let file = std::fs::File::create(packed)?;
-    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::best());
-    encoder.write_all(&std::fs::read(program)?)?;
-    encoder.finish().map(drop)
+/// All programs one behind the other in one stream, since most of each is the same
+/// library; and where each of them ends.
+fn pack(built: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let level = match std::env::var("PROFILE")?.as_str() {
+        "release" => 19,
+        _ => 1,
+    };
+    let file = std::fs::File::create(out.join("programs.zst"))?;
+    let mut encoder = zstd::stream::write::Encoder::new(file, level)?;
+    // As far as from one program back to the first.
+    encoder.window_log(23)?;
+    encoder.long_distance_matching(true)?;
+    let (mut ends, mut end) = (Vec::new(), 0);
+    for program in PROGRAMS {
+        let bytes = std::fs::read(built.join(program))?;
+        encoder.write_all(&bytes)?;
+        end += bytes.len();
+        ends.push(end);
+    }
+    encoder.finish()?;
+    std::fs::write(out.join("ends.rs"), format!("{ends:?}"))?;
+    Ok(())
 }
 
 fn build(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
