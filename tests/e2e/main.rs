@@ -74,6 +74,7 @@ mod run;
 mod security;
 mod stalling;
 mod states;
+mod storage_options;
 mod tokens;
 mod top;
 mod transcripts;

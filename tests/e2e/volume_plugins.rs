@@ -377,7 +377,7 @@ fn what_plugins_do_wrong_is_bounded_and_told() {
     .expect("a file");
     docker(&["volume", "create", "-d", "tls", "x1"])
         .code(1)
-        .says("TLSConfig of plug-ins is not supported");
+        .says("TLSConfig of plug-ins needs a CAFile");
     std::fs::write(
         plugin.folder.path().join("gone.spec"),
         "unix:///no/where.sock",

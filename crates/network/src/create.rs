@@ -32,9 +32,6 @@ impl Network {
     /// with `NoFreeSubnet`, and with what the kernel refuses.
     pub fn create(&self, mut definition: Definition) -> Result<Arc<Definition>, Error> {
         let _changing = lock(&self.catalogue.changing);
-        configuration::check(&mut definition)?;
-        self.check_driver(&definition)?;
-        definition.check()?;
         if builtin::NAMES.contains(&definition.name.as_str()) {
             return Err(Error::Forbidden(format!(
                 "operation is not permitted on predefined {} network",
@@ -48,6 +45,9 @@ impl Network {
                 definition.name
             )));
         }
+        configuration::check(&mut definition)?;
+        self.check_driver(&definition)?;
+        definition.check()?;
         definition.id = random::id()?;
         self.add_default_options(&mut definition);
         configuration::apply(&mut definition, &all)?;

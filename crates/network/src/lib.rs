@@ -75,5 +75,7 @@ pub use explain::{Packet, WayIn};
 pub use files::{DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts};
 pub use ip_cidr::IpCidr;
 pub use mode::NetworkMode;
+#[cfg(fuzzing)]
+pub use names::read_message as read_name_message;
 pub use network::{Living, Network};
 pub use ports::{HostPorts, PortRequest, Protocol, Published, Sources};

@@ -17,6 +17,7 @@ use crate::drivers::BridgeDriver;
 use crate::error::Error;
 use crate::files::DnsOptions;
 use crate::firewall::{Firewall, Forward, Member, Policy};
+use crate::ip_cidr::IpCidr;
 use crate::mode::NetworkMode;
 use crate::names::{Everybody, Names};
 use crate::netlink::{Family, Socket};
@@ -112,7 +113,7 @@ impl Network {
             _ => None,
         };
         let host_gateways = match config.host_gateway_ips.as_slice() {
-            [] => gateway_of(segment.as_deref()).into_iter().collect(),
+            [] => gateways_of(segment.as_deref()),
             given => given.to_vec(),
         };
         let attached: Everybody = Arc::default();
@@ -242,8 +243,16 @@ impl Network {
             .iter()
             .flat_map(|e| e.addresses())
             .collect();
-        let stranger = |address: IpAddr| {
-            !known.contains(&address) && segments.iter().any(|s| s.contains(address))
+        let named = |name: &str| {
+            let number = |s: &Arc<Segment>| name.strip_prefix(&s.prefix)?.parse::<u32>().ok();
+            segments.iter().any(|segment| number(segment).is_some())
+        };
+        let stranger = |name: &str, addresses: &[IpAddr]| match addresses {
+            // It was killed before that, too. Containers may have links of their own.
+            [] => named(name),
+            all => all.iter().any(|address| {
+                !known.contains(address) && segments.iter().any(|s| s.contains(*address))
+            }),
         };
         if let Err(error) = self.builder.delete_links_with(netns, stranger) {
             tracing::warn!(%error, "links of a container that nobody knows are still there");
@@ -344,9 +353,11 @@ fn remember(database: &Database, known: &Known, bridge: &Bridge) -> Result<(), E
     records::remember(database, &known.id, &record)
 }
 
-fn gateway_of(segment: Option<&Segment>) -> Option<IpAddr> {
-    let bridge = segment?.bridge()?.ipv4()?;
-    Some(bridge.address().into())
+/// The addresses of the default network's bridge, one of each family.
+fn gateways_of(segment: Option<&Segment>) -> Vec<IpAddr> {
+    let bridge = segment.and_then(Segment::bridge);
+    let addresses = bridge.iter().flat_map(|bridge| &bridge.addresses);
+    addresses.map(IpCidr::address).collect()
 }
 
 /// The firewall where there is no default network; nothing is in the kernel before the

@@ -176,19 +176,22 @@ impl Builder {
         segment.release(endpoint);
     }
 
-    /// Deletes the links of a namespace that have an address of this kind.
+    /// Deletes those links of a namespace, on links of another one, whose name and
+    /// addresses are of this kind.
     pub(crate) fn delete_links_with(
         &self,
         namespace: &OwnedFd,
-        stranger: impl Fn(IpAddr) -> bool + Send + Sync,
+        stranger: impl Fn(&str, &[IpAddr]) -> bool + Send + Sync,
     ) -> Result<(), Error> {
         within(namespace, || {
             let mut inside = Socket::open(Family::Route)?;
-            for (index, address) in route::addresses(&mut inside)? {
-                if stranger(address.address())
-                    && let Some(link) = route::link_by_index(&mut inside, index)?
-                    && matches!(link.kind.as_str(), "macvlan" | "ipvlan")
-                {
+            let addresses = route::addresses(&mut inside)?;
+            let mut links = route::links_abroad(&mut inside, "macvlan")?;
+            links.extend(route::links_abroad(&mut inside, "ipvlan")?);
+            for link in links {
+                let own = addresses.iter().filter(|(index, _)| *index == link.index);
+                let own: Vec<IpAddr> = own.map(|(_, address)| address.address()).collect();
+                if stranger(&link.name, &own) {
                     delete_link(&mut inside, &link.name)?;
                 }
             }

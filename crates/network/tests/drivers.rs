@@ -183,10 +183,24 @@ fn what_a_killed_daemon_connected_and_did_not_write_down_is_gone() {
             ..definition("macvlan", &[("parent", "up0")], "203.0.113.0/24", "")
         };
         let second = first.create(second).unwrap();
+        let third = Definition {
+            name: "third".to_owned(),
+            ..definition("macvlan", &[("parent", "up0")], "198.18.0.0/24", "")
+        };
+        let third = first.create(third).unwrap();
         first
             .connect(&container(1), &netns(), &request(&second), Vec::new())
             .unwrap();
         assert!(host.inside(&one, || ip("link")).contains("eth1"));
+        // One more, of a daemon that was killed before it had an address; and one of the
+        // container's own.
+        first
+            .connect(&container(1), &netns(), &request(&third), Vec::new())
+            .unwrap();
+        host.inside(&one, || {
+            ip("addr flush dev eth2");
+            ip("link add own0 link eth0 type macvlan mode bridge");
+        });
         drop(first);
         let next = host.open(unpooled());
         next.reconcile(vec![Living {
@@ -199,6 +213,7 @@ fn what_a_killed_daemon_connected_and_did_not_write_down_is_gone() {
         .unwrap();
         let links = host.inside(&one, || ip("link"));
         assert!(links.contains("eth0") && !links.contains("eth1"), "{links}");
+        assert!(links.contains("own0") && !links.contains("eth2"), "{links}");
         let taken = attach(&next, 2, &second);
         assert_eq!(address_in(&taken), Ipv4Addr::new(203, 0, 113, 2));
     });

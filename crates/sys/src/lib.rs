@@ -55,7 +55,7 @@ pub use pidfd::{ExitStatus, pid_of, pidfd_send_signal, setns_pidfd, wait_pidfd};
 pub use process::{
     close_all_but, close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare,
 };
-pub use quota::{ProjectQuota, limit_project, project_of, project_quota, set_project};
+pub use quota::{ProjectQuota, limit_project, new_project, project_of, project_quota, set_project};
 pub use regular::{open_regular, reopen_regular};
 pub use root::RootDir;
 pub use rustix::io::Errno;

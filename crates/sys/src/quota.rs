@@ -55,6 +55,30 @@ pub struct ProjectQuota {
     pub limit: u64,
 }
 
+/// How many numbers are tried for a project that nobody has.
+const ATTEMPTS: u32 = 64;
+
+/// A project of the file's file system that holds nothing and has no limit.
+///
+/// # Errors
+/// `BUSY` when none is found, or what the file system says that has none.
+pub fn new_project(file: impl AsFd) -> rustix::io::Result<u32> {
+    for _ in 0..ATTEMPTS {
+        let mut bytes = [0; 4];
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+        // Small numbers are what administrators choose.
+        let project = u32::from_ne_bytes(bytes) >> 1 | 0x4000_0000;
+        let found = match project_quota(&file, project) {
+            Err(rustix::io::Errno::NOENT) => return Ok(project),
+            found => found?,
+        };
+        if (found.used, found.limit) == (0, 0) {
+            return Ok(project);
+        }
+    }
+    Err(rustix::io::Errno::BUSY)
+}
+
 /// The project of a file or directory; 0 is everybody's.
 pub fn project_of(file: impl AsFd) -> rustix::io::Result<u32> {
     attributes(&file).map(|found| found.project)

@@ -1,6 +1,6 @@
 //! A client that trusts one authority, and may show a certificate of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
@@ -25,15 +25,14 @@ impl ClientFiles {
     /// # Errors
     /// Names the file that is missing or cannot be used.
     pub fn config(&self) -> Result<Arc<ClientConfig>, WrongFile> {
-        let wrong =
-            |file: &Path| move |error: rustls::Error| WrongFile::new(file, error.to_string());
+        let unknown = |error: rustls::Error| WrongFile::new(&self.authority, error);
         let mut roots = RootCertStore::empty();
         for authority in at_least_one(&self.authority)? {
-            roots.add(authority).map_err(wrong(&self.authority))?;
+            roots.add(authority).map_err(unknown)?;
         }
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(wrong(&self.authority))?
+            .map_err(unknown)?
             .with_root_certificates(roots);
         let config = match &self.ours {
             None => builder.with_no_client_auth(),
@@ -42,7 +41,7 @@ impl ClientFiles {
                     .map_err(|error| WrongFile::new(key, error))?;
                 builder
                     .with_client_auth_cert(at_least_one(certificate)?, secret)
-                    .map_err(wrong(certificate))?
+                    .map_err(|error| WrongFile::new(certificate, error))?
             }
         };
         Ok(Arc::new(config))

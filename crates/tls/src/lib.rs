@@ -1,7 +1,8 @@
-//! The files of TLS: certificates, keys, and what a server makes of them.
+//! The files of TLS: certificates, keys, and what servers and clients make of them.
 //!
-//! To begin with: [`ServerFiles::config`].
+//! To begin with: [`ServerFiles::config`] and [`ClientFiles::config`].
 
+mod client;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+pub use client::ClientFiles;
 pub use server::ServerFiles;
 
 /// A file that is missing or cannot be used.
@@ -38,4 +40,12 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, WrongFi
     CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect)
         .map_err(|error| WrongFile::new(file, error))
+}
+
+fn at_least_one(file: &Path) -> Result<Vec<CertificateDer<'static>>, WrongFile> {
+    let found = certificates(file)?;
+    match found.is_empty() {
+        true => Err(WrongFile::new(file, "no certificate in it")),
+        false => Ok(found),
+    }
 }

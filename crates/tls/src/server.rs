@@ -1,15 +1,15 @@
 //! A server that shows its certificate, and may ask for the clients'.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 
-use crate::{WrongFile, certificates};
+use crate::{WrongFile, at_least_one};
 
 /// The files of a server's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,14 +55,6 @@ impl ServerFiles {
             .map_err(|error| WrongFile::new(&self.certificate, error))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
-    }
-}
-
-fn at_least_one(file: &Path) -> Result<Vec<CertificateDer<'static>>, WrongFile> {
-    let found = certificates(file)?;
-    match found.is_empty() {
-        true => Err(WrongFile::new(file, "no certificate in it")),
-        false => Ok(found),
     }
 }
 

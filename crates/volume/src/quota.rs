@@ -1,18 +1,14 @@
 //! How much a volume may hold: project quotas, where the file system has them. Each
 //! volume with a limit is a project of its own.
 
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use gantry_sys::Errno;
 
 use crate::{Error, Result};
 
-/// How many numbers are tried for a project that nobody has.
-const ATTEMPTS: u32 = 64;
-
 /// Reads a size as Docker does: `1.5g`, `100 MiB`, `4096`.
-pub(crate) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     let unit = text[number.len()..].trim().to_ascii_lowercase();
     let units = ["k", "m", "g", "t", "p"];
@@ -37,7 +33,7 @@ pub(crate) fn size(text: &str) -> Option<u64> {
 pub(crate) fn limit(name: &str, directory: &Path, bytes: u64) -> Result<()> {
     let opened = crate::copies::open(directory)?;
     let set = |errno: Errno| refuse(name, directory, errno);
-    let project = free_project(&opened).map_err(set)?;
+    let project = gantry_sys::new_project(&opened).map_err(set)?;
     gantry_sys::set_project(&opened, project).map_err(set)?;
     gantry_sys::limit_project(&opened, project, bytes).map_err(set)
 }
@@ -59,24 +55,6 @@ pub(crate) fn forget(directory: &Path) {
     {
         let _ = gantry_sys::limit_project(&opened, project, 0);
     }
-}
-
-/// A project that holds nothing and has no limit.
-fn free_project(file: impl AsFd) -> Result<u32, Errno> {
-    for _ in 0..ATTEMPTS {
-        let mut bytes = [0; 4];
-        getrandom::fill(&mut bytes).map_err(|_| Errno::IO)?;
-        // Small numbers are what administrators choose.
-        let project = u32::from_ne_bytes(bytes) >> 1 | 0x4000_0000;
-        let found = match gantry_sys::project_quota(&file, project) {
-            Err(Errno::NOENT) => return Ok(project),
-            found => found?,
-        };
-        if (found.used, found.limit) == (0, 0) {
-            return Ok(project);
-        }
-    }
-    Err(Errno::BUSY)
 }
 
 fn refuse(name: &str, directory: &Path, errno: Errno) -> Error {

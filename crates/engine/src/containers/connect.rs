@@ -79,14 +79,14 @@ impl Containers {
         };
         let _order = container.freezer();
         container.wait_started();
-        if definition.name == "host" {
+        let mut changed = endpoints::wishes(&container.record(), &container.state());
+        if definition.name == "host" && changed.contains_key("host") {
             return Err(Error::Forbidden(
                 "container cannot be disconnected from host network - container can only be \
                  disconnected from bridge networks"
                     .to_owned(),
             ));
         }
-        let mut changed = endpoints::wishes(&container.record(), &container.state());
         let known =
             |name: &String| *name == definition.name || definition.id.starts_with(name.as_str());
         let Some(name) = changed.keys().find(|name| known(name)).cloned() else {

@@ -229,6 +229,7 @@ impl Inner {
                 tracing::warn!(%id, %error, "cannot remove the file system of a failed creation");
             }
         });
+        super::storage::limit(&*self.snapshots, &record.id, &record.host_config)?;
         self.open_root(record)?;
         self.keep_images(record, undo)?;
         self.fill_volumes(record, volumes, image)?;

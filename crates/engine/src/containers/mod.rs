@@ -62,6 +62,7 @@ mod state;
 mod stats;
 mod step;
 mod stop;
+mod storage;
 mod table;
 mod top;
 mod undo;

@@ -115,6 +115,7 @@ impl Inner {
         }
         self.execs.remove_all(id);
         self.network.release(id);
+        super::storage::forget(&*self.snapshots, id, &container.record().host_config);
         if let Err(error) = self.snapshots.remove(id.as_str())
             && error.kind() != gantry_types::ErrorKind::NotFound
         {

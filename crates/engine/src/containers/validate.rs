@@ -139,14 +139,11 @@ pub(crate) fn update(given: &mut HostConfig, host: &Host) -> Result<Vec<String>>
     Ok(warnings)
 }
 
-/// Checks options of the storage driver: it has none on this file system.
+/// Checks options of the storage driver: it has one, if the file system can.
 fn storage(host: &HostConfig) -> Result<()> {
     let mut options = host.storage_opt.iter().flatten().map(|(option, _)| option);
     match options.find(|option| !option.eq_ignore_ascii_case("size")) {
         Some(unknown) => invalid(format!("Unknown option {unknown}")),
-        None if host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()) => invalid(
-            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
-        ),
         None => Ok(()),
     }
 }

@@ -57,7 +57,11 @@ impl<'a> Filter<'a> {
             [] => None,
             [only] => {
                 let time = Timestamp::parse("until", only, now_nano());
-                Some(time.map_err(|error| Error::Invalid(error.to_string()))?)
+                let wrong = |_| {
+                    let text = format!("failed to parse value as time or duration: {only:?}");
+                    Error::Invalid(text)
+                };
+                Some(time.map_err(wrong)?)
             }
             _ => {
                 return Err(Error::Invalid(

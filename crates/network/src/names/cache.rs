@@ -106,6 +106,18 @@ impl Cache {
     }
 }
 
+/// Keeps an answer and takes it out again.
+#[cfg(fuzzing)]
+pub(super) fn read_message(bytes: &[u8]) {
+    let now = Instant::now();
+    let end = skip_name(bytes, HEADER).filter(|end| *end <= bytes.len());
+    if let Some(key) = end.and_then(|end| Key::new(bytes, end, &[])) {
+        let mut cache = Cache::default();
+        cache.put(key.clone(), bytes, now);
+        let _ = cache.get(&key, bytes, now + Duration::from_secs(1));
+    }
+}
+
 /// How many seconds an answer is good for, and where in it are times to live.
 fn lifetime(answer: &[u8]) -> Option<(u32, Vec<usize>)> {
     let cut_short = answer.get(2)? & 2 != 0;

@@ -25,6 +25,21 @@ mod message;
 mod nearness;
 mod stream;
 
+/// The door of the fuzz target: a message of a container, and one of a server.
+#[cfg(fuzzing)]
+pub fn read_message(bytes: &[u8]) {
+    use message::{Outcome, Query, Record, reversed};
+    if let Ok(query) = Query::parse(bytes) {
+        let records = [
+            Record::Address(ADDRESS.into()),
+            Record::Name(query.name.clone()),
+        ];
+        let answer = query.answer(Outcome::Fine, &records, query.limit);
+        let _ = (query.is_answered_by(&answer), reversed(&query.name));
+    }
+    cache::read_message(bytes);
+}
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

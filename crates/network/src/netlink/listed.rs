@@ -16,6 +16,7 @@ use crate::ip_cidr::IpCidr;
 const RTM_GETLINK: u16 = 18;
 const RTM_GETADDR: u16 = 22;
 const RTM_GETROUTE: u16 = 26;
+const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_EXT_MASK: u16 = 29;
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
@@ -56,6 +57,14 @@ pub(crate) fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, Error
 pub(crate) fn veth_links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
     let veth = |m: Message| m.nested(IFLA_LINKINFO, |m| m.string(IFLA_INFO_KIND, "veth"));
     links(socket, veth)
+}
+
+/// The links of a namespace that are on one of another namespace, of a kind.
+pub(crate) fn links_abroad(socket: &mut Socket, kind: &str) -> Result<Vec<Link>, Error> {
+    let of_kind = |m: Message| m.nested(IFLA_LINKINFO, |m| m.string(IFLA_INFO_KIND, kind));
+    let mut links = links(socket, of_kind)?;
+    links.retain(|link| link.kind == kind && link.is_abroad);
+    Ok(links)
 }
 
 /// Links, without their counters; older kernels list more than those `which` asks for.
@@ -153,6 +162,7 @@ fn parse_link(answer: Answer<'_>) -> Option<Link> {
         kind: kind.unwrap_or_default(),
         controller: attributes.u32(IFLA_MASTER).unwrap_or(0),
         operational: attributes.get(IFLA_OPERSTATE) == Some(&[IF_OPER_UP]),
+        is_abroad: attributes.get(IFLA_LINK_NETNSID).is_some(),
         mtu: attributes.u32(IFLA_MTU).unwrap_or(0),
         mac: attributes
             .get(IFLA_ADDRESS)

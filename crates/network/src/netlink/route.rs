@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 pub(crate) use super::listed::{
-    addresses, link_by_index, link_by_name, ports, routes, uplink, veth_links,
+    addresses, link_by_index, link_by_name, links_abroad, ports, routes, uplink, veth_links,
 };
 use super::message::{Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use super::socket::About;
@@ -74,6 +74,8 @@ pub(crate) struct Link {
     /// Whether the kernel has noticed that the other end is up, too: only then
     /// does a bridge forward through it.
     pub(crate) operational: bool,
+    /// Whether the link that it is on is in another namespace.
+    pub(crate) is_abroad: bool,
     pub(crate) mtu: u32,
     /// Its Ethernet address, if it has one.
     pub(crate) mac: Option<MacAddress>,

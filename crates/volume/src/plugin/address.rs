@@ -4,7 +4,8 @@
 //! ```text
 //! <sockets>/NAME.sock      or <sockets>/NAME/NAME.sock
 //! <specs>/NAME.spec        unix:///path or tcp://address:port
-//! <specs>/NAME.json        {"Name": …, "Addr": the same}
+//! <specs>/NAME.json        {"Name": …, "Addr": the same or https://address:port,
+//!                           "TLSConfig": {"CAFile": …, "CertFile": …, "KeyFile": …}}
 //! ```
 
 use std::collections::BTreeSet;
@@ -12,6 +13,8 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+
+use gantry_tls::ClientFiles;
 
 /// The most that a file is read of.
 const LONGEST: u64 = 64 << 10;
@@ -53,6 +56,12 @@ impl PluginFolders {
 pub(super) enum Address {
     Unix(PathBuf),
     Tcp(SocketAddr),
+    /// By TLS; the name is what its certificate must have.
+    Tls {
+        address: SocketAddr,
+        name: String,
+        files: ClientFiles,
+    },
 }
 
 /// Finds a plug-in; `None` when there is none of that name.
@@ -129,10 +138,43 @@ fn read(path: &Path) -> Option<String> {
 
 fn of_json(text: &str) -> Result<Address, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if value.get("TLSConfig").is_some_and(|tls| !tls.is_null()) {
-        return Err("TLSConfig of plug-ins is not supported".to_owned());
+    let text = value["Addr"].as_str().unwrap_or_default();
+    match value.get("TLSConfig").filter(|tls| !tls.is_null()) {
+        None => address(text),
+        Some(tls) => by_tls(text, tls),
     }
-    address(value["Addr"].as_str().unwrap_or_default())
+}
+
+/// A plug-in that says who it is by a certificate, and may want to see one.
+fn by_tls(text: &str, tls: &serde_json::Value) -> Result<Address, String> {
+    let place = text
+        .strip_prefix("https://")
+        .map(|rest| format!("tcp://{rest}"));
+    let Address::Tcp(place) = address(place.as_deref().unwrap_or(text))? else {
+        return Err(format!("{text:?}: TLS needs https:// or tcp://"));
+    };
+    if tls["InsecureSkipVerify"] == true {
+        return Err("InsecureSkipVerify of plug-ins is not supported: name its CAFile".to_owned());
+    }
+    let file = |key: &str| tls[key].as_str().filter(|path| !path.is_empty());
+    let authority = file("CAFile").ok_or("TLSConfig of plug-ins needs a CAFile")?;
+    let ours = match (file("CertFile"), file("KeyFile")) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+        _ => return Err("TLSConfig needs both CertFile and KeyFile, or neither".to_owned()),
+    };
+    let name = match text.contains("://localhost:") {
+        true => "localhost".to_owned(),
+        false => place.ip().to_string(),
+    };
+    Ok(Address::Tls {
+        address: place,
+        name,
+        files: ClientFiles {
+            authority: authority.into(),
+            ours,
+        },
+    })
 }
 
 fn address(text: &str) -> Result<Address, String> {
@@ -177,7 +219,7 @@ mod tests {
         std::fs::write(path("bad.spec"), "nothing").unwrap();
         std::fs::write(
             path("tls.json"),
-            r#"{"Addr":"tcp://1.2.3.4:5","TLSConfig":{}}"#,
+            r#"{"Addr":"https://localhost:5","TLSConfig":{"CAFile":"/ca"}}"#,
         )
         .unwrap();
         let found = |name: &str| find(&folders, name).unwrap();
@@ -190,9 +232,35 @@ mod tests {
             assert_eq!(found(none), None, "{none}");
         }
         assert_eq!(find(&folders, "bad").unwrap_err(), "unknown protocol");
-        assert!(find(&folders, "tls").unwrap_err().contains("TLSConfig"));
+        let Some(Address::Tls { name, files, .. }) = found("tls") else {
+            panic!("no TLS");
+        };
+        assert_eq!((name.as_str(), files.ours), ("localhost", None));
         let all: Vec<String> = names(&folders).into_iter().collect();
         assert_eq!(all, ["bad", "four", "one", "three", "tls", "two"]);
+    }
+
+    #[test]
+    fn who_speaks_tls_is_checked() {
+        for (more, part) in [
+            (r#""Addr":"tcp://1.2.3.4:5","TLSConfig":{}"#, "a CAFile"),
+            (
+                r#""Addr":"unix:///x","TLSConfig":{"CAFile":"/a"}"#,
+                "needs https",
+            ),
+            (r#""Addr":"https://1.2.3.4:5""#, "only unix:// and tcp://"),
+            (
+                r#""Addr":"https://1.2.3.4:5","TLSConfig":{"CAFile":"/a","CertFile":"/b"}"#,
+                "both CertFile and KeyFile",
+            ),
+            (
+                r#""Addr":"https://1.2.3.4:5","TLSConfig":{"InsecureSkipVerify":true}"#,
+                "InsecureSkipVerify",
+            ),
+        ] {
+            let error = of_json(&format!("{{{more}}}")).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::address::Address;
-use super::exchange;
+use super::exchange::{self, Answer};
 use crate::driver::{Found, Pairs, VolumeDriver};
 use crate::{Error, Result};
 
@@ -86,35 +86,13 @@ impl Plugin {
     }
 
     fn ask(&self, what: &str, body: Option<Value>, patience: Duration) -> Result<Value, Refusal> {
-        let refusal = |text: String, unanswered| Refusal { text, unanswered };
         let body = body.map_or_else(String::new, |body| body.to_string());
         let answer = exchange::ask(&self.address, &format!("/{what}"), &body, patience);
         let answer = answer.map_err(|why| {
             let text = format!("Post \"http://plugin.moby.localhost/{what}\": {why}");
             refusal(text, true)
         })?;
-        let said: Result<Value, _> = serde_json::from_slice(&answer.body);
-        let told = |said: &Value| said["Err"].as_str().unwrap_or_default().to_owned();
-        if answer.status != 200 {
-            let text = match &said {
-                Ok(said) if !told(said).is_empty() => told(said),
-                _ => short(&answer.body),
-            };
-            return Err(refusal(format!("{what}: {text}"), false));
-        }
-        match said {
-            Ok(said) if said.is_object() => match told(&said) {
-                text if text.is_empty() => Ok(said),
-                text => Err(refusal(text, false)),
-            },
-            _ => {
-                let text = format!(
-                    "{what}: the answer is no JSON object: {}",
-                    short(&answer.body)
-                );
-                Err(refusal(text, true))
-            }
-        }
+        understood(what, &answer)
     }
 
     fn volume(
@@ -128,6 +106,49 @@ impl Plugin {
             body["ID"] = id.into();
         }
         self.ask(&format!("VolumeDriver.{what}"), Some(body), patience)
+    }
+}
+
+fn refusal(text: String, unanswered: bool) -> Refusal {
+    Refusal { text, unanswered }
+}
+
+/// What an answer says.
+fn understood(what: &str, answer: &Answer) -> Result<Value, Refusal> {
+    let said: Result<Value, _> = serde_json::from_slice(&answer.body);
+    let told = |said: &Value| said["Err"].as_str().unwrap_or_default().to_owned();
+    if answer.status != 200 {
+        let text = match &said {
+            Ok(said) if !told(said).is_empty() => told(said),
+            _ => short(&answer.body),
+        };
+        return Err(refusal(format!("{what}: {text}"), false));
+    }
+    match said {
+        Ok(said) if said.is_object() => match told(&said) {
+            text if text.is_empty() => Ok(said),
+            text => Err(refusal(text, false)),
+        },
+        _ => {
+            let text = format!(
+                "{what}: the answer is no JSON object: {}",
+                short(&answer.body)
+            );
+            Err(refusal(text, true))
+        }
+    }
+}
+
+/// The door of the fuzz target: all that an answer is taken for.
+#[cfg(fuzzing)]
+pub fn read_answer(mut bytes: &[u8]) {
+    let Ok(answer) = exchange::read(&mut bytes) else {
+        return;
+    };
+    if let Ok(said) = understood("Fuzz", &answer) {
+        let _ = (path(&said), found(&said["Volume"]));
+        let all = said["Volumes"].as_array().into_iter().flatten();
+        all.for_each(|one| drop(found(one)));
     }
 }
 

@@ -1,8 +1,9 @@
-//! One question to a plug-in, and its answer: HTTP/1.1 over a new connection. A
+//! One question to a plug-in, and its answer: HTTP/1.1 over a new connection, by TLS
+//! where that is said. A
 //! plug-in is hostile: all is bounded in time and size.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 
 use super::address::Address;
 
@@ -36,54 +39,71 @@ pub(super) fn ask(
     patience: Duration,
 ) -> Result<Answer, String> {
     let deadline = Instant::now() + patience;
-    let mut line = connect(address, patience)?;
+    let mut line = connect(address, patience, deadline)?;
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: plugin.moby.localhost\r\nUser-Agent: gantry\r\n\
          Accept: application/vnd.docker.plugins.v1.2+json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
         body.len()
     );
-    let mut timed = Timed {
-        line: &mut line,
-        deadline,
-    };
-    timed.write_all(request.as_bytes()).map_err(words)?;
-    read(&mut timed).map_err(words)
+    line.write_all(request.as_bytes()).map_err(words)?;
+    read(&mut line).map_err(words)
 }
 
 /// A connection's two ways.
-trait Line: Read + Write {
+trait Line: Read + Write {}
+
+impl<L: Read + Write> Line for L {}
+
+/// One whose waits can be limited.
+trait Limited: Read + Write {
     fn limit(&self, patience: Duration) -> io::Result<()>;
 }
 
-impl Line for UnixStream {
+impl Limited for UnixStream {
     fn limit(&self, patience: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(patience))?;
         self.set_write_timeout(Some(patience))
     }
 }
 
-impl Line for TcpStream {
+impl Limited for TcpStream {
     fn limit(&self, patience: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(patience))?;
         self.set_write_timeout(Some(patience))
     }
 }
 
-fn connect(address: &Address, patience: Duration) -> Result<Box<dyn Line>, String> {
+fn connect(
+    address: &Address,
+    patience: Duration,
+    deadline: Instant,
+) -> Result<Box<dyn Line>, String> {
+    let tcp = |address: &SocketAddr| {
+        let failed = |error| format!("dial tcp {address}: connect: {}", strerror(&error));
+        let line = TcpStream::connect_timeout(address, patience).map_err(failed)?;
+        Ok::<_, String>(Timed { line, deadline })
+    };
     match address {
         Address::Unix(path) => {
             let failed = |error: io::Error| {
                 let why = strerror(&error);
                 format!("dial unix {}: connect: {why}", path.display())
             };
-            let stream = connect_unix(path, patience).map_err(failed)?;
-            Ok(Box::new(stream))
+            let line = connect_unix(path, patience).map_err(failed)?;
+            Ok(Box::new(Timed { line, deadline }))
         }
-        Address::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(address, patience);
-            let failed = |error| format!("dial tcp {address}: connect: {}", strerror(&error));
-            Ok(Box::new(stream.map_err(failed)?))
+        Address::Tcp(address) => Ok(Box::new(tcp(address)?)),
+        Address::Tls {
+            address,
+            name,
+            files,
+        } => {
+            let config = files.config().map_err(|error| error.to_string())?;
+            let name = ServerName::try_from(name.clone()).map_err(|error| error.to_string())?;
+            let failed = |error: rustls::Error| format!("tls: {error}");
+            let session = ClientConnection::new(config, name).map_err(failed)?;
+            Ok(Box::new(StreamOwned::new(session, tcp(address)?)))
         }
     }
 }
@@ -102,12 +122,12 @@ fn connect_unix(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 }
 
 /// A connection that ends at a moment, however slowly the other side goes on.
-struct Timed<'l> {
-    line: &'l mut Box<dyn Line>,
+struct Timed<L> {
+    line: L,
     deadline: Instant,
 }
 
-impl Timed<'_> {
+impl<L: Limited> Timed<L> {
     fn limit(&self) -> io::Result<()> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match left.is_zero() {
@@ -117,14 +137,14 @@ impl Timed<'_> {
     }
 }
 
-impl Read for Timed<'_> {
+impl<L: Limited> Read for Timed<L> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.limit()?;
         self.line.read(buffer)
     }
 }
 
-impl Write for Timed<'_> {
+impl<L: Limited> Write for Timed<L> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.limit()?;
         self.line.write(bytes)
@@ -136,7 +156,7 @@ impl Write for Timed<'_> {
 }
 
 /// Reads an answer.
-fn read(line: &mut impl Read) -> io::Result<Answer> {
+pub(super) fn read(line: &mut impl Read) -> io::Result<Answer> {
     let (mut bytes, mut seen) = (Vec::new(), 0);
     let end = loop {
         if let Some(at) = position(&bytes, b"\r\n\r\n", seen) {
@@ -314,6 +334,55 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    /// A server with the certificates of the end-to-end tests, which answers once and
+    /// wants to see a certificate.
+    fn tls_server(folder: &Path) -> SocketAddr {
+        let files = gantry_tls::ServerFiles {
+            client_ca: Some(folder.join("authority.crt")),
+            certificate: folder.join("server.pem"),
+            key: folder.join("server.pem"),
+        };
+        let config = files.config().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (line, _) = listener.accept().unwrap();
+            let session = rustls::ServerConnection::new(config).unwrap();
+            let mut line = StreamOwned::new(session, line);
+            if more(&mut line, &mut Vec::new(), 4096).is_ok() {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+                line.write_all(answer).unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn tls_is_spoken_with_whom_the_authority_knows() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/e2e/certificates");
+        let ours = Some((folder.join("client.cert"), folder.join("client.key")));
+        let asked = |authority: &str, ours, name: &str| {
+            let address = Address::Tls {
+                address: tls_server(&folder),
+                name: name.to_owned(),
+                files: gantry_tls::ClientFiles {
+                    authority: folder.join(authority),
+                    ours,
+                },
+            };
+            ask(&address, "/x", "{}", Duration::from_secs(20))
+        };
+        // What the certificate says, wherever it is.
+        let here = "10.99.0.1";
+        let answer = asked("authority.crt", ours.clone(), here).unwrap();
+        assert_eq!((answer.status, answer.body), (200, b"{}".to_vec()));
+        asked("authority.crt", None, here).unwrap_err();
+        asked("client.cert", ours.clone(), here).unwrap_err();
+        asked("authority.crt", ours.clone(), "192.0.2.1").unwrap_err();
+        let missing = asked("nosuch.crt", ours, here).unwrap_err();
+        assert!(missing.contains("nosuch.crt"), "{missing}");
     }
 
     #[test]

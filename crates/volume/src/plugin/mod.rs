@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use address::PluginFolders;
+#[cfg(fuzzing)]
+pub use driver::read_answer;
 pub use driver::{Patience, Plugin};
 
 use crate::driver::VolumeDriver;
