@@ -21,6 +21,8 @@ mod control;
 mod exports;
 mod files;
 mod frontend;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod history;
 mod links;
 mod message_stream;
@@ -43,6 +45,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builds::Build;
 use crate::files::kept::Kept;
+#[cfg(fuzzing)]
+pub use crate::fuzzing::{read_message, receive_files};
 use crate::history::History;
 pub use crate::posted::Tell;
 use crate::register::Register;

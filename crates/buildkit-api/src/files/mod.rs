@@ -11,3 +11,5 @@ mod tree;
 
 pub(crate) use packet::{Kind, Packet, Stat};
 pub(crate) use receive::{Wanted, receive};
+#[cfg(fuzzing)]
+pub(crate) use tree::replay;

@@ -233,6 +233,24 @@ impl Tree {
     }
 }
 
+/// All that a client tells of its files, as far as that is allowed.
+#[cfg(fuzzing)]
+pub(crate) fn replay(directory: &Path, told: Vec<(Stat, bytes::Bytes)>) {
+    let all = || -> Result<(), TreeError> {
+        let mut tree = Tree::open(directory)?;
+        for (stat, data) in told {
+            if tree.take(stat.clone())? {
+                let mut coming = Coming::new(tree.create(&stat.path)?, stat);
+                coming.write(&data)?;
+                coming.finish()?;
+            }
+        }
+        tree.all_told()?;
+        tree.finish()
+    };
+    drop(all());
+}
+
 /// A file whose contents are coming.
 pub(super) struct Coming {
     file: File,

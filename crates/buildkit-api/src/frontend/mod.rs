@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub(crate) use callbacks::credentials;
 pub(crate) use failure::excerpt;
 use gantry_types::Reference;
+#[cfg(fuzzing)]
+pub(crate) use options::Options;
 pub(crate) use posted::posted;
 pub(crate) use solved::{Image, Solved};
 
