@@ -37,16 +37,19 @@ impl Server {
             remark("SKIPPED: there is no git here, or no way into the engine's network");
             return None;
         }
-        let root = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().expect("a folder");
         let mut script = Command::new("sh");
         let made = script
             .args(["-c", SCRIPT])
             .current_dir(root.path())
             .status();
-        assert!(made.unwrap().success());
+        assert!(made.expect("sh").success());
         let mut head = Command::new("git");
         head.args(["-c", "safe.directory=*", "rev-parse", "HEAD"]);
-        let head = head.current_dir(root.path().join("app")).output().unwrap();
+        let head = head
+            .current_dir(root.path().join("app"))
+            .output()
+            .expect("git");
         let mut daemon = inside(engine);
         daemon
             .args(["git", "daemon", "--export-all", "--reuseaddr"])
@@ -54,8 +57,11 @@ impl Server {
             .arg(format!("--base-path={}", root.path().display()))
             .stderr(Stdio::null());
         let server = Self {
-            process: daemon.spawn().unwrap(),
-            commit: String::from_utf8(head.stdout).unwrap().trim().to_owned(),
+            process: daemon.spawn().expect("git"),
+            commit: String::from_utf8(head.stdout)
+                .expect("digits")
+                .trim()
+                .to_owned(),
             _root: root,
         };
         let end = Instant::now() + Duration::from_secs(20);
@@ -63,7 +69,7 @@ impl Server {
         loop {
             let mut probe = inside(engine);
             let probe = probe.args(["bash", "-c", &connect]).stderr(Stdio::null());
-            if probe.status().unwrap().success() {
+            if probe.status().expect("bash").success() {
                 return Some(server);
             }
             assert!(Instant::now() < end, "git's server does not answer");

@@ -15,6 +15,7 @@ mod bootstrap;
 mod build_contexts;
 mod build_git;
 mod build_results;
+mod build_ssh;
 mod builds;
 mod buildx;
 mod buildx_exports;

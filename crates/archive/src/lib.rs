@@ -47,6 +47,6 @@ pub use pack::{
     Change, ChangeKind, Door, Mirror, PackOptions, Packed, TreeOptions, changes, pack,
     pack_changes, pack_changes_mirrored, pack_mirrored, pack_tree, upper_changes,
 };
-pub use remove::{Scratch, remove_tree};
+pub use remove::{Scratch, remove_tree, remove_tree_at};
 pub use select::{CopyOptions, Selected, Verdict, copy_into, digest_of};
 pub use trash::Trash;

@@ -28,7 +28,10 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
 }
 
 /// Like [`remove_tree`], below an open directory.
-pub(crate) fn remove_tree_at(parent: impl AsFd, name: &[u8]) -> Result<(), Error> {
+///
+/// # Errors
+/// As there.
+pub fn remove_tree_at(parent: impl AsFd, name: &[u8]) -> Result<(), Error> {
     let parent = parent.as_fd();
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),

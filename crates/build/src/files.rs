@@ -339,7 +339,7 @@ pub(crate) fn copy(root: &RootDir, tree: &Tree, copying: &Copying) -> Result<()>
         let whose = (keep, copying.classic);
         if copying.unpack
             && !chosen.place.directory
-            && unpacked(root, chosen, target, owner, whose)?
+            && unpacked(root, &chosen.place, target, owner, whose)?
         {
             continue;
         }
@@ -409,19 +409,19 @@ fn followed(root: &RootDir, path: &str) -> String {
 
 /// Unpacks a file, if it is an archive; whether it is one. With `keep` only the
 /// directory that it is unpacked in gets the owner.
-fn unpacked(
+pub(crate) fn unpacked(
     root: &RootDir,
-    chosen: &Chosen,
+    place: &Place,
     target: &str,
     owner: Option<(u32, u32)>,
     (keep, classic): (bool, bool),
 ) -> Result<bool> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let name = std::ffi::OsStr::from_bytes(&chosen.place.name);
+    let name = std::ffi::OsStr::from_bytes(&place.name);
     let open = || {
-        rustix::fs::openat(&chosen.place.parent, name, flags, FileMode::empty())
+        rustix::fs::openat(&place.parent, name, flags, FileMode::empty())
             .map(File::from)
-            .map_err(|errno| Error::Failed(format!("open {}: {errno}", chosen.place.path)))
+            .map_err(|errno| Error::Failed(format!("open {}: {errno}", place.path)))
     };
     if !is_archive(open()?) {
         return Ok(false);

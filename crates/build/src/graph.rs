@@ -56,6 +56,15 @@ pub enum Op {
         /// Which.
         actions: Vec<Action>,
     },
+    /// Layers of several steps on each other, the first one's at the bottom.
+    Merge(Vec<NodeId>),
+    /// The layers that a step has more than another one.
+    Diff {
+        /// The other one; nothing for no layers.
+        lower: Option<NodeId>,
+        /// The step; nothing for no layers.
+        upper: Option<NodeId>,
+    },
 }
 
 impl Op {
@@ -67,9 +76,12 @@ impl Op {
                 let binds = exec.mounts.iter().filter_map(|mount| mount.from);
                 exec.root.into_iter().chain(binds).collect()
             }
+            Self::Merge(inputs) => inputs.clone(),
+            Self::Diff { lower, upper } => lower.iter().chain(upper).copied().collect(),
             Self::Files { root, actions } => {
                 let from = actions.iter().filter_map(|action| match action {
                     Action::Copy(copy) => Some(copy.from),
+                    Action::Plain(Plain::Copy(copy)) => copy.from,
                     _ => None,
                 });
                 root.iter().copied().chain(from).collect()
@@ -82,7 +94,7 @@ impl Op {
         match self {
             Self::Layers(_) => "regular",
             Self::Local(_) => "source.local",
-            Self::Exec(_) | Self::Files { .. } => "regular",
+            Self::Exec(_) | Self::Files { .. } | Self::Merge(_) | Self::Diff { .. } => "regular",
         }
     }
 }
@@ -145,6 +157,16 @@ pub struct Exec {
     pub insecure: bool,
     /// Volumes whose contents are not kept (as the classic builder has it).
     pub volumes: Vec<String>,
+    /// Addresses of hosts: `name:address`.
+    pub hosts: Vec<String>,
+    /// The name of its host; empty for the container's own.
+    pub hostname: String,
+    /// Limits of its processes: name, soft and hard.
+    pub ulimits: Vec<(String, i64, i64)>,
+    /// Its cgroup's parent; empty for the daemon's choice.
+    pub cgroup_parent: String,
+    /// Whether its file system cannot be written.
+    pub read_only: bool,
     /// How a failure names it.
     pub shown: String,
 }
@@ -196,6 +218,17 @@ pub enum MountKind {
         /// Its owner.
         owner: (u32, u32),
     },
+    /// A socket of the user's ssh agent.
+    Ssh {
+        /// Its name.
+        id: String,
+        /// Whether it must be there.
+        required: bool,
+        /// Its mode.
+        mode: u32,
+        /// Its owner.
+        owner: (u32, u32),
+    },
 }
 
 /// How builds share a cache directory.
@@ -234,6 +267,97 @@ pub enum Action {
         /// Its permissions.
         mode: u32,
     },
+    /// One as definitions of clients have it.
+    Plain(Plain),
+}
+
+/// A file operation without what Dockerfiles mean besides: nothing is made that was not
+/// asked for.
+#[derive(Debug, Clone)]
+pub enum Plain {
+    /// Files of a step.
+    Copy(PlainCopy),
+    /// A directory.
+    Directory {
+        /// Absolute.
+        path: String,
+        /// Its permissions.
+        mode: u32,
+        /// Whether what is missing above it is made; then it may be there.
+        parents: bool,
+        /// Whose, as `user[:group]`; root's when not given.
+        owner: Option<String>,
+        /// When it was changed, in nanoseconds since 1970; now when not given.
+        time: Option<i64>,
+    },
+    /// A file.
+    File {
+        /// Absolute.
+        path: String,
+        /// Its permissions.
+        mode: u32,
+        /// What is in it.
+        bytes: Vec<u8>,
+        /// As of a directory.
+        owner: Option<String>,
+        /// As of a directory.
+        time: Option<i64>,
+    },
+    /// A symbolic link.
+    Link {
+        /// What it says.
+        to: String,
+        /// Absolute.
+        path: String,
+        /// As of a directory.
+        owner: Option<String>,
+        /// As of a directory.
+        time: Option<i64>,
+    },
+    /// Something goes.
+    Remove {
+        /// Absolute.
+        path: String,
+        /// Whether nothing may be there.
+        missing: bool,
+        /// Whether the last name is a pattern.
+        wildcard: bool,
+    },
+}
+
+/// Files that are copied as a definition says.
+#[derive(Debug, Clone, Default)]
+pub struct PlainCopy {
+    /// The step; nothing for an empty file system.
+    pub from: Option<NodeId>,
+    /// Which of its files.
+    pub source: String,
+    /// Where to.
+    pub target: String,
+    /// Whose they become; who had them, when not given.
+    pub owner: Option<String>,
+    /// What their mode becomes.
+    pub mode: Option<Mode>,
+    /// When they were changed, in nanoseconds since 1970.
+    pub time: Option<i64>,
+    /// Whether a link is followed that the source is.
+    pub follow: bool,
+    /// Whether of a directory only what is in it is copied.
+    pub contents: bool,
+    /// Whether an archive is unpacked.
+    pub unpack: bool,
+    /// Whether what is missing above the target is made.
+    pub create: bool,
+    /// Whether the source is a pattern.
+    pub wildcard: bool,
+    /// Whether nothing may fit it.
+    pub empty: bool,
+    /// Whether something of another kind is replaced.
+    pub replace: bool,
+    /// What comes along, as in an ignore file; all when empty.
+    pub include: Vec<String>,
+    /// What does not.
+    pub exclude: Vec<String>,
 }
 
 /// Files of a step that are copied.

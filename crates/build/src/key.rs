@@ -12,9 +12,9 @@ use gantry_snapshot::SnapshotDriver;
 use gantry_types::{Digest, Hasher};
 
 use crate::files;
-use crate::graph::{Action, Copying, Exec, Graph, MountKind, NodeId, Op};
+use crate::graph::{Action, Copying, Exec, Graph, MountKind, NodeId, Op, Plain, PlainCopy};
 use crate::solve::Value;
-use crate::{Result, trees};
+use crate::{Result, plain, trees};
 
 /// All that a step depends on: names and values.
 pub(crate) type Parts = Vec<(String, String)>;
@@ -38,6 +38,8 @@ pub(crate) trait Inputs {
     fn root(&self, input: NodeId) -> Result<String>;
     /// What a copy takes from a step.
     fn copied(&self, copying: &Copying) -> Result<String>;
+    /// What a plain copy takes from a step.
+    fn taken(&self, input: NodeId, copy: &PlainCopy) -> Result<String>;
     /// What a command sees of a step.
     fn seen(&self, input: NodeId, path: &str) -> Result<String>;
 }
@@ -57,6 +59,17 @@ pub(crate) fn parts(op: &Op, inputs: &impl Inputs) -> Result<Parts> {
             local.directory.display().to_string(),
         ),
         Op::Exec(exec) => self::exec(&mut parts, exec, inputs)?,
+        Op::Merge(merged) => {
+            for input in merged {
+                add(&mut parts, "merged", inputs.root(*input)?);
+            }
+        }
+        Op::Diff { lower, upper } => {
+            for (name, input) in [("lower", lower), ("upper", upper)] {
+                let key = input.map(|input| inputs.root(input)).transpose()?;
+                add(&mut parts, name, key.unwrap_or_default());
+            }
+        }
         Op::Files { root, actions } => {
             if let Some(root) = root {
                 add(&mut parts, "below", inputs.root(*root)?);
@@ -89,12 +102,24 @@ fn exec(parts: &mut Parts, exec: &Exec, inputs: &impl Inputs) -> Result<()> {
     add(parts, "network", &exec.network);
     add(parts, "insecure", exec.insecure.to_string());
     add(parts, "volumes", exec.volumes.join(" "));
+    for (name, value) in [
+        ("hosts", exec.hosts.join(" ")),
+        ("hostname", exec.hostname.clone()),
+        ("cgroup parent", exec.cgroup_parent.clone()),
+        ("read-only", exec.read_only.to_string()),
+    ] {
+        add(parts, name, value);
+    }
+    for (name, soft, hard) in &exec.ulimits {
+        add(parts, format!("limit {name}"), format!("{soft} {hard}"));
+    }
     for mount in &exec.mounts {
         let kind = match &mount.kind {
             MountKind::Bind => "bind".to_owned(),
             MountKind::Cache { id, .. } => format!("cache {id}"),
             MountKind::Tmpfs { size } => format!("tmpfs {size}"),
             MountKind::Secret { id, .. } => format!("secret {id}"),
+            MountKind::Ssh { id, .. } => format!("ssh {id}"),
         };
         let text = format!("{kind} {} {}", mount.source, mount.writable);
         add(parts, format!("mount {}", mount.target), text);
@@ -120,6 +145,7 @@ fn action(parts: &mut Parts, action: &Action, inputs: &impl Inputs) -> Result<()
             let text = format!("{} {owner} {mode:o}", Digest::of(bytes));
             add(parts, format!("file {path} {name}"), text);
         }
+        Action::Plain(plain) => self::plain(parts, plain, inputs)?,
         Action::Copy(copy) => {
             let from = copy.sources.join(" ");
             let how = format!(
@@ -128,6 +154,61 @@ fn action(parts: &mut Parts, action: &Action, inputs: &impl Inputs) -> Result<()
             );
             add(parts, format!("copy {from} to {}", copy.target), how);
             add(parts, format!("files {from}"), inputs.copied(copy)?);
+        }
+    }
+    Ok(())
+}
+
+/// Times do not count, as everywhere.
+fn plain(parts: &mut Parts, plain: &Plain, inputs: &impl Inputs) -> Result<()> {
+    match plain {
+        Plain::Copy(copy) => {
+            let how = PlainCopy {
+                from: None,
+                time: None,
+                ..copy.clone()
+            };
+            add(parts, format!("copy {}", copy.source), format!("{how:?}"));
+            if let Some(from) = copy.from {
+                let files = inputs.taken(from, copy)?;
+                add(parts, format!("files {}", copy.source), files);
+            }
+        }
+        Plain::File {
+            path,
+            mode,
+            bytes,
+            owner,
+            ..
+        } => {
+            let text = format!("{} {mode:o} {owner:?}", Digest::of(bytes));
+            add(parts, format!("file {path}"), text);
+        }
+        Plain::Directory {
+            path,
+            mode,
+            parents,
+            owner,
+            ..
+        } => {
+            let text = format!("{mode:o} {parents} {owner:?}");
+            add(parts, format!("directory {path}"), text);
+        }
+        Plain::Link {
+            to, path, owner, ..
+        } => {
+            add(parts, format!("link {path}"), format!("{to:?} {owner:?}"));
+        }
+        Plain::Remove {
+            path,
+            missing,
+            wildcard,
+        } => {
+            add(
+                parts,
+                format!("remove {path}"),
+                format!("{missing} {wildcard}"),
+            );
         }
     }
     Ok(())
@@ -158,6 +239,13 @@ impl Inputs for ByDefinition<'_> {
         match self.local(copying.from) {
             Some(value) => copied(self.snapshots, &value, copying),
             None => Ok(self.keys[copying.from].clone()),
+        }
+    }
+
+    fn taken(&self, input: NodeId, copy: &PlainCopy) -> Result<String> {
+        match self.local(input) {
+            Some(value) => taken(self.snapshots, &value, copy),
+            None => Ok(self.keys[input].clone()),
         }
     }
 
@@ -198,6 +286,10 @@ impl Inputs for ByContent<'_> {
         copied(self.snapshots, &self.value(copying.from)?, copying)
     }
 
+    fn taken(&self, input: NodeId, copy: &PlainCopy) -> Result<String> {
+        taken(self.snapshots, &self.value(input)?, copy)
+    }
+
     fn seen(&self, input: NodeId, path: &str) -> Result<String> {
         seen(self.snapshots, &self.value(input)?, path)
     }
@@ -206,6 +298,11 @@ impl Inputs for ByContent<'_> {
 fn copied(snapshots: &Arc<dyn SnapshotDriver>, value: &Value, copying: &Copying) -> Result<String> {
     let tree = trees::open(snapshots, value)?;
     Ok(files::digest(&tree, copying)?.to_string())
+}
+
+fn taken(snapshots: &Arc<dyn SnapshotDriver>, value: &Value, copy: &PlainCopy) -> Result<String> {
+    let tree = trees::open(snapshots, value)?;
+    Ok(plain::digest(&tree, copy)?.to_string())
 }
 
 fn seen(snapshots: &Arc<dyn SnapshotDriver>, value: &Value, path: &str) -> Result<String> {

@@ -27,6 +27,7 @@ pub mod solve;
 mod error;
 mod files;
 mod key;
+mod plain;
 mod trees;
 mod whose;
 

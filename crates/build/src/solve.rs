@@ -15,7 +15,7 @@ use gantry_sys::RootDir;
 use gantry_types::{ChainId, DiffId};
 
 use crate::cache::{Cache, Entry, Stored, random_name};
-use crate::graph::{Action, Exec, Graph, Local, NodeId, Op};
+use crate::graph::{Action, Exec, Graph, Local, NodeId, Op, Plain};
 use crate::key::{self, ByContent, ByDefinition, Inputs, Parts};
 use crate::{Error, Result, files, trees, whose};
 
@@ -516,6 +516,8 @@ impl Solver<'_> {
                 }
                 made = self.commit(&key, &below)?;
             }
+            Op::Merge(inputs) => return self.merge(inputs, values),
+            Op::Diff { lower, upper } => return self.diff(*lower, *upper, values),
             Op::Layers(_) | Op::Local(_) => {}
         }
         let mut diff_ids = below;
@@ -523,6 +525,44 @@ impl Solver<'_> {
         Ok(Layers {
             diff_ids,
             size: made.map_or(0, |layer| layer.size),
+            ..Layers::default()
+        })
+    }
+
+    /// The layers of all on each other.
+    fn merge(&self, inputs: &[NodeId], values: &dyn Fn(NodeId) -> Option<Value>) -> Result<Layers> {
+        let mut diff_ids = Vec::new();
+        for input in inputs {
+            diff_ids.extend(layers_of(values(*input))?);
+        }
+        self.stacked(diff_ids)
+    }
+
+    /// The layers that `upper` has on those of `lower`.
+    fn diff(
+        &self,
+        lower: Option<NodeId>,
+        upper: Option<NodeId>,
+        values: &dyn Fn(NodeId) -> Option<Value>,
+    ) -> Result<Layers> {
+        let layers = |input: Option<NodeId>| match input {
+            Some(input) => layers_of(values(input)),
+            None => Ok(Vec::new()),
+        };
+        let (lower, upper) = (layers(lower)?, layers(upper)?);
+        match upper.strip_prefix(lower.as_slice()) {
+            Some(more) => self.stacked(more.to_vec()),
+            None => Err(Error::Unsupported(
+                "the difference of results that do not stand on each other is not supported"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn stacked(&self, diff_ids: Vec<DiffId>) -> Result<Layers> {
+        self.images.stack(&diff_ids, self.lease)?;
+        Ok(Layers {
+            diff_ids,
             ..Layers::default()
         })
     }
@@ -600,6 +640,14 @@ impl Solver<'_> {
                 };
                 files::make_file(root, &path, bytes, owner, *mode)
             }
+            Action::Plain(plain) => {
+                let from = match plain {
+                    Plain::Copy(copy) => copy.from.and_then(values),
+                    _ => None,
+                };
+                let tree = from.map(|value| trees::open(self.snapshots, &value));
+                crate::plain::act(root, plain, tree.transpose()?.as_ref())
+            }
             Action::Copy(copying) => {
                 let value = values(copying.from).ok_or_else(|| {
                     Error::Failed("a step has no result, but another needs it".to_owned())
@@ -611,11 +659,23 @@ impl Solver<'_> {
     }
 }
 
+fn layers_of(value: Option<Value>) -> Result<Vec<DiffId>> {
+    match value {
+        Some(Value::Layers(layers)) => Ok(layers.diff_ids),
+        Some(Value::Tree(_)) => Err(Error::Unsupported(
+            "directories of a client are no layers that can be merged: copy them first".to_owned(),
+        )),
+        None => Err(Error::Failed(
+            "a step has no result, but another needs it".to_owned(),
+        )),
+    }
+}
+
 fn has_root(op: &Op) -> bool {
     match op {
         Op::Exec(exec) => exec.root.is_some(),
         Op::Files { root, .. } => root.is_some(),
-        Op::Layers(_) | Op::Local(_) => false,
+        Op::Layers(_) | Op::Local(_) | Op::Merge(_) | Op::Diff { .. } => false,
     }
 }
 

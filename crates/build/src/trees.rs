@@ -146,6 +146,38 @@ impl Tree {
         }
     }
 
+    /// A tree that is being changed.
+    pub(crate) fn of(root: &RootDir) -> Result<Self> {
+        let root = root.open_dir(".").map_err(failed)?;
+        Ok(Self {
+            root: Some(root),
+            local: None,
+        })
+    }
+
+    /// Finds a path, but not what it leads to if it is a link itself.
+    pub(crate) fn find_itself(&self, path: &str) -> Result<Option<Place>> {
+        let path = clean(Path::new(path));
+        let (Some(root), Some(_)) = (&self.root, path.file_name()) else {
+            return self.find("");
+        };
+        let (parent, name) = match root.open_parent(&path) {
+            Ok(found) => found,
+            Err(error) if is_missing(error.errno) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match rustix::fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Place {
+                parent,
+                directory: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
+                name: name.as_encoded_bytes().to_vec(),
+                path: path.to_string_lossy().into_owned(),
+            })),
+            Err(errno) if is_missing(errno) => Ok(None),
+            Err(errno) => Err(Error::Failed(format!("{}: {errno}", path.display()))),
+        }
+    }
+
     /// The names in a directory, sorted; nothing for what is none.
     pub(crate) fn names(&self, path: &str) -> Vec<String> {
         let path = match path.trim_start_matches('/') {

@@ -9,7 +9,7 @@ use crate::frontend::{self, Solved};
 use crate::server::{Call, unknown};
 use crate::status::{Code, Status};
 use crate::wire::{Field, Message, fields};
-use crate::{BuildKit, links, workers};
+use crate::{BuildKit, links, llb, workers};
 
 /// The service's name.
 const NAME: &str = "/moby.buildkit.v1.frontend.LLBBridge/";
@@ -36,6 +36,7 @@ const FRONTEND_CAPS: &[&str] = &[
 /// What of the engine clients ask about by itself.
 const LLB_CAPS: &[&str] = &[
     "source.image",
+    "source.image.resolvemode",
     "source.local",
     "source.local.unique",
     "source.local.sessionid",
@@ -46,13 +47,42 @@ const LLB_CAPS: &[&str] = &[
     "exec.meta.base",
     "exec.meta.cgroup.parent",
     "exec.meta.network",
+    "exec.meta.proxyenv",
+    "exec.meta.removemountstubs.recursive",
+    "exec.meta.setsdefaultpath",
     "exec.meta.ulimit",
+    "exec.meta.security",
+    "exec.secretenv",
+    "exec.mount.ssh",
     "exec.mount.bind",
+    "exec.mount.bind.readwrite-nooutput",
+    "exec.mount.selector",
     "exec.mount.cache",
     "exec.mount.cache.sharing",
     "exec.mount.tmpfs",
+    "exec.mount.tmpfs.size",
     "exec.mount.secret",
     "file.base",
+    "file.rm.wildcard",
+    "file.rm.nofollowsymlink",
+    "file.copy.includeexcludepatterns",
+    "file.copy.alwaysreplaceexistingdestpaths",
+    "file.copy.modestring",
+    "file.symlink.create",
+    "mergeop",
+    "diffop",
+    "source.git",
+    "source.git.keepgitdir",
+    "source.git.fullurl",
+    "source.git.httpauth",
+    "source.git.subdir",
+    "source.git.checksum",
+    "source.git.skipsubmodules",
+    "source.http",
+    "source.http.checksum",
+    "source.http.perm",
+    // As BuildKit spells it.
+    "soruce.http.uidgid",
     "constraints",
     "platform",
     "meta.ignorecache",
@@ -121,25 +151,39 @@ async fn solve(
     build: &Arc<Build>,
     message: &[u8],
 ) -> Result<Message, Status> {
-    let mut kind = String::new();
+    let (mut kind, mut definition) = (String::new(), &[][..]);
     let (mut options, mut inputs) = (BTreeMap::new(), BTreeMap::new());
     for field in fields(message) {
         let field = field?;
         match field.number {
-            1 if !field.bytes()?.is_empty() => {
-                return Err(Status::unsupported(
-                    "LLB definitions of clients are not supported",
-                ));
-            }
+            1 => definition = field.bytes()?,
             2 => kind = field.text()?,
             3 => field.add_to(&mut options)?,
             13 => {
                 let (name, definition) = field.entry()?;
-                inputs.insert(name, links::read(definition)?);
+                let result = match links::read(definition)? {
+                    Some(result) => result,
+                    None => {
+                        build.keep(llb::solve(service, build, definition, build.allowed()).await?)
+                    }
+                };
+                inputs.insert(name, result);
             }
             15 => return Err(Status::unsupported("source policies are not supported")),
             _ => {}
         }
+    }
+    if kind.is_empty() {
+        if llb::is_empty(definition)? {
+            return Ok(Message::new().message(3, &Message::new()));
+        }
+        let solved = llb::solve(service, build, definition, build.allowed()).await?;
+        return Ok(Message::new().message(3, &solved_message(build, solved)));
+    }
+    if !llb::is_empty(definition)? {
+        return Err(Status::invalid(
+            "cannot solve with both Definition and Frontend specified",
+        ));
     }
     frontend::check_kind(&kind, &options)?;
     build.note_options(&options);
@@ -180,12 +224,18 @@ fn returned(build: &Build, message: &[u8]) -> Result<Message, Status> {
 
 /// Finds what the client's result names.
 fn result(build: &Build, field: Field<'_>) -> Result<Option<Arc<Solved>>, Status> {
-    let mut name = String::new();
+    let (mut name, mut config) = (String::new(), None);
     for field in fields(field.bytes()?) {
         let field = field?;
         match field.number {
             1 => name = field.text()?,
             3 => name = reference(field.bytes()?)?,
+            10 => {
+                let (key, value) = field.entry()?;
+                if key == "containerimage.config" {
+                    config = Some(value.to_vec());
+                }
+            }
             2 | 4 => {
                 return Err(Status::unsupported(
                     "results for several platforms are not supported",
@@ -196,7 +246,7 @@ fn result(build: &Build, field: Field<'_>) -> Result<Option<Arc<Solved>>, Status
     }
     match name.is_empty() {
         true => Ok(None),
-        false => build.result(&name).map(Some),
+        false => build.configured(&name, config.as_deref()).map(Some),
     }
 }
 

@@ -9,6 +9,7 @@ use gantry_registry::Cancel;
 use tokio::sync::oneshot;
 
 use crate::frontend::Solved;
+use crate::llb::Allowed;
 use crate::progress::Progress;
 use crate::status::{Code, Status};
 
@@ -90,6 +91,42 @@ impl Build {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let found = results.get(name).cloned();
         found.ok_or_else(|| Status::new(Code::NotFound, format!("no such ref: {name}")))
+    }
+
+    /// A result, with the configuration that its client says it has.
+    ///
+    /// # Errors
+    /// When there is none, or when it is in use.
+    pub(crate) fn configured(
+        &self,
+        name: &str,
+        config: Option<&[u8]>,
+    ) -> Result<Arc<Solved>, Status> {
+        let solved = self.result(name)?;
+        let known = solved.metadata().get("containerimage.config").cloned();
+        let Some(config) = config.filter(|config| known.as_deref() != Some(*config)) else {
+            return Ok(solved);
+        };
+        drop(solved);
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut solved = results
+            .remove(name)
+            .ok_or_else(|| Status::new(Code::NotFound, format!("no such ref: {name}")))?;
+        match Arc::get_mut(&mut solved) {
+            Some(solved) => solved.configure(config)?,
+            None => return Err(Status::internal(format!("{name} is in use"))),
+        }
+        results.insert(name.to_owned(), Arc::clone(&solved));
+        Ok(solved)
+    }
+
+    /// What its client may ask for.
+    pub(crate) fn allowed(&self) -> Allowed {
+        let has = |name: &str| self.allowed.iter().any(|it| it == name);
+        Allowed {
+            host_network: has("network.host"),
+            insecure: has("security.insecure"),
+        }
     }
 
     /// The client's frontend is done.

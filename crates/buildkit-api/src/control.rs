@@ -15,7 +15,7 @@ use crate::message_stream::Outgoing;
 use crate::server::Call;
 use crate::status::{Code, Status};
 use crate::wire::{Field, Message, fields};
-use crate::{BuildKit, workers};
+use crate::{BuildKit, llb, workers};
 
 /// How long a build that has ended can still be asked how it was.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -39,7 +39,8 @@ struct SolveRequest {
     /// The exporter as older clients tell it.
     exporter: Exporter,
     cache_exports: Vec<String>,
-    definition: bool,
+    /// A graph of steps; one that has none is an empty file system.
+    definition: Option<Vec<u8>>,
     entitlements: Vec<String>,
     internal: bool,
 }
@@ -51,7 +52,7 @@ impl SolveRequest {
             let field = field?;
             match field.number {
                 1 => request.id = field.text()?,
-                2 => request.definition = has_steps(field)?,
+                2 => request.definition = Some(field.bytes()?.to_vec()),
                 3 => request.exporter.kind = field.text()?,
                 4 => field.add_to(&mut request.exporter.attributes)?,
                 5 => request.session = field.text()?,
@@ -77,9 +78,10 @@ impl SolveRequest {
         if self.id.is_empty() {
             return Err(Status::invalid("a build without a ref"));
         }
-        if self.definition {
-            return Err(Status::unsupported(
-                "LLB definitions of clients are not supported",
+        let definition = self.definition.as_deref().unwrap_or_default();
+        if !self.frontend.is_empty() && !llb::is_empty(definition)? {
+            return Err(Status::invalid(
+                "cannot solve with both Definition and Frontend specified",
             ));
         }
         if let Some(kind) = self.cache_exports.first() {
@@ -92,12 +94,6 @@ impl SolveRequest {
         }
         Ok(())
     }
-}
-
-/// Whether a definition has steps.
-fn has_steps(field: Field<'_>) -> Result<bool, Status> {
-    let mut steps = fields(field.bytes()?);
-    steps.try_fold(false, |found, field| Ok(found || field?.number == 1))
 }
 
 fn cache_exports(field: Field<'_>) -> Result<Vec<String>, Status> {
@@ -128,9 +124,14 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
     let _ending = Ending(Arc::clone(&build), Some(place));
     let known = Mutex::default();
     let solving = async {
-        let solved = match request.frontend.as_str() {
-            "" => returned.await.map_err(|_| Status::canceled())??,
-            kind => {
+        let solved = match (request.frontend.as_str(), &request.definition) {
+            ("", Some(definition)) if llb::is_empty(definition)? => None,
+            ("", Some(definition)) => {
+                Some(llb::solve(service, &build, definition, build.allowed()).await?)
+            }
+            // The client is its own frontend.
+            ("", None) => returned.await.map_err(|_| Status::canceled())??,
+            (kind, _) => {
                 frontend::check_kind(kind, &request.options)?;
                 build.note_options(&request.options);
                 let (options, inputs) = (request.options.clone(), BTreeMap::new());

@@ -25,6 +25,7 @@ mod frontend;
 mod fuzzing;
 mod history;
 mod links;
+mod llb;
 mod message_stream;
 mod posted;
 mod progress;

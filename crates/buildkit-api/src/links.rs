@@ -15,6 +15,8 @@ use crate::wire::{Message, fields};
 
 /// How addresses of results begin.
 const SCHEME: &str = "gantry-result://";
+/// The same without what stands behind every scheme.
+pub(crate) const RESULT: &str = "gantry-result";
 
 /// The definition (`pb.Definition`) of a result.
 pub(crate) fn write(result: &str) -> Message {
@@ -35,8 +37,13 @@ pub(crate) fn write(result: &str) -> Message {
 /// The result that a definition is of.
 ///
 /// # Errors
-/// For any other definition.
-pub(crate) fn read(definition: &[u8]) -> Result<String, Status> {
+/// For what is no definition.
+pub(crate) fn read(definition: &[u8]) -> Result<Option<String>, Status> {
+    // A source and what points to it; whatever has more is a graph of its own.
+    let operations = fields(definition).filter(|field| matches!(field, Ok(it) if it.number == 1));
+    if operations.count() > 2 {
+        return Ok(None);
+    }
     for field in fields(definition) {
         let field = field?;
         if field.number != 1 {
@@ -52,14 +59,12 @@ pub(crate) fn read(definition: &[u8]) -> Result<String, Status> {
                 if attribute.number == 1
                     && let Some(result) = attribute.text()?.strip_prefix(SCHEME)
                 {
-                    return Ok(result.to_owned());
+                    return Ok(Some(result.to_owned()));
                 }
             }
         }
     }
-    Err(Status::unsupported(
-        "LLB definitions of clients are not supported",
-    ))
+    Ok(None)
 }
 
 /// The image that a result is; it is recorded for that, without a name.
@@ -91,11 +96,12 @@ mod tests {
     #[test]
     fn a_result_is_found_again_and_nothing_else_is_taken_for_one() {
         let definition = write("ref::0").into_bytes();
-        assert_eq!(read(&definition).unwrap(), "ref::0");
+        assert_eq!(read(&definition).unwrap().unwrap(), "ref::0");
         let source = Message::new().text(1, "docker-image://busybox");
         let op = Message::new().message(3, &source);
         let other = Message::new().message(1, &op).into_bytes();
-        assert!(read(&other).is_err());
-        assert!(read(&[]).is_err());
+        assert_eq!(read(&other).unwrap(), None);
+        assert_eq!(read(&[]).unwrap(), None);
+        assert!(read(&[0x0a]).is_err());
     }
 }

@@ -214,7 +214,9 @@ impl Session {
         let (response, stream) = sender.send_request(request, false).map_err(broken)?;
         Ok(Exchange {
             outgoing: Outgoing::new(stream),
-            answer: Answer::Awaited(response),
+            answers: Answers {
+                answer: Answer::Awaited(response),
+            },
         })
     }
 
@@ -235,6 +237,26 @@ impl Session {
 /// A call of ours.
 pub(crate) struct Exchange {
     pub(crate) outgoing: Outgoing,
+    answers: Answers,
+}
+
+impl Exchange {
+    /// The next message; `None` when the call has ended well.
+    ///
+    /// # Errors
+    /// As [`Answers::next`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        self.answers.next().await
+    }
+
+    /// Both sides, for what goes both ways at the same time.
+    pub(crate) fn split(self) -> (Outgoing, Answers) {
+        (self.outgoing, self.answers)
+    }
+}
+
+/// What comes back.
+pub(crate) struct Answers {
     answer: Answer,
 }
 
@@ -244,7 +266,7 @@ enum Answer {
     Ended,
 }
 
-impl Exchange {
+impl Answers {
     /// The next message; `None` when the call has ended well.
     ///
     /// # Errors

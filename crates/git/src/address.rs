@@ -92,6 +92,25 @@ impl Source {
         Ok(Some(source))
     }
 
+    /// An address that is known to be one of a repository, with `reference[:directory]`.
+    ///
+    /// # Errors
+    /// As of [`Source::parse`].
+    pub fn at(address: &str, fragment: &str) -> Result<Self> {
+        if is_scp(address) {
+            return Err(no_ssh(address));
+        }
+        let (reference, subdirectory) = fragment.split_once(':').unwrap_or((fragment, ""));
+        let source = Self {
+            remote: Remote::parse(address)?,
+            reference: reference.to_owned(),
+            subdirectory: subdirectory.to_owned(),
+            ..Self::default()
+        };
+        source.check()?;
+        Ok(source)
+    }
+
     /// `ref=…&subdir=…`, as newer Dockerfiles have it.
     fn query(&mut self, query: &str) -> Result<()> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -45,6 +45,7 @@ mod remove;
 mod resolve;
 mod save;
 mod squash;
+mod stack;
 mod store;
 mod tag;
 mod unpack;

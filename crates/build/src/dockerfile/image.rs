@@ -14,7 +14,15 @@ const COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// The image of the wanted stage.
 pub fn image(plan: &Plan, options: &Options, values: &BTreeMap<NodeId, Value>) -> ImageConfig {
-    let steps = plan.stages[plan.target].steps.len();
+    let Some(stage) = plan.stages.get(plan.target) else {
+        // No Dockerfile: whoever has made the plan says what the image is.
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        let value = plan.wanted.and_then(|node| values.get(&node));
+        let mut image = empty(&platform);
+        image.rootfs = layers(value.map_or_else(Vec::new, |value| value.diff_ids().to_vec()));
+        return image;
+    };
+    let steps = stage.steps.len();
     image_at(plan, options, values, plan.target, steps)
 }
 

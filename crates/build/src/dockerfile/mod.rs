@@ -62,6 +62,8 @@ pub struct Options {
     pub network: String,
     /// What the file may ask for: `network.host`, `security.insecure`.
     pub allow: Vec<String>,
+    /// Addresses of hosts that all commands know: `name:address`.
+    pub hosts: Vec<String>,
     /// Kept as `docker_version`, as the classic builder does.
     pub engine_version: Option<String>,
     /// Seconds since 1970 that everything is said to be made at.
@@ -115,7 +117,7 @@ pub enum Named {
 }
 
 /// A Dockerfile as a graph.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// The steps to be solved.
     pub graph: Graph,
@@ -125,6 +127,8 @@ pub struct Plan {
     pub target: usize,
     /// What is to be solved.
     pub wanted: Option<NodeId>,
+    /// Steps of no Dockerfile, and how they are shown.
+    pub named: Vec<(NodeId, String)>,
     /// What is said before the first stage.
     pub meta: Vec<String>,
     /// Whether the file is more than one stage alone: then steps are shown with the
@@ -140,6 +144,7 @@ impl Plan {
         Self {
             graph: Graph::default(),
             stages: self.stages.clone(),
+            named: self.named.clone(),
             meta: self.meta.clone(),
             unused_args: self.unused_args.clone(),
             ..*self

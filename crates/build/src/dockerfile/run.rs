@@ -15,6 +15,9 @@ use crate::{Error, Result};
 /// Where here-documents are that are programs.
 const PIPES: &str = "/dev/pipes";
 
+/// Where programs look for the user's ssh agent.
+const AGENT: &str = "SSH_AUTH_SOCK";
+
 impl Planner<'_> {
     pub(super) fn run(
         &mut self,
@@ -44,6 +47,15 @@ impl Planner<'_> {
         if env_value(&env, "PATH").is_none() {
             env.push(format!("PATH={PATH}"));
         }
+        let mounts = self.mounts(now, what, run)?;
+        let agent = mounts
+            .iter()
+            .find(|mount| matches!(mount.kind, MountKind::Ssh { .. }));
+        if let Some(agent) = agent
+            && env_value(&env, AGENT).is_none()
+        {
+            env.push(format!("{AGENT}={}", agent.target));
+        }
         let proxies = self.proxies(&env);
         let hidden = !proxies.is_empty();
         let created_by = history::of_run(dialect, &declared, hidden, &args);
@@ -58,7 +70,7 @@ impl Planner<'_> {
                 path => path.to_owned(),
             },
             user: now.config.user.clone(),
-            mounts: self.mounts(now, what, run)?,
+            mounts,
             network: match run.network {
                 Network::Default => self.options.network.clone(),
                 Network::None => "none".to_owned(),
@@ -72,6 +84,8 @@ impl Planner<'_> {
                 }
                 Dialect::BuildKit => Vec::new(),
             },
+            hosts: self.options.hosts.clone(),
+            ..Exec::default()
         };
         let node = self.graph.add(Node {
             op: Op::Exec(exec),
@@ -127,6 +141,15 @@ impl Planner<'_> {
                 })
                 .map_err(|error| placed(error, what.span))?;
             mounts.push(self.mount(now, mount)?);
+        }
+        let agents = mounts
+            .iter_mut()
+            .filter(|mount| matches!(mount.kind, MountKind::Ssh { .. }));
+        for (number, mount) in agents
+            .enumerate()
+            .filter(|(_, mount)| mount.target.is_empty())
+        {
+            mount.target = format!("/run/buildkit/ssh_agent.{number}");
         }
         mounts.extend(self.program(what, run));
         Ok(mounts)
@@ -240,8 +263,27 @@ impl Planner<'_> {
                 });
             }
             MountType::Ssh => {
-                let text = "RUN --mount=type=ssh is not supported yet by this version of gantry";
-                return Err(Error::Unsupported(text.to_owned()));
+                let id = match mount.id.as_str() {
+                    "" => "default",
+                    id => id,
+                };
+                return Ok(ExecMount {
+                    // One that names no place is given its own when all mounts are known.
+                    target: if mount.target.is_empty() {
+                        String::new()
+                    } else {
+                        target
+                    },
+                    kind: MountKind::Ssh {
+                        id: id.to_owned(),
+                        required: mount.required,
+                        mode: mount.mode.unwrap_or(0o600),
+                        owner,
+                    },
+                    from: None,
+                    source: String::new(),
+                    writable: true,
+                });
             }
         };
         Ok(ExecMount {

@@ -130,6 +130,7 @@ impl<'p> Planner<'p> {
             .filter(|name| !self.used_args.contains(*name) && !is_predefined(name));
         Ok(Plan {
             several: run::is_several(self.file),
+            named: Vec::new(),
             unused_args: unused.cloned().collect(),
             meta: self.file.meta_args.iter().map(shown_arg).collect(),
             graph: self.graph,

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantry_build::Op;
-use gantry_build::graph::{Action, Node};
+use gantry_build::graph::{Action, Node, Plain};
 use serde_json::{Value, json};
 
 use crate::frontend::Image;
@@ -33,6 +33,8 @@ fn operation(node: &Node) -> Value {
             let actions: Vec<Value> = actions.iter().flat_map(action).collect();
             json!({"file": {"actions": actions}})
         }
+        Op::Merge(_) => json!({"merge": {}}),
+        Op::Diff { .. } => json!({"diff": {}}),
         Op::Layers(_) => {
             let name = node.label.trim_start_matches("FROM ");
             json!({"source": {"identifier": format!("docker-image://{name}")}})
@@ -52,9 +54,21 @@ fn action(action: &Action) -> Vec<Value> {
         Action::Mkfile { path, mode, .. } => {
             vec![json!({"mkfile": {"path": path, "mode": mode}})]
         }
+        Action::Plain(plain) => vec![self::plain(plain)],
     };
     let action = |action: Value| json!({ "Action": action });
     actions.into_iter().map(action).collect()
+}
+
+/// An operation of a definition.
+fn plain(plain: &Plain) -> Value {
+    match plain {
+        Plain::Copy(copy) => json!({"copy": {"src": copy.source, "dest": copy.target}}),
+        Plain::Directory { path, .. } => json!({"mkdir": {"path": path}}),
+        Plain::File { path, mode, .. } => json!({"mkfile": {"path": path, "mode": mode}}),
+        Plain::Link { to, path, .. } => json!({"symlink": {"oldpath": to, "newpath": path}}),
+        Plain::Remove { path, .. } => json!({"rm": {"path": path}}),
+    }
 }
 
 /// `source`: the Dockerfile.

@@ -19,7 +19,7 @@ pub(crate) struct Source {
 impl Source {
     /// Adds the lines that a failure is about.
     pub(crate) fn blame(&self, mut status: Status, span: Option<Span>) -> Status {
-        if let Some(span) = span {
+        if let Some(span) = span.filter(|_| !self.text.is_empty()) {
             let position = |line: usize| serde_json::json!({ "line": line });
             let detail = serde_json::json!({
                 "info": {

@@ -171,7 +171,7 @@ pub(super) fn vertex(build: &Build, what: &str) -> Vertex {
 
 /// Gets files of the client into a directory that is kept; `part` tells apart what is
 /// kept of the same directory for different ends.
-async fn pull(
+pub(super) async fn pull(
     service: &Arc<BuildKit>,
     build: &Arc<Build>,
     options: &Options,

@@ -4,12 +4,14 @@
 //!  options ─► session: Dockerfile, its ignore file, the context ─► engine.builds ─► Solved
 //! ```
 
+mod agent;
 mod callbacks;
 mod failure;
 mod lint;
 mod load;
 mod needs;
 mod options;
+pub(crate) mod plain;
 mod posted;
 mod remote;
 mod run;

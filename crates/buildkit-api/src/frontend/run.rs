@@ -240,6 +240,10 @@ fn request(
         limits: limits(options)?,
         credentials: callbacks::credentials(&runtime, &session),
         secret: callbacks::secret(&runtime, &session),
+        agents: Some(Arc::new(super::agent::Forwarded {
+            runtime: runtime.clone(),
+            session,
+        })),
         explain: false,
     })
 }
@@ -291,6 +295,7 @@ fn language(options: &Options) -> Result<Language, Status> {
         no_cache_stages: options.no_cache.clone().unwrap_or_default(),
         platform,
         network: options.network.clone(),
+        hosts: options.add_hosts.clone(),
         epoch: epoch.transpose()?,
         ..Language::default()
     })
@@ -311,7 +316,6 @@ fn limits(options: &Options) -> Result<StepLimits, Status> {
         cgroup_parent: options.cgroup_parent.clone(),
         shm_size: i64::try_from(options.shm_size).unwrap_or(i64::MAX),
         ulimits: ulimits.collect::<Result<_, _>>()?,
-        extra_hosts: options.add_hosts.clone(),
         ..StepLimits::default()
     })
 }

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use gantry_engine::Solved as Built;
-use gantry_types::Platform;
+use gantry_types::{History, ImageConfig, Platform};
 use serde_json::json;
+
+use crate::status::Status;
 
 /// A result.
 pub(crate) struct Solved {
@@ -61,6 +63,38 @@ impl Solved {
             list,
             texts,
         }
+    }
+
+    /// Leaves it to the client to say what the image is.
+    pub(super) fn forget_texts(&mut self) {
+        self.texts.clear();
+    }
+
+    /// The image is what its client says: its configuration but for the layers.
+    ///
+    /// # Errors
+    /// For what is no configuration.
+    pub(crate) fn configure(&mut self, text: &[u8]) -> Result<(), Status> {
+        let wrong = |error| Status::invalid(format!("failed to parse image config: {error}"));
+        let mut config: ImageConfig = serde_json::from_slice(text).map_err(wrong)?;
+        let Some(image) = self.images.first_mut() else {
+            return Err(Status::invalid("a configuration of nothing"));
+        };
+        config.rootfs = image.built.config.rootfs.clone();
+        let layers = config.rootfs.diff_ids.len();
+        let told = config.history.iter().filter(|entry| !entry.empty_layer);
+        // Each layer has its line.
+        match told.count() {
+            told if told <= layers => {
+                let more = std::iter::repeat_with(History::default).take(layers - told);
+                config.history.extend(more);
+            }
+            _ => config.history.clear(),
+        }
+        image.built.config = config;
+        self.texts
+            .insert("containerimage.config".to_owned(), text.to_vec());
+        Ok(())
     }
 
     /// Texts, by their names.

@@ -273,6 +273,9 @@ fn full(name: &str) -> String {
 /// The steps that are shown: their names, and where they stand.
 fn names(plan: &Plan) -> BTreeMap<usize, (String, Option<Span>)> {
     let mut names = BTreeMap::new();
+    for (node, name) in &plan.named {
+        names.insert(*node, (name.clone(), None));
+    }
     for stage in &plan.stages {
         let base = stage.base_node;
         // As BuildKit counts: triggers that make no files, too, and the top as a directory.

@@ -11,6 +11,7 @@
 //!  prune     what the cache holds, and what of it goes
 //! ```
 
+mod agents;
 mod cache_mount;
 mod classic;
 mod explain;
@@ -38,6 +39,7 @@ use gantry_metadata::Database;
 use gantry_registry::Cancel;
 use gantry_snapshot::SnapshotDriver;
 
+pub use agents::Agents;
 pub use explain::reason;
 pub use export::{Destination, Exported};
 pub use policy::{BuildPolicy, CacheSpace};

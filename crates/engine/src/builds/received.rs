@@ -103,6 +103,7 @@ fn request(
         limits: query.limits.clone(),
         credentials: Arc::new(move |host| for_host(&credentials, host)),
         secret: Arc::new(move |id| secrets.get(id).cloned()),
+        agents: None,
         explain: query.explain,
     })
 }

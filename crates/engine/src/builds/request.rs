@@ -10,6 +10,8 @@ use gantry_build::graph::Local;
 use gantry_registry::Credentials;
 use gantry_types::Reference;
 
+use super::agents::Agents;
+
 /// Gives a secret by its name.
 pub type Secret = dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync;
 
@@ -33,6 +35,8 @@ pub struct BuildRequest {
     pub credentials: Arc<dyn Fn(&str) -> Credentials + Send + Sync>,
     /// What is known only while commands run.
     pub secret: Arc<Secret>,
+    /// The ssh agents of the client, if it has any.
+    pub agents: Option<Arc<dyn Agents>>,
     /// Whether the reason of each miss is looked for.
     pub explain: bool,
 }

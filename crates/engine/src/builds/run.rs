@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use gantry_api::{Config, ContainerCreate, Empty, HostConfig, LogConfig};
+use gantry_api::{Config, ContainerCreate, Empty, HostConfig, LogConfig, Ulimit};
 use gantry_build::context;
 use gantry_build::dockerfile::Dialect;
 use gantry_build::graph::{ExecMount, MountKind, Sharing};
@@ -17,6 +17,7 @@ use gantry_build::{Error as BuildError, Executor, RunFailure, RunOutput, StepRun
 use gantry_types::ChainId;
 
 use super::Inner;
+use super::agents::Listening;
 use super::cache_mount::CacheMount;
 use super::request::BuildRequest;
 use super::space::Space;
@@ -49,6 +50,7 @@ struct Around<'l> {
     env: Vec<String>,
     space: Option<Space>,
     locks: Vec<Locked<'l>>,
+    agents: Vec<Listening>,
 }
 
 struct Locked<'l> {
@@ -82,7 +84,7 @@ impl Executor for Steps<'_> {
             .map_err(|error| RunFailure::NotBegun(told(error)))?;
         let ran = self.follow(&container, step, say, keep);
         let removed = containers.remove_step(&container);
-        drop((around.space, around.locks));
+        drop((around.agents, around.space, around.locks));
         ran?;
         removed.map_err(fail)?;
         say(RunOutput::Removed(container));
@@ -145,7 +147,15 @@ impl Steps<'_> {
             .chain(&exec.uncounted_env)
             .chain(&around.env);
         let volumes = exec.volumes.iter().map(|path| (path.clone(), Empty {}));
+        let own = exec.ulimits.iter().map(|(name, soft, hard)| Ulimit {
+            name: name.clone(),
+            soft: *soft,
+            hard: *hard,
+        });
+        let ulimits = limits.ulimits.iter().cloned().chain(own);
+        let hosts = limits.extra_hosts.iter().chain(&exec.hosts).cloned();
         let config = Config {
+            hostname: exec.hostname.clone(),
             image: "build".to_owned(),
             cmd: Some(exec.args.clone().into()),
             env: Some(env.cloned().collect()),
@@ -163,6 +173,7 @@ impl Steps<'_> {
             },
             network_mode: exec.network.clone(),
             privileged: exec.insecure,
+            readonly_rootfs: exec.read_only,
             memory: limits.memory,
             memory_swap: limits.memory_swap,
             cpu_shares: limits.cpu_shares,
@@ -170,10 +181,13 @@ impl Steps<'_> {
             cpu_quota: limits.cpu_quota,
             cpuset_cpus: limits.cpuset_cpus.clone(),
             cpuset_mems: limits.cpuset_mems.clone(),
-            cgroup_parent: limits.cgroup_parent.clone(),
+            cgroup_parent: match exec.cgroup_parent.as_str() {
+                "" => limits.cgroup_parent.clone(),
+                own => own.to_owned(),
+            },
             shm_size: limits.shm_size,
-            ulimits: Some(limits.ulimits.clone()).filter(|list| !list.is_empty()),
-            extra_hosts: Some(limits.extra_hosts.clone()).filter(|list| !list.is_empty()),
+            ulimits: Some(ulimits.collect()).filter(|list: &Vec<_>| !list.is_empty()),
+            extra_hosts: Some(hosts.collect()).filter(|list: &Vec<_>| !list.is_empty()),
             ..HostConfig::default()
         };
         ContainerCreate {
@@ -259,7 +273,7 @@ impl Steps<'_> {
                         false => Ok(()),
                     };
                 };
-                if !mount.source.is_empty() && mount.source != *id {
+                if mount.target.is_empty() || !mount.source.is_empty() && mount.source != *id {
                     let text = String::from_utf8_lossy(&bytes);
                     around.env.push(format!("{}={text}", mount.source));
                     return Ok(());
@@ -267,6 +281,28 @@ impl Steps<'_> {
                 let space = self.space(around)?;
                 let path = super::secrets::write(&space, number, &bytes, *mode, *owner);
                 StepSource::Directory(path.map_err(told)?)
+            }
+            MountKind::Ssh {
+                id,
+                required,
+                mode,
+                owner,
+            } => {
+                let checked = match &self.request.agents {
+                    Some(agents) => agents.check(id).map(|()| agents),
+                    None => Err(format!("no SSH key {id:?} forwarded from the client")),
+                };
+                let agents = match (checked, required) {
+                    (Ok(agents), _) => agents,
+                    (Err(text), true) => return Err(BuildError::NotFound(text)),
+                    (Err(_), false) => return Ok(()),
+                };
+                let space = self.space(around)?;
+                let wish = (*mode, *owner);
+                let begun = Listening::begin(agents, id, &space, number, wish);
+                let (listening, path) = begun.map_err(told)?;
+                around.agents.push(listening);
+                StepSource::Directory(path)
             }
         };
         around.mounts.push(StepMount {

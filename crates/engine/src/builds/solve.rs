@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use gantry_api::ProgressMessage;
-use gantry_build::dockerfile::{self, Dialect, Plan, StageBase};
+use gantry_build::dockerfile::{self, Dialect, Plan, StageBase, World};
 use gantry_build::{Error as BuildError, Event, NodeId, Solver, Value};
 use gantry_image::{Built, Lease};
 use gantry_registry::Cancel;
@@ -79,6 +79,20 @@ impl Builds {
         self.inner.solve(request, cancel, tell)
     }
 
+    /// Builds what is no Dockerfile: `make` plans it with what `request` may name.
+    ///
+    /// # Errors
+    /// Those of `make`; the failure of the first step that fails; `Cancelled`.
+    pub fn solve_plan(
+        &self,
+        request: &BuildRequest,
+        cancel: &Cancel,
+        tell: &(dyn Fn(BuildEvent<'_>) + Sync),
+        make: &dyn Fn(&dyn World) -> gantry_build::Result<Plan>,
+    ) -> Result<Solved> {
+        self.inner.solve_plan(request, cancel, tell, make)
+    }
+
     /// Makes an image of a result, and names it.
     ///
     /// # Errors
@@ -126,13 +140,25 @@ impl Inner {
         cancel: &Cancel,
         tell: &(dyn Fn(BuildEvent<'_>) + Sync),
     ) -> Result<Solved> {
-        let lease = self.store.empty_lease("build")?;
         let file = gantry_dockerfile::parse(&request.dockerfile)
             .map_err(|error| match request.options.dialect {
                 Dialect::Classic => error.classic(&request.name),
                 Dialect::BuildKit => error.to_string(),
             })
             .map_err(|text| Error::Build(BuildError::Invalid(text)))?;
+        self.solve_plan(request, cancel, tell, &|world| {
+            dockerfile::plan(&file, &request.options, request.context.clone(), world)
+        })
+    }
+
+    fn solve_plan(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        cancel: &Cancel,
+        tell: &(dyn Fn(BuildEvent<'_>) + Sync),
+        make: &dyn Fn(&dyn World) -> gantry_build::Result<Plan>,
+    ) -> Result<Solved> {
+        let lease = self.store.empty_lease("build")?;
         let pulling = |message| tell(BuildEvent::Pulling(message));
         let world = Images {
             inner: self,
@@ -143,7 +169,7 @@ impl Inner {
             fresh: Mutex::default(),
             spaces: Mutex::default(),
         };
-        let plan = dockerfile::plan(&file, &request.options, request.context.clone(), &world)?;
+        let plan = make(&world)?;
         tell(BuildEvent::Planned(&plan));
         let steps = Steps {
             inner: self,
