@@ -168,10 +168,10 @@ fn repositories_are_added() {
         return;
     };
     let folder = engine.dir().join("context");
-    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir(&folder).expect("a folder");
     let build = |lines: &str| {
         let text = format!("FROM busybox\n{lines}\n");
-        std::fs::write(folder.join("Dockerfile"), text).unwrap();
+        std::fs::write(folder.join("Dockerfile"), text).expect("the file is written");
         engine.gantry(&["build", "-t", "added", &folder.to_string_lossy()])
     };
     let commit = &server.commit;

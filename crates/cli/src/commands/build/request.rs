@@ -42,12 +42,18 @@ pub(super) fn check(matches: &Matches) -> Result<(), Error> {
             "annotations are kept by no exporter of this command: use docker buildx",
         ),
         ("attest", "attestations are made by docker buildx"),
+        ("build-context", "only docker buildx sends several contexts"),
         ("cache-to", "the cache is exported by docker buildx"),
         ("ssh", "keys are forwarded by docker buildx"),
     ] {
         if !matches.list(name).is_empty() {
             return refused(format!("option --{name} is not supported: {why}"));
         }
+    }
+    if matches.bool("compress") {
+        return refused(
+            "option --compress is not supported: the context travels as it is".to_owned(),
+        );
     }
     for name in ["provenance", "sbom"] {
         if !matches!(matches.text(name), "" | "false" | "0") {
