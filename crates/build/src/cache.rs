@@ -138,6 +138,14 @@ impl Cache {
         Ok(self.database.write(|tx| builds::set_key(tx, key, id))?)
     }
 
+    /// All keys that stand for a result.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn keys(&self, id: &str) -> Result<Vec<String>> {
+        Ok(self.database.read(|view| builds::keys(view, id))?)
+    }
+
     /// Remembers a result, whose layers somebody holds; answers its name.
     ///
     /// # Errors

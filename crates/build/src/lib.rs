@@ -18,6 +18,7 @@
 //! a result is recorded only when its layer is there; same inputs, same layers.
 
 pub mod cache;
+pub mod cache_config;
 pub mod contents;
 pub mod context;
 pub mod dockerfile;
@@ -26,6 +27,7 @@ pub mod solve;
 
 mod error;
 mod files;
+mod imports;
 mod key;
 mod plain;
 mod trees;
@@ -34,6 +36,7 @@ mod whose;
 pub use cache::{Cache, Record, Stored};
 pub use error::Error;
 pub use graph::{Graph, Node, NodeId, Op};
+pub use imports::{Brought, Imports};
 pub use solve::{Event, Executor, RunFailure, RunOutput, Solver, StepRun, Value};
 
 /// The result of every operation on builds.

@@ -16,6 +16,7 @@ use gantry_types::{ChainId, DiffId};
 
 use crate::cache::{Cache, Entry, Stored, random_name};
 use crate::graph::{Action, Exec, Graph, Local, NodeId, Op, Plain};
+use crate::imports::Imports;
 use crate::key::{self, ByContent, ByDefinition, Inputs, Parts};
 use crate::{Error, Result, files, trees, whose};
 
@@ -140,6 +141,8 @@ pub struct Solver<'s> {
     pub snapshots: &'s Arc<dyn SnapshotDriver>,
     /// What is known.
     pub cache: &'s Cache,
+    /// What others have made.
+    pub imports: Option<&'s dyn Imports>,
     /// Who runs commands.
     pub executor: &'s dyn Executor,
     /// Keeps everything that is needed.
@@ -242,7 +245,7 @@ impl Solver<'_> {
                 })),
                 Op::Local(local) => Some(Value::Tree(Arc::clone(local))),
                 _ if shaky[id] => None,
-                _ => self.look_up(&plan.keys[id], held)?,
+                _ => self.look_up(graph, &plan, id, held)?,
             };
             if plan.needed[id] && plan.values[id].is_none() {
                 for input in graph.nodes[id].op.inputs() {
@@ -270,9 +273,21 @@ impl Solver<'_> {
         result
     }
 
-    fn look_up(&self, key: &str, held: &mut Vec<String>) -> Result<Option<Value>> {
-        let Some(stored) = self.cache.find(key, self.lease)? else {
-            return Ok(None);
+    /// Looks a step up by its definition; one that nobody needs is not brought here.
+    fn look_up(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        id: NodeId,
+        held: &mut Vec<String>,
+    ) -> Result<Option<Value>> {
+        let (node, key) = (&graph.nodes[id], &plan.keys[id]);
+        let found = match plan.needed[id] {
+            true => self.find(node, key)?,
+            false => self.cache.find(key, self.lease)?,
+        };
+        let Some(stored) = found else {
+            return Ok((!plan.needed[id]).then(|| self.heard_of(key)).flatten());
         };
         self.cache.hold(&stored.id);
         held.push(stored.id.clone());
@@ -402,7 +417,7 @@ impl Solver<'_> {
         let parts = self.blame(id, self.parts(&node.op, &inputs))?;
         let key = key::of("contents", &parts);
         if !node.fresh
-            && let Some(stored) = self.cache.find(&key, self.lease)?
+            && let Some(stored) = self.find(node, &key)?
         {
             self.unchanged(graph, plan, id)?;
             self.cache.also(&plan.keys[id], &stored.id)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::builds::Build;
-use crate::frontend::{self, Solved};
+use crate::frontend::{self, Image, Solved};
 use crate::server::{Call, unknown};
 use crate::status::{Code, Status};
 use crate::wire::{Field, Message, fields};
@@ -196,14 +196,24 @@ async fn solve(
 fn solved_message(build: &Build, solved: Arc<Solved>) -> Message {
     let metadata = solved.metadata().into_iter();
     let has_files = solved.has_files();
+    let images = solved
+        .is_list()
+        .then(|| solved.parts().iter().map(Image::id));
+    let images: Option<Vec<String>> = images.map(Iterator::collect);
     let name = build.keep(solved);
-    let reference = match has_files {
-        true => Message::new()
-            .text(1, &name)
-            .message(2, &links::write(&name)),
-        false => Message::new(),
+    let reference = |name: &str| Message::new().text(1, name).message(2, &links::write(name));
+    let message = match images {
+        None if has_files => Message::new().message(3, &reference(&name)),
+        None => Message::new().message(3, &Message::new()),
+        Some(images) => {
+            let images = images.into_iter().fold(Message::new(), |images, id| {
+                let image = reference(&format!("{name}/{id}")).into_bytes();
+                images.entry(1, &id, &image)
+            });
+            Message::new().message(4, &images)
+        }
     };
-    metadata.fold(Message::new().message(3, &reference), |result, entry| {
+    metadata.fold(message, |result, entry| {
         result.entry(10, &entry.0, &entry.1)
     })
 }
@@ -236,10 +246,18 @@ fn result(build: &Build, field: Field<'_>) -> Result<Option<Arc<Solved>>, Status
                     config = Some(value.to_vec());
                 }
             }
-            2 | 4 => {
-                return Err(Status::unsupported(
-                    "results for several platforms are not supported",
-                ));
+            // Images of one result, which is all of them.
+            4 => {
+                for image in fields(field.bytes()?) {
+                    let image = image?;
+                    if image.number == 1 {
+                        name = reference(image.entry()?.1)?;
+                    }
+                }
+            }
+            2 => {
+                let text = "results of clients that old are not supported";
+                return Err(Status::unsupported(text));
             }
             _ => {}
         }

@@ -83,13 +83,17 @@ impl Build {
         name
     }
 
-    /// A result by its name.
+    /// A result by its name, or by that of one of its images: the result's, a slash and
+    /// the image's platform.
     ///
     /// # Errors
     /// When there is none.
     pub(crate) fn result(&self, name: &str) -> Result<Arc<Solved>, Status> {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = results.get(name).cloned();
+        let at = name.rfind("::").unwrap_or(0);
+        let end = name[at..].find('/').map_or(name.len(), |slash| at + slash);
+        let whole = &name[..end];
+        let found = results.get(whole).cloned();
         found.ok_or_else(|| Status::new(Code::NotFound, format!("no such ref: {name}")))
     }
 

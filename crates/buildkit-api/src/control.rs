@@ -8,6 +8,7 @@ use gantry_registry::Cancel;
 
 use crate::attest::{self, Wanted};
 use crate::builds::Build;
+use crate::cache::{self, Place};
 use crate::exports::{Exporter, Exporting};
 use crate::frontend::{self, Solved};
 use crate::history::Known;
@@ -38,7 +39,7 @@ struct SolveRequest {
     exporters: Vec<Exporter>,
     /// The exporter as older clients tell it.
     exporter: Exporter,
-    cache_exports: Vec<String>,
+    cache_exports: Vec<Place>,
     /// A graph of steps; one that has none is an empty file system.
     definition: Option<Vec<u8>>,
     entitlements: Vec<String>,
@@ -84,11 +85,7 @@ impl SolveRequest {
                 "cannot solve with both Definition and Frontend specified",
             ));
         }
-        if let Some(kind) = self.cache_exports.first() {
-            return Err(Status::unsupported(format!(
-                "cache export of type {kind} is not supported"
-            )));
-        }
+        cache::check(&self.cache_exports)?;
         for exporter in &self.exporters {
             exporter.check()?;
         }
@@ -96,15 +93,15 @@ impl SolveRequest {
     }
 }
 
-fn cache_exports(field: Field<'_>) -> Result<Vec<String>, Status> {
-    let mut kinds = Vec::new();
+fn cache_exports(field: Field<'_>) -> Result<Vec<Place>, Status> {
+    let mut places = Vec::new();
     for field in fields(field.bytes()?) {
         let field = field?;
         if field.number == 4 {
-            kinds.push(Exporter::decode(field.bytes()?)?.kind);
+            places.push(Place::decode(field.bytes()?)?);
         }
     }
-    Ok(kinds)
+    Ok(places)
 }
 
 pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Message, Status> {
@@ -146,9 +143,11 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
             build: &build,
             solved: &solved,
             wanted: &wanted,
-            inline: Vec::new(),
+            inline: cache::inline(&request.cache_exports),
         };
-        let response = exporting.all(&request.exporters).await?;
+        let mut response = exporting.all(&request.exporters).await?;
+        let places = &request.cache_exports;
+        response.extend(cache::export(service, &build, &solved, places).await?);
         if !request.internal {
             let told = tell(service, &build, &solved, &wanted)?;
             *known.lock().unwrap_or_else(PoisonError::into_inner) = told;

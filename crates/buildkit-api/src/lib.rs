@@ -16,6 +16,7 @@
 mod attest;
 mod bridge;
 mod builds;
+mod cache;
 mod content;
 mod control;
 mod exports;

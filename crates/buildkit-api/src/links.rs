@@ -77,8 +77,9 @@ pub(crate) async fn image(service: &Arc<BuildKit>, result: &str) -> Result<Strin
     let build = service.builds.get(id).await.ok_or_else(gone)?;
     let solved = build.result(result)?;
     let service = Arc::clone(service);
+    let name = result.to_owned();
     let work = tokio::task::spawn_blocking(move || {
-        let Some(built) = solved.build() else {
+        let Some(built) = solved.named(&name) else {
             return Err(Status::invalid("a result without files"));
         };
         let id = service.engine.builds.commit(built, &[]);

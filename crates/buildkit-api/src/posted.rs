@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use crate::BuildKit;
 use crate::builds::Build;
 use crate::exports::archive;
+use crate::exports::pieces::Part;
 use crate::frontend;
 use crate::progress::{Task, Vertex};
 use crate::status::Status;
@@ -150,7 +151,11 @@ impl BuildKit {
     fn send_files(&self, solved: &Solved, number: usize, tell: &Tell<'_>) -> Result<(), Status> {
         let files = self.engine.builds.files(solved);
         let files = files.map_err(|error| Status::of(error.kind(), error.to_string()))?;
-        archive::pack(files.as_ref(), &mut |piece| {
+        let part = Part {
+            directory: String::new(),
+            files,
+        };
+        archive::pack(&[part], &mut |piece| {
             let data = STANDARD.encode(&piece);
             match tell(aux(FILES, json!({"output": number, "data": data}))) {
                 true => Ok(()),

@@ -73,7 +73,7 @@ pub(crate) async fn call(
     let (service, method) = (Arc::clone(service), method.to_owned());
     let work = tokio::task::spawn_blocking(move || {
         let missing = || failed(&question.path, Errno::NOENT);
-        let built = solved.build().ok_or_else(missing)?;
+        let built = solved.named(&question.result).ok_or_else(missing)?;
         let root = service.engine.builds.files(built);
         let root = root.map_err(|error| Status::of(error.kind(), error.to_string()))?;
         let root = root.ok_or_else(missing)?;

@@ -42,8 +42,41 @@ pub(crate) fn record(service: &BuildKit) -> Message {
     record.message(5, &version())
 }
 
-/// What runs here without anybody's help.
+/// What runs here: of itself, and by the help of emulators.
 fn platforms(host: &Platform) -> Vec<(String, String)> {
+    let mut platforms = own_platforms(host);
+    for (name, architecture, variant) in EMULATED {
+        let one = ((*architecture).to_owned(), (*variant).to_owned());
+        if !platforms.contains(&one) && is_emulated(name) {
+            platforms.push(one);
+        }
+    }
+    platforms
+}
+
+/// Where the kernel tells for which programs it has emulators.
+const EMULATORS: &str = "/proc/sys/fs/binfmt_misc";
+/// What those of QEMU are called, and what they run.
+const EMULATED: &[(&str, &str, &str)] = &[
+    ("x86_64", "amd64", ""),
+    ("aarch64", "arm64", ""),
+    ("arm", "arm", "v7"),
+    ("arm", "arm", "v6"),
+    ("i386", "386", ""),
+    ("riscv64", "riscv64", ""),
+    ("ppc64le", "ppc64le", ""),
+    ("s390x", "s390x", ""),
+    ("mips64el", "mips64le", ""),
+    ("mips64", "mips64", ""),
+    ("loongarch64", "loong64", ""),
+];
+
+fn is_emulated(name: &str) -> bool {
+    let text = std::fs::read_to_string(format!("{EMULATORS}/qemu-{name}"));
+    text.is_ok_and(|text| text.starts_with("enabled"))
+}
+
+fn own_platforms(host: &Platform) -> Vec<(String, String)> {
     let own = host.architecture.clone();
     match own.as_str() {
         "amd64" => ["", "v2", "v3", "v4"]

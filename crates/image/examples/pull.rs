@@ -44,6 +44,7 @@ fn main() {
                 let request = PullRequest {
                     reference: reference.or_latest(),
                     platform: None,
+                    aside: false,
                 };
                 let admit = |_: &[_]| Ok(Admission::default());
                 let pulled = images.pull(&source, &request, &admit, &cancel, &mut |_| {});

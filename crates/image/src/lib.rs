@@ -51,7 +51,9 @@ mod tag;
 mod unpack;
 
 pub use built::{Built, StepLayer};
-pub use bundle::{Annotations, Attestation, Bundle, File, Part, Stored, Style, package_url};
+pub use bundle::{
+    Annotations, Attestation, Bundle, File, Finish, Part, Stored, Style, package_url,
+};
 pub use changes::check_signal as stop_signal;
 pub use check::{CheckOptions, Checked, Finding};
 pub use commit::CommitOptions;

@@ -105,6 +105,14 @@ pub fn used(tx: &Tx<'_>, id: &str) -> Result<(), Error> {
         .map_err(Error::at("record a use"))
 }
 
+/// All keys that stand for a result.
+pub fn keys(view: &View<'_>, id: &str) -> Result<Vec<String>, Error> {
+    view.connection()
+        .prepare_cached("SELECT key FROM build_keys WHERE result = ?1 ORDER BY key")
+        .and_then(|mut s| s.query_map([id], |row| row.get(0))?.collect())
+        .map_err(Error::at("list keys of a result"))
+}
+
 /// All results, the one that was used last at the end.
 pub fn list(view: &View<'_>) -> Result<Vec<ResultRow>, Error> {
     view.connection()

@@ -129,7 +129,8 @@ fn layers(diff_ids: Vec<DiffId>) -> RootFs {
     }
 }
 
-fn rfc3339(nanoseconds: i64) -> String {
+/// A time in nanoseconds since 1970.
+pub(crate) fn rfc3339(nanoseconds: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).map_or_else(
         |_| "1970-01-01T00:00:00Z".to_owned(),
         |time| time.to_string(),

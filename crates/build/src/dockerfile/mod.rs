@@ -28,6 +28,7 @@ use crate::graph::{Graph, Local, NodeId};
 use crate::{Error, Result};
 
 pub use copy::FETCHED;
+pub(crate) use image::rfc3339;
 pub use image::{image, image_at};
 use stage::Planner;
 

@@ -233,6 +233,9 @@ impl<'p> Planner<'p> {
             return Err(placed(error, stage.span));
         }
         let mut platform = self.platform(stage.platform.as_ref(), escape, stage.span)?;
+        // What is built for stays the same, whatever a stage itself runs on.
+        let target = self.options.platform.clone();
+        let target = target.unwrap_or_else(Platform::host);
         let (mut node, mut config) = (None, ProcessConfig::default());
         let classic = self.options.dialect == Dialect::Classic;
         let mut inherited = None;
@@ -279,7 +282,7 @@ impl<'p> Planner<'p> {
             steps: Vec::new(),
             author: String::new(),
             cmd_given: false,
-            platform_args: platform_args(&platform, &self.options.target),
+            platform_args: platform_args(&target, &self.options.target),
             platform,
             fresh,
             trigger: false,

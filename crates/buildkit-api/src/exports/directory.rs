@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use tokio::runtime::Handle;
 
-use super::pieces::{self, PIECE};
+use super::pieces::{self, PIECE, Part};
 use crate::files::{Kind, Packet, Stat};
 use crate::session::Exchange;
 use crate::status::Status;
@@ -21,26 +21,32 @@ use crate::status::Status;
 /// How deep directories may be.
 const DEEPEST: usize = 500;
 
-pub(super) fn send(
-    files: Option<&RootDir>,
-    exchange: Exchange,
-    runtime: &Handle,
-) -> Result<(), Status> {
+pub(super) fn send(parts: &[Part], exchange: Exchange, runtime: &Handle) -> Result<(), Status> {
     let mut sender = Sender {
         exchange,
         runtime,
         next: 0,
+        part: 0,
         regular: BTreeMap::new(),
         links: BTreeMap::new(),
     };
-    if let Some(root) = files {
+    let mut parts: Vec<&Part> = parts.iter().collect();
+    // Everything is told of in order.
+    parts.sort_by(|a, b| a.directory.cmp(&b.directory));
+    for (number, part) in parts.iter().enumerate() {
+        let Some(root) = &part.files else { continue };
         let top = root
             .open_in_root(".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
             .map_err(|error| failed("", error.errno))?;
-        sender.walk(&top, "", 0)?;
+        sender.part = number;
+        sender.links.clear();
+        if !part.directory.is_empty() {
+            sender.top(&top, &part.directory)?;
+        }
+        sender.walk(&top, &part.directory, 0)?;
     }
     sender.packet(&Packet::told_all())?;
-    sender.answer(files)
+    sender.answer(&parts)
 }
 
 fn failed(path: &str, errno: Errno) -> Status {
@@ -51,8 +57,10 @@ struct Sender<'r> {
     exchange: Exchange,
     runtime: &'r Handle,
     next: u32,
-    /// Files whose contents may be asked for, by their numbers.
-    regular: BTreeMap<u32, String>,
+    /// The part that is told of.
+    part: usize,
+    /// Files whose contents may be asked for, by their numbers: of which part, and where.
+    regular: BTreeMap<u32, (usize, String)>,
     /// The first path of each file that has several.
     links: BTreeMap<(u64, u64), String>,
 }
@@ -97,6 +105,13 @@ impl Sender<'_> {
         Ok(())
     }
 
+    /// Tells of the directory that a part comes into.
+    fn top(&mut self, top: &OwnedFd, name: &str) -> Result<(), Status> {
+        let found = rustix::fs::fstat(top).map_err(|errno| failed(name, errno))?;
+        self.next += 1;
+        self.packet(&Packet::told(&Stat::of(name, &found, String::new())))
+    }
+
     /// Tells of a file; whether it is a directory.
     fn tell(&mut self, directory: &OwnedFd, name: &OsStr, path: &str) -> Result<bool, Status> {
         let bad = |errno| failed(path, errno);
@@ -121,7 +136,7 @@ impl Sender<'_> {
         };
         let stat = Stat::of(path, &found, link);
         if kind == FileType::RegularFile {
-            self.regular.insert(self.next, path.to_owned());
+            self.regular.insert(self.next, (self.part, path.to_owned()));
         }
         self.next += 1;
         self.packet(&Packet::told(&stat))?;
@@ -129,7 +144,7 @@ impl Sender<'_> {
     }
 
     /// Sends what the client asks for, until it has all.
-    fn answer(&mut self, files: Option<&RootDir>) -> Result<(), Status> {
+    fn answer(&mut self, parts: &[&Part]) -> Result<(), Status> {
         loop {
             let message = self.runtime.block_on(self.exchange.next())?;
             let Some(message) = message else {
@@ -139,10 +154,15 @@ impl Sender<'_> {
             match packet.kind {
                 Kind::Request => {
                     let path = self.regular.remove(&packet.id);
-                    let (Some(path), Some(root)) = (path, files) else {
+                    let told = path.and_then(|(part, path)| {
+                        let part = parts.get(part)?;
+                        let own = path.strip_prefix(&part.directory)?.to_owned();
+                        Some((part.files.as_ref()?, own))
+                    });
+                    let Some((root, path)) = told else {
                         return Err(Status::invalid("a file that was not told of"));
                     };
-                    self.contents(root, &path, packet.id)?;
+                    self.contents(root, path.trim_start_matches('/'), packet.id)?;
                 }
                 Kind::Finished => {
                     self.packet(&Packet::finished())?;

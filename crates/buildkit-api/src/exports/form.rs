@@ -1,7 +1,9 @@
 //! What the attributes of an exporter say of the form of an image, in BuildKit's words.
 
+use std::collections::BTreeMap;
+
 use gantry_archive::compression::Compression;
-use gantry_image::Style;
+use gantry_image::{Packing, Style};
 use gantry_types::{Platform, Reference};
 
 use super::Exporter;
@@ -160,7 +162,8 @@ impl Form {
     }
 }
 
-fn flag(key: &str, value: &str, flag: &mut bool) -> Result<bool, Status> {
+/// Reads a truth of an attribute; nothing at all is true.
+pub(crate) fn flag(key: &str, value: &str, flag: &mut bool) -> Result<bool, Status> {
     *flag = match value {
         "" => true,
         "0" | "f" | "F" | "false" | "False" | "FALSE" => false,
@@ -195,6 +198,20 @@ fn names(names: &str) -> Result<Vec<(Reference, String)>, Status> {
         Ok((parsed.or_latest(), shown))
     };
     names.map(reference).collect()
+}
+
+/// How layers of a cache are to be packed.
+///
+/// # Errors
+/// For values that make no sense.
+pub(crate) fn packing(attributes: &BTreeMap<String, String>) -> Result<Packing, Status> {
+    let mut form = Form::default();
+    for key in ["compression", "compression-level", "force-compression"] {
+        if let Some(value) = attributes.get(key) {
+            form.common(key, value)?;
+        }
+    }
+    Ok(form.style.packing)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(super) async fn export(
         vertex: vertex.digest.clone(),
     };
     let (solved, wanted) = (Arc::clone(exporting.solved), exporting.wanted.clone());
-    let cache = exporting.inline.clone();
+    let inline = exporting.inline;
     let progress = build.progress.clone();
     let export = async move {
         let done = tokio::task::spawn_blocking(move || {
@@ -71,10 +71,7 @@ pub(super) async fn export(
                 exported.push(Exported {
                     solved: &image.built,
                     attestations: known,
-                    extra: cache
-                        .iter()
-                        .find(|(of, _)| *of == image.id())
-                        .map(|(_, json)| ("moby.buildkit.cache.v0", json.clone())),
+                    inline_cache: inline,
                 });
             }
             work.run(&exported, solved.is_list())

@@ -5,7 +5,7 @@ pub(crate) mod client_store;
 mod directory;
 pub(crate) mod form;
 mod image;
-mod pieces;
+pub(crate) mod pieces;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,6 +65,21 @@ impl Exporter {
         }
     }
 
+    /// Whether the files of each platform come into a directory of their own.
+    fn split(&self, solved: &Solved) -> Result<bool, Status> {
+        let mut split = solved.is_list();
+        if let Some(value) = self.attributes.get("platform-split") {
+            form::flag("platform-split", value, &mut split)?;
+        }
+        match !split && solved.parts().len() > 1 {
+            // Files of one would be in the way of another's.
+            true => Err(Status::unsupported(
+                "platform-split=false is not supported for several platforms",
+            )),
+            false => Ok(split),
+        }
+    }
+
     /// A step of its own; `key` tells it from others of the build.
     fn vertex(&self, build: &Build, key: &str, name: &str) -> Vertex {
         let digest = Digest::of(format!("{}\0{key}", build.id).as_bytes());
@@ -83,8 +98,8 @@ pub(crate) struct Exporting<'e> {
     pub(crate) solved: &'e Arc<Solved>,
     /// What is to be known of the result.
     pub(crate) wanted: &'e Wanted,
-    /// What images say of the cache, by their platforms.
-    pub(crate) inline: Vec<(String, String)>,
+    /// Whether images are to say which steps their layers are of.
+    pub(crate) inline: bool,
 }
 
 impl Exporting<'_> {
@@ -106,7 +121,9 @@ impl Exporting<'_> {
                     continue;
                 }
             };
-            let files = pieces::hand_over(self.service, self.build, self.solved, number, send);
+            let split = exporter.split(self.solved)?;
+            let files =
+                pieces::hand_over(self.service, self.build, self.solved, number, split, send);
             let vertex = exporter.vertex(self.build, &format!("{name}\0{number}"), name);
             self.build.progress.step(vertex, files).await?;
         }

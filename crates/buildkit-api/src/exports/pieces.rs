@@ -23,9 +23,18 @@ const TOLD: &str = "exporter-md-";
 pub(super) const PIECE: usize = 256 << 10;
 
 /// Sends a result's files, if it has any, in one of the ways that clients take them.
-pub(super) type Send = fn(Option<&RootDir>, Exchange, &Handle) -> Result<(), Status>;
+pub(super) type Send = fn(&[Part], Exchange, &Handle) -> Result<(), Status>;
 
-/// Sends the files of a result to the exporter of this number.
+/// The files of one image of a result.
+pub(crate) struct Part {
+    /// The directory that they come into; none where there is but one image.
+    pub(crate) directory: String,
+    /// They, if there are any.
+    pub(crate) files: Option<RootDir>,
+}
+
+/// Sends the files of a result to the exporter of this number; with `split` those of each
+/// platform in a directory of their own.
 ///
 /// # Errors
 /// Those of the session and of `send`, when the client does not take files, and when the
@@ -35,6 +44,7 @@ pub(super) async fn hand_over(
     build: &Arc<Build>,
     solved: &Arc<Solved>,
     number: usize,
+    split: bool,
     send: Send,
 ) -> Result<(), Status> {
     let session = session::find(&service.sessions, &build.session).await?;
@@ -42,12 +52,17 @@ pub(super) async fn hand_over(
     let (service, solved) = (Arc::clone(service), Arc::clone(solved));
     let runtime = Handle::current();
     let work = move || {
-        let Some(built) = solved.build() else {
-            return Err(Status::internal("a result without files"));
-        };
-        let files = service.engine.builds.files(built);
-        let files = files.map_err(|error| Status::of(error.kind(), error.to_string()))?;
-        send(files.as_ref(), exchange, &runtime)
+        let parts = solved.parts().iter().map(|image| {
+            let files = service.engine.builds.files(&image.built);
+            let files = files.map_err(|error| Status::of(error.kind(), error.to_string()))?;
+            let directory = match split {
+                true => image.id().replace('/', "_"),
+                false => String::new(),
+            };
+            Ok(Part { directory, files })
+        });
+        let parts = parts.collect::<Result<Vec<_>, Status>>()?;
+        send(&parts, exchange, &runtime)
     };
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Status::internal(error.to_string()))?

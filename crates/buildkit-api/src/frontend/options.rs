@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::attest::Wanted;
+use crate::cache::Place;
 use crate::status::Status;
 
 /// The options of a build.
@@ -20,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) build_args: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) platforms: Vec<String>,
+    /// Whether the result is a list of platforms, even of one.
+    pub(crate) list: bool,
     /// Stages that are run anew; all when the list is empty.
     pub(crate) no_cache: Option<Vec<String>>,
     /// `name:address`.
@@ -38,8 +41,8 @@ pub(crate) struct Options {
     pub(crate) inputs: BTreeMap<String, String>,
     /// Sessions of directories that are not the build's own.
     pub(crate) sessions: BTreeMap<String, String>,
-    /// Images that layers may be taken from.
-    pub(crate) cache_from: Vec<String>,
+    /// Where results of others are looked for.
+    pub(crate) cache_from: Vec<Place>,
 }
 
 /// What is only told, or tells of what goes without saying.
@@ -120,9 +123,11 @@ impl Options {
                     }
                 };
             }
-            "multi-platform" if is_false(value) => {}
+            "multi-platform" => self.list = !is_false(value),
             "requestid" if !value.is_empty() => self.request = Some(text),
-            "cache-from" => self.cache_from.extend(list(value)),
+            "cache-from" => self
+                .cache_from
+                .extend(list(value).into_iter().map(registry)),
             "cache-imports" => self.cache_from.extend(imports(value)?),
             key if IDLE.contains(&key) => {}
             "filename" | "context" | "requestid" => {}
@@ -157,21 +162,35 @@ fn list(text: &str) -> Vec<String> {
     fields
 }
 
-/// The images that layers may be taken from, as JSON of BuildKit's.
-fn imports(text: &str) -> Result<Vec<String>, Status> {
+/// The cache that an image has, or a name of a registry.
+fn registry(name: String) -> Place {
+    Place {
+        kind: "registry".to_owned(),
+        attributes: [("ref".to_owned(), name)].into(),
+    }
+}
+
+/// Where results of others are looked for, as JSON of BuildKit's.
+fn imports(text: &str) -> Result<Vec<Place>, Status> {
     let wrong = |error| Status::invalid(format!("failed to unmarshal cache-imports: {error}"));
     let entries: serde_json::Value = match text {
         "" => return Ok(Vec::new()),
         text => serde_json::from_str(text).map_err(wrong)?,
     };
-    let name = |entry: &serde_json::Value| {
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        match text(&entry["Attrs"]["ref"]) {
-            name if name.is_empty() => text(&entry["Type"]),
-            name => name,
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let place = |entry: &serde_json::Value| {
+        let attributes = entry["Attrs"].as_object().into_iter().flatten();
+        Place {
+            kind: text(&entry["Type"]),
+            attributes: attributes.map(|(k, v)| (k.clone(), text(v))).collect(),
         }
     };
-    Ok(entries.as_array().into_iter().flatten().map(name).collect())
+    Ok(entries
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(place)
+        .collect())
 }
 
 /// `name=address` of BuildKit as `name:address`.
@@ -245,16 +264,14 @@ mod tests {
         assert_eq!(options.no_cache, Some(Vec::new()));
         assert_eq!(options.platforms.len(), 2);
         assert_eq!(options.ulimits, ["nofile=1:2"]);
-        assert_eq!(options.cache_from, ["a/b", "gha"]);
+        let kinds: Vec<&str> = options.cache_from.iter().map(|one| &*one.kind).collect();
+        assert_eq!(kinds, ["registry", "gha"]);
+        assert_eq!(options.cache_from[0].attributes["ref"], "a/b");
     }
 
     #[test]
     fn what_is_not_supported_is_named() {
-        for (key, value) in [
-            ("attest:sbom", ""),
-            ("hostname", "x"),
-            ("multi-platform", "1"),
-        ] {
+        for (key, value) in [("attest:sbom", ""), ("hostname", "x")] {
             let status = of(&[(key, value)]).unwrap_err();
             assert_eq!(status.code, crate::status::Code::Unimplemented);
             let name = key.trim_start_matches("attest:");

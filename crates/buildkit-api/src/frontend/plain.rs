@@ -35,6 +35,7 @@ pub(crate) fn request(runtime: &Handle, session: Arc<Session>) -> BuildRequest {
             runtime: runtime.clone(),
             session,
         })),
+        imports: None,
         explain: false,
     }
 }
@@ -44,11 +45,7 @@ pub(crate) struct Teller(Story);
 
 impl Teller {
     pub(crate) fn new(build: &Build) -> Self {
-        Self(Story::new(
-            build.progress.clone(),
-            &build.id,
-            BTreeMap::new(),
-        ))
+        Self(Story::new(build, None, BTreeMap::new()))
     }
 
     pub(crate) fn tell(&self, event: gantry_engine::BuildEvent<'_>) {

@@ -48,7 +48,7 @@ pub(crate) fn posted(
         remote: None,
     };
     lint::warn(service, build, &options, &loaded, &received.ignored)?;
-    let story = Story::new(build.progress.clone(), &build.id, BTreeMap::new()).with_sizes();
+    let story = Story::new(build, None, BTreeMap::new()).with_sizes();
     let tell = |event: BuildEvent<'_>| story.tell(event);
     let solved = service.engine.builds.solve(request, &build.cancel, &tell);
     solved.map_err(|error| run::failure(&story, &source, error))

@@ -10,6 +10,7 @@ use gantry_build::graph::{Ignore, Local};
 use gantry_dockerfile::Word;
 use gantry_dockerfile::ignore::Patterns;
 use gantry_engine::{BuildEvent, BuildRequest, Builds, Error as EngineError, StepLimits};
+use gantry_registry::Cancel;
 use gantry_types::Platform;
 use tokio::runtime::Handle;
 
@@ -23,8 +24,8 @@ use super::{callbacks, lint, remote};
 use crate::builds::Build;
 use crate::files::{Wanted, kept::Place};
 use crate::session::Session;
-use crate::status::Status;
-use crate::{BuildKit, links};
+use crate::status::{Code, Status};
+use crate::{BuildKit, cache, links};
 
 /// Builds.
 ///
@@ -50,31 +51,91 @@ pub(super) async fn run(
     let needs = needs::of(&file, &triggers);
     let inputs = Inputs::load(service, build, options, &mut loaded, needs).await?;
     lint::warn(service, build, options, &loaded, &inputs.ignored)?;
-    no_cache_imports(build, options);
     let session = load::session_of(service, build, options, "").await?;
-    let builds = &service.engine.builds;
-    let mut request = request(options, &source, &inputs, session, builds)?;
-    request.options.allow.clone_from(&build.allowed);
-    let wanted = request.options.platform.clone();
-    let text = (source.name.clone(), source.text.clone());
-    let story = Story::new(build.progress.clone(), &build.id, inputs.vertices.clone());
-    let (service, cancel) = (Arc::clone(service), build.cancel.clone());
-    let work = tokio::task::spawn_blocking(move || {
-        // What was received is used until the end.
-        let _inputs = inputs;
-        let tell = |event: BuildEvent<'_>| story.tell(event);
-        let solved = service.engine.builds.solve(&request, &cancel, &tell);
-        solved.map_err(|error| failure(&story, &source, error))
-    });
-    let solved = work
-        .await
-        .map_err(|error| Status::internal(error.to_string()))??;
-    let image = Image {
-        platform: wanted.unwrap_or_else(|| solved.platform()),
-        built: solved,
-        source: text,
-    };
-    Ok(Solved::images(vec![image], false))
+    let platforms = platforms(options)?;
+    let several = platforms.len() > 1;
+    let credentials = callbacks::credentials(&Handle::current(), &session);
+    let imports = cache::import(service, build, &options.cache_from, credentials).await;
+    let inputs = Arc::new(inputs);
+    let mut works = Vec::new();
+    for platform in platforms {
+        let builds = &service.engine.builds;
+        let session = Arc::clone(&session);
+        let mut request = request(options, &source, &inputs, session, builds, platform)?;
+        request.imports.clone_from(&imports);
+        request.options.allow.clone_from(&build.allowed);
+        let shown = request.options.platform.as_ref().filter(|_| several);
+        let shown = shown.map(ToString::to_string);
+        let one = One {
+            service: Arc::clone(service),
+            story: Story::new(build, shown, inputs.vertices.clone()),
+            cancel: build.cancel.clone(),
+            source: source.clone(),
+            // What was received is used until the end.
+            _inputs: Arc::clone(&inputs),
+            request,
+        };
+        works.push(tokio::task::spawn_blocking(move || one.solve()));
+    }
+    let (mut images, mut failed) = (Vec::new(), None);
+    for work in works {
+        let solved = work
+            .await
+            .map_err(|error| Status::internal(error.to_string()))?;
+        match solved {
+            Ok(image) => images.push(image),
+            // The others were ended for the one that failed.
+            Err(status) if status.code == Code::Canceled => failed = failed.or(Some(status)),
+            Err(status) => failed = Some(status),
+        }
+    }
+    match failed {
+        Some(status) => Err(status),
+        None => Ok(Solved::images(images, options.list)),
+    }
+}
+
+/// The platforms that are built for; this machine's when none is named.
+fn platforms(options: &Options) -> Result<Vec<Option<Platform>>, Status> {
+    let mut platforms = Vec::new();
+    for text in &options.platforms {
+        let platform = Some(platform(text)?);
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(None);
+    }
+    Ok(platforms)
+}
+
+/// A build for one platform.
+struct One {
+    service: Arc<BuildKit>,
+    request: BuildRequest,
+    story: Story,
+    cancel: Cancel,
+    source: Source,
+    _inputs: Arc<Inputs>,
+}
+
+impl One {
+    fn solve(self) -> Result<Image, Status> {
+        let tell = |event: BuildEvent<'_>| self.story.tell(event);
+        let builds = &self.service.engine.builds;
+        let solved = builds.solve(&self.request, &self.cancel, &tell);
+        let solved = solved.map_err(|error| {
+            self.cancel.cancel();
+            failure(&self.story, &self.source, error)
+        })?;
+        let wanted = self.request.options.platform.clone();
+        Ok(Image {
+            platform: wanted.unwrap_or_else(|| solved.platform()),
+            built: solved,
+            source: (self.source.name.clone(), self.source.text.clone()),
+        })
+    }
 }
 
 /// What clients are told of a build that failed.
@@ -204,6 +265,7 @@ fn request(
     inputs: &Inputs,
     session: Arc<Session>,
     builds: &Builds,
+    platform: Option<Platform>,
 ) -> Result<BuildRequest, Status> {
     let local = |place: &Place| {
         Arc::new(Local {
@@ -214,12 +276,13 @@ fn request(
             live: None,
         })
     };
-    let named = inputs.named.iter().map(|(name, input)| {
+    let named = inputs.named.iter().filter_map(|(name, input)| {
+        let name = for_platform(name, platform.as_ref())?;
         let input = match input {
             NamedInput::Directory(place) => Named::Directory(local(place)),
             NamedInput::Image(image) => Named::Image(image.clone()),
         };
-        (name.clone(), input)
+        Some((name.to_owned(), input))
     });
     let context = inputs.context.as_ref().map(|place| match inputs.all_came {
         false => Ok(local(place)),
@@ -235,7 +298,7 @@ fn request(
         name: source.name.clone(),
         context: context.transpose()?,
         named: named.collect(),
-        options: language(options)?,
+        options: language(options, platform)?,
         pull: options.pull,
         limits: limits(options)?,
         credentials: callbacks::credentials(&runtime, &session),
@@ -244,8 +307,19 @@ fn request(
             runtime: runtime.clone(),
             session,
         })),
+        imports: None,
         explain: false,
     })
+}
+
+/// The name of a context, which may be that of one platform (`name::linux/amd64`) only.
+fn for_platform<'n>(name: &'n str, platform: Option<&Platform>) -> Option<&'n str> {
+    let Some((name, of)) = name.split_once("::") else {
+        return Some(name);
+    };
+    let host = Platform::host();
+    let of: Platform = of.parse().ok()?;
+    (of == *platform.unwrap_or(&host)).then_some(name)
 }
 
 /// Says which paths do not count.
@@ -254,28 +328,7 @@ fn ignore(patterns: &[String]) -> Result<Ignore, Status> {
     Ok(Arc::new(move |path: &str| patterns.is_ignored(path)))
 }
 
-/// Tells that no layers are taken from elsewhere; as in BuildKit, a build goes on then.
-fn no_cache_imports(build: &Build, options: &Options) {
-    for name in &options.cache_from {
-        let mut vertex = load::vertex(build, name);
-        vertex.name = format!("importing cache manifest from {name}");
-        let now = Some(std::time::SystemTime::now());
-        (vertex.started, vertex.completed) = (now, now);
-        "cache imports are not supported by this version of gantry".clone_into(&mut vertex.error);
-        build.progress.vertex(&vertex);
-    }
-}
-
-fn language(options: &Options) -> Result<Language, Status> {
-    let platform = match options.platforms.as_slice() {
-        [] => None,
-        [one] => Some(platform(one)?),
-        _ => {
-            return Err(Status::unsupported(
-                "images for several platforms are not supported",
-            ));
-        }
-    };
+fn language(options: &Options, platform: Option<Platform>) -> Result<Language, Status> {
     let epoch = options
         .build_args
         .get("SOURCE_DATE_EPOCH")

@@ -111,11 +111,6 @@ impl Solved {
         !self.images.is_empty()
     }
 
-    /// What its image was built to, the first one's if there are several.
-    pub(crate) fn build(&self) -> Option<&Built> {
-        self.images.first().map(|image| &image.built)
-    }
-
     /// What is told of it.
     pub(crate) fn metadata(&self) -> BTreeMap<String, Vec<u8>> {
         self.texts.clone()
@@ -124,6 +119,15 @@ impl Solved {
     /// Whether it is a list of images, even if only of one.
     pub(crate) fn is_list(&self) -> bool {
         self.list
+    }
+
+    /// What the image of that name was built to (see `Build::result`).
+    pub(crate) fn named(&self, name: &str) -> Option<&Built> {
+        let (_, own) = name.rsplit_once("::").unwrap_or(("", name));
+        let platform = own.split_once('/').map(|(_, platform)| platform);
+        let mut images = self.images.iter();
+        let image = images.find(|image| platform.is_none_or(|of| of == image.id()))?;
+        Some(&image.built)
     }
 
     /// The images, if it has some.

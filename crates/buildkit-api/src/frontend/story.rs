@@ -12,12 +12,15 @@ use gantry_dockerfile::Span;
 use gantry_engine::BuildEvent;
 use gantry_types::{Digest, Reference};
 
+use crate::builds::Build;
 use crate::progress::{Progress, Task, Vertex};
 
 /// What is told of one build.
 pub(super) struct Story {
     progress: Progress,
     build: String,
+    /// What is built for, and a space, where several are.
+    platform: String,
     /// The steps that loaded directories, by their names.
     loaded: BTreeMap<String, String>,
     /// Whether it is told how large layers have become, which BuildKit does not.
@@ -36,10 +39,17 @@ struct State {
 }
 
 impl Story {
-    pub(super) fn new(progress: Progress, build: &str, loaded: BTreeMap<String, String>) -> Self {
+    /// The story of a build; `platform` is named where there are several.
+    pub(super) fn new(
+        build: &Build,
+        platform: Option<String>,
+        loaded: BTreeMap<String, String>,
+    ) -> Self {
+        let platform = platform.map_or_else(String::new, |platform| format!("{platform} "));
         Self {
-            progress,
-            build: build.to_owned(),
+            progress: build.progress.clone(),
+            build: format!("{}{platform}", build.id),
+            platform,
             loaded,
             sizes: false,
             state: Mutex::default(),
@@ -69,7 +79,7 @@ impl Story {
         let _ = self.end_pulling("");
         let mut state = self.state();
         self.bases(plan);
-        let names = names(plan);
+        let names = names(plan, &self.platform);
         let digests: Vec<String> = (0..plan.graph.nodes.len())
             .map(|node| self.digest(plan, node))
             .collect();
@@ -271,7 +281,7 @@ fn full(name: &str) -> String {
 }
 
 /// The steps that are shown: their names, and where they stand.
-fn names(plan: &Plan) -> BTreeMap<usize, (String, Option<Span>)> {
+fn names(plan: &Plan, platform: &str) -> BTreeMap<usize, (String, Option<Span>)> {
     let mut names = BTreeMap::new();
     for (node, name) in &plan.named {
         names.insert(*node, (name.clone(), None));
@@ -284,8 +294,8 @@ fn names(plan: &Plan) -> BTreeMap<usize, (String, Option<Span>)> {
         let total = stage.steps.iter().filter(counts).count() + usize::from(base.is_some());
         let width = total.to_string().len();
         let prefix = match plan.several {
-            true => format!("{} ", stage.name),
-            false => String::new(),
+            true => format!("{platform}{} ", stage.name),
+            false => platform.to_owned(),
         };
         let mut index = 0;
         let mut name = |text: &str| {

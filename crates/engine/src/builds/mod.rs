@@ -8,6 +8,7 @@
 //!  run       a command of a step, in a container like any other
 //!  cache_mount   directories of commands that outlive builds
 //!  export    what becomes of a result: its form, here or in a registry
+//!  imports   caches of others, whose layers come when a step needs them
 //!  prune     what the cache holds, and what of it goes
 //! ```
 
@@ -17,6 +18,7 @@ mod classic;
 mod explain;
 mod export;
 mod git;
+mod imports;
 mod policy;
 mod prune;
 mod received;
@@ -41,7 +43,8 @@ use gantry_snapshot::SnapshotDriver;
 
 pub use agents::Agents;
 pub use explain::reason;
-pub use export::{Destination, Exported};
+pub use export::{CacheExport, Destination, Exported};
+pub use imports::{CacheOrigin, CacheOrigins};
 pub use policy::{BuildPolicy, CacheSpace};
 pub use prune::CachePruneQuery;
 pub use received::Received;

@@ -104,6 +104,7 @@ fn request(
         credentials: Arc::new(move |host| for_host(&credentials, host)),
         secret: Arc::new(move |id| secrets.get(id).cloned()),
         agents: None,
+        imports: None,
         explain: query.explain,
     })
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use gantry_api::Ulimit;
+use gantry_build::Imports;
 use gantry_build::dockerfile::{Named, Options};
 use gantry_build::graph::Local;
 use gantry_registry::Credentials;
@@ -37,6 +38,8 @@ pub struct BuildRequest {
     pub secret: Arc<Secret>,
     /// The ssh agents of the client, if it has any.
     pub agents: Option<Arc<dyn Agents>>,
+    /// What others have made.
+    pub imports: Option<Arc<dyn Imports>>,
     /// Whether the reason of each miss is looked for.
     pub explain: bool,
 }

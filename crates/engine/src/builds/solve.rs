@@ -181,6 +181,7 @@ impl Inner {
             images: &self.store,
             snapshots: &self.snapshots,
             cache: &self.cache,
+            imports: request.imports.as_deref(),
             executor: &steps,
             lease: &lease,
             tell: &told,

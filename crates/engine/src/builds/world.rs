@@ -133,10 +133,14 @@ impl Images<'_> {
             (self.pulling)(message);
             !self.cancel.is_cancelled()
         };
-        self.inner
-            .images
-            .pull(&query, self.cancel, &mut tell)
-            .map_err(told)?;
+        let images = &self.inner.images;
+        let foreign = |wanted: &Platform| Platform::host().rank_for(wanted).is_none();
+        if platform.is_some_and(foreign) {
+            // What containers are made of stays this machine's.
+            let image = images.pull_aside(&query, self.cancel, &mut tell);
+            return image.map_err(told);
+        }
+        images.pull(&query, self.cancel, &mut tell).map_err(told)?;
         let mut fresh = self
             .fresh
             .lock()

@@ -93,6 +93,31 @@ impl Images {
         self.warn_of_platform(&reference, query, progress)
     }
 
+    /// Gets an image for a build, which its name does not stand for afterwards.
+    ///
+    /// # Errors
+    /// As for [`Images::pull`].
+    pub(crate) fn pull_aside(
+        &self,
+        query: &PullQuery,
+        cancel: &Cancel,
+        progress: Progress<'_>,
+    ) -> Result<gantry_image::Image> {
+        let reference = query.reference()?;
+        let client = &self.registries;
+        let repository = client.repository(&reference, &query.credentials, cancel)?;
+        let source: Arc<dyn Source> = Arc::new(Remote::new(client, &repository));
+        let pull = Pull {
+            images: self,
+            query,
+            repository: &repository,
+            source: &source,
+            cancel,
+        };
+        let pulled = pull.get(&reference, true, progress)?;
+        Ok(self.store.get(pulled.id)?)
+    }
+
     /// The image that is built in under this name.
     fn built_in(&self, reference: &Reference, query: &PullQuery) -> Option<BuiltIn> {
         let here = |wanted| Platform::host().matches(wanted);
@@ -175,9 +200,14 @@ impl Pull<'_> {
     }
 
     fn one(&self, reference: &Reference, progress: Progress<'_>) -> Result<Pulled> {
+        self.get(reference, false, progress)
+    }
+
+    fn get(&self, reference: &Reference, aside: bool, progress: Progress<'_>) -> Result<Pulled> {
         let request = PullRequest {
             reference: reference.clone(),
             platform: self.query.platform.clone(),
+            aside,
         };
         let admit = |digests: &[Digest]| self.admit(reference, digests);
         let images = &self.images.store;

@@ -47,6 +47,26 @@ pub(super) fn manifest(
     document(kind, &manifest)
 }
 
+/// The index of the layers of a cache, its configuration last.
+pub(super) fn cache_index(
+    config: &Document,
+    mut layers: Vec<Descriptor>,
+    style: &Style,
+) -> Result<Document> {
+    let kind = match style.docker_types {
+        true => media_type::DOCKER_MANIFEST_LIST,
+        false => media_type::OCI_INDEX,
+    };
+    layers.push(config.descriptor());
+    let index = Index {
+        schema_version: 2,
+        media_type: Some(kind.to_owned()),
+        manifests: layers,
+        annotations: None,
+    };
+    document(kind, &index)
+}
+
 /// The index of all manifests, those of attestations last.
 pub(super) fn index(parts: &[Packaged], style: &Style) -> Result<Document> {
     let kind = match style.docker_types {

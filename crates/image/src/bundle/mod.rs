@@ -16,6 +16,7 @@ mod documents;
 mod stored;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gantry_archive::compression::Compression;
 use gantry_content::Blob;
@@ -28,8 +29,11 @@ use crate::portable::{Document, PackedLayer};
 use crate::{Error, ImageStore, MAX_DOCUMENT, Packing, Result};
 use attested::Attested;
 
+/// Says what a configuration becomes when it is known how the layers are packed.
+pub type Finish = Arc<dyn Fn(&[(DiffId, Descriptor)], Vec<u8>) -> Vec<u8> + Send + Sync>;
+
 /// The image for one platform.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Part {
     /// Its configuration document.
     pub config: Vec<u8>,
@@ -41,6 +45,8 @@ pub struct Part {
     pub platform: Platform,
     /// What is known of it.
     pub attestations: Vec<Attestation>,
+    /// What its configuration is to say of its layers.
+    pub finish: Option<Finish>,
 }
 
 /// The form that is wanted.
@@ -60,6 +66,9 @@ pub struct Style {
     pub artifacts: bool,
     /// Free words.
     pub annotations: Annotations,
+    /// That it is no image but a cache: what its configuration is called, and whether
+    /// the layers are named by an index, not by a manifest.
+    pub cache: Option<(&'static str, bool)>,
 }
 
 /// Free words by their names, by what they are written on.
@@ -139,9 +148,20 @@ impl ImageStore {
             true => media_type::DOCKER_CONFIG,
             false => media_type::OCI_CONFIG,
         };
-        let config = Document::new(kind, part.config.clone());
+        let kind = style.cache.map_or(kind, |(kind, _)| kind);
         let named: Vec<Descriptor> = layers.iter().map(|l| l.descriptor.clone()).collect();
-        let manifest = documents::manifest(&config, named, part, style)?;
+        let config = match &part.finish {
+            Some(finish) => {
+                let named = std::iter::zip(part.diff_ids.clone(), named.clone());
+                finish(&named.collect::<Vec<_>>(), part.config.clone())
+            }
+            None => part.config.clone(),
+        };
+        let config = bounded(Document::new(kind, config))?;
+        let manifest = match style.cache {
+            Some((_, true)) => documents::cache_index(&config, named, style)?,
+            _ => documents::manifest(&config, named, part, style)?,
+        };
         let attested = match part.attestations.is_empty() {
             true => None,
             false => Some(Attested::new(&manifest, part, style)?),

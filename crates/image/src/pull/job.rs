@@ -106,6 +106,23 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// Brings layers here that make no image; the lease keeps them.
+    pub(super) fn bring_layers(
+        &self,
+        config: &ImageConfig,
+        chain: &[ChainId],
+        lease: &Lease,
+    ) -> Result<u64> {
+        let mut places = self.look(config, chain, lease)?;
+        self.fetch(&mut places, config, &mut |_| {})?;
+        let kept = self.settle(places, config, chain)?;
+        self.inner.record_layers(&kept, lease)?;
+        for layer in self.layers() {
+            self.inner.content.forget_partial(layer.digest, layer.size);
+        }
+        Ok(kept.last().map_or(0, |layer| layer.size))
+    }
+
     /// The configuration, whose bytes are what the manifest says.
     fn config(&self) -> Result<(Vec<u8>, ImageConfig)> {
         let descriptor = &self.described.manifest.config;

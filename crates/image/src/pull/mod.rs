@@ -10,6 +10,7 @@ mod download;
 mod fetched;
 mod job;
 mod layer;
+mod layers;
 mod manifest;
 mod progress;
 mod source;
@@ -36,6 +37,9 @@ pub struct PullRequest {
     /// The platform that is chosen where there are several; this host's when not
     /// given.
     pub platform: Option<Platform>,
+    /// Whether the name stays what it is here: the image gets the digest of its own
+    /// manifest for a name. So images come that this machine does not run.
+    pub aside: bool,
 }
 
 /// A pull that has succeeded.
@@ -96,7 +100,10 @@ impl ImageStore {
         }
         let seal = admission.seal.as_ref();
         let id = ImageId(described.manifest.config.digest);
-        let names = names(reference, digest)?;
+        let names = match request.aside {
+            true => vec![format!("{}@{}", reference.name(), described.digest()).parse()?],
+            false => names(reference, digest)?,
+        };
         let new = match self.inner().name_known(id, &described, &names, seal)? {
             Some(new) => new,
             None => {

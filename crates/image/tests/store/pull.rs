@@ -148,6 +148,7 @@ fn request(name: &str) -> PullRequest {
     PullRequest {
         reference: name.parse().unwrap(),
         platform: None,
+        aside: false,
     }
 }
 
