@@ -29,6 +29,7 @@ mod error;
 mod files;
 mod imports;
 mod key;
+mod make;
 mod plain;
 mod trees;
 mod whose;
