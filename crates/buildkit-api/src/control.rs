@@ -108,6 +108,11 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
     let request = SolveRequest::decode(&call.incoming.only().await?)?;
     request.check().map_err(Status::plain)?;
     let wanted = Wanted::of(&request.options).map_err(Status::plain)?;
+    for exporter in &request.exporters {
+        exporter
+            .check_attestations(&wanted)
+            .map_err(Status::plain)?;
+    }
     let granted = service.engine.builds.grant(&request.entitlements);
     granted.map_err(|error| Status::of(error.kind(), error.to_string()).plain())?;
     let (id, session) = (request.id.clone(), request.session.clone());

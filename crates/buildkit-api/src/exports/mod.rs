@@ -65,6 +65,20 @@ impl Exporter {
         }
     }
 
+    /// Refuses attestations that are asked for where only images can have them.
+    pub(crate) fn check_attestations(&self, wanted: &Wanted) -> Result<(), Status> {
+        let asked = wanted.provenance.as_ref();
+        match asked.is_some_and(|provenance| !provenance.inline_only) {
+            true if matches!(self.kind.as_str(), "local" | "tar") => {
+                Err(Status::unsupported(format!(
+                    "provenance is not supported by exporter {}: it goes along with images",
+                    self.kind
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the files of each platform come into a directory of their own.
     fn split(&self, solved: &Solved) -> Result<bool, Status> {
         let mut split = solved.is_list();
@@ -128,5 +142,31 @@ impl Exporting<'_> {
             self.build.progress.step(vertex, files).await?;
         }
         Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_alone_have_no_attestations() {
+        let wanted = |value: &str| {
+            let option = ("attest:provenance".to_owned(), value.to_owned());
+            Wanted::of(&[option].into()).unwrap()
+        };
+        for (kind, value, refused) in [
+            ("local", "mode=max", true),
+            ("tar", "", true),
+            ("local", "mode=min,inline-only=true", false),
+            ("image", "mode=max", false),
+        ] {
+            let exporter = Exporter {
+                kind: kind.to_owned(),
+                ..Exporter::default()
+            };
+            let checked = exporter.check_attestations(&wanted(value));
+            assert_eq!(checked.is_err(), refused, "{kind} {value}");
+        }
     }
 }
