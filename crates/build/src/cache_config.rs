@@ -133,6 +133,10 @@ impl CacheConfig {
     /// # Errors
     /// `Invalid` for what is no cache.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
+        // A list would be taken for the values of the fields.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(Error::Invalid("cache configuration: no object".to_owned()));
+        }
         serde_json::from_slice(bytes)
             .map_err(|error| Error::Invalid(format!("cache configuration: {error}")))
     }

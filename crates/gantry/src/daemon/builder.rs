@@ -159,7 +159,7 @@ mod tests {
             (json!({"gc": {"policy": [{"filter": ["nope=1"]}]}}), "nope"),
             (
                 json!({"gc": {"policy": [{"filter": ["until=x"]}]}}),
-                "invalid duration",
+                "\"until\" filter expects a duration",
             ),
             (
                 json!({"gc": {"defaultKeepStorage": "lots"}}),

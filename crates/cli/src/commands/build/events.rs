@@ -310,11 +310,19 @@ mod tests {
         message.extend(&vertex);
         message.extend(b"\x1a\x08\x0a\x01v\x18\x02\x22\x01x");
         let events = Events::read(&message).unwrap();
+        let told = serde_json::json!({
+            "logs": [{"data": "eA==", "stream": 2, "timestamp": "1970-01-01T00:00:00Z", "vertex": "v"}],
+            "vertexes": [{
+                "cached": true,
+                "digest": "sha256:1",
+                "name": "n",
+                "started": "1970-01-01T00:00:01.000000005Z",
+            }],
+        });
+        let text = events.json().to_string();
         assert_eq!(
-            events.json().to_string(),
-            "{\"logs\":[{\"data\":\"eA==\",\"stream\":2,\"timestamp\":\"1970-01-01T00:00:00Z\",\
-             \"vertex\":\"v\"}],\"vertexes\":[{\"cached\":true,\"digest\":\"sha256:1\",\
-             \"name\":\"n\",\"started\":\"1970-01-01T00:00:01.000000005Z\"}]}"
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            told
         );
         for end in 0..message.len() {
             // What is cut off is none, or less; it never breaks the reader.
