@@ -1,21 +1,10 @@
 //! `docker build` as the classic builder has it: what comes of a Dockerfile, what is
 //! found again, what a failure says, and that nothing is left.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::gantry_only;
-use crate::harness::{Engine, Outcome};
-
-/// A folder with these files.
-fn folder(engine: &Engine, name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let dir = engine.dir().join(name);
-    for (path, text) in files {
-        let path = dir.join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    }
-    dir
-}
+use crate::harness::{Engine, Outcome, folder};
 
 /// The stock client without BuildKit.
 fn build(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {

@@ -1,41 +1,11 @@
 //! The unmodified buildx: `docker buildx build` and `docker buildx bake`, and `docker
 //! compose build`, on BuildKit's gRPC. The same scripts pass on Docker.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::harness::buildx::{build, run, start};
 use crate::harness::compose::Project;
-use crate::harness::{Engine, Outcome, finish, plugins};
-
-/// An engine whose client has buildx; `None` where that is not installed.
-fn start() -> Option<Engine> {
-    plugins::find("docker-buildx")?;
-    let engine = Engine::with_busybox();
-    plugins::link(&engine, "docker-buildx").then_some(engine)
-}
-
-/// A folder with these files.
-fn folder(engine: &Engine, files: &[(&str, &str)]) -> PathBuf {
-    let dir = engine.dir().join("context");
-    for (path, text) in files {
-        let path = dir.join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    }
-    dir
-}
-
-/// `docker buildx` in the folder.
-fn buildx(engine: &Engine, args: &[&str]) -> Outcome {
-    let args = [&["buildx"], args].concat();
-    let mut command = engine.docker_command(&args);
-    command.current_dir(engine.dir().join("context"));
-    finish(&mut command, b"")
-}
-
-fn build(engine: &Engine, args: &[&str]) -> Outcome {
-    buildx(engine, &[&["build", "--progress=plain"], args].concat())
-}
+use crate::harness::{Outcome, folder};
 
 const STAGES: &str = "ARG BASE=busybox
 FROM $BASE AS one
@@ -52,9 +22,10 @@ CMD [\"cat\", \"/v\"]
 
 #[test]
 fn an_image_is_built_named_and_found_again() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let dir = folder(
         &engine,
+        "context",
         &[
             ("Dockerfile", STAGES),
             ("file", "contents\n"),
@@ -80,7 +51,6 @@ fn an_image_is_built_named_and_found_again() {
         "built",
         "-t",
         "built:two",
-        ".",
     ];
     let first = build(&engine, &args).ok();
     for words in [
@@ -120,7 +90,7 @@ fn an_image_is_built_named_and_found_again() {
 
 #[test]
 fn only_files_that_changed_travel() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let files: Vec<(String, String)> = (0..40)
         .map(|number| (format!("f{number}"), "x".repeat(100_000)))
         .collect();
@@ -129,7 +99,7 @@ fn only_files_that_changed_travel() {
         "Dockerfile",
         "FROM busybox\nCOPY . /all/\nRUN cat /all/* | wc -c\n",
     ));
-    let dir = folder(&engine, &files);
+    let dir = folder(&engine, "context", &files);
     let sent = |outcome: &Outcome| -> f64 {
         let mut line = outcome
             .stderr
@@ -147,11 +117,11 @@ fn only_files_that_changed_travel() {
             .expect("a number")
             * unit.1
     };
-    let first = build(&engine, &["."]).ok();
+    let first = build(&engine, &[]).ok();
     assert!(sent(&first) > 3.9e6, "{}", first.stderr);
     std::fs::write(dir.join("f7"), "y".repeat(100_001)).unwrap();
     std::fs::remove_file(dir.join("f8")).unwrap();
-    let second = build(&engine, &["."]).ok();
+    let second = build(&engine, &[]).ok();
     assert!(sent(&second) < 2e5, "{}", second.stderr);
     let count = second
         .stderr
@@ -162,9 +132,10 @@ fn only_files_that_changed_travel() {
 
 #[test]
 fn failures_show_the_lines_that_are_meant() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     folder(
         &engine,
+        "context",
         &[
             (
                 "Dockerfile",
@@ -195,34 +166,38 @@ fn failures_show_the_lines_that_are_meant() {
             vec!["failed to read dockerfile: open nothing: no such file or directory"],
         ),
     ] {
-        let failed = build(&engine, &[&args[..], &["."]].concat()).code(1);
+        let failed = build(&engine, &args).code(1);
         for words in words {
             assert!(failed.stderr.contains(words), "{words}\n{}", failed.stderr);
         }
     }
-    let warned = build(&engine, &["-f", "lint", "."]).ok();
+    let warned = build(&engine, &["-f", "lint"]).ok();
     assert!(
         warned.stderr.contains("MaintainerDeprecated"),
         "{}",
         warned.stderr
     );
-    let checked = buildx(&engine, &["build", "--check", "-f", "lint", "."]).code(1);
+    let checked = run(&engine, &["build", "--check", "-f", "lint", "."]).code(1);
     assert!(checked.stdout.contains("lint:2"), "{}", checked.stdout);
-    let targets = buildx(&engine, &["build", "--call=targets", "."]).ok();
+    let targets = run(&engine, &["build", "--call=targets", "."]).ok();
     assert!(targets.stdout.contains("(default)"), "{}", targets.stdout);
 }
 
 #[test]
 fn files_of_a_result_come_back() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let file = "FROM scratch\nCOPY --chmod=600 f d/\nCOPY f d/g\n";
-    let dir = folder(&engine, &[("Dockerfile", file), ("f", "contents")]);
-    build(&engine, &["-o", "out", "."]).ok();
+    let dir = folder(
+        &engine,
+        "context",
+        &[("Dockerfile", file), ("f", "contents")],
+    );
+    build(&engine, &["-o", "out"]).ok();
     assert_eq!(std::fs::read(dir.join("out/d/f")).unwrap(), b"contents");
     use std::os::unix::fs::PermissionsExt;
     let mode = dir.join("out/d/f").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    build(&engine, &["-o", "type=tar,dest=out.tar", "."]).ok();
+    build(&engine, &["-o", "type=tar,dest=out.tar"]).ok();
     let listed = std::process::Command::new("tar")
         .args(["tf", "out.tar"])
         .current_dir(&dir)
@@ -234,10 +209,11 @@ fn files_of_a_result_come_back() {
 
 #[test]
 fn contexts_come_from_standard_input_too() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let file = "FROM busybox\nCOPY f /f\nRUN cat /f\n";
     let dir = folder(
         &engine,
+        "context",
         &[("Dockerfile", file), ("f", "from a pipe"), ("skip", "x")],
     );
     std::fs::write(dir.join(".dockerignore"), "skip\n").unwrap();
@@ -257,9 +233,10 @@ fn contexts_come_from_standard_input_too() {
 
 #[test]
 fn a_cancelled_build_ends_its_steps() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let dir = folder(
         &engine,
+        "context",
         &[("Dockerfile", "FROM busybox\nRUN sleep 98765\n")],
     );
     let runs = || {
@@ -286,20 +263,24 @@ fn a_cancelled_build_ends_its_steps() {
 
 #[test]
 fn bake_builds_several_targets() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let bake = "group \"default\" {\n  targets = [\"one\", \"two\"]\n}\n\
         target \"one\" {\n  tags = [\"one\"]\n  args = { V = \"1\" }\n}\n\
         target \"two\" {\n  inherits = [\"one\"]\n  tags = [\"two\"]\n  args = { V = \"2\" }\n}\n";
     let file = "FROM busybox\nARG V\nRUN echo $V >/v\nCMD cat /v\n";
-    folder(&engine, &[("Dockerfile", file), ("docker-bake.hcl", bake)]);
-    buildx(&engine, &["bake", "--progress=plain"]).ok();
+    folder(
+        &engine,
+        "context",
+        &[("Dockerfile", file), ("docker-bake.hcl", bake)],
+    );
+    run(&engine, &["bake", "--progress=plain"]).ok();
     engine.docker(&["run", "--rm", "one"]).ok().prints("1\n");
     engine.docker(&["run", "--rm", "two"]).ok().prints("2\n");
 }
 
 #[test]
 fn a_target_of_a_bake_is_the_base_of_another() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let bake = "group \"default\" {\n  targets = [\"base\", \"app\"]\n}\n\
         target \"base\" {\n  dockerfile = \"base\"\n  tags = [\"linked-base\"]\n}\n\
         target \"app\" {\n  dockerfile = \"app\"\n  tags = [\"app\"]\n  \
@@ -312,15 +293,15 @@ fn a_target_of_a_bake_is_the_base_of_another() {
         ),
         ("docker-bake.hcl", bake),
     ];
-    folder(&engine, &files);
-    buildx(&engine, &["bake", "--progress=plain"]).ok();
+    folder(&engine, "context", &files);
+    run(&engine, &["bake", "--progress=plain"]).ok();
     let run = engine.docker(&["run", "--rm", "app"]).ok();
     run.prints("from-base\nfrom-base\n");
 }
 
 #[test]
 fn compose_builds_by_buildx() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(&[]) else { return };
     let text = "services:\n  a:\n    build: {context: ., args: {V: seen}}\n    image: composed\n";
     let Some(project) = Project::of(&engine, text) else {
         return;

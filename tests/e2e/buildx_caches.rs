@@ -1,29 +1,13 @@
 //! Caches that travel: what one engine has built, another one with nothing finds.
 
+use crate::harness::buildx::{build, start};
 use crate::harness::served::Registry;
-use crate::harness::{Engine, Outcome, finish, plugins};
+use crate::harness::{Engine, Outcome};
 
 const PORT: u16 = 5000;
 const FILE: &str = "FROM busybox AS made\nCOPY f /f\nRUN echo ran >>/log && cat /f >/made\n\
                     FROM busybox\nCOPY --from=made /made /made\nRUN echo last >/last\n";
-
-/// An engine whose client has buildx, with a context; `None` where that is not installed.
-fn start() -> Option<Engine> {
-    plugins::find("docker-buildx")?;
-    let engine = Engine::with_busybox();
-    let context = engine.dir().join("context");
-    std::fs::create_dir(&context).expect("a folder");
-    std::fs::write(context.join("Dockerfile"), FILE).expect("a file");
-    std::fs::write(context.join("f"), "contents\n").expect("a file");
-    plugins::link(&engine, "docker-buildx").then_some(engine)
-}
-
-fn build(engine: &Engine, args: &[&str]) -> Outcome {
-    let args = [&["buildx", "build", "--progress=plain"], args, &["."]].concat();
-    let mut command = engine.docker_command(&args);
-    command.current_dir(engine.dir().join("context"));
-    finish(&mut command, b"")
-}
+const FILES: &[(&str, &str)] = &[("Dockerfile", FILE), ("f", "contents\n")];
 
 /// How many steps of a build were known.
 fn cached(outcome: &Outcome) -> usize {
@@ -58,7 +42,7 @@ fn all_known(outcome: &Outcome) {
 
 #[test]
 fn a_directory_and_a_registry_have_a_cache_for_others() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let registry = Registry::ours(&engine, PORT);
     let name = registry.name("team/cache:1");
     let to = format!("--cache-to=type=registry,ref={name},mode=max");
@@ -94,7 +78,7 @@ fn a_directory_and_a_registry_have_a_cache_for_others() {
 
 #[test]
 fn images_carry_their_cache() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let registry = Registry::ours(&engine, PORT);
     let name = registry.name("team/app:1");
     let args = ["--cache-to=type=inline", "--push", "-t", &name];
@@ -118,7 +102,9 @@ fn images_carry_their_cache() {
 
 #[test]
 fn what_is_wrong_with_a_cache_costs_only_time() {
-    let Some(mut engine) = start() else { return };
+    let Some(mut engine) = start(FILES) else {
+        return;
+    };
     // One that is not there.
     let from = "--cache-from=type=registry,ref=127.0.0.1:1/none";
     let built = build(&engine, &[from, "-t=built"]).ok();

@@ -3,35 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::harness::buildx::{build, run, start};
 use crate::harness::served::Registry;
-use crate::harness::{Engine, Outcome, finish, peers, plugins, remark};
+use crate::harness::{Engine, peers, remark};
 
 const PORT: u16 = 5000;
 const FILE: &str = "FROM busybox\nARG V=1\nCOPY f /f\nRUN echo $V >/v\nCMD cat /f /v\n";
-
-/// An engine whose client has buildx, with a context; `None` where that is not installed.
-fn start() -> Option<Engine> {
-    plugins::find("docker-buildx")?;
-    let engine = Engine::with_busybox();
-    let context = engine.dir().join("context");
-    std::fs::create_dir(&context).expect("it works");
-    std::fs::write(context.join("Dockerfile"), FILE).expect("it works");
-    std::fs::write(context.join("f"), "contents\n").expect("it works");
-    plugins::link(&engine, "docker-buildx").then_some(engine)
-}
-
-fn buildx(engine: &Engine, args: &[&str]) -> Outcome {
-    let mut command = engine.docker_command(&[&["buildx"], args].concat());
-    command.current_dir(engine.dir().join("context"));
-    finish(&mut command, b"")
-}
-
-fn build(engine: &Engine, args: &[&str]) -> Outcome {
-    buildx(
-        engine,
-        &[&["build", "--progress=plain"], args, &["."]].concat(),
-    )
-}
+const FILES: &[(&str, &str)] = &[("Dockerfile", FILE), ("f", "contents\n")];
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -69,7 +47,7 @@ fn manifest(registry: &Registry, repository: &str, what: &str) -> serde_json::Va
 
 #[test]
 fn archives_are_what_docker_and_others_load() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let both = [
         "-o=type=docker,dest=d.tar",
         "-o=type=oci,dest=o.tar",
@@ -108,7 +86,7 @@ fn archives_are_what_docker_and_others_load() {
 
 #[test]
 fn layouts_come_file_by_file_and_skopeo_reads_them() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let args = ["-o=type=oci,dest=layout,tar=false", "-t=built:1"];
     build(&engine, &args).ok();
     // What is there already is not sent again.
@@ -144,7 +122,7 @@ fn layouts_come_file_by_file_and_skopeo_reads_them() {
 
 #[test]
 fn a_push_takes_attestations_along() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let registry = Registry::ours(&engine, PORT);
     let (one, two) = (registry.name("p/one:1"), registry.name("p/two:x"));
     let args = [
@@ -222,7 +200,7 @@ fn a_push_takes_attestations_along() {
 
 #[test]
 fn layers_leave_in_the_packing_that_is_wanted() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let registry = Registry::ours(&engine, PORT);
     let mut number = 0;
     let mut layers = |attributes: &str| -> Vec<String> {
@@ -281,21 +259,21 @@ fn layers_leave_in_the_packing_that_is_wanted() {
 
 #[test]
 fn a_registry_that_refuses_is_told_of() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let failed = build(&engine, &["--push", "-t", "127.0.0.1:1/a/b"]).code(1);
     failed.says("failed to push 127.0.0.1:1/a/b");
 }
 
 #[test]
 fn the_history_shows_what_is_known() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     build(&engine, &["-t=built", "--metadata-file=md"]).ok();
     let told = metadata(&engine);
     let reference = told["buildx.build.ref"].as_str().unwrap();
     let id = reference.rsplit('/').next().unwrap();
-    let listed = buildx(&engine, &["history", "ls", "--format={{.Ref}}"]).ok();
+    let listed = run(&engine, &["history", "ls", "--format={{.Ref}}"]).ok();
     assert!(listed.stdout.contains(id), "{}", listed.stdout);
-    let shown = buildx(&engine, &["history", "inspect", id]).ok();
+    let shown = run(&engine, &["history", "inspect", id]).ok();
     for words in [
         "pkg:docker/busybox@latest",
         "https://slsa.dev/provenance/v0.2",
@@ -303,16 +281,16 @@ fn the_history_shows_what_is_known() {
         assert!(shown.stdout.contains(words), "{words}\n{}", shown.stdout);
     }
     let args = ["history", "inspect", "attachment", "--type=provenance", id];
-    let provenance = buildx(&engine, &args).ok();
+    let provenance = run(&engine, &args).ok();
     assert!(
         provenance.stdout.contains("buildType"),
         "{}",
         provenance.stdout
     );
-    let logs = buildx(&engine, &["history", "logs", id]).ok();
+    let logs = run(&engine, &["history", "logs", id]).ok();
     let all = logs.stdout + &logs.stderr;
     assert!(all.contains("RUN echo 1 >/v"), "{all}");
-    buildx(&engine, &["history", "rm", id]).ok();
-    let listed = buildx(&engine, &["history", "ls", "--format={{.Ref}}"]).ok();
+    run(&engine, &["history", "rm", id]).ok();
+    let listed = run(&engine, &["history", "ls", "--format={{.Ref}}"]).ok();
     assert!(!listed.stdout.contains(id), "{}", listed.stdout);
 }

@@ -1,7 +1,8 @@
 //! Images for several platforms, by the unmodified buildx.
 
+use crate::harness::Engine;
+use crate::harness::buildx::{build, run, start};
 use crate::harness::served::Registry;
-use crate::harness::{Engine, Outcome, finish, plugins};
 
 const PORT: u16 = 5000;
 const BOTH: &str = "--platform=linux/amd64,linux/arm64";
@@ -9,32 +10,10 @@ const BOTH: &str = "--platform=linux/amd64,linux/arm64";
 const FILE: &str = "FROM --platform=$BUILDPLATFORM busybox AS made\nARG TARGETARCH\n\
                     RUN echo for $TARGETARCH >/made\n\
                     FROM scratch\nCOPY --from=made /made /made\nCMD [\"/made\"]\n";
-
-/// An engine whose client has buildx, with a context; `None` where that is not installed.
-fn start() -> Option<Engine> {
-    plugins::find("docker-buildx")?;
-    let engine = Engine::with_busybox();
-    let context = engine.dir().join("context");
-    std::fs::create_dir(&context).expect("a folder");
-    std::fs::write(context.join("Dockerfile"), FILE).expect("a file");
-    plugins::link(&engine, "docker-buildx").then_some(engine)
-}
+const FILES: &[(&str, &str)] = &[("Dockerfile", FILE)];
 
 fn write(engine: &Engine, name: &str, text: &str) {
     std::fs::write(engine.dir().join("context").join(name), text).expect("a file");
-}
-
-fn buildx(engine: &Engine, args: &[&str]) -> Outcome {
-    let mut command = engine.docker_command(&[&["buildx"], args].concat());
-    command.current_dir(engine.dir().join("context"));
-    finish(&mut command, b"")
-}
-
-fn build(engine: &Engine, args: &[&str]) -> Outcome {
-    buildx(
-        engine,
-        &[&["build", "--progress=plain"], args, &["."]].concat(),
-    )
 }
 
 /// Whatever a registry has under a tag or digest.
@@ -58,7 +37,7 @@ fn platforms(index: &serde_json::Value) -> Vec<String> {
 
 #[test]
 fn an_index_is_built_pushed_kept_and_pushed_again() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let registry = Registry::ours(&engine, PORT);
     let name = registry.name("multi:1");
     let built = build(&engine, &[BOTH, "--push", "-t", &name]).ok();
@@ -94,7 +73,7 @@ fn an_index_is_built_pushed_kept_and_pushed_again() {
 
 #[test]
 fn files_of_each_platform_come_into_their_own_directory() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     build(&engine, &[BOTH, "-o=out", "-o=type=tar,dest=out.tar"]).ok();
     for architecture in ["amd64", "arm64"] {
         let made = format!("linux_{architecture}/made");
@@ -113,7 +92,7 @@ fn files_of_each_platform_come_into_their_own_directory() {
 
 #[test]
 fn what_is_not_for_this_machine_is_not_run() {
-    let Some(engine) = start() else { return };
+    let Some(engine) = start(FILES) else { return };
     let emulated = std::path::Path::new("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists();
     let program = {
         // The head of a program for arm64, and nothing after it.
@@ -157,7 +136,7 @@ fn what_is_not_for_this_machine_is_not_run() {
         ),
     );
     write(&engine, "app", "FROM below\nCOPY app /app\n");
-    buildx(&engine, &["bake", "--progress=plain"]).ok();
+    run(&engine, &["bake", "--progress=plain"]).ok();
     let made = engine.dir().join("context/out/linux_arm64/made");
     assert_eq!(std::fs::read_to_string(made).unwrap(), "for arm64\n");
 }

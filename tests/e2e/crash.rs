@@ -56,15 +56,7 @@ fn fifty_kills_lose_nothing_and_leave_nothing() {
              (docker load -i {archive} && echo loaded >>$A; docker rmi archived:v1 && echo unloaded >>$A) & wait",
             acknowledged.display()
         );
-        let mut worker = script(&work)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("the workers start");
-        std::thread::sleep(Duration::from_micros(moments.next(900_000)));
-        engine.kill_daemon();
-        worker.wait().expect("the workers end");
-        engine.boot();
+        engine.kill_during(&work, Duration::from_micros(moments.next(900_000)));
         let said = std::fs::read_to_string(&acknowledged).unwrap_or_default();
         check(&engine, &said, round);
         clean(&engine);

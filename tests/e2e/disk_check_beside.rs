@@ -216,18 +216,9 @@ fn kills_in_pulls_loads_and_pushes_leave_nothing_to_repair() {
     engine.docker(&["rmi", "saved", &names[0]]).ok();
     for round in 0..KILLS {
         let commands = interrupted(&engine, &registry, &names[1], &file);
-        let mut clients = script(&commands);
-        let mut clients = clients
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("a shell");
         // Spread over the whole of what they do.
         let moment = 20 + round * 25 + moments.next(25);
-        std::thread::sleep(std::time::Duration::from_millis(moment));
-        engine.kill_daemon();
-        clients.wait().expect("the clients end with the daemon");
-        engine.boot();
+        engine.kill_during(&commands, std::time::Duration::from_millis(moment));
         registry = registry.follow(&engine);
         for flags in [&["--quick"][..], &[]] {
             let found = engine.gantry(&[&["system", "check"], flags].concat());

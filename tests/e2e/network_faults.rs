@@ -86,15 +86,7 @@ fn kills_while_containers_come_and_go_lose_no_address() {
              docker network connect {network} stays; wait",
             engine.host()
         );
-        let mut worker = script(&work)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the workers start");
-        std::thread::sleep(Duration::from_micros(moments.next(150_000)));
-        engine.kill_daemon();
-        worker.wait().expect("the workers end");
-        engine.boot();
+        engine.kill_during(&work, Duration::from_micros(moments.next(150_000)));
         // What the container has and what is known of it are the same.
         let known = engine.inspect("stays", "{{len .NetworkSettings.Networks}}");
         let links = shell(&engine, "docker exec stays ls /sys/class/net | grep -c eth");

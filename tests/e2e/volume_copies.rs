@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::crash::Moments;
 use crate::gantry_only;
-use crate::harness::{Engine, script};
+use crate::harness::Engine;
 
 /// How often the daemon is killed.
 const KILLS: u32 = 8;
@@ -225,15 +225,7 @@ fn kills_leave_whole_volumes() {
              $g volume export one | $g volume import i{round}-$i -; done",
             engine.host()
         );
-        let mut worker = script(&work)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("the worker starts");
-        std::thread::sleep(Duration::from_micros(moments.next(900_000)));
-        engine.kill_daemon();
-        worker.wait().expect("the worker ends");
-        engine.boot();
+        engine.kill_during(&work, Duration::from_micros(moments.next(900_000)));
         let listed = engine.docker(&["volume", "ls", "-q"]).ok().stdout;
         let root = engine.data_root().join("volumes");
         for name in listed.lines() {

@@ -30,15 +30,7 @@ fn kills_neither_leak_nor_lose_volumes() {
             engine.host(),
             acknowledged.display()
         );
-        let mut worker = script(&work)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("the workers start");
-        std::thread::sleep(Duration::from_micros(moments.next(1_500_000)));
-        engine.kill_daemon();
-        worker.wait().expect("the workers end");
-        engine.boot();
+        engine.kill_during(&work, Duration::from_micros(moments.next(1_500_000)));
         let said = std::fs::read_to_string(&acknowledged).unwrap_or_default();
         check(&engine, &said);
         let all = engine.docker(&["ps", "-aq"]).ok().stdout;

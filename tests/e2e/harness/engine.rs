@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::outcome::{Outcome, command, finish};
+use super::outcome::{Outcome, command, finish, script};
 use super::rootfs;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -223,6 +223,20 @@ impl Engine {
         let mut daemon = self.daemon.take().expect("the daemon runs");
         daemon.kill().expect("the daemon can be killed");
         daemon.wait().expect("the daemon ends");
+    }
+
+    /// Lets a shell do `work`, kills the daemon in the middle of it, and starts it again
+    /// when the shell has ended, whatever became of its work.
+    pub fn kill_during(&mut self, work: &str, after: Duration) {
+        let mut worker = script(work)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the work begins");
+        std::thread::sleep(after);
+        self.kill_daemon();
+        worker.wait().expect("the work ends");
+        self.boot();
     }
 
     /// Kills all shims and their containers, and empties the exec root, as the

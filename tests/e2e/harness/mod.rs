@@ -3,8 +3,10 @@
 
 pub mod api;
 mod archive;
+pub mod buildx;
 pub mod compose;
 mod engine;
+mod folder;
 pub mod normal;
 mod outcome;
 pub mod peers;
@@ -18,6 +20,7 @@ pub mod transcript;
 
 pub use archive::{docker_archive, oci_archive};
 pub use engine::{Engine, gantry_binary};
+pub use folder::folder;
 pub use outcome::{Outcome, command, finish, script};
 pub use rootfs::{busybox_tar, debian_tar, store as image_store};
 

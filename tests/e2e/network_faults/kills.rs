@@ -2,13 +2,12 @@
 //! next one has all ports that containers have, and no others.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
 use std::time::Duration;
 
 use super::{Ground, shell};
 use crate::crash::Moments;
 use crate::gantry_only;
-use crate::harness::{Engine, script};
+use crate::harness::Engine;
 use crate::run::wait_for;
 
 /// How often the daemon is killed.
@@ -41,15 +40,7 @@ fn kills_lose_no_port_and_leave_none() {
                  docker network rm n$i; done) & wait",
             engine.host()
         );
-        let mut worker = script(&work)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the workers start");
-        std::thread::sleep(Duration::from_micros(moments.next(700_000)));
-        engine.kill_daemon();
-        worker.wait().expect("the workers end");
-        engine.boot();
+        engine.kill_during(&work, Duration::from_micros(moments.next(700_000)));
         check(&engine, &ground, round);
         shell(
             &engine,
