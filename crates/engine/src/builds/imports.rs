@@ -229,15 +229,9 @@ impl Reading<'_> {
         if descriptor.size > MAX_DOCUMENT {
             return Err(invalid(format!("longer than {MAX_DOCUMENT} bytes")));
         }
-        let wanted = Wanted {
-            digest: descriptor.digest,
-            size: descriptor.size,
-            urls: Vec::new(),
-            skip: 0,
-        };
         let mut bytes = Vec::new();
         self.source
-            .blob(&wanted, 0, self.cancel)?
+            .blob(&Wanted::of(descriptor), 0, self.cancel)?
             .take(MAX_DOCUMENT + 1)
             .read_to_end(&mut bytes)
             .map_err(invalid)?;

@@ -68,16 +68,7 @@ impl Images {
         let new = if let Some(built_in) = self.built_in(&reference, query) {
             self.place_embedded(&reference.clone().or_latest(), built_in)?
         } else {
-            let client = &self.registries;
-            let repository = client.repository(&reference, &query.credentials, cancel)?;
-            let source: Arc<dyn Source> = Arc::new(Remote::new(client, &repository));
-            let pull = Pull {
-                images: self,
-                query,
-                repository: &repository,
-                source: &source,
-                cancel,
-            };
+            let pull = Pull::new(self, query, &reference, cancel)?;
             match (reference.tag(), reference.digest()) {
                 (None, None) => pull.all(&reference, progress)?,
                 _ => pull.one(&reference, progress)?.new,
@@ -104,16 +95,7 @@ impl Images {
         progress: Progress<'_>,
     ) -> Result<gantry_image::Image> {
         let reference = query.reference()?;
-        let client = &self.registries;
-        let repository = client.repository(&reference, &query.credentials, cancel)?;
-        let source: Arc<dyn Source> = Arc::new(Remote::new(client, &repository));
-        let pull = Pull {
-            images: self,
-            query,
-            repository: &repository,
-            source: &source,
-            cancel,
-        };
+        let pull = Pull::new(self, query, &reference, cancel)?;
         let pulled = pull.get(&reference, true, progress)?;
         Ok(self.store.get(pulled.id)?)
     }
@@ -178,12 +160,29 @@ impl Images {
 struct Pull<'p> {
     images: &'p Images,
     query: &'p PullQuery,
-    repository: &'p Repository,
-    source: &'p Arc<dyn Source>,
+    repository: Repository,
+    source: Arc<dyn Source>,
     cancel: &'p Cancel,
 }
 
-impl Pull<'_> {
+impl<'p> Pull<'p> {
+    fn new(
+        images: &'p Images,
+        query: &'p PullQuery,
+        reference: &Reference,
+        cancel: &'p Cancel,
+    ) -> Result<Self> {
+        let client = &images.registries;
+        let repository = client.repository(reference, &query.credentials, cancel)?;
+        Ok(Self {
+            source: Arc::new(Remote::new(client, &repository)),
+            images,
+            query,
+            repository,
+            cancel,
+        })
+    }
+
     /// Every tag of a repository; whether any was new.
     fn all(&self, repository: &Reference, progress: Progress<'_>) -> Result<bool> {
         let mut new = false;
@@ -215,13 +214,13 @@ impl Pull<'_> {
             // Whoever does not listen any more has thrown the switch.
             progress(line(&step, reference));
         };
-        Ok(images.pull(self.source, &request, &admit, self.cancel, &mut tell)?)
+        Ok(images.pull(&self.source, &request, &admit, self.cancel, &mut tell)?)
     }
 
     /// Asks the policy.
     fn admit(&self, reference: &Reference, digests: &[Digest]) -> gantry_image::Result<Admission> {
         let policy = &self.images.policy;
-        let verdict = policy.check(self.repository, reference, digests)?;
+        let verdict = policy.check(&self.repository, reference, digests)?;
         let mut admission = Admission::default();
         match verdict {
             Verdict::NotAsked => {}

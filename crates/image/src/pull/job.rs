@@ -126,15 +126,9 @@ impl Pull<'_> {
     /// The configuration, whose bytes are what the manifest says.
     fn config(&self) -> Result<(Vec<u8>, ImageConfig)> {
         let descriptor = &self.described.manifest.config;
-        let wanted = Wanted {
-            digest: descriptor.digest,
-            size: descriptor.size,
-            urls: Vec::new(),
-            skip: 0,
-        };
         let mut bytes = Vec::new();
         self.source
-            .blob(&wanted, 0, self.cancel)?
+            .blob(&Wanted::of(descriptor), 0, self.cancel)?
             .take(MAX_DOCUMENT + 1)
             .read_to_end(&mut bytes)
             .map_err(layer::failed)?;

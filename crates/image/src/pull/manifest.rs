@@ -185,16 +185,11 @@ fn is_foreign(media_type: &str) -> bool {
 
 /// What is to be fetched for a layer.
 pub(super) fn wanted(layer: &Descriptor) -> Wanted {
-    let urls = layer.urls.clone().unwrap_or_default();
-    Wanted {
-        digest: layer.digest,
-        size: layer.size,
-        urls: match is_foreign(&layer.media_type) {
-            true => urls,
-            false => Vec::new(),
-        },
-        skip: 0,
+    let mut wanted = Wanted::of(layer);
+    if is_foreign(&layer.media_type) {
+        wanted.urls = layer.urls.clone().unwrap_or_default();
     }
+    wanted
 }
 
 /// The manifest of the platform that is asked for, or of this host.

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use gantry_registry::{Cancel, Client, Document, Error, Repository};
-use gantry_types::Digest;
+use gantry_types::{Descriptor, Digest};
 
 use crate::Result;
 
@@ -18,6 +18,18 @@ pub struct Wanted {
     pub urls: Vec<String>,
     /// So many of the servers that have it gave wrong bytes: the next ones are asked.
     pub skip: usize,
+}
+
+impl Wanted {
+    /// What a descriptor says, had from nowhere else.
+    pub fn of(descriptor: &Descriptor) -> Self {
+        Self {
+            digest: descriptor.digest,
+            size: descriptor.size,
+            urls: Vec::new(),
+            skip: 0,
+        }
+    }
 }
 
 /// One repository of a registry.
