@@ -20,7 +20,7 @@ use crate::builds::Build;
 use crate::exports::archive;
 use crate::exports::pieces::Part;
 use crate::frontend;
-use crate::progress::{Task, Vertex};
+use crate::progress::Vertex;
 use crate::status::Status;
 
 /// Under this a client finds what is told of a build.
@@ -131,13 +131,7 @@ impl BuildKit {
         let mut did = vec!["exporting layers".to_owned(), format!("writing image {id}")];
         did.extend(names.iter().map(|name| format!("naming to {name}")));
         for name in did {
-            let task = Task {
-                name,
-                started: Some(began),
-                completed: Some(SystemTime::now()),
-                ..Task::default()
-            };
-            build.progress.task(&vertex.digest, &task);
+            build.progress.did(&vertex.digest, &name, began);
         }
         result["containerimage.config.digest"] = id.to_string().into();
         result["containerimage.digest"] = id.to_string().into();

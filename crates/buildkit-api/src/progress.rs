@@ -113,6 +113,17 @@ impl Progress {
         });
     }
 
+    /// Something within a step was begun then, and is done now.
+    pub(crate) fn did(&self, vertex: &str, name: &str, began: SystemTime) {
+        let task = Task {
+            name: name.to_owned(),
+            started: Some(began),
+            completed: Some(SystemTime::now()),
+            ..Task::default()
+        };
+        self.task(vertex, &task);
+    }
+
     /// Something within a step goes on.
     pub(crate) fn task(&self, vertex: &str, task: &Task) {
         let status = Message::new()

@@ -14,7 +14,7 @@ use crate::builds::Build;
 use crate::exports::client_store::Content;
 use crate::exports::form;
 use crate::frontend::{self, Solved};
-use crate::progress::{Task, Vertex};
+use crate::progress::Vertex;
 use crate::session::{self, Session};
 use crate::status::Status;
 
@@ -226,13 +226,7 @@ impl Work {
     }
 
     fn did(&self, name: &str, began: SystemTime) {
-        let task = Task {
-            name: name.to_owned(),
-            started: Some(began),
-            completed: Some(SystemTime::now()),
-            ..Task::default()
-        };
-        self.build.progress.task(&self.vertex, &task);
+        self.build.progress.did(&self.vertex, name, began);
     }
 }
 

@@ -253,13 +253,7 @@ impl Work {
     }
 
     fn did(&self, name: &str, began: SystemTime) {
-        let task = Task {
-            name: name.to_owned(),
-            started: Some(began),
-            completed: Some(SystemTime::now()),
-            ..Task::default()
-        };
-        self.progress().task(&self.vertex, &task);
+        self.progress().did(&self.vertex, name, began);
     }
 }
 
