@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantry_image::{ImageStore, Lease};
+use gantry_image::{Epoch, ImageStore, Lease};
 use gantry_metadata::builds::{self, ResultRow};
 use gantry_metadata::{Database, images, layers, leases};
 use gantry_snapshot::SnapshotDriver;
@@ -91,13 +91,7 @@ impl Cache {
         images: &ImageStore,
         snapshots: &Arc<dyn SnapshotDriver>,
     ) -> Result<Self> {
-        let lost = database.write_freeing(|tx| builds::forget_unsettled(tx, &boot()))?;
-        if lost != 0 {
-            tracing::warn!(
-                lost,
-                "results of builds that may not be on the disk are forgotten"
-            );
-        }
+        forget_lost(database, images)?;
         Ok(Self {
             database: Arc::clone(database),
             images: images.clone(),
@@ -116,7 +110,8 @@ impl Cache {
             return Ok(None);
         };
         let diff_ids = diff_ids(&row);
-        if !self.images.hold_layers(lease, &diff_ids)? {
+        let lost = !row.boot.is_empty() && row.boot != unsettled_in(self.images.epoch());
+        if lost || !self.images.hold_layers(lease, &diff_ids)? {
             tracing::warn!(id = row.id, "a result of a build has lost its layers");
             self.database.write(|tx| builds::delete(tx, &row.id))?;
             return Ok(None);
@@ -146,11 +141,12 @@ impl Cache {
         Ok(self.database.read(|view| builds::keys(view, id))?)
     }
 
-    /// Remembers a result, whose layers somebody holds; answers its name.
+    /// Remembers a result, made `since` then, whose layers somebody holds; answers its
+    /// name.
     ///
     /// # Errors
     /// `Metadata`.
-    pub fn insert(&self, entry: &Entry, keys: &[String]) -> Result<String> {
+    pub fn insert(&self, entry: &Entry, keys: &[String], since: Epoch) -> Result<String> {
         let id = random_name()?;
         let joined: Vec<String> = entry.diff_ids.iter().map(ToString::to_string).collect();
         let inputs = serde_json::to_string(&entry.inputs)
@@ -167,7 +163,7 @@ impl Cache {
             created_at: entry.created,
             used_at: gantry_metadata::now(),
             uses: 1,
-            boot: boot(),
+            boot: unsettled_in(since),
         };
         self.database
             .write(|tx| -> Result<(), gantry_metadata::Error> {
@@ -194,17 +190,25 @@ impl Cache {
         Ok(row.and_then(|row| serde_json::from_str(&row.inputs).ok()))
     }
 
-    /// All results so far are on the disk.
+    /// All results so far are on the disk, as far as a build that has begun `since` then
+    /// relies on them. Those that a failing disk may have lost are forgotten.
     ///
     /// # Errors
-    /// `Image`, `Metadata`.
-    pub fn settle(&self) -> Result<()> {
+    /// `Image`, also when a sync has failed since then; `Metadata`.
+    pub fn settle(&self, since: Epoch) -> Result<()> {
+        let now = self.images.epoch();
+        let boot = unsettled_in(now);
+        // Not those that others add meanwhile.
+        let made = self.database.read(|view| builds::unsettled(view, &boot))?;
         // A build that has made nothing waits for no disk.
-        if !self.database.read(builds::any_unsettled)? {
+        if made.is_empty() && since == now {
             return Ok(());
         }
-        self.images.sync_layers()?;
-        Ok(self.database.write(builds::settle)?)
+        if let Err(error) = self.images.sync_layers(since) {
+            forget_lost(&self.database, &self.images)?;
+            return Err(error.into());
+        }
+        Ok(self.database.write(|tx| builds::settle(tx, &made))?)
     }
 
     /// Says that a build relies on a result until [`Cache::release`].
@@ -298,6 +302,25 @@ fn diff_ids(row: &ResultRow) -> Vec<DiffId> {
     words
         .filter_map(|word| word.parse().ok().map(DiffId))
         .collect()
+}
+
+/// What is written of a result whose bytes may not be on the disk yet: when they were
+/// made.
+fn unsettled_in(epoch: Epoch) -> String {
+    format!("{}/{epoch}", boot())
+}
+
+/// Forgets what may have been lost with an earlier boot or epoch.
+fn forget_lost(database: &Database, images: &ImageStore) -> Result<()> {
+    let now = unsettled_in(images.epoch());
+    let lost = database.write_freeing(|tx| builds::forget_unsettled(tx, &now))?;
+    if lost != 0 {
+        tracing::warn!(
+            lost,
+            "results of builds that may not be on the disk are forgotten"
+        );
+    }
+    Ok(())
 }
 
 /// The boot of this machine.

@@ -48,6 +48,7 @@ impl Solver<'_> {
         if let Some(stored) = self.cache.find(key, self.lease)? {
             return Ok(Some(stored));
         }
+        let since = self.images.epoch();
         let brought = self.imports.and_then(|from| from.bring(key, self.lease));
         let Some(brought) = brought else {
             return Ok(None);
@@ -61,7 +62,7 @@ impl Solver<'_> {
             created: brought.created,
             ..Entry::default()
         };
-        let id = self.cache.insert(&entry, &[key.to_owned()])?;
+        let id = self.cache.insert(&entry, &[key.to_owned()], since)?;
         Ok(Some(Stored {
             id,
             diff_ids: brought.diff_ids,

@@ -433,6 +433,7 @@ impl Solver<'_> {
             Some(root) if has_root(&node.op) => values(*root),
             _ => None,
         };
+        let since = self.images.epoch();
         let mut layers = self.make(id, &node.op, below.as_ref(), values, cancelled)?;
         self.unchanged(graph, plan, id)?;
         layers.created = gantry_metadata::now();
@@ -451,7 +452,7 @@ impl Solver<'_> {
             created: layers.created,
         };
         let keys = [plan.keys[id].clone(), key];
-        layers.stored = Some(self.cache.insert(&entry, &keys)?);
+        layers.stored = Some(self.cache.insert(&entry, &keys, since)?);
         (self.tell)(id, Event::Done(&layers));
         Ok(layers)
     }

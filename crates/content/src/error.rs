@@ -42,6 +42,9 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// Bytes that were not synced yet when a sync of somebody else failed.
+    #[error("content store: the disk has failed while this was written, which may be lost")]
+    MayBeLost,
     /// The records could not be read or written.
     #[error(transparent)]
     Metadata(#[from] gantry_metadata::Error),
@@ -54,7 +57,7 @@ impl Error {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Busy(_) => ErrorKind::Conflict,
             Self::WrongDigest { .. } | Self::WrongSize { .. } => ErrorKind::InvalidArgument,
-            Self::Disk { .. } => ErrorKind::Internal,
+            Self::Disk { .. } | Self::MayBeLost => ErrorKind::Internal,
             Self::Metadata(error) => error.kind(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gantry_types::{Digest, Hasher};
 
 use crate::store::Inner;
-use crate::{Blob, Error};
+use crate::{Blob, Epoch, Error};
 
 /// A blob that is being written: [`Write`] its bytes, then [`commit`](Self::commit).
 /// Dropped before that, it leaves nothing behind.
@@ -18,11 +18,12 @@ pub struct Ingest {
     file: File,
     hasher: Hasher,
     size: u64,
+    epoch: Epoch,
 }
 
 impl Ingest {
     pub(crate) fn create(inner: Arc<Inner>) -> Result<Self, Error> {
-        let path = inner.scratch_path()?;
+        let (epoch, path) = (inner.epochs.now(), inner.scratch_path()?);
         let file = File::options()
             .write(true)
             .create_new(true)
@@ -34,6 +35,7 @@ impl Ingest {
             file,
             hasher: Hasher::new(),
             size: 0,
+            epoch,
         })
     }
 
@@ -69,7 +71,7 @@ impl Ingest {
             });
         }
         self.inner
-            .publish(&self.path, found, self.size, false)?
+            .publish(&self.path, found, self.size, self.epoch, false)?
             .synced()
     }
 
@@ -81,7 +83,7 @@ impl Ingest {
     pub fn commit_anew(self) -> Result<Blob, Error> {
         let found = self.hasher.clone().finish();
         self.inner
-            .publish(&self.path, found, self.size, true)?
+            .publish(&self.path, found, self.size, self.epoch, true)?
             .synced()
     }
 
@@ -92,7 +94,8 @@ impl Ingest {
     /// `Disk`; nothing is left then.
     pub fn commit_unsynced(self) -> Result<Blob, Error> {
         let digest = self.hasher.clone().finish();
-        self.inner.publish(&self.path, digest, self.size, false)
+        self.inner
+            .publish(&self.path, digest, self.size, self.epoch, false)
     }
 }
 

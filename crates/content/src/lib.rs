@@ -12,6 +12,7 @@
 //! file without a record is garbage, unless somebody holds its [`Blob`]. What
 //! the bytes mean (layer, manifest) is not known here.
 
+mod epoch;
 mod error;
 mod ingest;
 mod measured;
@@ -19,6 +20,7 @@ mod partial;
 mod store;
 mod verify;
 
+pub use epoch::Epoch;
 pub use error::Error;
 pub use ingest::Ingest;
 pub use measured::DiskUsage;

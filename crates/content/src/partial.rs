@@ -18,7 +18,7 @@ use gantry_metadata::blobs;
 use gantry_types::{Digest, Hasher};
 
 use crate::store::Inner;
-use crate::{Blob, Collected, ContentStore, Error};
+use crate::{Blob, Collected, ContentStore, Epoch, Error};
 
 /// So long a partial blob waits for somebody who goes on with it.
 const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -67,6 +67,8 @@ pub struct Partial {
     /// How many of them the hasher has seen.
     place: u64,
     hasher: Hasher,
+    /// When it was opened.
+    epoch: Epoch,
 }
 
 /// A partial blob that nobody works on.
@@ -130,9 +132,13 @@ impl ContentStore {
     pub fn partial(&self, digest: Digest, size: u64) -> Result<Partial, Error> {
         let key = Key { digest, size };
         let partials = &self.inner().partials;
-        if !partials.lock().insert(key) {
+        let mut busy = partials.lock();
+        // What is there was written in it too, or would have gone with its end.
+        let epoch = self.epoch();
+        if !busy.insert(key) {
             return Err(Error::Busy(digest));
         }
+        drop(busy);
         let opened = open(&partials.path(key));
         match opened {
             Ok((file, stored)) => {
@@ -143,6 +149,7 @@ impl ContentStore {
                     stored,
                     place: 0,
                     hasher: Hasher::new(),
+                    epoch,
                 };
                 if stored > size {
                     partial.restart()?;
@@ -228,6 +235,17 @@ impl Inner {
             }
         }
         Ok(removed)
+    }
+
+    /// What has come may be spoilt now, though it reads well as long as the kernel
+    /// remembers it. What somebody works on goes when he lets go of it.
+    pub(crate) fn end_epoch(&self) {
+        let busy = self.partials.lock();
+        self.epochs.end();
+        match self.partials.waiting(&busy) {
+            Ok(waiting) => waiting.iter().for_each(|waiting| delete(&waiting.path)),
+            Err(error) => tracing::warn!(%error, "partial blobs that may be lost stay"),
+        }
     }
 
     /// On a full disk what somebody works on goes before what waits; whether
@@ -335,7 +353,7 @@ impl Partial {
         self.check()?;
         let path = self.inner.partials.path(self.key);
         self.inner
-            .publish(&path, self.key.digest, self.key.size, false)
+            .publish(&path, self.key.digest, self.key.size, self.epoch, false)
     }
 
     /// Begins anew: what was there is not what it should be.
@@ -363,7 +381,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         let mut busy = self.inner.partials.lock();
-        if self.stored == 0 {
+        if self.stored == 0 || self.inner.epochs.now() != self.epoch {
             delete(&self.inner.partials.path(self.key));
         }
         busy.remove(&self.key);

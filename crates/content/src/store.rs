@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 use gantry_metadata::{Database, blobs};
 use gantry_types::Digest;
 
+use crate::epoch::Epochs;
 use crate::partial::Partials;
-use crate::{Error, Ingest};
+use crate::{Epoch, Error, Ingest};
 
 /// The content store of one daemon. Cheap to clone; all methods block.
 #[derive(Clone)]
@@ -25,12 +26,21 @@ pub(crate) struct Inner {
     pub(crate) ingests: PathBuf,
     pub(crate) partials: Partials,
     pub(crate) database: Arc<Database>,
-    /// How many [`Blob`]s there are of each digest. Held while files appear
+    /// The [`Blob`]s that there are of each digest. Held while files appear
     /// under their digest or vanish.
-    held: Mutex<HashMap<Digest, usize>>,
+    held: Mutex<HashMap<Digest, Held>>,
+    pub(crate) epochs: Epochs,
     /// The directory of blobs, open from the start: what the kernel could not write
     /// since then is an error of the next sync, also what it tried meanwhile.
     synced: File,
+}
+
+/// What is held of one digest.
+#[derive(Clone, Copy)]
+pub(crate) struct Held {
+    count: usize,
+    /// When it was written, or else first held.
+    epoch: Epoch,
 }
 
 /// A complete blob, kept from collection while this value lives: record it
@@ -39,6 +49,7 @@ pub struct Blob {
     inner: Arc<Inner>,
     digest: Digest,
     size: u64,
+    epoch: Epoch,
 }
 
 /// What a collection has removed.
@@ -74,6 +85,7 @@ impl ContentStore {
             partials: Partials::new(root.join("partial")),
             database,
             held: Mutex::default(),
+            epochs: Epochs::default(),
         };
         inner.remove_ingests()?;
         inner.tidy_partials()?;
@@ -112,7 +124,10 @@ impl ContentStore {
     /// # Errors
     /// `Disk`.
     pub fn adopt(&self, path: &Path, digest: Digest, size: u64) -> Result<Blob, Error> {
-        self.inner.publish(path, digest, size, false)?.synced()
+        let epoch = self.epoch();
+        self.inner
+            .publish(path, digest, size, epoch, false)?
+            .synced()
     }
 
     /// Stores bytes at once, on the disk for good.
@@ -139,13 +154,36 @@ impl ContentStore {
     }
 
     /// Writes all that is visible to the disk, whatever else its file system has to
-    /// write (`syncfs`).
+    /// write (`syncfs`). A failure ends the epoch.
     ///
     /// # Errors
     /// `Disk`.
     pub fn sync(&self) -> Result<(), Error> {
-        rustix::fs::syncfs(&self.inner.synced)
-            .map_err(|errno| Error::disk("sync", &self.inner.blobs)(errno.into()))
+        rustix::fs::syncfs(&self.inner.synced).map_err(|errno| {
+            self.end_epoch();
+            Error::disk("sync", &self.inner.blobs)(errno.into())
+        })
+    }
+
+    /// Which epoch it is: to be asked before something is written.
+    pub fn epoch(&self) -> Epoch {
+        self.inner.epochs.now()
+    }
+
+    /// A sync has failed, of this store or of what goes with it.
+    pub fn end_epoch(&self) {
+        self.inner.end_epoch();
+    }
+
+    /// Whether all that was written since then can be on the disk.
+    ///
+    /// # Errors
+    /// `MayBeLost` when a sync has failed meanwhile.
+    pub fn unbroken(&self, since: Epoch) -> Result<(), Error> {
+        match since == self.epoch() {
+            true => Ok(()),
+            false => Err(Error::MayBeLost),
+        }
     }
 
     /// The number of the file system's device.
@@ -289,14 +327,14 @@ impl Inner {
         self.blobs.join(digest.hex())
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a blob that is there.
     pub(crate) fn hold(
         self: &Arc<Self>,
-        held: &mut HashMap<Digest, usize>,
+        held: &mut HashMap<Digest, Held>,
         digest: Digest,
     ) -> Result<Blob, Error> {
         let path = self.path(digest);
@@ -307,12 +345,27 @@ impl Inner {
             }
             Err(error) => return Err(Error::disk("stat", path)(error)),
         };
-        *held.entry(digest).or_default() += 1;
-        Ok(Blob {
+        Ok(self.held(held, digest, size, self.epochs.now()))
+    }
+
+    /// One more that holds a blob, which was written in this epoch if nobody knows
+    /// better.
+    fn held(
+        self: &Arc<Self>,
+        held: &mut HashMap<Digest, Held>,
+        digest: Digest,
+        size: u64,
+        epoch: Epoch,
+    ) -> Blob {
+        let entry = held.entry(digest).or_insert(Held { count: 0, epoch });
+        entry.count += 1;
+        entry.epoch = entry.epoch.min(epoch);
+        Blob {
             inner: Arc::clone(self),
             digest,
             size,
-        })
+            epoch: entry.epoch,
+        }
     }
 
     pub(crate) fn scratch_path(&self) -> Result<PathBuf, Error> {
@@ -332,6 +385,7 @@ impl Inner {
         path: &Path,
         digest: Digest,
         size: u64,
+        epoch: Epoch,
         anew: bool,
     ) -> Result<Blob, Error> {
         let target = self.path(digest);
@@ -351,12 +405,7 @@ impl Inner {
             }
             Err(error) => return Err(failed()(error)),
         }
-        *held.entry(digest).or_default() += 1;
-        Ok(Blob {
-            inner: Arc::clone(self),
-            digest,
-            size,
-        })
+        Ok(self.held(&mut held, digest, size, epoch))
     }
 
     /// Deletes a file without a record and without a holder; what it took on the
@@ -435,14 +484,19 @@ impl Blob {
     pub fn size(&self) -> u64 {
         self.size
     }
+
+    /// When it was written, if that was while somebody has held it.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
 }
 
 impl Drop for Blob {
     fn drop(&mut self) {
         let mut held = self.inner.lock();
-        if let Some(count) = held.get_mut(&self.digest) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(entry) = held.get_mut(&self.digest) {
+            entry.count -= 1;
+            if entry.count == 0 {
                 held.remove(&self.digest);
             }
         }

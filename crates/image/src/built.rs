@@ -7,7 +7,7 @@
 
 use gantry_archive::compression::Encoder;
 use gantry_archive::{PackOptions, Packed, Whiteouts, pack};
-use gantry_content::Ingest;
+use gantry_content::{Epoch, Ingest};
 use gantry_metadata::leases;
 use gantry_types::{ChainId, DiffId, ImageConfig, ImageId, Reference};
 
@@ -86,7 +86,7 @@ impl ImageStore {
         latest: Option<i64>,
     ) -> Result<Option<StepLayer>> {
         let inner = self.inner();
-        let own = Unpacking::adopt(&inner.snapshots, key);
+        let own = Unpacking::adopt(inner, key);
         if let Some(latest) = latest {
             inner.clamp(&own, latest)?;
         }
@@ -118,12 +118,17 @@ impl ImageStore {
         }))
     }
 
-    /// Waits until all layers so far are on the disk.
+    /// Which epoch it is: to be asked before the first step runs.
+    pub fn epoch(&self) -> Epoch {
+        self.inner().content.epoch()
+    }
+
+    /// Waits until all layers that were made since then are on the disk.
     ///
     /// # Errors
-    /// `Snapshot`.
-    pub fn sync_layers(&self) -> Result<()> {
-        self.inner().make_durable()
+    /// `Snapshot`; `Content` when a sync has failed meanwhile.
+    pub fn sync_layers(&self, since: Epoch) -> Result<()> {
+        self.inner().make_durable(since)
     }
 
     /// Records an image of layers that are there, which `lease` holds.
@@ -184,7 +189,7 @@ impl Inner {
                 (own, packed)
             }
             _ => {
-                let copy = Unpacking::create(&self.snapshots, top(below))?;
+                let copy = Unpacking::create(self, top(below))?;
                 let packed = driver.pack(own.key(), copy.key(), &mut encoder, ignore)?;
                 (copy, packed)
             }

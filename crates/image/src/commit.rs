@@ -134,7 +134,7 @@ impl Inner {
         let driver = &*self.snapshots;
         let parent = base.and_then(|base| base.top);
         let independent = driver.capabilities().independent_layers;
-        let active = Unpacking::create(&self.snapshots, parent.filter(|_| !independent))?;
+        let active = Unpacking::create(self, parent.filter(|_| !independent))?;
         let packing = self.uploads.packing();
         let mut encoder = Encoder::new(self.content.ingest()?, packing.format())?;
         let packed = driver.pack(key, active.key(), &mut encoder, ignore)?;
@@ -146,7 +146,7 @@ impl Inner {
             .and_then(|mut ingest| ingest.flush().map(|()| ingest))
             .map_err(Error::disk("pack", "a layer"))?;
         // The blob's bytes as well: its own sync finds nothing left to do.
-        driver.sync()?;
+        self.make_durable(active.since())?;
         let layer = kept(ingest, &packed, packing)?;
         let mut diff_ids = base.map_or_else(Vec::new, |base| base.diff_ids.clone());
         diff_ids.push(packed.diff_id);

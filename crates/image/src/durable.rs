@@ -11,6 +11,8 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
+use gantry_content::Epoch;
+
 use crate::store::Inner;
 use crate::{Error, Result};
 
@@ -64,15 +66,18 @@ impl Shared {
 }
 
 impl Inner {
-    /// Blobs and layers that were written before this call are on the disk for good.
-    pub(crate) fn make_durable(&self) -> Result<()> {
+    /// Blobs and layers that were written after `since` and before this call are on the
+    /// disk for good; or a sync has failed since then, of whomever it was.
+    pub(crate) fn make_durable(&self, since: Epoch) -> Result<()> {
         self.syncing.run(|| {
             self.content.sync()?;
             if self.content.device()? != self.snapshots.device()? {
-                self.snapshots.sync()?;
+                let synced = self.snapshots.sync();
+                synced.inspect_err(|_| self.content.end_epoch())?;
             }
             Ok(())
-        })
+        })?;
+        Ok(self.content.unbroken(since)?)
     }
 }
 

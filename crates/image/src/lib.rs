@@ -61,6 +61,7 @@ pub use committed::committed_config;
 pub use disk::{DiskUsage, ImageDisk};
 pub use embedded::BuiltIn;
 pub use error::Error;
+pub use gantry_content::Epoch;
 pub use history::HistoryEntry;
 pub use image::Image;
 pub use import::{ImportOptions, Imported};

@@ -28,14 +28,14 @@ impl ImageStore {
         let inner = self.inner();
         let top = |layers: &[DiffId]| ChainId::chain(layers).last().copied();
         // What is empty is a snapshot of nothing.
-        let empty = Unpacking::create(&inner.snapshots, None)?;
+        let empty = Unpacking::create(inner, None)?;
         let tree = |layers: &[DiffId]| {
             let key = top(layers).map_or_else(|| empty.key().to_owned(), |chain| chain.to_string());
             let mount = inner.snapshots.mounts(&key)?;
             mount_detached(&mount).map_err(|errno| Error::disk("mount", &key)(errno.into()))
         };
         let (base, all) = (tree(below)?, tree(layers)?);
-        let own = Unpacking::create(&inner.snapshots, top(below))?;
+        let own = Unpacking::create(inner, top(below))?;
         let (reader, writer) = pipe().map_err(Error::disk("open", "a pipe"))?;
         std::thread::scope(|scope| {
             let packing = scope.spawn(move || {

@@ -27,7 +27,7 @@ impl ImageStore {
         let mut below = None;
         for ((chain, held), layer) in chains.iter().zip(held).zip(&kept) {
             if !held {
-                let active = Unpacking::create(&inner.snapshots, below)?;
+                let active = Unpacking::create(inner, below)?;
                 let blob = inner.content.reader(layer.blob.digest())?;
                 let decoder = Decoder::new(blob, Limits::default())?;
                 inner.apply(active.key(), BufReader::new(decoder))?;

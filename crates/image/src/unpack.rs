@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gantry_archive::{Applied, ApplyOptions, apply, compression};
-use gantry_content::Blob;
+use gantry_content::{Blob, Epoch};
 use gantry_metadata::leases;
 use gantry_snapshot::SnapshotDriver;
 use gantry_types::{ChainId, DiffId, Digest};
@@ -81,27 +81,29 @@ pub(crate) const KEY: &str = "unpack-";
 pub(crate) struct Unpacking {
     driver: Arc<dyn SnapshotDriver>,
     key: Option<String>,
+    since: Epoch,
 }
 
 impl Unpacking {
-    pub(crate) fn create(
-        driver: &Arc<dyn SnapshotDriver>,
-        parent: Option<ChainId>,
-    ) -> Result<Self> {
+    pub(crate) fn create(inner: &Inner, parent: Option<ChainId>) -> Result<Self> {
         let key = format!("{KEY}{}", random_name()?);
-        driver.create(&key, parent.map(|parent| parent.to_string()).as_deref())?;
-        Ok(Self {
-            driver: Arc::clone(driver),
-            key: Some(key),
-        })
+        let parent = parent.map(|parent| parent.to_string());
+        inner.snapshots.create(&key, parent.as_deref())?;
+        Ok(Self::adopt(inner, &key))
     }
 
     /// One that was made elsewhere, and ends with this.
-    pub(crate) fn adopt(driver: &Arc<dyn SnapshotDriver>, key: &str) -> Self {
+    pub(crate) fn adopt(inner: &Inner, key: &str) -> Self {
         Self {
-            driver: Arc::clone(driver),
+            driver: Arc::clone(&inner.snapshots),
             key: Some(key.to_owned()),
+            since: inner.content.epoch(),
         }
+    }
+
+    /// Since when it is written.
+    pub(crate) fn since(&self) -> Epoch {
+        self.since
     }
 
     /// Somebody else ends it.
@@ -173,11 +175,11 @@ impl Inner {
 
     /// Unpacks one layer of an unknown diffID from a stream, and commits it.
     pub(crate) fn unpack_stream(&self, reader: impl Read, lease: &Lease) -> Result<KeptLayer> {
-        let active = Unpacking::create(&self.snapshots, None)?;
+        let active = Unpacking::create(self, None)?;
         let mut keep = Keep::stream(reader, self)?;
         let applied = self.apply(active.key(), &mut keep)?;
         let kept = keep.finish(None)?;
-        self.make_durable()?;
+        self.make_durable(active.since())?;
         let chain = ChainId(applied.diff_id.0);
         {
             let _gate = self.gate();
@@ -202,7 +204,7 @@ impl Inner {
         parent: Option<ChainId>,
         told: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<Unpacked> {
-        let active = Unpacking::create(&self.snapshots, parent)?;
+        let active = Unpacking::create(self, parent)?;
         let mut keep = self.keep(file, told)?;
         let applied = self
             .apply(active.key(), &mut keep)

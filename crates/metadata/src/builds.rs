@@ -135,25 +135,28 @@ pub fn delete(tx: &Tx<'_>, id: &str) -> Result<bool, Error> {
     Ok(gone)
 }
 
-/// Whether there are results whose bytes may not be on the disk yet.
-pub fn any_unsettled(view: &View<'_>) -> Result<bool, Error> {
+/// The results of that boot whose bytes may not be on the disk yet.
+pub fn unsettled(view: &View<'_>, boot: &str) -> Result<Vec<String>, Error> {
     view.connection()
-        .prepare_cached("SELECT 1 FROM build_results WHERE boot != '' LIMIT 1")
-        .and_then(|mut s| s.exists([]))
+        .prepare_cached("SELECT id FROM build_results WHERE boot = ?1")
+        .and_then(|mut s| s.query_map([boot], |row| row.get(0))?.collect())
         .map_err(Error::at("look for unsettled results of builds"))
 }
 
-/// All bytes of results so far are on the disk.
-pub fn settle(tx: &Tx<'_>) -> Result<(), Error> {
-    tx.connection()
-        .prepare_cached("UPDATE build_results SET boot = '' WHERE boot != ''")
-        .and_then(|mut s| s.execute([]))
-        .map(drop)
-        .map_err(Error::at("settle results of builds"))
+/// All bytes of these results are on the disk.
+pub fn settle(tx: &Tx<'_>, ids: &[String]) -> Result<(), Error> {
+    let mut statement = tx
+        .connection()
+        .prepare_cached("UPDATE build_results SET boot = '' WHERE id = ?1")
+        .map_err(Error::at("settle results of builds"))?;
+    for id in ids {
+        let settled = statement.execute([id]);
+        settled.map_err(Error::at("settle results of builds"))?;
+    }
+    Ok(())
 }
 
-/// Deletes the results whose bytes may have been lost with an earlier boot of the
-/// machine; how many.
+/// Deletes the results whose bytes may have been lost, all but those of `boot`; how many.
 pub fn forget_unsettled(tx: &Tx<'_>, boot: &str) -> Result<usize, Error> {
     let lost: Vec<String> = tx
         .connection()

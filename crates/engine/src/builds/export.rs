@@ -75,7 +75,10 @@ impl Builds {
         names: &[Reference],
         canonical: bool,
     ) -> Result<ImageId> {
-        self.inner.cache.settle()?;
+        let begun = exported.iter().map(|one| one.solved.since).min();
+        self.inner
+            .cache
+            .settle(begun.unwrap_or(self.store().epoch()))?;
         let own = exported
             .get(bundle.own())
             .ok_or_else(|| Error::Invalid("an image of nothing".to_owned()))?;

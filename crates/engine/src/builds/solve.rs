@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use gantry_api::ProgressMessage;
 use gantry_build::dockerfile::{self, Dialect, Plan, StageBase, World};
 use gantry_build::{Error as BuildError, Event, NodeId, Solver, Value};
-use gantry_image::{Built, Lease};
+use gantry_image::{Built, Epoch, Lease};
 use gantry_registry::Cancel;
 use gantry_sys::RootDir;
 use gantry_types::{ChainId, ImageConfig, ImageId, Platform, Reference};
@@ -40,6 +40,8 @@ pub struct Solved {
     /// What its steps have become.
     pub values: BTreeMap<NodeId, Value>,
     pub(super) lease: Lease,
+    /// When it was begun.
+    pub(super) since: Epoch,
     /// Whether its times are said, not found.
     pub(super) reproducible: bool,
 }
@@ -158,7 +160,7 @@ impl Inner {
         tell: &(dyn Fn(BuildEvent<'_>) + Sync),
         make: &dyn Fn(&dyn World) -> gantry_build::Result<Plan>,
     ) -> Result<Solved> {
-        let lease = self.store.empty_lease("build")?;
+        let (lease, since) = (self.store.empty_lease("build")?, self.store.epoch());
         let pulling = |message| tell(BuildEvent::Pulling(message));
         let world = Images {
             inner: self,
@@ -206,12 +208,13 @@ impl Inner {
             plan,
             values,
             lease,
+            since,
             reproducible: request.options.epoch.is_some(),
         })
     }
 
     pub(super) fn commit(&self, solved: &Solved, names: &[Reference]) -> Result<ImageId> {
-        self.cache.settle()?;
+        self.cache.settle(solved.since)?;
         let built = Built {
             config: &solved.config,
             references: names,

@@ -172,7 +172,7 @@ impl Check<'_> {
             let Ok(file) = inner.content.reader(row.blob) else {
                 continue;
             };
-            let active = Unpacking::create(&inner.snapshots, parent)?;
+            let active = Unpacking::create(inner, parent)?;
             let file: Box<dyn Read + Send> = Box::new(BufReader::new(file));
             if inner.apply(active.key(), file)?.diff_id == layer.diff_id {
                 return Ok(Some(active));
@@ -194,7 +194,7 @@ impl Check<'_> {
             let advice = "no good blob holds it: pull or load the image again, or remove it";
             return Ok(Err(advice.to_owned()));
         };
-        inner.snapshots.sync()?;
+        inner.make_durable(again.since())?;
         let _gate = inner.gate();
         match there {
             true => inner.snapshots.exchange(again.key(), &name)?,

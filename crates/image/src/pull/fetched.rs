@@ -7,7 +7,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use gantry_archive::Applied;
-use gantry_content::{Blob, ContentStore};
+use gantry_content::{Blob, ContentStore, Epoch};
 use gantry_types::ChainId;
 
 use crate::Result;
@@ -19,6 +19,8 @@ pub(crate) struct Fetched {
     /// There until it is dropped.
     blob: Option<Blob>,
     content: ContentStore,
+    /// Since when it is written.
+    pub(super) since: Epoch,
     /// What the layer is; not known where layers are unpacked one after the other.
     pub(super) applied: Option<Applied>,
     files: Mutex<Files>,
@@ -43,11 +45,13 @@ pub(super) struct Taken {
 
 impl Fetched {
     pub(super) fn new(inner: &Inner, blob: Blob, unpacked: Option<(Unpacking, Applied)>) -> Self {
+        let files_since = unpacked.as_ref().map(|(active, _)| active.since());
         let (files, applied) = match unpacked {
             Some((active, applied)) => (Files::Free(active), Some(applied)),
             None => (Files::Gone, None),
         };
         Self {
+            since: files_since.map_or(blob.epoch(), |since| since.min(blob.epoch())),
             blob: Some(blob),
             content: inner.content.clone(),
             applied,

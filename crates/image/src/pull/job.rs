@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use gantry_content::Epoch;
 use gantry_metadata::{layers, leases, seals};
 use gantry_registry::Cancel;
 use gantry_types::{ChainId, Descriptor, Digest, ImageConfig, Reference};
@@ -73,6 +74,7 @@ impl Pull<'_> {
         lease: &Lease,
         tell: Tell<'_>,
     ) -> Result<()> {
+        let since = self.inner.content.epoch();
         let mut places = self.look(config, chain, lease)?;
         for (place, layer) in places.iter().zip(self.layers()) {
             let state = match place {
@@ -87,7 +89,7 @@ impl Pull<'_> {
             .map(|(_, layer)| layer)
             .collect();
         let manifest = self.inner.content.put_soon(&self.described.bytes)?;
-        let kept = self.settle(places, config, chain)?;
+        let kept = self.settle(places, config, chain, since)?;
         // Not before: whoever listens may be slow, and others wait for these layers.
         for layer in missing {
             tell(Step::layer(layer, LayerState::Complete));
@@ -113,9 +115,10 @@ impl Pull<'_> {
         chain: &[ChainId],
         lease: &Lease,
     ) -> Result<u64> {
+        let since = self.inner.content.epoch();
         let mut places = self.look(config, chain, lease)?;
         self.fetch(&mut places, config, &mut |_| {})?;
-        let kept = self.settle(places, config, chain)?;
+        let kept = self.settle(places, config, chain, since)?;
         self.inner.record_layers(&kept, lease)?;
         for layer in self.layers() {
             self.inner.content.forget_partial(layer.digest, layer.size);
@@ -236,12 +239,14 @@ impl Pull<'_> {
     }
 
     /// Makes snapshots of all layers that have come, bottom first. They, their blobs
-    /// and the manifest are on the disk for good then.
+    /// and the manifest are on the disk for good then, also what was begun before this
+    /// pull, `since` when it runs.
     fn settle(
         &self,
         places: Vec<Place>,
         config: &ImageConfig,
         chain: &[ChainId],
+        mut since: Epoch,
     ) -> Result<Vec<KeptLayer>> {
         let independent = self.inner.snapshots.capabilities().independent_layers;
         let mut kept = Vec::new();
@@ -255,16 +260,17 @@ impl Pull<'_> {
                 Place::Come(fetched) => fetched,
                 Place::Coming => return Err(Error::NotVerified(self.layers()[index].digest)),
             };
+            since = since.min(fetched.since);
             let made = self.make(&fetched, index, chain, config)?;
             kept.push(self.kept(&fetched, &made, index, chain, config)?);
             if independent {
                 ready.push((index, made.files));
             } else {
-                self.inner.make_durable()?;
+                self.inner.make_durable(since)?;
                 self.commit(index, made.files, chain)?;
             }
         }
-        self.inner.make_durable()?;
+        self.inner.make_durable(since)?;
         for (index, files) in ready {
             self.commit(index, files, chain)?;
         }

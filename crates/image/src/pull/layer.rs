@@ -110,7 +110,7 @@ impl Inner {
         parent: Option<ChainId>,
         told: &mut dyn FnMut(u64) -> io::Result<()>,
     ) -> Result<(Unpacking, Applied)> {
-        let active = Unpacking::create(&self.snapshots, parent)?;
+        let active = Unpacking::create(self, parent)?;
         let mut reader = Hashed {
             file: self.content.reader(blob.digest())?,
             hasher: Hasher::new(),
@@ -208,7 +208,7 @@ impl<'i> Incoming<'i> {
             self.drain()?;
             return Ok(None);
         }
-        let active = Unpacking::create(&inner.snapshots, None)?;
+        let active = Unpacking::create(inner, None)?;
         let result = inner.apply(active.key(), &mut *self);
         if let Some(failure) = self.failure.take() {
             return Err(failure);

@@ -68,7 +68,7 @@ impl<'j> Job<'j, '_> {
         for index in 0..self.sources.len() {
             let (layer, active) = self.make(index, self.parent(index))?;
             if let Some(active) = active {
-                self.inner.make_durable()?;
+                self.inner.make_durable(active.since())?;
                 active.commit(self.chain[index], self.parent(index))?;
             }
             kept.push(layer);
@@ -79,8 +79,9 @@ impl<'j> Job<'j, '_> {
     fn together(&self) -> Result<Vec<KeptLayer>> {
         let mut made = self.make_all()?;
         made.sort_by_key(|(index, _)| *index);
-        if made.iter().any(|(_, (_, active))| active.is_some()) {
-            self.inner.make_durable()?;
+        let written = made.iter().filter_map(|(_, (_, active))| active.as_ref());
+        if let Some(since) = written.map(Unpacking::since).min() {
+            self.inner.make_durable(since)?;
         }
         let mut kept = Vec::new();
         for (index, (layer, active)) in made {

@@ -7,6 +7,7 @@ mod ahead;
 mod archives;
 mod check;
 mod crash;
+mod failed_disk;
 mod fixture;
 mod full_disk;
 mod hostile;

@@ -28,11 +28,11 @@ pub(crate) struct Fake {
     /// What was asked for: each blob with its offset.
     asked: Mutex<Vec<(Digest, u64)>>,
     /// After so many bytes each answer ends with an error.
-    cut: Option<usize>,
+    pub(crate) cut: Option<usize>,
     /// Each answer comes in pieces of so many bytes.
-    piece: Option<usize>,
+    pub(crate) piece: Option<usize>,
     /// Told before each piece.
-    hook: Option<Box<dyn Fn() + Send + Sync>>,
+    pub(crate) hook: Option<Box<dyn Fn() + Send + Sync>>,
     failures: AtomicUsize,
 }
 
@@ -192,7 +192,7 @@ fn two_layers() -> Vec<Vec<u8>> {
     vec![tar(&[("a", b"one"), ("b", b"two")]), tar(&[("b", b"new")])]
 }
 
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 7u64;
     std::iter::repeat_with(|| {
         state = state
@@ -204,7 +204,7 @@ fn noise(length: usize) -> Vec<u8> {
     .collect()
 }
 
-fn with_each_driver(test: impl Fn(&Fixture)) {
+pub(crate) fn with_each_driver(test: impl Fn(&Fixture)) {
     for kind in [DriverKind::Overlay, DriverKind::Vfs] {
         let (_root, fixture) = Fixture::with(kind);
         test(&fixture);
