@@ -188,8 +188,8 @@ impl From<gantry_content::Error> for Failure {
             Error::NotFound(digest) => Self::new(Code::BlobUnknown).detail(digest.to_string()),
             Error::WrongDigest { .. } => Self::new(Code::DigestInvalid),
             Error::WrongSize { .. } => Self::new(Code::SizeInvalid),
-            // Only downloads that resume are ever busy.
-            Error::Busy(_) => Self::new(Code::Unknown),
+            // Only downloads are ever busy, and only images share their syncs.
+            Error::Busy(_) | Error::MayBeLost => Self::new(Code::Unknown),
         }
     }
 }
