@@ -2,11 +2,16 @@
 //! `cargo xtask vm-test network_links` runs them on a kernel that has them all.
 
 use crate::gantry_only;
-use crate::harness::{Engine, finish, remark, script};
+use crate::harness::{Engine, Outcome, finish, remark, script};
 
 fn ip(engine: &Engine, words: &str) -> String {
     let words = format!("nsenter -t {} -n ip {words}", engine.pid());
     finish(&mut script(&words), b"").stdout
+}
+
+/// What the client answers to a line of plain words.
+fn docker(engine: &Engine, line: &str) -> Outcome {
+    engine.docker(&line.split(' ').collect::<Vec<&str>>())
 }
 
 /// Says what is skipped, if the kernel does not have a kind of link.
@@ -27,48 +32,22 @@ fn vlans_of_a_parent_are_made_and_removed() {
     gantry_only!(engine);
     ip(&engine, "link add p0 type veth");
     ip(&engine, "link set p0 up");
-    let words = [
-        "network",
-        "create",
-        "-d",
-        "macvlan",
-        "-o",
-        "parent=p0.77",
-        "--subnet",
-        "10.180.0.0/24",
-        "lan",
-    ];
-    let made = engine.docker(&words);
+    let words = "network create -d macvlan -o parent=p0.77 --subnet 10.180.0.0/24 lan";
+    let made = docker(&engine, words);
     if lacks(&made.stderr, "VLANs") {
         return;
     }
     made.ok();
     assert!(ip(&engine, "link").contains("p0.77@p0"));
-    let route = ["run", "--rm", "--network", "lan", "busybox", "ip", "route"];
-    assert!(
-        engine
-            .docker(&route)
-            .ok()
-            .stdout
-            .contains("default via 10.180.0.1 dev eth0")
-    );
-    engine.docker(&["network", "rm", "lan"]).ok();
+    let route = docker(&engine, "run --rm --network lan busybox ip route").ok();
+    assert!(route.stdout.contains("default via 10.180.0.1 dev eth0"));
+    docker(&engine, "network rm lan").ok();
     assert!(!ip(&engine, "link").contains("p0.77"));
     // One that was there stays.
     ip(&engine, "link add link p0 name p0.78 type vlan id 78");
-    let words = [
-        "network",
-        "create",
-        "-d",
-        "ipvlan",
-        "-o",
-        "parent=p0.78",
-        "--subnet",
-        "10.180.0.0/24",
-        "lan",
-    ];
-    engine.docker(&words).ok();
-    engine.docker(&["network", "rm", "lan"]).ok();
+    let words = "network create -d ipvlan -o parent=p0.78 --subnet 10.180.0.0/24 lan";
+    docker(&engine, words).ok();
+    docker(&engine, "network rm lan").ok();
     assert!(ip(&engine, "link").contains("p0.78@p0"));
 }
 
@@ -81,34 +60,16 @@ fn ipvlan_containers_share_the_parents_address() {
     // A link whose other end is down carries nothing.
     ip(&engine, "link set veth0 up");
     for (mode, subnet) in [("l2", "10.181.0"), ("l3", "10.182.0")] {
-        let (mode_option, range) = (format!("ipvlan_mode={mode}"), format!("{subnet}.0/24"));
-        let words = [
-            "network",
-            "create",
-            "-d",
-            "ipvlan",
-            "-o",
-            "parent=p0",
-            "-o",
-            &mode_option,
-            "--subnet",
-            &range,
-            "lan",
-        ];
-        engine.docker(&words).ok();
-        let one = engine.docker(&[
-            "run",
-            "-d",
-            "--name",
-            "one",
-            "--network",
-            "lan",
-            "busybox",
-            "sleep",
-            "1000",
-        ]);
+        let words = format!(
+            "network create -d ipvlan -o parent=p0 -o ipvlan_mode={mode} --subnet {subnet}.0/24 lan"
+        );
+        docker(&engine, &words).ok();
+        let one = docker(
+            &engine,
+            "run -d --name one --network lan busybox sleep 1000",
+        );
         if lacks(&one.stderr, "ipvlan") {
-            engine.docker(&["rm", "-f", "one"]).ok();
+            docker(&engine, "rm -f one").ok();
             return;
         }
         one.ok();
@@ -143,8 +104,8 @@ fn ipvlan_containers_share_the_parents_address() {
             shown.starts_with(mac) && !shown.contains("0.0.0.0"),
             "{shown}"
         );
-        engine.docker(&["rm", "-f", "one"]).ok();
-        engine.docker(&["network", "rm", "lan"]).ok();
+        docker(&engine, "rm -f one").ok();
+        docker(&engine, "network rm lan").ok();
     }
 }
 
@@ -152,48 +113,21 @@ fn ipvlan_containers_share_the_parents_address() {
 fn without_a_parent_a_link_leads_nowhere() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
-    let words = [
-        "network",
-        "create",
-        "-d",
-        "macvlan",
-        "--internal",
-        "--subnet",
-        "10.183.0.0/24",
-        "lan",
-    ];
-    let made = engine.docker(&words);
+    let words = "network create -d macvlan --internal --subnet 10.183.0.0/24 lan";
+    let made = docker(&engine, words);
     if lacks(&made.stderr, "dummy links") {
         return;
     }
     made.ok();
     assert!(ip(&engine, "link").contains("dm-"));
-    engine
-        .docker(&[
-            "run",
-            "-d",
-            "--name",
-            "one",
-            "--network",
-            "lan",
-            "busybox",
-            "sleep",
-            "1000",
-        ])
-        .ok();
-    let ping = [
-        "run",
-        "--rm",
-        "--network",
-        "lan",
-        "busybox",
-        "ping",
-        "-c1",
-        "-W2",
-        "one",
-    ];
-    assert!(engine.docker(&ping).stdout.contains("1 packets received"));
-    engine.docker(&["rm", "-f", "one"]).ok();
-    engine.docker(&["network", "rm", "lan"]).ok();
+    docker(
+        &engine,
+        "run -d --name one --network lan busybox sleep 1000",
+    )
+    .ok();
+    let ping = "run --rm --network lan busybox ping -c1 -W2 one";
+    assert!(docker(&engine, ping).stdout.contains("1 packets received"));
+    docker(&engine, "rm -f one").ok();
+    docker(&engine, "network rm lan").ok();
     assert!(!ip(&engine, "link").contains("dm-"));
 }

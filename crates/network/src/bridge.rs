@@ -242,14 +242,3 @@ pub(crate) fn existing(socket: &mut Socket, name: &str) -> Result<Link, Error> {
         Some(link) => Ok(link),
     }
 }
-
-/// The subnets that the host's other links and routes use.
-pub(crate) fn taken_elsewhere(socket: &mut Socket, bridge: u32) -> Result<Vec<IpCidr>, Error> {
-    let mut taken = route::addresses(socket)?;
-    taken.extend(route::routes(socket)?);
-    Ok(taken
-        .into_iter()
-        .filter(|(link, _)| *link != bridge)
-        .map(|(_, a)| a)
-        .collect())
-}

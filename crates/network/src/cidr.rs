@@ -1,10 +1,7 @@
 //! An IPv4 address together with the length of its network prefix.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a string is not an address with a prefix length.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +24,47 @@ pub(crate) fn parts<A: FromStr>(text: &str) -> Result<(A, u8), CidrError> {
     let address = address.parse().map_err(|_| wrong())?;
     Ok((address, prefix.parse().map_err(|_| wrong())?))
 }
+
+/// Writes and reads an address with its prefix length, in records as elsewhere.
+macro_rules! text_form {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}/{}", self.address, self.prefix)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::cidr::CidrError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let (address, prefix) = crate::cidr::parts(text)?;
+                Self::new(address, prefix).ok_or_else(|| Self::Err::of(text))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text: String = serde::Deserialize::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+pub(crate) use text_form;
 
 /// An IPv4 address with a prefix length, such as `172.17.0.1/16`: a subnet if
 /// the host part is zero, an interface's address otherwise.
@@ -103,40 +141,7 @@ impl Ipv4Cidr {
     }
 }
 
-impl fmt::Display for Ipv4Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl fmt::Debug for Ipv4Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Ipv4Cidr {
-    type Err = CidrError;
-
-    fn from_str(text: &str) -> Result<Self, CidrError> {
-        let (address, prefix) = parts(text)?;
-        Self::new(address, prefix).ok_or_else(|| CidrError::of(text))
-    }
-}
-
-impl Serialize for Ipv4Cidr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Ipv4Cidr {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
+text_form!(Ipv4Cidr);
 
 #[cfg(test)]
 mod tests {

@@ -152,7 +152,7 @@ impl Network {
         definition.subnets = named;
         let has = |d: &Definition, ipv4: bool| d.gateways.iter().any(|g| g.is_ipv4() == ipv4);
         let mut taken = ours;
-        taken.extend(seen.subnets(&mut self.builder.socket())?);
+        taken.extend(seen.subnets(&mut self.builder.socket(), 0)?);
         let pools = self.config.pools();
         if definition.ipv4 && !has(definition, true) {
             add_chosen(definition, subnet::choose(&pools, true, &taken)?);

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::bridge::{Bridge, check_name, existing, make, taken_elsewhere};
+use crate::bridge::{Bridge, check_name, existing, make};
 use crate::cidr::Ipv4Cidr;
 use crate::config::{BridgeChoice, NetworkConfig};
 use crate::error::Error;
@@ -34,12 +34,12 @@ pub(crate) fn open(
     };
     let current = seen.addresses_of(link.index);
     let mut addresses = vec![match own {
-        true => own_ipv4(socket, config, &link, current, remembered)?.into(),
+        true => own_ipv4(socket, seen, config, &link, remembered)?.into(),
         false => foreign(name, current, true)?,
     }];
     if config.ipv6 {
         addresses.push(match own {
-            true => own_ipv6(socket, config, &link, current, seed)?,
+            true => own_ipv6(socket, seen, config, &link, seed)?,
             false => foreign(name, current, false)?,
         });
     }
@@ -51,11 +51,12 @@ pub(crate) fn open(
 /// subnet.
 fn own_ipv4(
     socket: &mut Socket,
+    seen: &Seen,
     config: &NetworkConfig,
     link: &Link,
-    current: &[IpCidr],
     remembered: Option<Ipv4Cidr>,
 ) -> Result<Ipv4Cidr, Error> {
+    let current = seen.addresses_of(link.index);
     let current: Vec<Ipv4Cidr> = current.iter().filter_map(IpCidr::to_ipv4).collect();
     let fixed = config.fixed_cidr.filter(|_| config.bip.is_none());
     // A part of what it has already is no reason to change that.
@@ -73,7 +74,7 @@ fn own_ipv4(
     if let Some(address) = current.iter().copied().find(usable) {
         return Ok(address);
     }
-    let taken = taken_elsewhere(socket, link.index)?;
+    let taken = seen.subnets(socket, link.index)?;
     if let Some(address) = remembered.filter(usable) {
         if !taken.iter().any(|other| other.overlaps(&address.into())) {
             return Ok(address);
@@ -87,18 +88,19 @@ fn own_ipv4(
 /// In this order: `bip6`; `fixed-cidr-v6`; what the bridge has; the first free subnet.
 fn own_ipv6(
     socket: &mut Socket,
+    seen: &Seen,
     config: &NetworkConfig,
     link: &Link,
-    current: &[IpCidr],
     seed: &str,
 ) -> Result<IpCidr, Error> {
     if let Some(address) = config.bip6.or(config.fixed_cidr_v6.map(first_host)) {
         return Ok(address);
     }
+    let current = seen.addresses_of(link.index);
     if let Some(address) = current.iter().find(|address| !address.is_ipv4()) {
         return Ok(*address);
     }
-    let taken = taken_elsewhere(socket, link.index)?;
+    let taken = seen.subnets(socket, link.index)?;
     subnet::choose_any_ipv6(&config.pools(), seed, &taken)
 }
 

@@ -1,12 +1,8 @@
 //! An address of either family with the length of its network prefix.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::cidr::{CidrError, Ipv4Cidr, parts};
+use crate::cidr::{Ipv4Cidr, text_form};
 
 /// An address with a prefix length, such as `172.20.0.1/16` or `2001:db8::/64`: a
 /// subnet if the host part is zero, an interface's address otherwise.
@@ -132,6 +128,22 @@ pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
+/// The lowest address of a family, which stands for all of them.
+pub(crate) fn unspecified(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// The highest address of a family.
+pub(crate) fn highest(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::BROADCAST.into(),
+        IpAddr::V6(_) => Ipv6Addr::from_bits(u128::MAX).into(),
+    }
+}
+
 fn width(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
@@ -145,40 +157,7 @@ impl From<Ipv4Cidr> for IpCidr {
     }
 }
 
-impl fmt::Display for IpCidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl fmt::Debug for IpCidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for IpCidr {
-    type Err = CidrError;
-
-    fn from_str(text: &str) -> Result<Self, CidrError> {
-        let (address, prefix) = parts(text)?;
-        Self::new(address, prefix).ok_or_else(|| CidrError::of(text))
-    }
-}
-
-impl Serialize for IpCidr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for IpCidr {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
+text_form!(IpCidr);
 
 #[cfg(test)]
 mod tests {

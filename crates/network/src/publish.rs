@@ -1,6 +1,6 @@
 //! Ports of the host that lead to containers: opened, moved and closed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use gantry_types::ContainerId;
 
@@ -8,6 +8,7 @@ use crate::attachment::Attachment;
 use crate::definition::GatewayMode;
 use crate::error::Error;
 use crate::firewall::Forward;
+use crate::ip_cidr::unspecified;
 use crate::network::Network;
 use crate::ports::{HostPorts, PortRequest, Protocol, Published, Sources, Way};
 use crate::repair::route_localnet;
@@ -53,11 +54,20 @@ impl Network {
     pub(crate) fn ways<'a>(&self, attachment: &'a Attachment, targets: &'a [IpAddr]) -> Way<'a> {
         let gateway = attachment.gateway();
         let segment = gateway.and_then(|e| self.catalogue.segment(&e.network_id));
-        let trusting = segment.is_some_and(|segment| segment.trusts_somebody());
+        self.way_by(segment.as_deref(), attachment, targets)
+    }
+
+    fn way_by<'a>(
+        &self,
+        gateway: Option<&Segment>,
+        attachment: &'a Attachment,
+        targets: &'a [IpAddr],
+    ) -> Way<'a> {
         Way {
             targets,
             sources: &attachment.sources,
-            direct: self.config.allow_direct_routing || trusting,
+            direct: self.config.allow_direct_routing
+                || gateway.is_some_and(Segment::trusts_somebody),
         }
     }
 
@@ -79,7 +89,7 @@ impl Network {
         };
         let targets = endpoint.addresses();
         let binding = segment.host_binding.or(self.config.host_binding);
-        let way = self.ways(attachment, &targets);
+        let way = self.way_by(Some(&segment), attachment, &targets);
         let (direct, requests) = direct(&segment, requests, &targets, binding);
         let mut published = self.ports.reserve(container, &requests, way, binding)?;
         published.extend(direct);
@@ -156,13 +166,13 @@ fn direct(
         let asked = request.host_ip.or(binding);
         let addresses = match asked {
             Some(address) => vec![address],
-            None => targets.iter().map(unspecified_like).collect(),
+            None => targets.iter().copied().map(unspecified).collect(),
         };
         for address in addresses {
             let port = Published {
                 protocol: request.protocol,
                 container_port: request.container_port,
-                host_ip: unspecified_like(&address),
+                host_ip: unspecified(address),
                 host_port: 0,
             };
             if !routed(&address) {
@@ -176,13 +186,6 @@ fn direct(
         }
     }
     (direct, left)
-}
-
-fn unspecified_like(address: &IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    }
 }
 
 /// The published ports that the kernel forwards: those from an address of the

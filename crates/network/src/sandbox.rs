@@ -185,9 +185,11 @@ impl Builder {
     ) -> Result<(), Error> {
         within(namespace, || {
             let mut inside = Socket::open(Family::Route)?;
-            let addresses = route::addresses(&mut inside)?;
-            let mut links = route::links_abroad(&mut inside, "macvlan")?;
-            links.extend(route::links_abroad(&mut inside, "ipvlan")?);
+            let links = route::links_abroad(&mut inside, &["macvlan", "ipvlan"])?;
+            let addresses = match links.is_empty() {
+                true => Vec::new(),
+                false => route::addresses(&mut inside)?,
+            };
             for link in links {
                 let own = addresses.iter().filter(|(index, _)| *index == link.index);
                 let own: Vec<IpAddr> = own.map(|(_, address)| address.address()).collect();

@@ -35,11 +35,14 @@ impl Seen {
         })
     }
 
-    /// The subnets of all addresses and routes.
-    pub(crate) fn subnets(&self, socket: &mut Socket) -> Result<Vec<IpCidr>, Error> {
-        let addresses = self.addresses.values().flatten().copied();
+    /// The subnets of all addresses and routes but those of the link `but`; no link has
+    /// the number zero.
+    pub(crate) fn subnets(&self, socket: &mut Socket, but: u32) -> Result<Vec<IpCidr>, Error> {
         let routes = route::routes(socket)?;
-        Ok(addresses.chain(routes.into_iter().map(|r| r.1)).collect())
+        let others = self.addresses.iter().filter(|(link, _)| **link != but);
+        let addresses = others.flat_map(|(_, own)| own.iter().copied());
+        let routes = routes.into_iter().filter(|(link, _)| *link != but);
+        Ok(addresses.chain(routes.map(|(_, subnet)| subnet)).collect())
     }
 
     /// The addresses of a link.

@@ -29,6 +29,7 @@ mod scheduling;
 mod scm;
 mod seccomp;
 mod signals;
+mod socket_option;
 mod unread;
 mod wait;
 
@@ -52,9 +53,7 @@ pub use memfd::sealed_memfd;
 pub use mount::{MountAttr, SetMountAttr, mount_setattr, umount_tree};
 pub use own_memory::{release_code_pages, release_unused_heap};
 pub use pidfd::{ExitStatus, pid_of, pidfd_send_signal, setns_pidfd, wait_pidfd};
-pub use process::{
-    close_all_but, close_on_exec_from, exit_now, netlink_extended_ack, replace_standard, unshare,
-};
+pub use process::{close_all_but, close_on_exec_from, exit_now, replace_standard, unshare};
 pub use quota::{ProjectQuota, limit_project, new_project, project_of, project_quota, set_project};
 pub use regular::{open_regular, reopen_regular};
 pub use root::RootDir;
@@ -63,5 +62,6 @@ pub use scheduling::{SchedulerAttributes, set_io_priority, set_scheduler};
 pub use scm::{recv_with_fds, send_with_fds};
 pub use seccomp::{SeccompFlags, SockFilter, install_seccomp};
 pub use signals::{reset_signals, signal_fd};
+pub use socket_option::{netlink_extended_ack, netlink_strict_check, receive_marks};
 pub use unread::unread_by_peer;
 pub use wait::{Usage, wait_with_usage};

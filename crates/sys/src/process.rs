@@ -71,23 +71,3 @@ pub fn replace_standard(fd: BorrowedFd<'_>, number: u8) -> rustix::io::Result<()
         _ => rustix::stdio::dup2_stderr(fd),
     }
 }
-
-/// Asks a netlink socket for error texts (`NETLINK_EXT_ACK`).
-pub fn netlink_extended_ack(socket: BorrowedFd<'_>) -> rustix::io::Result<()> {
-    use std::os::fd::AsRawFd;
-    let on: libc::c_int = 1;
-    // SAFETY: the option's value is an int of the length passed.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_NETLINK,
-            libc::NETLINK_EXT_ACK,
-            (&raw const on).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    match result {
-        -1 => Err(last_errno()),
-        _ => Ok(()),
-    }
-}

@@ -43,7 +43,6 @@ pub use plugged::Seen;
 #[cfg(fuzzing)]
 pub use plugin::read_answer as read_plugin_answer;
 pub use plugin::{Patience, PluginFolders};
-pub use quota::size as size_in_bytes;
 pub use store::{Listed, VolumeStore, Wanted};
 pub use volume::{ANONYMOUS, DRIVER, Volume};
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gantry_archive::Trash;
+use gantry_types::units::parse_size;
 
 use crate::driver::{Found, Pairs, VolumeDriver};
 use crate::volume::{DATA, DRIVER};
@@ -78,7 +79,7 @@ impl VolumeDriver for Local {
         }
         let limited = make_dirs(&home).and_then(|()| match options.get(SIZE) {
             Some(size) => {
-                let bytes = quota::size(size).unwrap_or_default();
+                let bytes = parse_size(size).unwrap_or_default().unsigned_abs();
                 quota::limit(name, &home.join(DATA), bytes)
             }
             None => Ok(()),
@@ -206,10 +207,8 @@ pub(crate) fn backing(name: &str, options: &BTreeMap<String, String>) -> Result<
     if let Some(key) = options.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(invalid(format!("invalid option: \"{key}\"")));
     }
-    if let Some(size) = options.get(SIZE)
-        && quota::size(size).is_none()
-    {
-        return Err(invalid(format!("invalid size: '{size}'")));
+    if let Some(size) = options.get(SIZE) {
+        parse_size(size).map_err(invalid)?;
     }
     if options.keys().all(|key| key == SIZE) {
         return Ok(Backing::Directory);

@@ -7,25 +7,6 @@ use gantry_sys::Errno;
 
 use crate::{Error, Result};
 
-/// Reads a size as Docker does: `1.5g`, `100 MiB`, `4096`.
-pub fn size(text: &str) -> Option<u64> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let unit = text[number.len()..].trim().to_ascii_lowercase();
-    let units = ["k", "m", "g", "t", "p"];
-    let letter = unit
-        .strip_suffix("ib")
-        .or_else(|| unit.strip_suffix('b'))
-        .unwrap_or(&unit);
-    let power = match letter {
-        "" => 0,
-        letter => units.iter().position(|known| *known == letter)? + 1,
-    };
-    let number: f64 = number.parse().ok().filter(|number| *number >= 0.0)?;
-    let bytes = number * 1024_f64.powi(i32::try_from(power).ok()?);
-    // Less than the largest file there can be.
-    (bytes < 9e18).then_some(bytes as u64)
-}
-
 /// Lets an empty directory hold at most so many bytes.
 ///
 /// # Errors
@@ -71,30 +52,5 @@ fn refuse(name: &str, directory: &Path, errno: Errno) -> Error {
             why: "quota size requested but no quota support".to_owned(),
         },
         false => Error::disk("limit", directory)(errno),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_as_docker_reads_them() {
-        for (text, bytes) in [
-            ("0", Some(0)),
-            ("4096", Some(4096)),
-            ("1k", Some(1024)),
-            ("1.5 MiB", Some(1_572_864)),
-            ("2GB", Some(2 << 30)),
-            ("1t", Some(1 << 40)),
-            ("5b", Some(5)),
-            ("", None),
-            ("zz", None),
-            ("-1", None),
-            ("1x", None),
-            ("9999999999t", None),
-        ] {
-            assert_eq!(size(text), bytes, "{text}");
-        }
     }
 }

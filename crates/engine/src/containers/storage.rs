@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use gantry_api::HostConfig;
 use gantry_snapshot::SnapshotDriver;
 use gantry_sys::Errno;
+use gantry_types::units::parse_size;
 use gantry_types::{ContainerId, Mount};
 
 use crate::error::{Error, Result};
@@ -50,9 +51,8 @@ pub(super) fn limit(
         .iter()
         .map(|place| File::open(place).map_err(|error| Error::io("open", place, error)))
         .collect::<Result<Vec<File>>>()?;
+    let bytes = parse_size(size).map_err(Error::Invalid)?.unsigned_abs();
     let project = gantry_sys::new_project(&opened[0]).map_err(refused)?;
-    let bytes = gantry_volume::size_in_bytes(size)
-        .ok_or_else(|| Error::Invalid(format!("invalid size: '{size}'")))?;
     if bytes == 0 {
         return Ok(());
     }

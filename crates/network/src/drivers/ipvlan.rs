@@ -109,14 +109,6 @@ impl NetworkDriver for Ipvlan {
         })
     }
 
-    fn is_plugged(&self, _: &mut Socket, _: &Interface) -> bool {
-        true
-    }
-
-    fn carries(&self, _: &mut Socket, _: &Interface) -> Result<bool, Error> {
-        Ok(true)
-    }
-
     fn delete(&self, socket: &mut Socket) -> Result<(), Error> {
         self.parent.delete(socket)
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Ip;
 use super::expression::{Verdict, padded};
 use crate::definition::GatewayMode;
-use crate::ip_cidr::{IpCidr, octets};
+use crate::ip_cidr::{IpCidr, highest, octets, unspecified};
 use crate::ports::{Protocol, Sources};
 
 /// The bridges of our networks.
@@ -138,9 +138,7 @@ impl Member {
         }
         elements
     }
-}
 
-impl Member {
     /// The address of what leaves it.
     fn leave(&self, elements: &mut Vec<Element>) {
         let (set, value) = match self.host_address {
@@ -203,7 +201,7 @@ impl Forward {
             element(OPEN, from, Value::RangeEnd(to))
         };
         if self.sources.is_everybody() {
-            return vec![open(lowest(ip), highest(ip))];
+            return vec![open(unspecified(ip), highest(ip))];
         }
         let sources = self.sources.of_family(ip.is_ipv4());
         sources
@@ -246,22 +244,6 @@ fn interval(elements: &mut Vec<Element>, set: &'static str, subnet: &IpCidr, val
     if octets(subnet.at(subnet.last())) != highest {
         let end = subnet.at(subnet.last() + 1);
         elements.push(element(set, octets(end), Value::IntervalEnd));
-    }
-}
-
-/// The first address of a family.
-fn lowest(like: IpAddr) -> IpAddr {
-    match like {
-        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-    }
-}
-
-/// The last address of a family.
-fn highest(like: IpAddr) -> IpAddr {
-    match like {
-        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::BROADCAST),
-        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX)),
     }
 }
 

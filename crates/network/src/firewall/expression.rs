@@ -6,10 +6,11 @@
 //!             16 … 23  what a map gives: an address, and a port behind it
 //! ```
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Ip;
 use crate::config::Mark;
+use crate::ip_cidr::octets;
 use crate::netlink::Message;
 use crate::ports::Protocol;
 
@@ -301,10 +302,8 @@ fn is_socket(
     protocol: Protocol,
     socket: SocketAddr,
 ) -> Message {
-    let m = match socket.ip() {
-        IpAddr::V4(ip) => compare(payload(m, address, 4, KEY), NFT_CMP_EQ, &ip.octets()),
-        IpAddr::V6(ip) => compare(payload(m, address, 16, KEY), NFT_CMP_EQ, &ip.octets()),
-    };
+    let ip = octets(socket.ip());
+    let m = compare(payload(m, address, ip.len() as u32, KEY), NFT_CMP_EQ, &ip);
     let m = meta(m, NFT_META_L4PROTO, KEY);
     let m = compare(m, NFT_CMP_EQ, &[protocol.number()]);
     let m = header(m, NFT_PAYLOAD_TRANSPORT_HEADER, port, 2, KEY);

@@ -7,8 +7,6 @@ use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-/// `SO_RCVMARK`, since Linux 5.19: what is received comes with its mark.
-const SO_RCVMARK: libc::c_int = 75;
 /// Room for one message of ancillary data that holds a number, in aligned words.
 const ROOM: usize = 8;
 
@@ -19,21 +17,6 @@ pub(super) struct Datagram {
     pub(super) client: SocketAddr,
     /// The processor, where the kernel tells.
     pub(super) processor: Option<u32>,
-}
-
-/// Asks the kernel for the marks of what is received; one that is too old has none.
-pub(super) fn with_marks(socket: &UdpSocket) {
-    let yes: libc::c_int = 1;
-    // SAFETY: the option's value is a number that lives during the call, and its size is told.
-    unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_RCVMARK,
-            (&raw const yes).cast(),
-            mem::size_of_val(&yes) as libc::socklen_t,
-        )
-    };
 }
 
 /// Takes the next question, if there is one.
@@ -79,13 +62,15 @@ fn mark(message: &libc::msghdr) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
 
     #[test]
     fn questions_come_with_their_sender() {
         let any = (Ipv4Addr::LOCALHOST, 0);
         let (to, from) = (UdpSocket::bind(any).unwrap(), UdpSocket::bind(any).unwrap());
-        with_marks(&to);
+        let _ = gantry_sys::receive_marks(to.as_fd());
         from.send_to(b"who", to.local_addr().unwrap()).unwrap();
         let mut buffer = [0; 16];
         let datagram = receive(&to, &mut buffer).unwrap();

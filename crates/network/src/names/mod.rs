@@ -158,7 +158,8 @@ impl Resolver {
             .set_nonblocking(true)
             .and_then(|()| streams.set_nonblocking(true))
             .map_err(|error| failed("set up", error))?;
-        datagram::with_marks(&datagrams);
+        // A kernel that is too old has none.
+        let _ = gantry_sys::receive_marks(datagrams.as_fd());
         firewall::redirect_names(ADDRESS, udp, tcp)?;
         Ok(Self {
             container: container.clone(),

@@ -59,11 +59,10 @@ pub(crate) fn veth_links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
     links(socket, veth)
 }
 
-/// The links of a namespace that are on one of another namespace, of a kind.
-pub(crate) fn links_abroad(socket: &mut Socket, kind: &str) -> Result<Vec<Link>, Error> {
-    let of_kind = |m: Message| m.nested(IFLA_LINKINFO, |m| m.string(IFLA_INFO_KIND, kind));
-    let mut links = links(socket, of_kind)?;
-    links.retain(|link| link.kind == kind && link.is_abroad);
+/// The links of a namespace that are on one of another namespace, of these kinds.
+pub(crate) fn links_abroad(socket: &mut Socket, kinds: &[&str]) -> Result<Vec<Link>, Error> {
+    let mut links = links(socket, |m| m)?;
+    links.retain(|link| kinds.contains(&link.kind.as_str()) && link.is_abroad);
     Ok(links)
 }
 

@@ -1,7 +1,7 @@
 //! A blocking netlink socket. It belongs to the network namespace of the
 //! thread that opened it, whatever threads use it later.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
@@ -77,7 +77,7 @@ impl Socket {
         // These are comforts: without them errors have no text, the kernel lists
         // more than is asked for, or a very large batch is refused by the kernel with a clear ENOBUFS.
         let _ = gantry_sys::netlink_extended_ack(fd.as_fd());
-        look_only_for_what_is_asked(fd.as_fd());
+        let _ = gantry_sys::netlink_strict_check(fd.as_fd());
         let _ = sockopt::set_socket_send_buffer_size_force(&fd, 4 << 20)
             .or_else(|_| sockopt::set_socket_send_buffer_size(&fd, 256 * 1024));
         // A lost answer must not hang the daemon for ever.
@@ -244,22 +244,6 @@ impl Socket {
         };
         Ok(message::answers(&self.buffer[..length]).find_map(read))
     }
-}
-
-/// Lets the kernel use what a request to list something says of it.
-#[allow(unsafe_code, reason = "no crate has this option")]
-fn look_only_for_what_is_asked(fd: BorrowedFd<'_>) {
-    let on: libc::c_int = 1;
-    // SAFETY: the option's value is a number of the length passed.
-    unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_NETLINK,
-            libc::NETLINK_GET_STRICT_CHK,
-            (&raw const on).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
 }
 
 /// Reads an `NLMSG_ERROR`: zero is an acknowledgement.
