@@ -15,14 +15,15 @@ use crate::run::{Failure, capture, cargo, on_path, run, say};
 use crate::{test, tree};
 
 /// What boots here, and the packages it comes from.
-const NEEDED: [(&str, &str); 4] = [
+const NEEDED: [(&str, &str); 5] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("cpio", "cpio"),
     ("depmod", "kmod"),
     ("busybox", "busybox-static"),
+    ("mkfs.ext4", "e2fsprogs"),
 ];
 /// Kernel modules that the engine needs; what they need comes along.
-const MODULES: [&str; 16] = [
+const MODULES: [&str; 18] = [
     "overlay",
     "bridge",
     "veth",
@@ -39,10 +40,17 @@ const MODULES: [&str; 16] = [
     "8021q",
     "dummy",
     "vxlan",
+    "ext4",
+    "quota_v2",
 ];
 /// The tests that depend on how the kernel counts, limits and confines, and on kinds of
-/// links that it has.
-const DEFAULT_FILTER: [&str; 3] = ["resources::", "apparmor::", "network_links::"];
+/// links and quotas that it has.
+const DEFAULT_FILTER: [&str; 4] = [
+    "resources::",
+    "apparmor::",
+    "network_links::",
+    "storage_options::",
+];
 /// Seconds after which the machine is given up: it emulates every instruction.
 const PATIENCE: &str = "900";
 
@@ -194,16 +202,16 @@ fn initramfs(
     Ok(image)
 }
 
-/// Busybox with its applets, the docker client, systemd and AppArmor's parser with
-/// their libraries (no systemd, no tests with it), and the root
-/// file system that the tests make with GNU tar here.
+/// Busybox with its applets, the docker client, systemd, the maker of ext4 and AppArmor's
+/// parser with their libraries (no systemd, no tests with it), and the root file system
+/// that the tests make with GNU tar here.
 const PROGRAMS: &str = "set -e
     cp \"$(command -v busybox)\" \"$0/bin/busybox\"
     for applet in $(busybox --list); do ln -s busybox \"$0/bin/$applet\" 2>/dev/null || :; done
     client=$(command -v docker); cp -L \"$client\" \"$0/bin/docker\"
     { ldd \"$client\" 2>/dev/null || :; } | grep -o '/[^ )]*' | while read -r library; do
         mkdir -p \"$0/${library%/*}\"; cp -L \"$library\" \"$0/$library\"; done
-    for program in /lib/systemd/systemd /bin/systemctl; do
+    for program in /lib/systemd/systemd /bin/systemctl /sbin/mkfs.ext4; do
         test -x $program || continue
         mkdir -p \"$0/${program%/*}\"; cp -L $program \"$0/$program\"
         ldd $program | grep -o '/[^ )]*' | while read -r library; do
