@@ -13,15 +13,20 @@ use crate::{Blob, Epoch, Error};
 /// A blob that is being written: [`Write`] its bytes, then [`commit`](Self::commit).
 /// Dropped before that, it leaves nothing behind.
 pub struct Ingest {
+    draft: Draft,
+    hasher: Hasher,
+}
+
+/// The same, whose digest somebody else computes: bytes are not hashed twice.
+pub struct Draft {
     inner: Arc<Inner>,
     path: PathBuf,
     file: File,
-    hasher: Hasher,
     size: u64,
     epoch: Epoch,
 }
 
-impl Ingest {
+impl Draft {
     pub(crate) fn create(inner: Arc<Inner>) -> Result<Self, Error> {
         let (epoch, path) = (inner.epochs.now(), inner.scratch_path()?);
         let file = File::options()
@@ -33,15 +38,46 @@ impl Ingest {
             inner,
             path,
             file,
-            hasher: Hasher::new(),
             size: 0,
             epoch,
         })
     }
 
+    /// Makes the bytes visible under their digest; on the disk for good only after
+    /// the next [`ContentStore::sync`](crate::ContentStore::sync).
+    ///
+    /// # Errors
+    /// `Disk`; nothing is left then.
+    pub fn commit_as(self, digest: Digest) -> Result<Blob, Error> {
+        self.publish(digest, false)
+    }
+
+    /// Makes the bytes visible under their digest, on the disk for good, in the place of
+    /// a file that has it for a name and is damaged.
+    ///
+    /// # Errors
+    /// `Disk`; nothing is left then.
+    pub fn commit_anew_as(self, digest: Digest) -> Result<Blob, Error> {
+        self.publish(digest, true)?.synced()
+    }
+
+    fn publish(&self, digest: Digest, anew: bool) -> Result<Blob, Error> {
+        self.inner
+            .publish(&self.path, digest, self.size, self.epoch, anew)
+    }
+}
+
+impl Ingest {
+    pub(crate) fn create(inner: Arc<Inner>) -> Result<Self, Error> {
+        Ok(Self {
+            draft: Draft::create(inner)?,
+            hasher: Hasher::new(),
+        })
+    }
+
     /// Bytes written so far.
     pub fn size(&self) -> u64 {
-        self.size
+        self.draft.size
     }
 
     /// The digest of the bytes written so far.
@@ -59,32 +95,18 @@ impl Ingest {
         expected: Option<Digest>,
         expected_size: Option<u64>,
     ) -> Result<Blob, Error> {
-        let found = self.hasher.clone().finish();
+        let found = self.digest();
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(Error::WrongDigest { expected, found });
         }
-        if let Some(expected) = expected_size.filter(|expected| *expected != self.size) {
+        if let Some(expected) = expected_size.filter(|expected| *expected != self.size()) {
             return Err(Error::WrongSize {
                 digest: found,
                 expected,
-                found: self.size,
+                found: self.size(),
             });
         }
-        self.inner
-            .publish(&self.path, found, self.size, self.epoch, false)?
-            .synced()
-    }
-
-    /// The same as [`commit`](Self::commit) of any bytes, in the place of a file that
-    /// has their digest for a name and is damaged.
-    ///
-    /// # Errors
-    /// `Disk`; nothing is left then.
-    pub fn commit_anew(self) -> Result<Blob, Error> {
-        let found = self.hasher.clone().finish();
-        self.inner
-            .publish(&self.path, found, self.size, self.epoch, true)?
-            .synced()
+        self.draft.publish(found, false)?.synced()
     }
 
     /// Makes the bytes visible under their digest; on the disk for good only after
@@ -93,16 +115,13 @@ impl Ingest {
     /// # Errors
     /// `Disk`; nothing is left then.
     pub fn commit_unsynced(self) -> Result<Blob, Error> {
-        let digest = self.hasher.clone().finish();
-        self.inner
-            .publish(&self.path, digest, self.size, self.epoch, false)
+        self.draft.publish(self.digest(), false)
     }
 }
 
-impl Write for Ingest {
+impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
         self.size += count as u64;
         Ok(count)
     }
@@ -112,7 +131,19 @@ impl Write for Ingest {
     }
 }
 
-impl Drop for Ingest {
+impl Write for Ingest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.draft.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
     fn drop(&mut self) {
         match std::fs::remove_file(&self.path) {
             Ok(()) => {}

@@ -22,7 +22,7 @@ mod verify;
 
 pub use epoch::Epoch;
 pub use error::Error;
-pub use ingest::Ingest;
+pub use ingest::{Draft, Ingest};
 pub use measured::DiskUsage;
 pub use partial::Partial;
 pub use store::{Blob, Collected, ContentStore};

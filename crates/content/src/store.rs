@@ -13,7 +13,7 @@ use gantry_types::Digest;
 
 use crate::epoch::Epochs;
 use crate::partial::Partials;
-use crate::{Epoch, Error, Ingest};
+use crate::{Draft, Epoch, Error, Ingest};
 
 /// The content store of one daemon. Cheap to clone; all methods block.
 #[derive(Clone)]
@@ -106,6 +106,14 @@ impl ContentStore {
     /// `Disk`.
     pub fn ingest(&self) -> Result<Ingest, Error> {
         Ingest::create(Arc::clone(&self.inner))
+    }
+
+    /// Begins a blob whose digest the caller computes.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn draft(&self) -> Result<Draft, Error> {
+        Draft::create(Arc::clone(&self.inner))
     }
 
     /// A path for a scratch directory or file on the store's file system that

@@ -161,9 +161,9 @@ mod tests {
         // Somebody has it; then another file is there, put by one who knows.
         assert!(!store.remove_damaged(digest, found, forget).unwrap());
         drop(blob);
-        let mut ingest = store.ingest().unwrap();
-        std::io::Write::write_all(&mut ingest, b"right").unwrap();
-        drop(ingest.commit_anew().unwrap());
+        let mut draft = store.draft().unwrap();
+        std::io::Write::write_all(&mut draft, b"right").unwrap();
+        drop(draft.commit_anew_as(digest).unwrap());
         assert!(!store.remove_damaged(digest, found, forget).unwrap());
         assert_eq!(store.damage(digest, 5, true), None);
         // What was cut off is replaced by whoever brings the bytes.

@@ -1,14 +1,14 @@
 //! What builds make: layers without an image yet, and at last the image.
 //!
 //! ```text
-//!  snapshot of a step ──read once──► archive ─► hash ─► pack ─► blob
+//!  snapshot of a step ──read once──► archive ─► hash ─► blob
 //!          └── becomes the layer itself, where the driver allows it
 //! ```
+//!
+//! Layers are packed when they leave, not while a build waits.
 
-use gantry_archive::compression::Encoder;
 use gantry_archive::{PackOptions, Packed, Whiteouts, pack};
-use gantry_content::{Epoch, Ingest};
-use gantry_metadata::leases;
+use gantry_content::{Draft, Epoch};
 use gantry_types::{ChainId, DiffId, ImageConfig, ImageId, Reference};
 
 use crate::import::Imported;
@@ -93,24 +93,16 @@ impl ImageStore {
         if below.len() >= MAX_LAYERS {
             return Err(Error::Invalid("max depth exceeded".to_owned()));
         }
-        let (active, ingest, packed) = inner.pack_step(own, below, ignore)?;
+        let (active, draft, packed) = inner.pack_step(own, below, ignore)?;
         if packed.entries == 0 {
             return Ok(None);
         }
-        let layer = KeptLayer {
-            diff_id: packed.diff_id,
-            blob: ingest.commit_unsynced()?,
-            media_type: inner.uploads.packing().media_type().to_owned(),
-            size: packed.size,
-        };
+        let layer = KeptLayer::plain(draft, &packed)?;
         let mut layers = below.to_vec();
         layers.push(packed.diff_id);
         let chain = top(&layers).unwrap_or(ChainId(packed.diff_id.0));
-        inner.record_layers(std::slice::from_ref(&layer), lease)?;
         let _gate = inner.gate();
-        inner
-            .database
-            .write(|tx| leases::hold(tx, lease.id(), leases::Kind::Snapshot, &chain.to_string()))?;
+        inner.record_layers(std::slice::from_ref(&layer), Some(chain), lease)?;
         active.commit(chain, top(below))?;
         Ok(Some(StepLayer {
             diff_id: packed.diff_id,
@@ -175,26 +167,24 @@ impl Inner {
         own: Unpacking,
         below: &[DiffId],
         ignore: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<(Unpacking, Ingest, Packed)> {
+    ) -> Result<(Unpacking, Draft, Packed)> {
         let driver = &*self.snapshots;
-        let mut encoder = Encoder::new(self.content.ingest()?, self.uploads.packing().format())?;
+        let mut draft = self.content.draft()?;
         let target = driver.unpack_target(own.key())?;
-        let (active, packed) = match target.whiteouts {
+        match target.whiteouts {
             Whiteouts::Overlay => {
                 let options = PackOptions {
                     whole_seconds: true,
                     ..PackOptions::new(target.whiteouts)
                 };
-                let packed = pack(target.open()?, &mut encoder, &options)?;
-                (own, packed)
+                let packed = pack(target.open()?, &mut draft, &options)?;
+                Ok((own, draft, packed))
             }
             _ => {
                 let copy = Unpacking::create(self, top(below))?;
-                let packed = driver.pack(own.key(), copy.key(), &mut encoder, ignore)?;
-                (copy, packed)
+                let packed = driver.pack(own.key(), copy.key(), &mut draft, ignore)?;
+                Ok((copy, draft, packed))
             }
-        };
-        let ingest = encoder.finish().map_err(Error::disk("pack", "a layer"))?;
-        Ok((active, ingest, packed))
+        }
     }
 }

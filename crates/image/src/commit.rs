@@ -1,25 +1,23 @@
 //! `docker commit`: what a container has changed becomes a layer on its image's.
 //!
 //! ```text
-//!  snapshot ──read once──► archive ─► hash ─► pack ─► blob
+//!  snapshot ──read once──► archive ─► hash ─► blob
 //!                     └──► the layer's own snapshot, in a thread beside it
 //! ```
 
-use std::io::Write;
 use std::time::Duration;
 
 use gantry_archive::Packed;
-use gantry_archive::compression::Encoder;
-use gantry_content::Ingest;
+use gantry_content::Draft;
 use gantry_metadata::{layers, leases};
 use gantry_types::{
     ChainId, DiffId, History, ImageConfig, ImageId, Platform, ProcessConfig, Reference, RootFs,
+    media_type,
 };
 
 use crate::image::rfc3339;
 use crate::import::Imported;
 use crate::lease::Lease;
-use crate::push::LayerCompression;
 use crate::record::NewImage;
 use crate::store::Inner;
 use crate::unpack::{KeptLayer, Unpacking};
@@ -100,18 +98,19 @@ impl Inner {
             id: diff_id.0,
             reason: format!("layer {diff_id} is missing"),
         };
-        let mut kept = Vec::with_capacity(diff_ids.len());
-        for diff_id in diff_ids {
-            let rows = self
-                .database
-                .write(|tx| -> Result<_, gantry_metadata::Error> {
-                    let rows = layers::by_diff_id(tx, *diff_id)?;
-                    for row in &rows {
-                        leases::hold(tx, lease.id(), leases::Kind::Blob, &row.blob.to_string())?;
-                    }
-                    Ok(rows)
-                })?;
-            let row = rows.into_iter().next().ok_or_else(|| missing(*diff_id))?;
+        let held = self.database.write(|tx| -> Result<_> {
+            let mut held = Vec::with_capacity(diff_ids.len());
+            for diff_id in diff_ids {
+                let rows = layers::by_diff_id(tx, *diff_id)?;
+                for row in &rows {
+                    leases::hold(tx, lease.id(), leases::Kind::Blob, &row.blob.to_string())?;
+                }
+                held.push(rows.into_iter().next().ok_or_else(|| missing(*diff_id))?);
+            }
+            Ok(held)
+        })?;
+        let mut kept = Vec::with_capacity(held.len());
+        for row in held {
             kept.push(KeptLayer {
                 diff_id: row.diff_id,
                 blob: self.content.hold(row.blob)?,
@@ -135,19 +134,13 @@ impl Inner {
         let parent = base.and_then(|base| base.top);
         let independent = driver.capabilities().independent_layers;
         let active = Unpacking::create(self, parent.filter(|_| !independent))?;
-        let packing = self.uploads.packing();
-        let mut encoder = Encoder::new(self.content.ingest()?, packing.format())?;
-        let packed = driver.pack(key, active.key(), &mut encoder, ignore)?;
+        let mut draft = self.content.draft()?;
+        let packed = driver.pack(key, active.key(), &mut draft, ignore)?;
         if packed.entries == 0 {
             return Ok(None);
         }
-        let ingest = encoder
-            .finish()
-            .and_then(|mut ingest| ingest.flush().map(|()| ingest))
-            .map_err(Error::disk("pack", "a layer"))?;
-        // The blob's bytes as well: its own sync finds nothing left to do.
+        let layer = KeptLayer::plain(draft, &packed)?;
         self.make_durable(active.since())?;
-        let layer = kept(ingest, &packed, packing)?;
         let mut diff_ids = base.map_or_else(Vec::new, |base| base.diff_ids.clone());
         diff_ids.push(packed.diff_id);
         let chain = ChainId::chain(&diff_ids)
@@ -185,13 +178,16 @@ impl Inner {
     }
 }
 
-fn kept(ingest: Ingest, packed: &Packed, packing: LayerCompression) -> Result<KeptLayer> {
-    Ok(KeptLayer {
-        diff_id: packed.diff_id,
-        blob: ingest.commit(None, None)?,
-        media_type: packing.media_type().to_owned(),
-        size: packed.size,
-    })
+impl KeptLayer {
+    /// One that was just made, not packed: that is done when it leaves.
+    pub(crate) fn plain(draft: Draft, packed: &Packed) -> Result<Self> {
+        Ok(Self {
+            diff_id: packed.diff_id,
+            blob: draft.commit_as(packed.diff_id.0)?,
+            media_type: media_type::OCI_LAYER.to_owned(),
+            size: packed.size,
+        })
+    }
 }
 
 fn document(

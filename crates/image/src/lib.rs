@@ -44,6 +44,7 @@ mod removals;
 mod remove;
 mod resolve;
 mod save;
+mod several;
 mod squash;
 mod stack;
 mod store;

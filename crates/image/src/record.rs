@@ -38,9 +38,19 @@ impl Inner {
         self.database.write_durable(|tx| insert(tx, new))
     }
 
-    /// Records layers that no image needs yet; the lease holds them till then.
-    pub(crate) fn record_layers(&self, layers: &[KeptLayer], lease: &Lease) -> Result<()> {
+    /// Records layers that no image needs yet; the lease holds them till then, and the
+    /// snapshot that one of them is about to become.
+    pub(crate) fn record_layers(
+        &self,
+        layers: &[KeptLayer],
+        chain: Option<ChainId>,
+        lease: &Lease,
+    ) -> Result<()> {
         self.database.write(|tx| {
+            if let Some(chain) = chain {
+                let key = chain.to_string();
+                leases::hold(tx, lease.id(), leases::Kind::Snapshot, &key)?;
+            }
             for layer in layers {
                 insert_layer(tx, layer)?;
                 let key = layer.blob.digest().to_string();

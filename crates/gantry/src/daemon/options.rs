@@ -233,8 +233,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         "layer-compression",
         Text,
         Yes,
-        "How layers are packed that are made here or pushed: gzip or zstd (default: as they are, \
-         and zstd)",
+        "How layers are packed that are pushed: gzip or zstd (default: as they are, and zstd)",
     ),
     both(
         "log-driver",

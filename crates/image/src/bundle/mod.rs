@@ -26,7 +26,7 @@ pub use attested::{Attestation, package_url};
 pub use stored::Stored;
 
 use crate::portable::{Document, PackedLayer};
-use crate::{Error, ImageStore, MAX_DOCUMENT, Packing, Result};
+use crate::{Error, ImageStore, MAX_DOCUMENT, Packing, Result, several};
 use attested::Attested;
 
 /// Says what a configuration becomes when it is known how the layers are packed.
@@ -128,8 +128,7 @@ impl ImageStore {
     }
 
     fn package(&self, part: &Part, style: &Style) -> Result<Packaged> {
-        let mut layers = Vec::with_capacity(part.diff_ids.len());
-        for (number, diff_id) in part.diff_ids.iter().enumerate() {
+        let layers = several::each(part.diff_ids.len(), |number| {
             let packing = match style.packing.format {
                 None if style.docker_types => Packing::of(Compression::Gzip),
                 _ if number < part.base && !style.force => match style.docker_types {
@@ -138,12 +137,12 @@ impl ImageStore {
                 },
                 _ => style.packing,
             };
-            let (mut descriptor, blob) = self.inner().packed_as(*diff_id, packing)?;
+            let (mut descriptor, blob) = self.inner().packed_as(part.diff_ids[number], packing)?;
             if style.docker_types {
                 descriptor.media_type = documents::docker_layer(&descriptor.media_type);
             }
-            layers.push(PackedLayer { descriptor, blob });
-        }
+            Ok(PackedLayer { descriptor, blob })
+        })?;
         let kind = match style.docker_types {
             true => media_type::DOCKER_CONFIG,
             false => media_type::OCI_CONFIG,

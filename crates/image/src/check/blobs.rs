@@ -2,14 +2,13 @@
 
 use std::fs::File;
 
-use gantry_archive::compression::{Compression, Encoder};
 use gantry_archive::{PackOptions, Whiteouts};
 use gantry_content::{Blob, Recorded};
 use gantry_metadata::{Tx, blobs, layers};
 use gantry_types::{DiffId, Digest, media_type};
 
 use super::{Check, REPAIR};
-use crate::{Error, Result};
+use crate::Result;
 
 /// A blob that is not what it should be.
 pub(super) struct Damaged {
@@ -130,7 +129,7 @@ impl Check<'_> {
             .any(|row| row.blob != but && self.good.contains(&row.blob)))
     }
 
-    /// Packs a layer anew; nothing when that does not give the very same layer.
+    /// Makes a layer's archive anew; nothing when that does not give the very same layer.
     fn make_blob(&self, diff_id: DiffId) -> Result<Option<Blob>> {
         let inner = self.store.inner();
         // Elsewhere a directory holds more than its layer.
@@ -148,14 +147,13 @@ impl Check<'_> {
                 whole_seconds: true,
                 ..PackOptions::new(Whiteouts::Overlay)
             };
-            let mut encoder = Encoder::new(inner.content.ingest()?, Compression::Zstd)?;
-            let Ok(packed) = gantry_archive::pack(root, &mut encoder, &options) else {
+            let mut draft = inner.content.draft()?;
+            let Ok(packed) = gantry_archive::pack(root, &mut draft, &options) else {
                 continue;
             };
             if packed.diff_id == diff_id {
-                let ingest = encoder.finish().map_err(Error::disk("pack", directory))?;
                 // A damaged file of the same name would be taken for it.
-                return Ok(Some(ingest.commit_anew()?));
+                return Ok(Some(draft.commit_anew_as(diff_id.0)?));
             }
         }
         Ok(None)
@@ -174,7 +172,7 @@ fn exchange(tx: &Tx<'_>, gone: Digest, made: &[(&layers::LayerRow, Blob)]) -> Re
             &layers::LayerRow {
                 diff_id: row.diff_id,
                 blob: blob.digest(),
-                media_type: media_type::OCI_LAYER_ZSTD.to_owned(),
+                media_type: media_type::OCI_LAYER.to_owned(),
                 size: row.size,
                 blob_size: blob.size(),
             },

@@ -163,7 +163,7 @@ impl ImageStore {
         let told = |diff_id, current, total| reporter.layer(diff_id, current, total);
         let layers = inner.unpack_layers(sources, lease, ahead, &told)?;
         // The next image shall find those that it shares.
-        inner.record_layers(&layers, lease)?;
+        inner.record_layers(&layers, None, lease)?;
         Ok(Ready {
             layers,
             manifest: match &found.manifest {

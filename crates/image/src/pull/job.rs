@@ -119,7 +119,7 @@ impl Pull<'_> {
         let mut places = self.look(config, chain, lease)?;
         self.fetch(&mut places, config, &mut |_| {})?;
         let kept = self.settle(places, config, chain, since)?;
-        self.inner.record_layers(&kept, lease)?;
+        self.inner.record_layers(&kept, None, lease)?;
         for layer in self.layers() {
             self.inner.content.forget_partial(layer.digest, layer.size);
         }

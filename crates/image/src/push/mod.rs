@@ -105,8 +105,8 @@ impl ImageStore {
         self.inner().uploads.set_most(most);
     }
 
-    /// How the layers are packed that are made here, and those that leave; as they
-    /// are here when nothing is said.
+    /// How layers that leave are packed; as they are here when nothing is said, and by
+    /// zstd if they are not.
     pub fn set_layer_compression(&self, compression: Option<LayerCompression>) {
         self.inner().uploads.set_compression(compression);
     }

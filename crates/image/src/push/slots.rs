@@ -59,7 +59,7 @@ impl Uploads {
         *lock(&self.compression)
     }
 
-    /// How layers are packed that are made here.
+    /// How layers are packed that are not yet.
     pub(crate) fn packing(&self) -> LayerCompression {
         self.compression().unwrap_or(LayerCompression::Zstd)
     }

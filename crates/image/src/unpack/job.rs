@@ -2,8 +2,6 @@
 //! time where the driver allows it, and committed bottom first.
 
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use gantry_archive::compression::Decoder;
 use gantry_metadata::{layers, leases};
@@ -12,7 +10,7 @@ use gantry_types::{ChainId, DiffId, Digest, Hasher};
 use super::{Ahead, KeptLayer, LayerProgress, LayerSource, Unpacked, Unpacking, named};
 use crate::lease::Lease;
 use crate::store::Inner;
-use crate::{Error, Result};
+use crate::{Error, Result, several};
 
 impl Inner {
     /// Makes sure that all layers (bottom first) are there, as snapshots with
@@ -77,56 +75,19 @@ impl<'j> Job<'j, '_> {
     }
 
     fn together(&self) -> Result<Vec<KeptLayer>> {
-        let mut made = self.make_all()?;
-        made.sort_by_key(|(index, _)| *index);
-        let written = made.iter().filter_map(|(_, (_, active))| active.as_ref());
+        let made = several::each(self.sources.len(), |index| self.make(index, None))?;
+        let written = made.iter().filter_map(|(_, active)| active.as_ref());
         if let Some(since) = written.map(Unpacking::since).min() {
             self.inner.make_durable(since)?;
         }
         let mut kept = Vec::new();
-        for (index, (layer, active)) in made {
+        for (index, (layer, active)) in made.into_iter().enumerate() {
             if let Some(active) = active {
                 active.commit(self.chain[index], self.parent(index))?;
             }
             kept.push(layer);
         }
         Ok(kept)
-    }
-
-    fn make_all(&self) -> Result<Vec<(usize, Made)>> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let next = AtomicUsize::new(0);
-        let failed = AtomicBool::new(false);
-        let results = Mutex::new(Vec::new());
-        let work = || {
-            while !failed.load(Ordering::Relaxed) {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= self.sources.len() {
-                    break;
-                }
-                let result = self.make(index, None).map(|made| (index, made));
-                if result.is_err() {
-                    failed.store(true, Ordering::Relaxed);
-                }
-                let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                results.push(result);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..threads.min(self.sources.len()) {
-                // Fewer are only slower.
-                let thread = std::thread::Builder::new().name("layers".to_owned());
-                if thread.spawn_scoped(scope, work).is_err() {
-                    break;
-                }
-            }
-            work();
-        });
-        results
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .into_iter()
-            .collect()
     }
 
     /// Brings one layer in, as far as it is not there.
