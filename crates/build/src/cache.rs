@@ -1,12 +1,12 @@
 //! What steps have made, and by which keys it is found again: records only. Layers and
 //! blobs are held by a lease for each result, which outlives the daemon.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_image::{Epoch, ImageStore, Lease};
 use gantry_metadata::builds::{self, ResultRow};
-use gantry_metadata::{Database, images, layers, leases};
+use gantry_metadata::{Database, View, images, layers, leases};
 use gantry_snapshot::SnapshotDriver;
 use gantry_types::{ChainId, DiffId};
 
@@ -23,6 +23,8 @@ pub struct Cache {
     snapshots: Arc<dyn SnapshotDriver>,
     /// What builds that are running rely on, and how many of them.
     in_use: Arc<Mutex<HashMap<String, u32>>>,
+    /// What layers take on the disk, as far as they were measured.
+    sizes: Arc<Mutex<HashMap<ChainId, u64>>>,
 }
 
 /// A result that was found.
@@ -97,6 +99,7 @@ impl Cache {
             images: images.clone(),
             snapshots: Arc::clone(snapshots),
             in_use: Arc::default(),
+            sizes: Arc::default(),
         })
     }
 
@@ -238,50 +241,48 @@ impl Cache {
     /// # Errors
     /// `Metadata`.
     pub fn list(&self) -> Result<Vec<Record>> {
-        let rows = self.database.read(builds::list)?;
-        let users = self.users().clone();
-        let mut told = BTreeSet::new();
-        rows.into_iter()
-            .map(|row| {
-                let chain = ChainId::chain(&diff_ids(&row)).last().copied();
-                let (mut layer, mut blobs, mut shared) = (0, 0, false);
-                if let Some(chain) = chain {
-                    shared = self
-                        .database
-                        .read(|view| images::using_chain(view, chain))?
-                        != 0;
-                    // Two results may be the same layer, which is there once.
-                    if told.insert(chain) {
-                        (layer, blobs) = self.disk_of(chain, &diff_ids(&row))?;
-                    }
-                }
-                let in_use = users.contains_key(&row.id);
-                Ok(Record {
-                    row,
-                    layer,
-                    blobs,
-                    shared,
-                    in_use,
-                })
-            })
-            .collect()
+        self.measured(&mut HashMap::new())
     }
 
-    /// Bytes of a layer, unpacked, and of its blobs.
-    fn disk_of(&self, chain: ChainId, diff_ids: &[DiffId]) -> Result<(u64, u64)> {
-        let layer = self.snapshots.disk(&chain.to_string()).unwrap_or(0);
-        let Some(diff_id) = diff_ids.last() else {
-            return Ok((layer, 0));
-        };
-        let (rows, shared) = self
-            .database
-            .read(|view| -> Result<_, gantry_metadata::Error> {
-                let shared = images::using_diff(view, *diff_id)? != 0;
-                Ok((layers::by_diff_id(view, *diff_id)?, shared))
-            })?;
-        let blocks = |bytes: u64| bytes.div_ceil(BLOCK) * BLOCK;
-        let blobs = rows.iter().map(|row| blocks(row.blob_size)).sum();
-        Ok((layer, if shared { 0 } else { blobs }))
+    /// The same, with layers as large as they were when they were measured first: what
+    /// containers put beside them since is not seen, and most of the work is saved.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn list_roughly(&self) -> Result<Vec<Record>> {
+        self.measured(&mut self.sizes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// `sizes` has what layers take, as far as that is known; afterwards, those of all
+    /// results and no others.
+    fn measured(&self, sizes: &mut HashMap<ChainId, u64>) -> Result<Vec<Record>> {
+        let rows = self.database.read(|view| {
+            let rows = builds::list(view)?.into_iter();
+            rows.map(|row| Recorded::of(view, row))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let users = self.users().clone();
+        let mut told = HashMap::new();
+        let records = rows.into_iter().map(|found| {
+            let (mut layer, mut blobs) = (0, 0);
+            // Two results may be the same layer, which is there once.
+            if let Some(chain) = found.chain.filter(|chain| !told.contains_key(chain)) {
+                let disk = || self.snapshots.disk(&chain.to_string()).unwrap_or(0);
+                layer = sizes.remove(&chain).unwrap_or_else(disk);
+                blobs = found.blobs;
+                told.insert(chain, layer);
+            }
+            Record {
+                in_use: users.contains_key(&found.row.id),
+                row: found.row,
+                layer,
+                blobs,
+                shared: found.shared,
+            }
+        });
+        let records = records.collect();
+        *sizes = told;
+        Ok(records)
     }
 
     /// Forgets a result, unless a build relies on it; whether it is gone. Its layers
@@ -294,6 +295,38 @@ impl Cache {
             return Ok(false);
         }
         Ok(self.database.write_freeing(|tx| builds::delete(tx, id))?)
+    }
+}
+
+/// A result and what the records say of its layer.
+struct Recorded {
+    row: ResultRow,
+    chain: Option<ChainId>,
+    /// Whether an image has that layer too.
+    shared: bool,
+    /// Bytes of the layer's blobs that no image needs.
+    blobs: u64,
+}
+
+impl Recorded {
+    fn of(view: &View<'_>, row: ResultRow) -> Result<Self, gantry_metadata::Error> {
+        let diff_ids = diff_ids(&row);
+        let chain = ChainId::chain(&diff_ids).last().copied();
+        let (mut shared, mut blobs) = (false, 0);
+        if let (Some(chain), Some(diff_id)) = (chain, diff_ids.last()) {
+            shared = images::using_chain(view, chain)? != 0;
+            if images::using_diff(view, *diff_id)? == 0 {
+                let blocks = |bytes: u64| bytes.div_ceil(BLOCK) * BLOCK;
+                let rows = layers::by_diff_id(view, *diff_id)?;
+                blobs = rows.iter().map(|row| blocks(row.blob_size)).sum();
+            }
+        }
+        Ok(Self {
+            row,
+            chain,
+            shared,
+            blobs,
+        })
     }
 }
 

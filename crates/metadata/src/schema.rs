@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     BUILDS,
     VOLUME_MOUNTS,
     IMAGE_FORMS,
+    UNSETTLED_BUILDS,
 ];
 
 const V1: &str = "
@@ -250,6 +251,10 @@ CREATE TABLE image_forms (
     PRIMARY KEY (image, position)
 ) STRICT;
 CREATE INDEX image_forms_digest ON image_forms(digest);
+";
+
+const UNSETTLED_BUILDS: &str = "
+CREATE INDEX build_results_unsettled ON build_results(boot) WHERE boot != '';
 ";
 
 /// Brings the database to the newest version, in one transaction.

@@ -88,7 +88,7 @@ impl Builds {
             canonical,
         };
         let id = self.store().record_bundle(bundle, how, &own.solved.lease)?;
-        self.inner.bound();
+        self.inner.bound_soon();
         self.inner.images.published(id, names);
         Ok(id)
     }

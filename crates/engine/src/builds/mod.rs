@@ -10,9 +10,11 @@
 //!  export    what becomes of a result: its form, here or in a registry
 //!  imports   caches of others, whose layers come when a step needs them
 //!  prune     what the cache holds, and what of it goes
+//!  bound     when it goes by itself
 //! ```
 
 mod agents;
+mod bound;
 mod cache_mount;
 mod classic;
 mod explain;
@@ -82,6 +84,7 @@ pub(crate) struct Inner {
     running: Mutex<HashMap<String, Cancel>>,
     /// Cache directories that only one step may use at a time.
     locked: run::Locks,
+    bounding: bound::Bounding,
 }
 
 /// What the service is opened with.
@@ -124,6 +127,7 @@ impl Builds {
                 entitlements: parts.policy.entitlements,
                 running: Mutex::default(),
                 locked: run::Locks::default(),
+                bounding: bound::Bounding::default(),
             }),
         })
     }

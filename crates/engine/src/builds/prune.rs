@@ -59,6 +59,7 @@ impl Builds {
     /// # Errors
     /// When it cannot be read.
     pub fn cache(&self) -> Result<Vec<BuildCacheRecord>> {
+        self.inner.bounding.wait();
         let records = self.inner.cache.list()?;
         let mut shown: Vec<BuildCacheRecord> = records.iter().map(shown).collect();
         shown.extend(self.inner.cache_directories());
@@ -70,6 +71,7 @@ impl Builds {
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn disk_usage(&self) -> Result<(u64, u64, u64)> {
+        self.inner.bounding.wait();
         let records = self.inner.cache.list()?;
         let (mut layers, mut blobs) = (0, 0);
         for record in records.iter().filter(|record| !record.shared) {
@@ -89,6 +91,7 @@ impl Builds {
     pub fn prune(&self, query: &CachePruneQuery) -> Result<BuildCachePruned> {
         query.check()?;
         let inner = &self.inner;
+        inner.bounding.wait();
         let before = inner.measure()?;
         let _removal = inner.store.removal();
         let mut gone = inner.forget(query)?;
@@ -130,7 +133,7 @@ impl Inner {
     fn forget(&self, query: &CachePruneQuery) -> Result<Vec<String>> {
         let unused = unused_for(&query.filters)?;
         let mut gone = Vec::new();
-        let records = self.cache.list()?;
+        let records = self.cache.list_roughly()?;
         let own = records.iter().filter(|record| !record.shared);
         let mut total: u64 = own.map(Record::disk).sum();
         let keep = query

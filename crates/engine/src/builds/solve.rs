@@ -213,7 +213,11 @@ impl Inner {
         })
     }
 
-    pub(super) fn commit(&self, solved: &Solved, names: &[Reference]) -> Result<ImageId> {
+    pub(super) fn commit(
+        self: &Arc<Self>,
+        solved: &Solved,
+        names: &[Reference],
+    ) -> Result<ImageId> {
         self.cache.settle(solved.since)?;
         let built = Built {
             config: &solved.config,
@@ -221,7 +225,7 @@ impl Inner {
             parent: solved.parent,
         };
         let recorded = self.store.record_built(&built, &solved.lease)?;
-        self.bound();
+        self.bound_soon();
         self.images.published(recorded.id, names);
         Ok(recorded.id)
     }
