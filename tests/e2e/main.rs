@@ -18,6 +18,7 @@ mod build_results;
 mod build_ssh;
 mod builds;
 mod buildx;
+mod buildx_attestations;
 mod buildx_caches;
 mod buildx_exports;
 mod buildx_platforms;

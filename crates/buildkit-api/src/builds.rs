@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use gantry_registry::Cancel;
 use tokio::sync::oneshot;
 
+use crate::exports::Exporter;
 use crate::frontend::Solved;
 use crate::llb::Allowed;
 use crate::progress::Progress;
@@ -23,6 +24,8 @@ pub(crate) struct Build {
     pub(crate) session: String,
     /// What the Dockerfile may ask for.
     pub(crate) allowed: Vec<String>,
+    /// Whether no file of a new layer may be later than `SOURCE_DATE_EPOCH`.
+    pub(crate) rewrites_times: bool,
     pub(crate) progress: Progress,
     pub(crate) created: SystemTime,
     /// Thrown when nobody wants the result any more.
@@ -40,12 +43,14 @@ impl Build {
         session: String,
         cancel: Cancel,
         allowed: Vec<String>,
+        exporters: &[Exporter],
     ) -> (Arc<Self>, oneshot::Receiver<Returned>) {
         let (sender, receiver) = oneshot::channel();
         let build = Self {
             id,
             session,
             allowed,
+            rewrites_times: exporters.iter().any(Exporter::rewrites_times),
             progress: Progress::new(),
             created: SystemTime::now(),
             cancel,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gantry_registry::Cancel;
 
-use crate::attest::{self, Wanted};
+use crate::attest::{self, Statement, Wanted};
 use crate::builds::Build;
 use crate::cache::{self, Place};
 use crate::exports::{Exporter, Exporting};
@@ -74,6 +74,11 @@ impl SolveRequest {
         Ok(request)
     }
 
+    /// When the files of the result are said to have been changed.
+    fn epoch(&self) -> Result<Option<i64>, Status> {
+        frontend::epoch(self.options.get("build-arg:SOURCE_DATE_EPOCH"))
+    }
+
     /// Refuses by name what is not there.
     fn check(&self) -> Result<(), Status> {
         if self.id.is_empty() {
@@ -108,16 +113,11 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
     let request = SolveRequest::decode(&call.incoming.only().await?)?;
     request.check().map_err(Status::plain)?;
     let wanted = Wanted::of(&request.options).map_err(Status::plain)?;
-    for exporter in &request.exporters {
-        exporter
-            .check_attestations(&wanted)
-            .map_err(Status::plain)?;
-    }
     let granted = service.engine.builds.grant(&request.entitlements);
     granted.map_err(|error| Status::of(error.kind(), error.to_string()).plain())?;
     let (id, session) = (request.id.clone(), request.session.clone());
     let allowed = request.entitlements.clone();
-    let (build, returned) = Build::new(id, session, Cancel::new(), allowed);
+    let (build, returned) = Build::new(id, session, Cancel::new(), allowed, &request.exporters);
     let Some(place) = service.builds.enter(&request.id, Arc::clone(&build)) else {
         let text = format!("job ID {} exists", request.id);
         return Err(Status::new(Code::AlreadyExists, text));
@@ -143,18 +143,20 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
         let Some(solved) = solved else {
             return Ok(BTreeMap::new());
         };
+        let statements = Arc::new(wanted.tell(service, &build, &solved).await?);
         let exporting = Exporting {
             service,
             build: &build,
             solved: &solved,
-            wanted: &wanted,
+            known: &statements,
+            epoch: request.epoch()?,
             inline: cache::inline(&request.cache_exports),
         };
         let mut response = exporting.all(&request.exporters).await?;
         let places = &request.cache_exports;
         response.extend(cache::export(service, &build, &solved, places).await?);
         if !request.internal {
-            let told = tell(service, &build, &solved, &wanted)?;
+            let told = tell(service, &build, &solved, &wanted, &statements)?;
             *known.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
         Ok(response)
@@ -178,15 +180,17 @@ fn tell(
     build: &Build,
     solved: &Solved,
     wanted: &Wanted,
+    statements: &[Vec<Statement>],
 ) -> Result<Vec<Known>, Status> {
-    let images = solved.parts().iter();
-    let known = images.map(|image| {
-        Ok(Known {
+    let mut all = Vec::new();
+    for (image, statements) in std::iter::zip(solved.parts(), statements) {
+        let known = attest::for_history(service, build, image, wanted, statements)?;
+        all.extend(known.into_iter().map(|attestation| Known {
             platform: solved.is_list().then(|| image.id()),
-            attestation: attest::for_history(service, build, image, wanted)?,
-        })
-    });
-    known.collect()
+            attestation,
+        }));
+    }
+    Ok(all)
 }
 
 /// Ends what is told of a build, and forgets it after a while.

@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD;
 use gantry_api::{ProgressError, ProgressMessage};
 use gantry_engine::{ClassicQuery, Received, Solved};
 use gantry_registry::Cancel;
-use gantry_types::Digest;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
@@ -44,7 +43,8 @@ impl BuildKit {
         runtime: &Handle,
         tell: &Tell<'_>,
     ) {
-        let (build, _) = Build::new(build_id(query), String::new(), cancel.clone(), Vec::new());
+        let (id, cancel) = (build_id(query), cancel.clone());
+        let (build, _) = Build::new(id, String::new(), cancel, Vec::new(), &[]);
         let posted = std::thread::scope(|scope| {
             let mut listener = build.progress.listen();
             scope.spawn(move || {
@@ -98,7 +98,8 @@ impl BuildKit {
                 "local" => "exporting to client directory",
                 _ => "exporting to image",
             };
-            let mut vertex = vertex(build, number, name);
+            let key = format!("{name}\0{number}");
+            let mut vertex = Vertex::of(&build.id, &key, name.to_owned());
             vertex.started = Some(SystemTime::now());
             build.progress.vertex(&vertex);
             let exported = match output.kind.as_str() {
@@ -146,8 +147,8 @@ impl BuildKit {
         let files = self.engine.builds.files(solved);
         let files = files.map_err(|error| Status::of(error.kind(), error.to_string()))?;
         let part = Part {
-            directory: String::new(),
             files,
+            ..Part::default()
         };
         archive::pack(&[part], &mut |piece| {
             let data = STANDARD.encode(&piece);
@@ -156,16 +157,6 @@ impl BuildKit {
                 false => Err(io::ErrorKind::BrokenPipe.into()),
             }
         })
-    }
-}
-
-/// A step of an export.
-fn vertex(build: &Build, number: usize, name: &str) -> Vertex {
-    let digest = Digest::of(format!("{}\0{name}\0{number}", build.id).as_bytes());
-    Vertex {
-        digest: digest.to_string(),
-        name: name.to_owned(),
-        ..Vertex::default()
     }
 }
 

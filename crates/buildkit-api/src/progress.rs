@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use gantry_types::Digest;
 use tokio::sync::watch;
 
 use crate::wire::Message;
@@ -24,6 +25,17 @@ pub(crate) struct Vertex {
     pub(crate) completed: Option<SystemTime>,
     pub(crate) cached: bool,
     pub(crate) error: String,
+}
+
+impl Vertex {
+    /// A step of a build; `key` tells it from the others.
+    pub(crate) fn of(build: &str, key: &str, name: String) -> Self {
+        Self {
+            digest: Digest::of(format!("{build}\0{key}").as_bytes()).to_string(),
+            name,
+            ..Self::default()
+        }
+    }
 }
 
 /// What is done within a step.

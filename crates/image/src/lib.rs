@@ -53,7 +53,7 @@ mod unpack;
 
 pub use built::{Built, StepLayer};
 pub use bundle::{
-    Annotations, Attestation, Bundle, File, Finish, Part, Stored, Style, package_url,
+    Annotations, Attestation, Bundle, File, Finish, Part, Stored, Style, escaped, package_url,
 };
 pub use changes::check_signal as stop_signal;
 pub use check::{CheckOptions, Checked, Finding};

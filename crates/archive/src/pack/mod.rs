@@ -43,6 +43,8 @@ pub struct PackOptions {
     /// Whether parts of seconds are left out of times, as Docker does: an entry
     /// with them takes three times the room.
     pub whole_seconds: bool,
+    /// The time of all entries, in seconds since 1970, if not their own.
+    pub time: Option<i64>,
 }
 
 impl PackOptions {
@@ -53,6 +55,7 @@ impl PackOptions {
             sparse: false,
             root_entry: false,
             whole_seconds: false,
+            time: None,
         }
     }
 }

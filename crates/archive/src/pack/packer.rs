@@ -15,7 +15,7 @@ use super::{PackOptions, entry, holes};
 use crate::apply::{OPAQUE, Owners, PREFIX, Whiteouts};
 use crate::error::Error;
 use crate::root;
-use crate::tar::{Entry, Kind, Output, Writer};
+use crate::tar::{Entry, Kind, Output, Timestamp, Writer};
 
 /// Puts files into an archive, one after the other.
 pub(super) struct Packer<'o, O: Output> {
@@ -188,6 +188,12 @@ impl<'o, O: Output> Packer<'o, O> {
         self.totals.entries += 1;
         if self.options.whole_seconds {
             entry.mtime.nanoseconds = 0;
+        }
+        if let Some(seconds) = self.options.time {
+            entry.mtime = Timestamp {
+                seconds,
+                nanoseconds: 0,
+            };
         }
         if let Some(owners) = self.owners {
             (entry.uid, entry.gid) = owners(entry.uid, entry.gid);

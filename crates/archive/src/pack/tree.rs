@@ -34,6 +34,8 @@ pub struct TreeOptions<'o> {
     pub sparse: bool,
     /// As in [`PackOptions`].
     pub whole_seconds: bool,
+    /// As in [`PackOptions`].
+    pub time: Option<i64>,
     /// Whether the top directory gets an entry.
     pub top_entry: bool,
     /// Whom the archive names for who owns what.
@@ -60,6 +62,7 @@ pub fn pack_tree<O: Output>(
     let packing = PackOptions {
         sparse: options.sparse,
         whole_seconds: options.whole_seconds,
+        time: options.time,
         ..PackOptions::new(Whiteouts::Literal)
     };
     let packer = Packer::new(output, &packing).with_owners(options.owners);

@@ -1,27 +1,55 @@
 //! What is known of a result beside its files: attestations that a client has asked for
-//! (`attest:provenance` of its options).
+//! (`attest:provenance` and `attest:sbom` of its options). They go along with images, and
+//! become files beside files.
 
+mod packages;
 mod provenance;
+mod sbom;
 mod steps;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use gantry_image::Attestation;
+use gantry_sys::RootDir;
+use gantry_types::{Digest, Hasher};
+use rustix::fs::FileType;
+use serde_json::{Value, json};
+
+pub(crate) use sbom::Sbom;
 
 use crate::BuildKit;
 use crate::builds::Build;
-use crate::frontend::Image;
+use crate::exports::{pieces, walk};
+use crate::frontend::{Image, Solved};
 use crate::status::Status;
+use crate::truth::is_true;
 
 /// The types of provenance predicates: SLSA 0.2 and 1.
 const SLSA_02: &str = "https://slsa.dev/provenance/v0.2";
 const SLSA_1: &str = "https://slsa.dev/provenance/v1";
+/// The type of what lists what an image consists of.
+const SPDX: &str = "https://spdx.dev/Document";
 
 /// What is asked for.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// Where the image came from, if that is wanted.
     pub(crate) provenance: Option<Provenance>,
+    /// What it consists of, if that is wanted.
+    pub(crate) sbom: Option<Sbom>,
+}
+
+/// Something that is known of an image.
+pub(crate) struct Statement {
+    attestation: Attestation,
+    /// What it is called as a file.
+    file: String,
+    /// Whether it goes only where it can be within an image.
+    inline_only: bool,
 }
 
 /// How provenance is told.
@@ -35,6 +63,8 @@ pub(crate) struct Provenance {
     pub(crate) slsa_1: bool,
     /// Who is said to have built it.
     pub(crate) builder: String,
+    /// What it is called as a file; empty for the usual name.
+    pub(crate) file: String,
     /// Whether the client says that the build gives the same again.
     pub(crate) reproducible: bool,
 }
@@ -51,12 +81,7 @@ impl Wanted {
             match key.strip_prefix("attest:") {
                 None => {}
                 Some("provenance") => wanted.provenance = Provenance::of(value)?,
-                Some("sbom") if disabled(value) => {}
-                Some("sbom") => {
-                    let text = "attestations of type sbom need the image of a scanner: that is \
-                                not supported";
-                    return Err(Status::unsupported(text));
-                }
+                Some("sbom") => wanted.sbom = Sbom::of(value)?,
                 Some(other) => {
                     let text = format!("attestations (attest:{other}) are not supported");
                     return Err(Status::unsupported(text));
@@ -66,22 +91,103 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// What is known of one image of a result. What is wanted within images only is left
-    /// out where there is no image.
+    /// What is known of each image of a result.
     ///
     /// # Errors
-    /// When it cannot be told.
-    pub(crate) fn attest(
+    /// When it cannot be told, and those of scanners.
+    pub(crate) async fn tell(
         &self,
-        service: &BuildKit,
-        build: &Build,
-        image: &Image,
-        inline: bool,
-    ) -> Result<Vec<Attestation>, Status> {
-        let provenance = self.provenance.as_ref();
-        let provenance = provenance.filter(|wanted| inline || !wanted.inline_only);
-        let told = provenance.map(|wanted| wanted.tell(service, build, image));
-        told.into_iter().collect()
+        service: &Arc<BuildKit>,
+        build: &Arc<Build>,
+        solved: &Arc<Solved>,
+    ) -> Result<Vec<Vec<Statement>>, Status> {
+        let mut told = Vec::new();
+        for (number, image) in solved.parts().iter().enumerate() {
+            let mut known = match &self.sbom {
+                Some(sbom) => sbom.tell(service, build, solved, number).await?,
+                None => Vec::new(),
+            };
+            if let Some(wanted) = &self.provenance {
+                known.push(Statement {
+                    attestation: wanted.tell(service, build, image)?,
+                    file: match wanted.file.as_str() {
+                        "" => "provenance.json".to_owned(),
+                        name => name.to_owned(),
+                    },
+                    inline_only: wanted.inline_only,
+                });
+            }
+            told.push(known);
+        }
+        Ok(told)
+    }
+}
+
+/// What goes along within an image; with `inline` also what goes only there.
+pub(crate) fn within(known: &[Statement], inline: bool) -> Vec<Attestation> {
+    let known = known.iter().filter(|one| inline || !one.inline_only);
+    known.map(|one| one.attestation.clone()).collect()
+}
+
+/// What goes along with files, as files, of all others of which they are; `name` makes
+/// names of theirs.
+///
+/// # Errors
+/// When the others cannot be read.
+pub(crate) fn as_files(
+    known: &[Statement],
+    files: Option<&RootDir>,
+    name: &dyn Fn(&str) -> String,
+) -> Result<Vec<pieces::Statement>, Status> {
+    let known: Vec<&Statement> = known.iter().filter(|one| !one.inline_only).collect();
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let subjects = match files {
+        Some(files) => subjects(files)?,
+        None => Vec::new(),
+    };
+    let mut made = BTreeMap::new();
+    for one in known {
+        let bytes = one.attestation.readable(subjects.clone());
+        let bytes = bytes.map_err(|error| Status::internal(error.to_string()))?;
+        // Only the last part of a name counts.
+        let name = name(one.file.rsplit('/').next().unwrap_or_default());
+        if made.insert(name.clone(), bytes).is_some() {
+            let text = format!("duplicate attestation path name {name}");
+            return Err(Status::invalid(text));
+        }
+    }
+    let made = made.into_iter();
+    Ok(made
+        .map(|(name, bytes)| pieces::Statement { name, bytes })
+        .collect())
+}
+
+/// All files, as what a statement is about.
+fn subjects(files: &RootDir) -> Result<Vec<Value>, Status> {
+    let mut subjects = Vec::new();
+    walk::walk(files, "", &mut |found| {
+        let bad = |errno| walk::failed(found.path, errno);
+        if FileType::from_raw_mode(found.stat.st_mode) == FileType::RegularFile {
+            let name = found.name.as_bytes();
+            let file = gantry_sys::open_regular(found.directory, name).map_err(bad)?;
+            let digest = digest(file)
+                .map_err(|error| Status::unknown(format!("exporting /{}: {error}", found.path)))?;
+            subjects.push(json!({"name": found.path, "digest": {"sha256": digest.hex()}}));
+        }
+        Ok(true)
+    })?;
+    Ok(subjects)
+}
+
+fn digest(mut file: File) -> std::io::Result<Digest> {
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; pieces::PIECE]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&buffer[..count]),
+        }
     }
 }
 
@@ -92,11 +198,6 @@ fn fields(value: &str) -> impl Iterator<Item = (&str, &str)> {
 
 fn disabled(value: &str) -> bool {
     fields(value).any(|(key, value)| key == "disabled" && is_true(value))
-}
-
-/// What Go's `ParseBool` takes for true.
-pub(crate) fn is_true(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "true" | "True" | "TRUE")
 }
 
 impl Provenance {
@@ -122,6 +223,7 @@ impl Provenance {
                         }
                     };
                 }
+                "filename" => value.clone_into(&mut wanted.file),
                 "builder-id" => value.clone_into(&mut wanted.builder),
                 "reproducible" => wanted.reproducible = is_true(value),
                 "disabled" | "type" => {}
@@ -146,8 +248,8 @@ impl Provenance {
     }
 }
 
-/// What the history keeps of an image without being asked: everything, unless the client
-/// wants less.
+/// What the history keeps of an image: where it came from, without being asked and in
+/// full unless the client wants less, and what else is known.
 ///
 /// # Errors
 /// When it cannot be told.
@@ -156,9 +258,14 @@ pub(crate) fn for_history(
     build: &Build,
     image: &Image,
     wanted: &Wanted,
-) -> Result<Attestation, Status> {
+    known: &[Statement],
+) -> Result<Vec<Attestation>, Status> {
     let wanted = wanted.provenance.clone().unwrap_or_default();
-    wanted.tell(service, build, image)
+    let others = known.iter().map(|one| &one.attestation);
+    let others = others.filter(|one| one.predicate_type == SPDX);
+    let mut kept = vec![wanted.tell(service, build, image)?];
+    kept.extend(others.cloned());
+    Ok(kept)
 }
 
 #[cfg(test)]
@@ -183,9 +290,8 @@ mod tests {
         for (kind, value) in [
             ("provenance", "mode=some"),
             ("provenance", "version=v2"),
-            ("provenance", "filename=x"),
-            ("sbom", ""),
-            ("sbom", "generator=x"),
+            ("provenance", "file=x"),
+            ("sbom", "generator="),
             ("other", ""),
         ] {
             assert!(wanted(kind, value).is_err(), "{kind} {value}");

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use gantry_build::Op;
 use gantry_build::graph::MountKind;
+use gantry_git::redacted;
 use gantry_image::package_url;
 use gantry_types::{Platform, Reference};
 use serde_json::{Map, Value, json};
@@ -58,7 +59,7 @@ impl Known {
         let context = options.remove(&key).filter(|value| !value.is_empty());
         let mut source = Map::new();
         if let Some(context) = &context {
-            source.insert("uri".to_owned(), json!(without_password(context)));
+            source.insert("uri".to_owned(), json!(redacted(context)));
         }
         if let Some(file) = options.remove("filename") {
             let name = if wanted.slsa_1 { "path" } else { "entryPoint" };
@@ -176,36 +177,18 @@ fn sorted(options: Texts, min: bool) -> (Texts, Texts, bool) {
     for (key, value) in options {
         if let Some(name) = key.strip_prefix("vcs:") {
             if !value.is_empty() {
-                vcs.insert(name.to_owned(), without_password(&value));
+                vcs.insert(name.to_owned(), redacted(&value));
             }
         } else if key.starts_with("attest:") || OF_THE_HOST.contains(&key.as_str()) {
         } else if min && (key.starts_with("build-arg:") || key.starts_with("label:")) {
             all = false;
         } else if key.starts_with("context:") {
-            args.insert(key, without_password(&value));
+            args.insert(key, redacted(&value));
         } else {
             args.insert(key, value);
         }
     }
     (vcs, args, all)
-}
-
-/// A URL without what is between its scheme and its host.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let (host, path) = match rest.find(['/', '?', '#']) {
-        Some(end) => rest.split_at(end),
-        None => (rest, ""),
-    };
-    match host.rsplit_once('@') {
-        Some((user, host)) if user.contains(':') => {
-            format!("{scheme}://xxxxx:xxxxx@{host}{path}")
-        }
-        Some((_, host)) => format!("{scheme}://xxxxx@{host}{path}"),
-        None => url.to_owned(),
-    }
 }
 
 /// The images that it was made from.
@@ -270,7 +253,7 @@ mod tests {
             ("https://host/a@b", "https://host/a@b"),
             ("local:context", "local:context"),
         ] {
-            assert_eq!(without_password(url), told);
+            assert_eq!(redacted(url), told);
         }
         let options = [("build-arg:A", "1"), ("vcs:revision", "x"), ("target", "t")];
         let options = options.map(|(k, v)| (k.to_owned(), v.to_owned()));

@@ -17,6 +17,7 @@ use crate::frontend::{self, Solved};
 use crate::progress::Vertex;
 use crate::session::{self, Session};
 use crate::status::Status;
+use crate::truth;
 
 /// What is told of a cache that was exported.
 const RESPONSE: &str = "cache.manifest";
@@ -115,7 +116,7 @@ impl Export {
 fn truth(place: &Place, key: &str, usual: bool) -> Result<bool, Status> {
     let mut found = usual;
     if let Some(value) = place.attributes.get(key) {
-        form::flag(key, value, &mut found)?;
+        truth::flag(key, value, &mut found)?;
     }
     Ok(found)
 }
@@ -137,18 +138,13 @@ pub(crate) async fn export(
             continue;
         }
         let name = export.name();
-        let digest = gantry_types::Digest::of(format!("{}\0{name}{number}", build.id).as_bytes());
-        let vertex = Vertex {
-            digest: digest.to_string(),
-            name: name.to_owned(),
-            ..Vertex::default()
-        };
+        let vertex = Vertex::of(&build.id, &format!("{name}{number}"), name.to_owned());
         let work = Work {
             service: Arc::clone(service),
             build: Arc::clone(build),
             session: session::find(&service.sessions, &build.session).await?,
             runtime: Handle::current(),
-            vertex: digest.to_string(),
+            vertex: vertex.digest.clone(),
         };
         let (solved, ignored) = (Arc::clone(solved), export.ignore_error);
         let done = async move {

@@ -95,7 +95,7 @@ impl Reading {
                 let reference = name.parse::<Reference>();
                 let reference = reference
                     .map_err(|error| Status::invalid(format!("failed to parse {name}: {error}")))?;
-                let insecure = crate::attest::is_true(text(place, "registry.insecure"));
+                let insecure = crate::truth::is_true(text(place, "registry.insecure"));
                 let who = credentials(reference.domain());
                 builds
                     .cache_of_registry(&reference, insecure, &who, cancel)

@@ -10,9 +10,10 @@ use http::{HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
 
 use super::pieces::PIECE;
+use crate::reading::Reading;
 use crate::session::{Exchange, Session};
 use crate::status::{Code, Status};
-use crate::wire::{Message, fields};
+use crate::wire::Message;
 
 const WRITE: &str = "/containerd.services.content.v1.Content/Write";
 const READ: &str = "/containerd.services.content.v1.Content/Read";
@@ -134,43 +135,6 @@ impl<'c> Content<'c> {
         let question = Message::new().text(1, &digest.to_string()).into_bytes();
         self.runtime.block_on(exchange.outgoing.send(&question))?;
         exchange.outgoing.end();
-        Ok(Body {
-            exchange,
-            runtime: self.runtime.clone(),
-            piece: Vec::new(),
-            read: 0,
-        })
-    }
-}
-
-/// What the client sends of a blob.
-struct Body {
-    exchange: Exchange,
-    runtime: Handle,
-    piece: Vec<u8>,
-    read: usize,
-}
-
-impl Read for Body {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let failed = |status: Status| std::io::Error::other(status.text);
-        while self.read == self.piece.len() {
-            let next = self.runtime.block_on(self.exchange.next());
-            let Some(message) = next.map_err(failed)? else {
-                return Ok(0);
-            };
-            for field in fields(&message) {
-                let field = field.map_err(failed)?;
-                if field.number == 2 {
-                    self.piece = field.bytes().map_err(failed)?.to_vec();
-                    self.read = 0;
-                }
-            }
-        }
-        let rest = &self.piece[self.read..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.read += count;
-        Ok(count)
+        Ok(Reading::new(exchange, self.runtime.clone(), 2))
     }
 }

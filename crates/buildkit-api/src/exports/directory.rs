@@ -2,149 +2,152 @@
 //! and asks for the contents that it wants.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 
 use gantry_sys::RootDir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::{FileType, Mode, OFlags};
 use tokio::runtime::Handle;
 
-use super::pieces::{self, PIECE, Part};
+use super::pieces::{self, PIECE, Part, Statement};
+use super::walk::{self, Found, failed};
 use crate::files::{Kind, Packet, Stat};
 use crate::session::Exchange;
 use crate::status::Status;
 
-/// How deep directories may be.
-const DEEPEST: usize = 500;
-
-pub(super) fn send(parts: &[Part], exchange: Exchange, runtime: &Handle) -> Result<(), Status> {
+pub(super) fn send(parts: &[Part], exchange: Exchange, runtime: &Handle) -> Result<u64, Status> {
     let mut sender = Sender {
         exchange,
         runtime,
         next: 0,
-        part: 0,
+        sent: 0,
         regular: BTreeMap::new(),
         links: BTreeMap::new(),
     };
     let mut parts: Vec<&Part> = parts.iter().collect();
     // Everything is told of in order.
     parts.sort_by(|a, b| a.directory.cmp(&b.directory));
-    for (number, part) in parts.iter().enumerate() {
-        let Some(root) = &part.files else { continue };
-        let top = root
-            .open_in_root(".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
-            .map_err(|error| failed("", error.errno))?;
-        sender.part = number;
-        sender.links.clear();
-        if !part.directory.is_empty() {
-            sender.top(&top, &part.directory)?;
-        }
-        sender.walk(&top, &part.directory, 0)?;
+    for part in parts {
+        sender.part(part)?;
     }
     sender.packet(&Packet::told_all())?;
-    sender.answer(&parts)
+    sender.answer()?;
+    Ok(sender.sent)
 }
 
-fn failed(path: &str, errno: Errno) -> Status {
-    Status::unknown(format!("exporting /{path}: {errno}"))
+/// What may be asked for.
+enum Contents<'p> {
+    File(&'p RootDir, String),
+    Statement(&'p [u8]),
 }
 
 struct Sender<'r> {
     exchange: Exchange,
     runtime: &'r Handle,
     next: u32,
-    /// The part that is told of.
-    part: usize,
-    /// Files whose contents may be asked for, by their numbers: of which part, and where.
-    regular: BTreeMap<u32, (usize, String)>,
+    /// Bytes of contents.
+    sent: u64,
+    /// What may be asked for, by its number.
+    regular: BTreeMap<u32, Contents<'r>>,
     /// The first path of each file that has several.
     links: BTreeMap<(u64, u64), String>,
 }
 
-impl Sender<'_> {
+impl<'r> Sender<'r> {
     fn packet(&mut self, packet: &[u8]) -> Result<(), Status> {
         self.runtime.block_on(self.exchange.outgoing.send(packet))
     }
 
-    /// Tells of everything in a directory, in order.
-    fn walk(&mut self, directory: &OwnedFd, above: &str, depth: usize) -> Result<(), Status> {
-        let bad = |errno| failed(above, errno);
-        if depth > DEEPEST {
-            return Err(bad(Errno::NAMETOOLONG));
+    /// Tells of all files of a part. Statements are among those at its top.
+    fn part(&mut self, part: &'r Part) -> Result<(), Status> {
+        self.links.clear();
+        if !part.directory.is_empty() {
+            self.top(part)?;
         }
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(directory).map_err(bad)? {
-            let name = entry.map_err(bad)?.file_name().to_bytes().to_vec();
-            if name != b"." && name != b".." {
-                names.push(name);
-            }
+        let mut statements = part.statements.iter().peekable();
+        if let Some(root) = &part.files {
+            walk::walk(root, &part.directory, &mut |found| {
+                let at_top = part.inner(found.path).filter(|path| !path.contains('/'));
+                if let Some(name) = at_top {
+                    while let Some(one) = statements.next_if(|one| *one.name < *name) {
+                        self.statement(part, one)?;
+                    }
+                    // It takes the place of what has its name.
+                    if statements.peek().is_some_and(|one| one.name == name) {
+                        return Ok(false);
+                    }
+                }
+                self.tell(part, root, found).map(|()| true)
+            })?;
         }
-        names.sort_unstable();
-        for name in names {
-            let name = OsStr::from_bytes(&name);
-            let Some(text) = name.to_str() else {
-                let text = format!("exporting /{above}: a name that is not UTF-8");
-                return Err(Status::unknown(text));
-            };
-            let path = match above {
-                "" => text.to_owned(),
-                above => format!("{above}/{text}"),
-            };
-            let is_directory = self.tell(directory, name, &path)?;
-            if is_directory {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let below = rustix::fs::openat(directory, name, flags, Mode::empty());
-                let below = below.map_err(|errno| failed(&path, errno))?;
-                self.walk(&below, &path, depth + 1)?;
-            }
+        for one in statements {
+            self.statement(part, one)?;
         }
         Ok(())
     }
 
     /// Tells of the directory that a part comes into.
-    fn top(&mut self, top: &OwnedFd, name: &str) -> Result<(), Status> {
-        let found = rustix::fs::fstat(top).map_err(|errno| failed(name, errno))?;
-        self.next += 1;
-        self.packet(&Packet::told(&Stat::of(name, &found, String::new())))
+    fn top(&mut self, part: &Part) -> Result<(), Status> {
+        let Some(root) = &part.files else {
+            return Ok(());
+        };
+        let name = &part.directory;
+        let found = rustix::fs::fstat(walk::top(root)?).map_err(|errno| failed(name, errno))?;
+        self.told(part, Stat::of(name, &found, String::new()))
     }
 
-    /// Tells of a file; whether it is a directory.
-    fn tell(&mut self, directory: &OwnedFd, name: &OsStr, path: &str) -> Result<bool, Status> {
-        let bad = |errno| failed(path, errno);
-        let found = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(bad)?;
-        let kind = FileType::from_raw_mode(found.st_mode);
+    fn told(&mut self, part: &Part, mut stat: Stat) -> Result<(), Status> {
+        if let Some(time) = part.time {
+            stat.modified = time.saturating_mul(1_000_000_000);
+        }
+        self.next += 1;
+        self.packet(&Packet::told(&stat))
+    }
+
+    fn statement(&mut self, part: &'r Part, statement: &'r Statement) -> Result<(), Status> {
+        let stat = Stat {
+            path: part.path(&statement.name),
+            mode: 0o600,
+            size: statement.bytes.len() as u64,
+            modified: pieces::now().saturating_mul(1_000_000_000),
+            ..Stat::default()
+        };
+        let contents = Contents::Statement(&statement.bytes);
+        self.regular.insert(self.next, contents);
+        self.told(part, stat)
+    }
+
+    /// Tells of a file.
+    fn tell(&mut self, part: &Part, root: &'r RootDir, found: &Found<'_>) -> Result<(), Status> {
+        let kind = FileType::from_raw_mode(found.stat.st_mode);
         let link = match kind {
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(directory, name, Vec::new()).map_err(bad)?;
+                let target = rustix::fs::readlinkat(found.directory, found.name, Vec::new());
+                let target = target.map_err(|errno| failed(found.path, errno))?;
                 target.to_string_lossy().into_owned()
             }
-            FileType::RegularFile if found.st_nlink > 1 => {
-                let inode = (found.st_dev, found.st_ino);
+            FileType::RegularFile if found.stat.st_nlink > 1 => {
+                let inode = (found.stat.st_dev, found.stat.st_ino);
                 match self.links.get(&inode) {
                     Some(first) => first.clone(),
                     None => {
-                        self.links.insert(inode, path.to_owned());
+                        self.links.insert(inode, found.path.to_owned());
                         String::new()
                     }
                 }
             }
             _ => String::new(),
         };
-        let stat = Stat::of(path, &found, link);
         if kind == FileType::RegularFile {
-            self.regular.insert(self.next, (self.part, path.to_owned()));
+            let path = part.inner(found.path).unwrap_or_default().to_owned();
+            let contents = Contents::File(root, path);
+            self.regular.insert(self.next, contents);
         }
-        self.next += 1;
-        self.packet(&Packet::told(&stat))?;
-        Ok(kind == FileType::Directory)
+        self.told(part, Stat::of(found.path, &found.stat, link))
     }
 
     /// Sends what the client asks for, until it has all.
-    fn answer(&mut self, parts: &[&Part]) -> Result<(), Status> {
+    fn answer(&mut self) -> Result<(), Status> {
         loop {
             let message = self.runtime.block_on(self.exchange.next())?;
             let Some(message) = message else {
@@ -152,18 +155,11 @@ impl Sender<'_> {
             };
             let packet = Packet::decode(&message)?;
             match packet.kind {
-                Kind::Request => {
-                    let path = self.regular.remove(&packet.id);
-                    let told = path.and_then(|(part, path)| {
-                        let part = parts.get(part)?;
-                        let own = path.strip_prefix(&part.directory)?.to_owned();
-                        Some((part.files.as_ref()?, own))
-                    });
-                    let Some((root, path)) = told else {
-                        return Err(Status::invalid("a file that was not told of"));
-                    };
-                    self.contents(root, path.trim_start_matches('/'), packet.id)?;
-                }
+                Kind::Request => match self.regular.remove(&packet.id) {
+                    Some(Contents::File(root, path)) => self.contents(root, &path, packet.id)?,
+                    Some(Contents::Statement(bytes)) => self.pieces(bytes, "", packet.id)?,
+                    None => return Err(Status::invalid("a file that was not told of")),
+                },
                 Kind::Finished => {
                     self.packet(&Packet::finished())?;
                     return pieces::close(&mut self.exchange, self.runtime);
@@ -182,11 +178,15 @@ impl Sender<'_> {
     fn contents(&mut self, root: &RootDir, path: &str, id: u32) -> Result<(), Status> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = root.open_in_root(path, flags, Mode::empty());
-        let mut file = File::from(file.map_err(|error| failed(path, error.errno))?);
-        rustix::fs::fstat(file.as_fd()).map_err(|errno| failed(path, errno))?;
+        let file = File::from(file.map_err(|error| failed(path, error.errno))?);
+        self.pieces(file, path, id)
+    }
+
+    /// Sends all there is.
+    fn pieces(&mut self, mut from: impl Read, path: &str, id: u32) -> Result<(), Status> {
         let mut buffer = vec![0; PIECE];
         loop {
-            let count = match file.read(&mut buffer) {
+            let count = match from.read(&mut buffer) {
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => {
@@ -195,6 +195,7 @@ impl Sender<'_> {
             };
             // An empty piece is the end.
             self.packet(&Packet::data(id, &buffer[..count]))?;
+            self.sent += count as u64;
             if count == 0 {
                 return Ok(());
             }

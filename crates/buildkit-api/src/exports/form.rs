@@ -7,8 +7,8 @@ use gantry_image::{Packing, Style};
 use gantry_types::{Platform, Reference};
 
 use super::Exporter;
-use crate::attest::is_true;
 use crate::status::Status;
+use crate::truth::flag;
 
 /// What only tells the client something.
 const IDLE: &[&str] = &[
@@ -18,6 +18,9 @@ const IDLE: &[&str] = &[
     "prefer-image-digest",
     "platform-split",
 ];
+
+/// Whether no file of a new layer may be later than `SOURCE_DATE_EPOCH`.
+pub(super) const REWRITE: &str = "rewrite-timestamp";
 
 /// An image as it is wanted, and where.
 #[derive(Debug, Default, Clone)]
@@ -92,6 +95,8 @@ impl Form {
                 style.packing.level = Some(level);
             }
             "force-compression" => return flag(key, value, &mut style.force),
+            // The layers were made so (see `Exporter::rewrites_times`).
+            REWRITE => return flag(key, value, &mut false),
             key if key.starts_with("annotation") => return self.annotation(key, value),
             _ => return Ok(false),
         }
@@ -160,20 +165,6 @@ impl Form {
     pub(super) fn references(&self) -> Vec<Reference> {
         self.style.names.clone()
     }
-}
-
-/// Reads a truth of an attribute; nothing at all is true.
-pub(crate) fn flag(key: &str, value: &str, flag: &mut bool) -> Result<bool, Status> {
-    *flag = match value {
-        "" => true,
-        "0" | "f" | "F" | "false" | "False" | "FALSE" => false,
-        value if is_true(value) => true,
-        _ => {
-            let text = format!("non-bool value specified for {key}");
-            return Err(Status::invalid(text));
-        }
-    };
-    Ok(true)
 }
 
 fn compression(value: &str) -> Result<Compression, Status> {
@@ -269,7 +260,7 @@ mod tests {
             ("image", "compression", "estargz"),
             ("image", "compression", "x"),
             ("image", "compression-level", "x"),
-            ("image", "rewrite-timestamp", "true"),
+            ("image", "rewrite-timestamp", "maybe"),
             ("image", "annotation-other.x", "y"),
             ("image", "name", "UPPER"),
         ] {

@@ -16,9 +16,10 @@ use super::form::Form;
 use super::pieces::{self, PIECE};
 use super::{Exporter, Exporting, Response, client_store};
 use crate::BuildKit;
+use crate::attest;
 use crate::builds::Build;
 use crate::frontend;
-use crate::progress::{Progress, Task};
+use crate::progress::{Progress, Task, Vertex};
 use crate::session::{self, Session};
 use crate::status::Status;
 use crate::wire::Message;
@@ -49,7 +50,7 @@ pub(super) async fn export(
         "oci" | "docker" => format!("exporting to {} image format", exporter.kind),
         _ => "exporting to image".to_owned(),
     };
-    let vertex = exporter.vertex(build, &format!("{name}\0{number}"), &name);
+    let vertex = Vertex::of(&build.id, &format!("{name}\0{number}"), name);
     let work = Work {
         service: Arc::clone(service),
         build: Arc::clone(build),
@@ -60,20 +61,18 @@ pub(super) async fn export(
         runtime: Handle::current(),
         vertex: vertex.digest.clone(),
     };
-    let (solved, wanted) = (Arc::clone(exporting.solved), exporting.wanted.clone());
+    let (solved, known) = (Arc::clone(exporting.solved), Arc::clone(exporting.known));
     let inline = exporting.inline;
     let progress = build.progress.clone();
     let export = async move {
         let done = tokio::task::spawn_blocking(move || {
-            let mut exported = Vec::new();
-            for image in solved.parts() {
-                let known = wanted.attest(&work.service, &work.build, image, work.form.inline)?;
-                exported.push(Exported {
-                    solved: &image.built,
-                    attestations: known,
-                    inline_cache: inline,
-                });
-            }
+            let images = std::iter::zip(solved.parts(), known.iter());
+            let exported = images.map(|(image, known)| Exported {
+                solved: &image.built,
+                attestations: attest::within(known, work.form.inline),
+                inline_cache: inline,
+            });
+            let exported: Vec<Exported<'_>> = exported.collect();
             work.run(&exported, solved.is_list())
         });
         done.await

@@ -6,18 +6,18 @@ mod directory;
 pub(crate) mod form;
 mod image;
 pub(crate) mod pieces;
+pub(crate) mod walk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry_types::Digest;
-
 use crate::BuildKit;
-use crate::attest::Wanted;
+use crate::attest::Statement;
 use crate::builds::Build;
 use crate::frontend::Solved;
 use crate::progress::Vertex;
 use crate::status::Status;
+use crate::truth::flag;
 use crate::wire::fields;
 
 /// What is to become of a result.
@@ -49,7 +49,7 @@ impl Exporter {
     pub(crate) fn check(&self) -> Result<(), Status> {
         let known = match self.kind.as_str() {
             "moby" | "image" | "oci" | "docker" => return form::Form::of(self).map(drop),
-            "tar" | "local" => ["dest", "platform-split"],
+            "tar" | "local" => ["dest", "platform-split", "attestation-prefix"],
             other => {
                 let text = format!("exporter {other} is not supported");
                 return Err(Status::unsupported(text));
@@ -65,25 +65,19 @@ impl Exporter {
         }
     }
 
-    /// Refuses attestations that are asked for where only images can have them.
-    pub(crate) fn check_attestations(&self, wanted: &Wanted) -> Result<(), Status> {
-        let asked = wanted.provenance.as_ref();
-        match asked.is_some_and(|provenance| !provenance.inline_only) {
-            true if matches!(self.kind.as_str(), "local" | "tar") => {
-                Err(Status::unsupported(format!(
-                    "provenance is not supported by exporter {}: it goes along with images",
-                    self.kind
-                )))
-            }
-            _ => Ok(()),
-        }
+    /// Whether no file of a new layer may be later than `SOURCE_DATE_EPOCH`: its steps are
+    /// then run so, and their results kept apart from others.
+    pub(crate) fn rewrites_times(&self) -> bool {
+        let mut rewrites = false;
+        let wish = self.attributes.get(form::REWRITE);
+        wish.is_some_and(|wish| flag(form::REWRITE, wish, &mut rewrites).is_ok()) && rewrites
     }
 
     /// Whether the files of each platform come into a directory of their own.
     fn split(&self, solved: &Solved) -> Result<bool, Status> {
         let mut split = solved.is_list();
         if let Some(value) = self.attributes.get("platform-split") {
-            form::flag("platform-split", value, &mut split)?;
+            flag("platform-split", value, &mut split)?;
         }
         match !split && solved.parts().len() > 1 {
             // Files of one would be in the way of another's.
@@ -93,16 +87,6 @@ impl Exporter {
             false => Ok(split),
         }
     }
-
-    /// A step of its own; `key` tells it from others of the build.
-    fn vertex(&self, build: &Build, key: &str, name: &str) -> Vertex {
-        let digest = Digest::of(format!("{}\0{key}", build.id).as_bytes());
-        Vertex {
-            digest: digest.to_string(),
-            name: name.to_owned(),
-            ..Vertex::default()
-        }
-    }
 }
 
 /// What is exported, and for whom.
@@ -110,8 +94,10 @@ pub(crate) struct Exporting<'e> {
     pub(crate) service: &'e Arc<BuildKit>,
     pub(crate) build: &'e Arc<Build>,
     pub(crate) solved: &'e Arc<Solved>,
-    /// What is to be known of the result.
-    pub(crate) wanted: &'e Wanted,
+    /// What is known of each image.
+    pub(crate) known: &'e Arc<Vec<Vec<Statement>>>,
+    /// When the files of the result are said to have been changed.
+    pub(crate) epoch: Option<i64>,
     /// Whether images are to say which steps their layers are of.
     pub(crate) inline: bool,
 }
@@ -127,46 +113,39 @@ impl Exporting<'_> {
             return Ok(response);
         }
         for (number, exporter) in exporters.iter().enumerate() {
-            let (name, send): (_, pieces::Send) = match exporter.kind.as_str() {
-                "tar" => ("exporting to client tarball", archive::send),
-                "local" => ("exporting to client directory", directory::send),
+            let (name, task, send): (_, _, pieces::Send) = match exporter.kind.as_str() {
+                "tar" => (
+                    "exporting to client tarball",
+                    "sending tarball",
+                    archive::send,
+                ),
+                "local" => (
+                    "exporting to client directory",
+                    "copying files",
+                    directory::send,
+                ),
                 _ => {
                     response.extend(image::export(self, exporter, number).await?);
                     continue;
                 }
             };
-            let split = exporter.split(self.solved)?;
-            let files =
-                pieces::hand_over(self.service, self.build, self.solved, number, split, send);
-            let vertex = exporter.vertex(self.build, &format!("{name}\0{number}"), name);
+            let vertex = Vertex::of(
+                &self.build.id,
+                &format!("{name}\0{number}"),
+                name.to_owned(),
+            );
+            let prefix = exporter.attributes.get("attestation-prefix");
+            let how = pieces::HandOver {
+                number,
+                split: exporter.split(self.solved)?,
+                prefix: prefix.cloned().unwrap_or_default(),
+                send,
+                vertex: vertex.digest.clone(),
+                task,
+            };
+            let files = pieces::hand_over(self, how);
             self.build.progress.step(vertex, files).await?;
         }
         Ok(response)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_alone_have_no_attestations() {
-        let wanted = |value: &str| {
-            let option = ("attest:provenance".to_owned(), value.to_owned());
-            Wanted::of(&[option].into()).unwrap()
-        };
-        for (kind, value, refused) in [
-            ("local", "mode=max", true),
-            ("tar", "", true),
-            ("local", "mode=min,inline-only=true", false),
-            ("image", "mode=max", false),
-        ] {
-            let exporter = Exporter {
-                kind: kind.to_owned(),
-                ..Exporter::default()
-            };
-            let checked = exporter.check_attestations(&wanted(value));
-            assert_eq!(checked.is_err(), refused, "{kind} {value}");
-        }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use gantry_dockerfile::ignore::Patterns;
 use gantry_sys::RootDir;
-use gantry_types::Digest;
 
 use super::failure::{self, Source};
 use super::options::Options;
@@ -161,12 +160,7 @@ pub(crate) async fn directory(
 
 /// A step of the frontend's own.
 pub(super) fn vertex(build: &Build, what: &str) -> Vertex {
-    let digest = Digest::of(format!("{}\0{what}", build.id).as_bytes());
-    Vertex {
-        digest: digest.to_string(),
-        name: format!("[internal] {what}"),
-        ..Vertex::default()
-    }
+    Vertex::of(&build.id, what, format!("[internal] {what}"))
 }
 
 /// Gets files of the client into a directory that is kept; `part` tells apart what is

@@ -27,6 +27,7 @@ use gantry_types::Reference;
 #[cfg(fuzzing)]
 pub(crate) use options::Options;
 pub(crate) use posted::posted;
+pub(crate) use run::epoch;
 pub(crate) use solved::{Image, Solved};
 
 use crate::BuildKit;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::attest::Wanted;
 use crate::cache::Place;
 use crate::status::Status;
+use crate::truth::{is_false, is_true};
 
 /// The options of a build.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -78,10 +79,7 @@ impl Options {
     /// Whether a context that is a repository comes with its `.git`, if that was said.
     pub(super) fn keep_git_dir(&self) -> Option<bool> {
         let said = self.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR")?;
-        Some(matches!(
-            said.as_str(),
-            "1" | "t" | "T" | "true" | "TRUE" | "True"
-        ))
+        Some(is_true(said))
     }
 
     fn named(&mut self, kind: &str, name: &str, value: &str) -> Result<(), Status> {
@@ -123,7 +121,7 @@ impl Options {
                     }
                 };
             }
-            "multi-platform" => self.list = !is_false(value),
+            "multi-platform" => self.list = !value.is_empty() && !is_false(value),
             "requestid" if !value.is_empty() => self.request = Some(text),
             "cache-from" => self
                 .cache_from
@@ -220,10 +218,6 @@ fn network(text: &str) -> Result<String, Status> {
 fn number(key: &str, text: &str) -> Result<u64, Status> {
     let number = text.parse();
     number.map_err(|_| Status::invalid(format!("invalid {key} value: {text}")))
-}
-
-fn is_false(text: &str) -> bool {
-    matches!(text, "" | "0" | "f" | "F" | "false" | "False" | "FALSE")
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ impl Teller {
         Self(Story::new(build, None, BTreeMap::new()))
     }
 
+    /// The same of what is run beside the build itself.
+    pub(crate) fn of(build: &Build, what: &str) -> Self {
+        Self(Story::new(build, Some(what.to_owned()), BTreeMap::new()))
+    }
+
     pub(crate) fn tell(&self, event: gantry_engine::BuildEvent<'_>) {
         self.0.tell(event);
     }

@@ -1,10 +1,9 @@
 //! A context that is no directory of the client: an archive that it hands over (`docker
 //! build - < context.tar`), a git repository, or what is at a URL.
 
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
 
@@ -12,9 +11,9 @@ use super::{callbacks, load};
 use crate::BuildKit;
 use crate::builds::Build;
 use crate::files::kept::Place;
-use crate::session::{self, Exchange};
+use crate::reading::Reading;
+use crate::session;
 use crate::status::Status;
-use crate::wire::fields;
 
 /// How the client names what it hands over itself.
 const HOST: &str = "buildkit-session";
@@ -103,11 +102,7 @@ async fn hand_over(
         let exchange = session.call(METHOD, metadata).await?;
         let place = service.kept.take(&[""]);
         let place = place.map_err(|error| Status::internal(format!("keeping files: {error}")))?;
-        let body = Body {
-            exchange,
-            runtime: Handle::current(),
-            piece: Bytes::new(),
-        };
+        let body = Reading::new(exchange, Handle::current(), 1);
         let work = tokio::task::spawn_blocking(move || {
             let body = BufReader::with_capacity(BUFFER, body);
             let received = gantry_build::context::receive(body, &place.directory);
@@ -120,35 +115,4 @@ async fn hand_over(
     };
     let place = build.progress.step(vertex, receive).await?;
     Ok((place, digest))
-}
-
-/// What the client hands over, for blocking code.
-struct Body {
-    exchange: Exchange,
-    runtime: Handle,
-    piece: Bytes,
-}
-
-impl Read for Body {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        while self.piece.is_empty() {
-            let message = self.runtime.block_on(self.exchange.next());
-            let Some(message) = message.map_err(|status| std::io::Error::other(status.text))?
-            else {
-                return Ok(0);
-            };
-            for field in fields(&message) {
-                let field = field.map_err(|status| std::io::Error::other(status.text))?;
-                if field.number == 1 {
-                    let bytes = field.bytes();
-                    let bytes = bytes.map_err(|status| std::io::Error::other(status.text))?;
-                    self.piece = message.slice_ref(bytes);
-                }
-            }
-        }
-        let len = self.piece.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&self.piece[..len]);
-        self.piece.advance(len);
-        Ok(len)
-    }
 }

@@ -64,6 +64,7 @@ pub(super) async fn run(
         let mut request = request(options, &source, &inputs, session, builds, platform)?;
         request.imports.clone_from(&imports);
         request.options.allow.clone_from(&build.allowed);
+        request.options.clamp = build.rewrites_times;
         let shown = request.options.platform.as_ref().filter(|_| several);
         let shown = shown.map(ToString::to_string);
         let one = One {
@@ -329,14 +330,6 @@ fn ignore(patterns: &[String]) -> Result<Ignore, Status> {
 }
 
 fn language(options: &Options, platform: Option<Platform>) -> Result<Language, Status> {
-    let epoch = options
-        .build_args
-        .get("SOURCE_DATE_EPOCH")
-        .filter(|text| !text.is_empty());
-    let epoch = epoch.map(|text| {
-        let number = text.parse::<i64>();
-        number.map_err(|_| Status::invalid(format!("invalid SOURCE_DATE_EPOCH: {text}")))
-    });
     let arguments = options.build_args.iter();
     Ok(Language {
         build_args: arguments
@@ -349,9 +342,21 @@ fn language(options: &Options, platform: Option<Platform>) -> Result<Language, S
         platform,
         network: options.network.clone(),
         hosts: options.add_hosts.clone(),
-        epoch: epoch.transpose()?,
+        epoch: epoch(options.build_args.get("SOURCE_DATE_EPOCH"))?,
         ..Language::default()
     })
+}
+
+/// Seconds since 1970 that everything is said to be made at, if that is said.
+///
+/// # Errors
+/// For what is no number.
+pub(crate) fn epoch(text: Option<&String>) -> Result<Option<i64>, Status> {
+    let number = text.filter(|text| !text.is_empty()).map(|text| {
+        let number = text.parse::<i64>();
+        number.map_err(|_| Status::invalid(format!("invalid SOURCE_DATE_EPOCH: {text}")))
+    });
+    number.transpose()
 }
 
 fn platform(text: &str) -> Result<Platform, Status> {

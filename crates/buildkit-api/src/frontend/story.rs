@@ -112,11 +112,7 @@ impl Story {
         let images: BTreeSet<String> = images.map(full).collect();
         for image in images {
             let name = format!("[internal] load metadata for {image}");
-            let vertex = Vertex {
-                digest: Digest::of(format!("{}\0{name}", self.build).as_bytes()).to_string(),
-                name,
-                ..Vertex::default()
-            };
+            let vertex = Vertex::of(&self.build, &name.clone(), name);
             self.progress.vertex(&done(vertex, false));
         }
     }
@@ -181,13 +177,9 @@ impl Story {
     fn pulling(&self, message: ProgressMessage) {
         let mut state = self.state();
         if state.pulling.is_none() {
-            let digest = Digest::of(format!("{}\0pull", self.build).as_bytes());
-            let vertex = Vertex {
-                digest: digest.to_string(),
-                name: "[internal] pull images".to_owned(),
-                started: Some(SystemTime::now()),
-                ..Vertex::default()
-            };
+            let name = "[internal] pull images".to_owned();
+            let mut vertex = Vertex::of(&self.build, "pull", name);
+            vertex.started = Some(SystemTime::now());
             self.progress.vertex(&vertex);
             state.pulling = Some(vertex);
         }

@@ -23,6 +23,8 @@ pub struct Attestation {
     pub predicate_type: String,
     /// What, as JSON.
     pub predicate: Box<RawValue>,
+    /// Of what, where that is not the image.
+    pub subjects: Vec<Value>,
 }
 
 /// The statements about one manifest.
@@ -41,13 +43,7 @@ impl Attested {
                     "digest": {"sha256": of.digest.hex()},
                 })
             });
-            let statement = Statement {
-                kind: STATEMENT,
-                predicate_type: &attestation.predicate_type,
-                subject: subjects.collect(),
-                predicate: &attestation.predicate,
-            };
-            document(STATEMENT_MEDIA_TYPE, &statement)
+            document(STATEMENT_MEDIA_TYPE, &attestation.about(subjects.collect()))
         });
         let mut blobs = statements.collect::<Result<Vec<_>>>()?;
         let layers = std::iter::zip(&blobs, &part.attestations).map(|(statement, attestation)| {
@@ -128,7 +124,8 @@ pub fn package_url(kind: &str, name: &Reference, platform: Option<&Platform>) ->
     url
 }
 
-fn escaped(text: &str) -> String {
+/// A part of a package URL.
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         match byte {
@@ -152,7 +149,31 @@ impl Attestation {
         Ok(Self {
             predicate_type: predicate_type.to_owned(),
             predicate,
+            subjects: Vec::new(),
         })
+    }
+
+    /// The statement, about `subjects` unless it is about others.
+    fn about(&self, subjects: Vec<Value>) -> Statement<'_> {
+        Statement {
+            kind: STATEMENT,
+            predicate_type: &self.predicate_type,
+            subject: match self.subjects.is_empty() {
+                true => subjects,
+                false => self.subjects.clone(),
+            },
+            predicate: &self.predicate,
+        }
+    }
+
+    /// The same for people.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be written as JSON.
+    pub fn readable(&self, subjects: Vec<Value>) -> Result<Vec<u8>> {
+        let wrong = |error| Error::Invalid(format!("an attestation: {error}"));
+        let statement = serde_json::to_value(self.about(subjects)).map_err(wrong)?;
+        serde_json::to_vec_pretty(&statement).map_err(wrong)
     }
 }
 

@@ -22,7 +22,7 @@ use gantry_archive::compression::Compression;
 use gantry_content::Blob;
 use gantry_types::{Descriptor, DiffId, Digest, ImageId, Platform, Reference, media_type};
 
-pub use attested::{Attestation, package_url};
+pub use attested::{Attestation, escaped, package_url};
 pub use stored::Stored;
 
 use crate::portable::{Document, PackedLayer};
