@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::gantry_only;
-use crate::harness::{Engine, busybox_tar, finish, script};
+use crate::harness::served::Registry;
+use crate::harness::{Engine, busybox_tar, finish, folder, script};
 
 /// Bytes of blocks, by `du`.
 fn du(path: &Path) -> i64 {
@@ -37,9 +38,13 @@ fn total(list: &Value, place: &str) -> i64 {
 /// The sum of the four lines of `docker system df`.
 fn sum(engine: &Engine) -> i64 {
     let usage = usage(engine);
+    let cache = usage["BuildCache"].as_array().expect("a list").iter();
+    // What images have too is counted as theirs, by the client as well.
+    let cache = cache.filter(|record| record["Shared"] == false);
     number(&usage, "/LayersSize")
         + total(&usage["Containers"], "/SizeRw")
         + total(&usage["Volumes"], "/UsageData/Size")
+        + cache.map(|record| number(record, "/Size")).sum::<i64>()
 }
 
 /// Size and shared size of an image.
@@ -118,6 +123,83 @@ fn the_sum_is_what_du_says() {
     let left = usage(&engine);
     let left = ["/DataRoot/Layers", "/DataRoot/Blobs"].map(|place| number(&left, place));
     assert_eq!(left, [0, 0]);
+}
+
+const DOCKERFILE: &str = "FROM busybox AS base\n\
+    RUN dd if=/dev/urandom of=/base bs=1M count=3\n\
+    FROM base AS other\n\
+    RUN --mount=type=cache,target=/kept dd if=/dev/urandom of=/kept/x bs=1M count=4\n\
+    FROM base\n\
+    COPY --from=other /base /copy\n\
+    COPY file /\n\
+    RUN cat /file /base >/both && mkdir -p /many && cd /many && touch $(seq 500)\n";
+
+/// Builds, pulls, archives, containers and volumes, and what is left when they go one
+/// after the other.
+#[test]
+fn a_mixed_life_adds_up() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let registry = Registry::ours(&engine, 5000);
+    let look = |when: &str| {
+        let (told, all) = (sum(&engine), du(&engine.data_root()));
+        let off = (told - all).abs();
+        assert!(off <= all / 100, "{when}: {told} told, {all} by du");
+    };
+    let docker = |args: &[&str]| {
+        engine.docker(args).ok();
+        look(&args.join(" "));
+    };
+    let context = folder(
+        &engine,
+        "context",
+        &[("Dockerfile", DOCKERFILE), ("file", "x")],
+    );
+    let context = context.to_string_lossy();
+    let build = |more: &[&str]| {
+        let args = [&["build", "-q"], more, &[&*context]].concat();
+        engine.gantry(&args).ok();
+        look(&args.join(" "));
+    };
+    let name = registry.name("team/app:1");
+    build(&["-t", &name]);
+    build(&["--target=other"]);
+    docker(&["push", &name]);
+    let archive = engine.dir().join("archive.tar").display().to_string();
+    docker(&["save", "-o", &archive, &name]);
+    docker(&["rmi", &name]);
+    docker(&["builder", "prune", "-f"]);
+    docker(&["pull", &name]);
+    docker(&["load", "-i", &archive]);
+    docker(&["import", &archive, "tar:1"]);
+    let write = "dd if=/dev/urandom of=/v/x bs=1M count=2; dd if=/dev/urandom of=/y bs=1M count=2";
+    docker(&["run", "--name=one", "-vvol:/v", &name, "sh", "-c", write]);
+    docker(&[
+        "run",
+        "-d",
+        "--name=two",
+        "-v/v",
+        &name,
+        "sh",
+        "-c",
+        "tail -f /dev/null",
+    ]);
+    docker(&["commit", "one", "made:1"]);
+    let second = registry.name("team/made:1");
+    docker(&["tag", "made:1", &second]);
+    docker(&["push", &second]);
+    docker(&["rmi", "made:1", &second, "tar:1"]);
+    docker(&["pull", &second]);
+    build(&["--no-cache", "-t", "other:1"]);
+    docker(&["rm", "-fv", "two"]);
+    docker(&["rm", "one"]);
+    docker(&["rmi", "-f", &name]);
+    docker(&["volume", "prune", "-af"]);
+    docker(&["image", "prune", "-af"]);
+    docker(&["builder", "prune", "-af"]);
+    let left = usage(&engine);
+    let places = ["/DataRoot/Layers", "/DataRoot/Blobs"];
+    assert_eq!(places.map(|place| number(&left, place)), [0, 0], "{left}");
 }
 
 #[test]

@@ -119,6 +119,29 @@ fn what_a_registry_says_to_a_push_is_told_and_bounded() {
             ),
             false => Deed::Pass,
         }),
+        ("unexpected HTTP status: 307", |request| {
+            match writes(request) {
+                true => answer("307 X", &format!("Location: {}\r\n", request.target), ""),
+                false => Deed::Pass,
+            }
+        }),
+        // Less has come than was sent, or nothing at all, again and again.
+        ("", |request| match request.verb.as_str() {
+            "PATCH" => {
+                let place = format!("Location: {}\r\nRange: 0-3\r\n", request.target);
+                answer("202 X", &place, "")
+            }
+            "PUT" => answer("400 X", "", ""),
+            _ => Deed::Pass,
+        }),
+        // Another manifest than ours.
+        ("", |request| match request.verb.as_str() {
+            "PUT" if request.target.contains("/manifests/") => {
+                let digest = format!("Docker-Content-Digest: sha256:{}\r\n", "ab".repeat(32));
+                answer("201 X", &digest, "")
+            }
+            _ => Deed::Pass,
+        }),
         // Uploads that lead nowhere, and to places that are none.
         ("", |request| match request.verb.as_str() {
             "POST" => answer("202 X", "Location: file:///etc/passwd\r\n", ""),

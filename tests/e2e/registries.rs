@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use crate::gantry_only;
 use crate::harness::registry::{Fault, gzip};
+use crate::harness::relay::{Deed, Relay};
 use crate::harness::served::Registry;
 use crate::harness::{Engine, command, finish};
 use crate::run::wait_for;
@@ -139,7 +140,7 @@ fn mirrors_are_asked_first_and_the_registry_last() {
 
 #[test]
 fn the_folder_of_a_registry_says_who_vouches_for_it_and_who_we_are() {
-    let (mut engine, _file) = engine("{}");
+    let (mut engine, file) = engine("{}");
     gantry_only!(engine);
     let own = |name: &str| engine.dir().join(name).display().to_string();
     let (etc, pem, ca) = (own("etc"), own("server.pem"), own("authority.crt"));
@@ -185,6 +186,23 @@ fn the_folder_of_a_registry_says_who_vouches_for_it_and_who_we_are() {
     pushes().ok();
     engine.docker(&["rmi", &name]).ok();
     engine.docker(&["pull", &name]).ok();
+    // It takes requests for others as well, and so is a proxy that TLS leads to.
+    let json = format!(
+        r#"{{"insecure-registries": ["r.invalid:5000"],
+            "proxies": {{"http-proxy": "https://{ADDRESS}:5443"}}}}"#
+    );
+    reconfigure(&engine, &file, &json);
+    let far = "r.invalid:5000/team/far:1";
+    engine.docker(&["tag", &name, far]).ok();
+    engine.docker(&["push", far]).ok();
+    engine.docker(&["rmi", far, &name, "busybox"]).ok();
+    engine.docker(&["pull", far]).ok();
+    let unknown = format!("{folder}/authority.crt");
+    finish(&mut command("rm", &[&unknown]), b"").ok();
+    engine
+        .docker(&["pull", far])
+        .code(1)
+        .says("x509: certificate signed by unknown authority");
 }
 
 #[test]
@@ -225,11 +243,7 @@ fn how_many_layers_come_at_a_time_is_read_again() {
     wait_for(|| waiting.load(Ordering::SeqCst) == 1);
     reconfigure(&engine, &file, r#"{"max-concurrent-downloads": 2}"#);
     wait_for(|| waiting.load(Ordering::SeqCst) == 2);
-    reconfigure(
-        &engine,
-        &file,
-        r#"{"max-concurrent-downloads": 3, "max-concurrent-uploads": 1}"#,
-    );
+    reconfigure(&engine, &file, r#"{"max-concurrent-downloads": 3}"#);
     wait_for(|| waiting.load(Ordering::SeqCst) == 3);
     go_on.store(true, Ordering::SeqCst);
     assert!(pull.wait().expect("it ends").success());
@@ -237,6 +251,52 @@ fn how_many_layers_come_at_a_time_is_read_again() {
     change(&engine, &file, r#"{"max-concurrent-uploads": -1}"#);
     wait_for(|| engine.daemon_log().contains("max-concurrent-uploads"));
     engine.docker(&["version"]).ok();
+}
+
+#[test]
+fn how_many_layers_leave_at_a_time_is_read_again() {
+    let (engine, file) = engine(r#"{"max-concurrent-uploads": 1}"#);
+    gantry_only!(engine);
+    let registry = Registry::ours(&engine, 5000);
+    let name = "127.0.0.1:5002/team/many:1";
+    for (base, layer) in [("busybox", "1"), (name, "2"), (name, "3")] {
+        engine.docker(&["create", "--name=one", base, "true"]).ok();
+        let file = engine.dir().join(layer);
+        std::fs::write(&file, layer).expect("a file");
+        engine
+            .docker(&["cp", &file.to_string_lossy(), "one:/"])
+            .ok();
+        engine.docker(&["commit", "one", name]).ok();
+        engine.docker(&["rm", "one"]).ok();
+    }
+    let relay = Relay::start(&engine, 5002, 5000);
+    let (go_on, waiting) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (gate, count) = (Arc::clone(&go_on), Arc::clone(&waiting));
+    relay.plan(move |request| match request.verb.as_str() {
+        "POST" => {
+            count.fetch_add(1, Ordering::SeqCst);
+            Deed::Wait(Arc::clone(&gate))
+        }
+        _ => Deed::Pass,
+    });
+    let mut push = engine.docker_command(&["push", "-q", name]);
+    let mut push = push.spawn().expect("a client");
+    for most in 1..=3 {
+        if most > 1 {
+            let json = format!(r#"{{"max-concurrent-uploads": {most}}}"#);
+            reconfigure(&engine, &file, &json);
+        }
+        // And the configuration, which takes no layer's place.
+        wait_for(|| waiting.load(Ordering::SeqCst) == most + 1);
+    }
+    go_on.store(true, Ordering::SeqCst);
+    assert!(push.wait().expect("it ends").success());
+    engine
+        .docker(&["pull", "-q", &registry.name("team/many:1")])
+        .ok();
 }
 
 /// Tells the daemon that its configuration is another one now.

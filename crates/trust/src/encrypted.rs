@@ -33,7 +33,7 @@ const R: u32 = 8;
 /// Memory that a file may ask for.
 const MOST_MEMORY: u64 = 512 << 20;
 /// Rounds beside each other that a file may ask for.
-const MOST_P: u32 = 16;
+const MOST_P: u64 = 16;
 
 #[derive(Serialize, Deserialize)]
 struct Document {
@@ -79,7 +79,14 @@ pub(crate) fn open(document: &[u8], passphrase: &str) -> Result<Vec<u8>, String>
     let nonce = <[u8; NONCE]>::try_from(bytes(&document.cipher.nonce)?)
         .map_err(|_| "is damaged".to_owned())?;
     let salt = bytes(&document.kdf.salt)?;
-    let key = derive(passphrase, &salt, &document.kdf.params)?;
+    let KdfParams { n, r, p } = document.kdf.params;
+    let mut key = [0; KEY];
+    derive(
+        passphrase.as_bytes(),
+        &salt,
+        (n, r.into(), p.into()),
+        &mut key,
+    )?;
     let mut text = bytes(&document.ciphertext)?;
     if text.len() < TAG {
         return Err("is damaged".to_owned());
@@ -107,7 +114,9 @@ pub(crate) fn seal(pkcs8: &[u8], passphrase: &str) -> Result<Vec<u8>, Error> {
         r: R,
         p: 1,
     };
-    let key = derive(passphrase, &salt, &params)
+    let cost = (params.n, R.into(), params.p.into());
+    let mut key = [0; KEY];
+    derive(passphrase.as_bytes(), &salt, cost, &mut key)
         .map_err(|_| Error::Crypto("encrypt a key: no key can be derived"))?;
     let (mut stream, authenticator) = streams(&key, &nonce);
     let mut content = pkcs8.to_vec();
@@ -129,21 +138,25 @@ pub(crate) fn seal(pkcs8: &[u8], passphrase: &str) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&document).map_err(|_| Error::Crypto("write an encrypted key"))
 }
 
-fn derive(passphrase: &str, salt: &[u8], params: &KdfParams) -> Result<[u8; KEY], String> {
-    let KdfParams { n, r, p } = *params;
-    let memory = n.saturating_mul(128).saturating_mul(u64::from(r));
+/// Makes a key of a passphrase by scrypt, as hard as the three numbers N, r and p say.
+pub(crate) fn derive(
+    passphrase: &[u8],
+    salt: &[u8],
+    (n, r, p): (u64, u64, u64),
+    key: &mut [u8],
+) -> Result<(), String> {
+    let memory = n.saturating_mul(128).saturating_mul(r);
     if !n.is_power_of_two() || memory > MOST_MEMORY || p > MOST_P {
         return Err(format!(
             "asks for too much: scrypt with N={n}, r={r}, p={p}"
         ));
     }
     let log_n = u8::try_from(n.trailing_zeros()).unwrap_or(u8::MAX);
-    let mut key = [0; KEY];
-    Params::new(log_n, r, p, KEY)
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    Params::new(log_n, small(r), small(p), key.len())
         .ok()
-        .and_then(|params| scrypt::scrypt(passphrase.as_bytes(), salt, &params, &mut key).ok())
-        .ok_or_else(|| format!("asks for what cannot be: scrypt with N={n}, r={r}, p={p}"))?;
-    Ok(key)
+        .and_then(|params| scrypt::scrypt(passphrase, salt, &params, key).ok())
+        .ok_or_else(|| format!("asks for what cannot be: scrypt with N={n}, r={r}, p={p}"))
 }
 
 /// What the content is mixed with, and what proves it.

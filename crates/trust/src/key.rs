@@ -1,6 +1,6 @@
 //! Keys: ECDSA over P-256, public ones as PEM (`PUBLIC KEY`), private ones as
-//! PEM of PKCS#8 (`PRIVATE KEY`), or of what cosign makes of that with a passphrase
-//! (`encrypted`). A private key is never shown, not by `Debug` either.
+//! PEM of PKCS#8 (`PRIVATE KEY`), or of what cosign (`encrypted`) or openssl (`pbes2`)
+//! makes of that with a passphrase. A private key is never shown, not by `Debug` either.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use ring::signature::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 
-use crate::{Error, encrypted};
+use crate::{Error, encrypted, pbes2};
 
 /// What stands before the point of every public key of this kind.
 const P256_INFO: [u8; 26] = [
@@ -134,7 +134,8 @@ impl PrivateKey {
 
     /// Whether it takes a passphrase to read the key.
     pub fn is_encrypted(pem: &str) -> bool {
-        matches!(label(pem), Some(encrypted::LABEL | encrypted::OLD_LABEL))
+        let labels = [encrypted::LABEL, encrypted::OLD_LABEL, pbes2::LABEL];
+        label(pem).is_some_and(|label| labels.contains(&label))
     }
 
     /// Reads a key from PEM; `name` is what errors call it. The passphrase counts for
@@ -149,7 +150,11 @@ impl PrivateKey {
         };
         if Self::is_encrypted(pem) {
             let document = content(pem).ok_or_else(|| wrong("is damaged".to_owned()))?;
-            let der = encrypted::open(&document, passphrase).map_err(wrong)?;
+            let open = match label(pem) {
+                Some(pbes2::LABEL) => pbes2::open,
+                _ => encrypted::open,
+            };
+            let der = open(&document, passphrase).map_err(wrong)?;
             return Self::from_der(&der).map_err(wrong);
         }
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
@@ -193,7 +198,7 @@ fn label(pem: &str) -> Option<&str> {
 }
 
 /// The bytes between the lines.
-fn content(pem: &str) -> Option<Vec<u8>> {
+pub(crate) fn content(pem: &str) -> Option<Vec<u8>> {
     let lines = pem.lines().map(str::trim);
     let text: String = lines
         .skip_while(|line| !line.starts_with("-----BEGIN "))
@@ -206,12 +211,6 @@ fn content(pem: &str) -> Option<Vec<u8>> {
 /// What a private key that cannot be read is, as far as its first line tells.
 fn other_form(pem: &str) -> String {
     match label(pem) {
-        Some("ENCRYPTED PRIVATE KEY") => {
-            "keys that are encrypted as PKCS#8 are not supported: `openssl pkcs8 -in KEY -out NEW` \
-             removes the password, and `gantry trust key load` with COSIGN_PASSWORD encrypts NEW \
-             as cosign does"
-                .to_owned()
-        }
         Some("EC PRIVATE KEY") => {
             "keys in SEC1 form are not supported: `openssl pkcs8 -topk8 -nocrypt -in KEY -out \
              NEW` gives PKCS#8"
@@ -315,7 +314,6 @@ mod tests {
     fn other_forms_are_refused_by_name() {
         let body = "-----\nMIIB\n-----END X-----\n";
         for (label, part) in [
-            ("ENCRYPTED PRIVATE KEY", "openssl pkcs8 -in"),
             ("EC PRIVATE KEY", "-topk8"),
             ("PUBLIC KEY", "only private ones can sign"),
             ("RSA PRIVATE KEY", "PKCS#8"),

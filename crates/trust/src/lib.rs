@@ -21,6 +21,7 @@ mod error;
 mod key;
 mod manifest;
 mod payload;
+mod pbes2;
 mod policy;
 mod registry;
 

@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write, copy};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::thread::LinkNameSpaceType;
 
@@ -42,6 +43,8 @@ pub enum Deed {
     Pass,
     /// Half of its body is passed on, and then both connections end.
     Half,
+    /// It is passed on when this becomes true.
+    Wait(Arc<AtomicBool>),
     /// The connection ends.
     Hang,
     /// These bytes are the answer.
@@ -117,6 +120,12 @@ impl Inner {
         let most = match deed {
             Deed::Pass => request.body.len(),
             Deed::Half => request.body.len() / 2,
+            Deed::Wait(ref gate) => {
+                while !gate.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                request.body.len()
+            }
             Deed::Hang => return None,
             Deed::Say(bytes) => {
                 client.write_all(&bytes).ok()?;
@@ -138,7 +147,7 @@ impl Inner {
         head.push_str("Connection: close\r\n\r\n");
         server.write_all(head.as_bytes()).ok()?;
         server.write_all(&request.body[..most]).ok()?;
-        if matches!(deed, Deed::Pass) {
+        if !matches!(deed, Deed::Half) {
             pass_back(&request.verb, &mut BufReader::new(server), &mut client)?;
         }
         client.shutdown(Shutdown::Both).ok()

@@ -5,7 +5,6 @@ use gantry_api::ImageSummary;
 
 use super::{Outcome, filters, names};
 use crate::args::Matches;
-use crate::error::Error;
 use crate::output::formatter::{Row, Shape, render};
 use crate::output::human;
 use crate::session::Session;
@@ -16,11 +15,6 @@ const NONE: &str = "<none>";
 /// `docker images`.
 pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFuture<'a, Outcome> {
     Box::pin(async move {
-        if matches.bool("tree") {
-            return Err(Error::Unsupported(
-                "option --tree is not supported yet".to_owned(),
-            ));
-        }
         let mut wanted = filters::parse(matches);
         if let Some(reference) = matches.operands.first() {
             wanted.add("reference", reference.as_str());
@@ -30,6 +24,9 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
         } else {
             wanted.to_json()
         };
+        if matches.bool("tree") {
+            return super::image_tree::run(session, matches, &query).await;
+        }
         let quiet = matches.bool("quiet");
         let mut format = matches.text("format").to_owned();
         if format.is_empty() && !quiet {

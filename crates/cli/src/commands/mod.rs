@@ -15,6 +15,7 @@ mod exec;
 mod export;
 mod filters;
 mod history;
+mod image_tree;
 mod images;
 mod import;
 mod info;

@@ -11,7 +11,7 @@ use gantry_image::{Admission, BuiltIn, LayerState, PullRequest, Pulled, Remote, 
 use gantry_metadata::seals::SealRow;
 use gantry_registry::{Cancel, Credentials, Repository};
 use gantry_trust::{Seal, Verdict};
-use gantry_types::{Digest, Platform, Reference};
+use gantry_types::{Digest, DigestError, Platform, Reference};
 
 use super::{Images, Progress};
 use crate::error::{Error, Result};
@@ -43,6 +43,13 @@ impl PullQuery {
         let invalid = |_| Error::Invalid("invalid tag format".to_owned());
         match self.tag.as_deref().filter(|tag| !tag.is_empty()) {
             Some(tag) if tag.contains(':') => {
+                if let Err(other @ DigestError::Algorithm(_)) = tag.parse::<Digest>()
+                    && ["sha384:", "sha512:"]
+                        .iter()
+                        .any(|one| tag.starts_with(one))
+                {
+                    return Err(Error::Invalid(other.to_string()));
+                }
                 let name = reference.name();
                 format!("{name}@{tag}").parse().map_err(invalid)
             }
@@ -301,6 +308,11 @@ mod tests {
             ("a:x", &digest.to_string(), &wanted),
             ("a", "b c", "invalid tag format"),
             ("a", "sha256:00", "invalid tag format"),
+            (
+                "a",
+                "sha512:00",
+                "invalid digest \"sha512:00\": only sha256 is supported",
+            ),
             (
                 "A",
                 "",
