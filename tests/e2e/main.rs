@@ -67,6 +67,7 @@ mod pull_faults;
 mod pull_layers;
 mod push;
 mod push_faults;
+mod real_builds;
 mod reaper;
 mod registries;
 mod registry;

@@ -20,6 +20,8 @@ pub struct Engine {
     extra: Vec<String>,
     /// What a shell does in the daemon's own mount namespace before it starts.
     before: Option<String>,
+    /// The daemon is in the network of this machine, where it makes nothing.
+    outside: bool,
 }
 
 impl Engine {
@@ -30,6 +32,16 @@ impl Engine {
 
     /// A clean engine started with more daemon flags (gantry only).
     pub fn start_with(extra: &[&str]) -> Self {
+        Self::begin(extra, false)
+    }
+
+    /// A clean engine that reaches what this machine reaches; containers have its network
+    /// (`--network host`) or none (gantry only).
+    pub fn start_outside() -> Self {
+        Self::begin(&["--bridge", "none"], true)
+    }
+
+    fn begin(extra: &[&str], outside: bool) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = tempfile::Builder::new()
             .prefix("gantry-e2e-")
@@ -48,6 +60,7 @@ impl Engine {
             daemon: None,
             extra: extra.iter().map(|&arg| arg.to_owned()).collect(),
             before: None,
+            outside,
             dir,
         };
         if real.is_some() {
@@ -158,7 +171,12 @@ impl Engine {
         let dir = self.dir.path().display().to_string();
         // A new network namespace has nothing that is up, not even loopback.
         let mut script = "ip link set lo up && exec \"$0\" \"$@\"".to_owned();
-        let mut daemon = command("unshare", &["--net"]);
+        let mut daemon = command("unshare", &[]);
+        if self.outside {
+            script = "exec \"$0\" \"$@\"".to_owned();
+        } else {
+            daemon.arg("--net");
+        }
         if let Some(before) = &self.before {
             script = format!("{before} && {script}");
             daemon.arg("--mount");
