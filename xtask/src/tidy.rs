@@ -36,6 +36,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("shim", 3, &[]),
     ("build", 3, &["image"]),
     ("engine", 3, &["image", "shim", "build"]),
+    ("grpc", 3, &[]),
     ("buildkit-api", 4, &[]),
     ("server", 4, &["buildkit-api"]),
     ("registry-server", 4, &[]),
@@ -50,8 +51,8 @@ const MAY_BE_UNSAFE: &[&str] = &["sys", "cgroup", "runtime", "shim", "network"];
 
 /// What the client may use beyond words: as in Docker it speaks to registries
 /// itself for `manifest` and `trust`, with any daemon and without one, and keys
-/// never leave the user.
-const SPOKEN_BY_CLI: &[&str] = &["registry", "trust"];
+/// never leave the user. Builds are spoken of in BuildKit's language.
+const SPOKEN_BY_CLI: &[&str] = &["registry", "trust", "grpc"];
 
 /// Crates below this layer (and the shim) know no async runtime.
 const FIRST_ASYNC_LAYER: u8 = 3;

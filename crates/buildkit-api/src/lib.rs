@@ -27,7 +27,6 @@ mod fuzzing;
 mod history;
 mod links;
 mod llb;
-mod message_stream;
 mod posted;
 mod progress;
 mod reading;
@@ -35,16 +34,15 @@ mod register;
 mod result_files;
 mod server;
 mod session;
-mod status;
 mod truth;
 mod usage;
-mod wire;
 mod workers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use gantry_engine::Engine;
+use gantry_grpc::{message_stream, status, wire};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builds::Build;

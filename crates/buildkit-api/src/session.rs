@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+pub(crate) use gantry_grpc::Exchange;
+use gantry_grpc::{Call, Caller};
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::message_stream::{Incoming, Outgoing, broken};
+use crate::message_stream::Outgoing;
 use crate::register::Register;
-use crate::server::Call;
 use crate::status::{Code, Status};
 use crate::wire::{Message, fields};
 
@@ -22,13 +22,8 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often it may fail to.
 const HEALTH_FAILURES: u32 = 2;
-/// What may be on the way to us for one call, and for all of them.
-const WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
 /// What is carried at a time of a connection within a call.
 const TUNNEL: usize = 64 << 10;
-/// The longest headers of an answer.
-const MAX_HEADERS: u32 = 1 << 20;
 /// The most methods that a session may offer.
 const MAX_METHODS: usize = 200;
 
@@ -74,7 +69,7 @@ impl Introduction {
 pub(crate) struct Session {
     shared_key: String,
     methods: HashSet<String>,
-    sender: SendRequest<Bytes>,
+    caller: Caller,
 }
 
 /// Serves a session until its connection ends, and calls it by its id meanwhile.
@@ -83,28 +78,21 @@ pub(crate) async fn run(
     introduction: Introduction,
     io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) {
-    let handshake = h2::client::Builder::new()
-        .initial_window_size(WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(MAX_HEADERS)
-        .enable_push(false)
-        .handshake(io)
-        .await;
-    let (sender, connection) = match handshake {
+    let (caller, connection) = match Caller::new(io).await {
         Ok(made) => made,
-        Err(error) => return tracing::debug!(%error, "a session did not begin"),
+        Err(status) => return tracing::debug!(%status, "a session did not begin"),
     };
     let session = Arc::new(Session {
         shared_key: introduction.shared_key,
         methods: introduction.methods,
-        sender,
+        caller,
     });
     let Some(_place) = sessions.enter(&introduction.id, Arc::clone(&session)) else {
         return tracing::warn!("a session has the id of another, or there are too many");
     };
     tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%error, "a session's connection broke");
+        ended = connection => if let Err(status) = ended {
+            tracing::debug!(%status, "a session's connection broke");
         },
         () = unwell(&session) => tracing::warn!("a session's client does not answer"),
     }
@@ -199,25 +187,7 @@ impl Session {
     /// # Errors
     /// When the session is gone.
     pub(crate) async fn call(&self, method: &str, metadata: HeaderMap) -> Result<Exchange, Status> {
-        let mut request = Request::new(());
-        *request.method_mut() = Method::POST;
-        *request.version_mut() = Version::HTTP_2;
-        *request.uri_mut() = format!("http://localhost{method}")
-            .parse()
-            .map_err(|_| Status::internal("a method without a name"))?;
-        *request.headers_mut() = metadata;
-        for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
-            let value = HeaderValue::from_static(value);
-            request.headers_mut().insert(name, value);
-        }
-        let mut sender = self.sender.clone().ready().await.map_err(broken)?;
-        let (response, stream) = sender.send_request(request, false).map_err(broken)?;
-        Ok(Exchange {
-            outgoing: Outgoing::new(stream),
-            answers: Answers {
-                answer: Answer::Awaited(response),
-            },
-        })
+        self.caller.call(method, metadata).await
     }
 
     /// A call with one message each way.
@@ -225,79 +195,6 @@ impl Session {
     /// # Errors
     /// The client's status, and when the session is gone.
     pub(crate) async fn unary(&self, method: &str, message: &[u8]) -> Result<Bytes, Status> {
-        let mut exchange = self.call(method, HeaderMap::new()).await?;
-        exchange.outgoing.send(message).await?;
-        exchange.outgoing.end();
-        let answer = exchange.next().await?;
-        while exchange.next().await?.is_some() {}
-        Ok(answer.unwrap_or_default())
-    }
-}
-
-/// A call of ours.
-pub(crate) struct Exchange {
-    pub(crate) outgoing: Outgoing,
-    answers: Answers,
-}
-
-impl Exchange {
-    /// The next message; `None` when the call has ended well.
-    ///
-    /// # Errors
-    /// As [`Answers::next`].
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        self.answers.next().await
-    }
-
-    /// Both sides, for what goes both ways at the same time.
-    pub(crate) fn split(self) -> (Outgoing, Answers) {
-        (self.outgoing, self.answers)
-    }
-}
-
-/// What comes back.
-pub(crate) struct Answers {
-    answer: Answer,
-}
-
-enum Answer {
-    Awaited(ResponseFuture),
-    Open(Incoming),
-    Ended,
-}
-
-impl Answers {
-    /// The next message; `None` when the call has ended well.
-    ///
-    /// # Errors
-    /// The status that the client ended the call with, and when the session is gone.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        loop {
-            match &mut self.answer {
-                Answer::Awaited(response) => {
-                    let response = response.await.map_err(broken)?;
-                    if response.headers().contains_key("grpc-status") {
-                        self.answer = Answer::Ended;
-                        Status::check(response.headers())?;
-                        return Ok(None);
-                    }
-                    if response.status() != http::StatusCode::OK {
-                        let text = format!("the client answered {}", response.status());
-                        return Err(Status::internal(text));
-                    }
-                    self.answer = Answer::Open(Incoming::new(response.into_body()));
-                }
-                Answer::Open(incoming) => {
-                    let message = incoming.next().await?;
-                    if message.is_none() {
-                        let status = incoming.status().await;
-                        self.answer = Answer::Ended;
-                        status?;
-                    }
-                    return Ok(message);
-                }
-                Answer::Ended => return Ok(None),
-            }
-        }
+        self.caller.unary(method, message).await
     }
 }

@@ -3,13 +3,12 @@
 //! it does not have (REQ), gets them in pieces (DATA), and says when it has all (FIN).
 
 pub(crate) mod kept;
-mod packet;
 mod receive;
 #[cfg(test)]
 mod receive_tests;
 mod tree;
 
-pub(crate) use packet::{Kind, Packet, Stat};
+pub(crate) use gantry_grpc::packet::{Kind, Packet, Stat};
 pub(crate) use receive::{Wanted, receive};
 #[cfg(fuzzing)]
 pub(crate) use tree::replay;

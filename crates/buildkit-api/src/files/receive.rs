@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use gantry_grpc::packet::{Kind, Packet, Stat};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 
-use super::packet::{Kind, Packet, Stat};
 use super::tree::{Coming, Tree};
 use crate::progress::{Progress, Task};
 use crate::session::{Exchange, Session};

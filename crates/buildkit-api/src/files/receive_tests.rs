@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gantry_grpc::packet::{Kind, Packet, Stat};
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::io::DuplexStream;
 
-use super::packet::{Kind, Packet, Stat};
 use super::receive::{Wanted, receive};
 use crate::message_stream::{Incoming, Outgoing};
 use crate::progress::Progress;

@@ -11,11 +11,10 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+use gantry_grpc::packet::{FileKind, Stat};
 use gantry_sys::RootDir;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat as Found, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
-
-use super::packet::{FileKind, Stat};
 
 /// The longest path.
 const MAX_PATH: usize = 4096;

@@ -8,40 +8,53 @@ use crate::wire::{Message, fields};
 
 /// What a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Tells of a file.
     Stat,
+    /// Asks for contents.
     Request,
+    /// Contents.
     Data,
+    /// All has come.
     Finished,
+    /// The sender cannot go on.
     Failed,
 }
 
 /// A packet.
 #[derive(Debug)]
-pub(crate) struct Packet {
-    pub(crate) kind: Kind,
+pub struct Packet {
+    /// What it is.
+    pub kind: Kind,
     /// Nothing after the last file.
-    pub(crate) stat: Option<Stat>,
-    pub(crate) id: u32,
+    pub stat: Option<Stat>,
+    /// Which file it is about: files are numbered in the order they were told of.
+    pub id: u32,
     /// A part of the message that it came in.
-    pub(crate) data: Bytes,
+    pub data: Bytes,
 }
 
 /// What is said of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Stat {
-    pub(crate) path: String,
+pub struct Stat {
+    /// Where it is.
+    pub path: String,
     /// As Go has it.
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) size: u64,
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// How long it is.
+    pub size: u64,
     /// Nanoseconds since 1970.
-    pub(crate) modified: i64,
+    pub modified: i64,
     /// Where a symbolic link leads, or which file a hard link is.
-    pub(crate) link: String,
-    pub(crate) device: (u32, u32),
-    pub(crate) xattrs: Vec<(String, Vec<u8>)>,
+    pub link: String,
+    /// The numbers of a device.
+    pub device: (u32, u32),
+    /// Extended attributes.
+    pub xattrs: Vec<(String, Vec<u8>)>,
 }
 
 /// Types in Go's modes.
@@ -65,20 +78,28 @@ const SPECIAL: [(u32, u32); 3] = [
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
+pub enum FileKind {
+    /// A regular file.
     Regular,
+    /// Another name of a file that was told of.
     HardLink,
+    /// A directory.
     Directory,
+    /// A symbolic link.
     Symlink,
+    /// A named pipe.
     Pipe,
+    /// A socket.
     Socket,
+    /// A character device.
     CharDevice,
+    /// A block device.
     BlockDevice,
 }
 
 impl Stat {
     /// What it is; nothing for what no file can be.
-    pub(crate) fn kind(&self) -> Option<FileKind> {
+    pub fn kind(&self) -> Option<FileKind> {
         Some(match self.mode & GO_TYPE {
             0 if self.link.is_empty() => FileKind::Regular,
             0 => FileKind::HardLink,
@@ -93,13 +114,13 @@ impl Stat {
     }
 
     /// Its permissions, as the kernel has them.
-    pub(crate) fn permissions(&self) -> u32 {
+    pub fn permissions(&self) -> u32 {
         let special = SPECIAL.iter().filter(|(go, _)| self.mode & go != 0);
         self.mode & 0o777 | special.map(|(_, bit)| bit).sum::<u32>()
     }
 
     /// What the kernel tells of a file.
-    pub(crate) fn of(path: &str, found: &rustix::fs::Stat, link: String) -> Self {
+    pub fn of(path: &str, found: &rustix::fs::Stat, link: String) -> Self {
         let kind = match FileType::from_raw_mode(found.st_mode) {
             FileType::Directory => GO_DIRECTORY,
             FileType::Symlink => GO_SYMLINK,
@@ -132,7 +153,8 @@ impl Stat {
         }
     }
 
-    pub(crate) fn encode(&self) -> Message {
+    /// As a message.
+    pub fn encode(&self) -> Message {
         Message::new()
             .text(1, &self.path)
             .number(2, self.mode.into())
@@ -175,7 +197,11 @@ impl Stat {
 }
 
 impl Packet {
-    pub(crate) fn decode(message: &Bytes) -> Result<Self, Status> {
+    /// From a message.
+    ///
+    /// # Errors
+    /// For what is no packet.
+    pub fn decode(message: &Bytes) -> Result<Self, Status> {
         let mut packet = Self {
             kind: Kind::Stat,
             stat: None,
@@ -208,17 +234,17 @@ impl Packet {
     }
 
     /// Tells of a file.
-    pub(crate) fn told(stat: &Stat) -> Vec<u8> {
+    pub fn told(stat: &Stat) -> Vec<u8> {
         Message::new().message(2, &stat.encode()).into_bytes()
     }
 
     /// Says that there are no more files.
-    pub(crate) fn told_all() -> Vec<u8> {
+    pub fn told_all() -> Vec<u8> {
         Vec::new()
     }
 
     /// Contents of a file; none are its end.
-    pub(crate) fn data(id: u32, data: &[u8]) -> Vec<u8> {
+    pub fn data(id: u32, data: &[u8]) -> Vec<u8> {
         Message::new()
             .number(1, 2)
             .number(3, id.into())
@@ -227,15 +253,23 @@ impl Packet {
     }
 
     /// Asks for the contents of a file.
-    pub(crate) fn request(id: u32) -> Vec<u8> {
+    pub fn request(id: u32) -> Vec<u8> {
         Message::new()
             .number(1, 1)
             .number(3, id.into())
             .into_bytes()
     }
 
+    /// Says that the sender cannot go on, and why.
+    pub fn failed(text: &str) -> Vec<u8> {
+        Message::new()
+            .number(1, 4)
+            .bytes(4, text.as_bytes())
+            .into_bytes()
+    }
+
     /// Says that all has come.
-    pub(crate) fn finished() -> Vec<u8> {
+    pub fn finished() -> Vec<u8> {
         Message::new().number(1, 3).into_bytes()
     }
 }
