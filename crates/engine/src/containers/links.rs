@@ -2,7 +2,9 @@
 //! environment and in `/etc/hosts`. In users' networks a link is one more name that
 //! the resolver knows, for this container alone.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use gantry_api::HostConfig;
 use gantry_network::{NetworkMode, Protocol};
@@ -153,6 +155,27 @@ impl Inner {
         });
     }
 
+    /// The container that another one knows by the last part of a path: `web/db`.
+    pub(super) fn linked(&self, path: &str) -> Option<Arc<Container>> {
+        let (name, alias) = path.trim_start_matches('/').split_once('/')?;
+        let record = self.table.find(name).ok()?.record();
+        let mut links = default_links(&record);
+        let (target, _) = links.find(|(_, known)| *known == alias)?;
+        self.table.find(target).ok()
+    }
+
+    /// What containers are called by those that are linked to them, by their ids.
+    pub(super) fn link_names(&self) -> HashMap<String, Vec<String>> {
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        for container in self.table.all() {
+            for (target, alias) in default_links(&container.record()) {
+                let name = format!("/{}/{alias}", container.name());
+                names.entry(target.to_owned()).or_default().push(name);
+            }
+        }
+        names
+    }
+
     /// The links as `inspect` shows them.
     pub(super) fn shown_links(&self, name: &str, host: &HostConfig) -> Option<Vec<String>> {
         let links = host.links.as_ref()?;
@@ -163,6 +186,14 @@ impl Inner {
         });
         Some(shown.collect())
     }
+}
+
+/// Whom a container is linked to in the default network, and by what names.
+fn default_links(record: &Record) -> impl Iterator<Item = (&str, &str)> {
+    let host = &record.host_config;
+    let named = NetworkMode::parse(&host.network_mode) == NetworkMode::User;
+    let links = host.links.iter().filter(move |_| !named).flatten();
+    links.map(|link| halves(link))
 }
 
 fn variables(target: &Record, alias: &str, path: &str, address: IpAddr) -> Vec<String> {

@@ -55,6 +55,7 @@ impl Containers {
         containers.truncate(limit.unwrap_or(usize::MAX));
         let now = now_nano();
         let mut images = HashMap::new();
+        let mut links = inner.link_names();
         Ok(containers
             .iter()
             .map(|(container, state)| {
@@ -64,7 +65,12 @@ impl Containers {
                 let image = images
                     .entry(image)
                     .or_insert_with_key(|(name, id)| inner.images.shown_as(name, id));
-                inner.summary(container, state, image, query.size, now)
+                let mut summary = inner.summary(container, state, image, query.size, now);
+                summary
+                    .names
+                    .extend(links.remove(&summary.id).unwrap_or_default());
+                summary.names.sort_unstable();
+                summary
             })
             .collect())
     }

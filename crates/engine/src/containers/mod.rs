@@ -194,7 +194,11 @@ pub(crate) fn shown_driver(name: &str) -> &str {
 
 impl Inner {
     fn find(&self, idref: &str) -> Result<Arc<Container>> {
-        self.table.find(idref)
+        let found = self.table.find(idref);
+        match found.is_err() {
+            true => self.linked(idref).map_or(found, Ok),
+            false => found,
+        }
     }
 
     /// Changes the state of a container, in the database first. `change` is

@@ -25,7 +25,7 @@ use crate::upload::Upload;
 const PIECE: usize = 32 << 10;
 
 pub(super) fn routes(router: &mut Router) {
-    router.add(Method::POST, "/containers/{id}/attach", attach);
+    router.add(Method::POST, "/containers/{id..}/attach", attach);
 }
 
 /// The content type of a stream; before API 1.42 there was only one name.

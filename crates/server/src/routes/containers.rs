@@ -14,18 +14,18 @@ pub(super) fn routes(router: &mut Router) {
     router.add(Method::GET, "/containers/json", list);
     router.add(Method::POST, "/containers/create", create);
     router.add(Method::POST, "/containers/prune", prune);
-    router.add(Method::GET, "/containers/{id}/json", inspect);
-    router.add(Method::POST, "/containers/{id}/start", start);
-    router.add(Method::POST, "/containers/{id}/stop", stop);
-    router.add(Method::POST, "/containers/{id}/restart", restart);
-    router.add(Method::POST, "/containers/{id}/kill", kill);
-    router.add(Method::POST, "/containers/{id}/wait", wait);
-    router.add(Method::POST, "/containers/{id}/resize", resize);
-    router.add(Method::POST, "/containers/{id}/pause", pause);
-    router.add(Method::POST, "/containers/{id}/unpause", unpause);
-    router.add(Method::POST, "/containers/{id}/rename", rename);
-    router.add(Method::POST, "/containers/{id}/update", update);
-    router.add(Method::GET, "/containers/{id}/top", top);
+    router.add(Method::GET, "/containers/{id..}/json", inspect);
+    router.add(Method::POST, "/containers/{id..}/start", start);
+    router.add(Method::POST, "/containers/{id..}/stop", stop);
+    router.add(Method::POST, "/containers/{id..}/restart", restart);
+    router.add(Method::POST, "/containers/{id..}/kill", kill);
+    router.add(Method::POST, "/containers/{id..}/wait", wait);
+    router.add(Method::POST, "/containers/{id..}/resize", resize);
+    router.add(Method::POST, "/containers/{id..}/pause", pause);
+    router.add(Method::POST, "/containers/{id..}/unpause", unpause);
+    router.add(Method::POST, "/containers/{id..}/rename", rename);
+    router.add(Method::POST, "/containers/{id..}/update", update);
+    router.add(Method::GET, "/containers/{id..}/top", top);
     // A link has a name of two parts.
     router.add(Method::DELETE, "/containers/{id..}", remove);
 }

@@ -22,7 +22,7 @@ use crate::state::State;
 const NEWS: Duration = Duration::from_secs(10);
 
 pub(super) fn routes(router: &mut Router) {
-    router.add(Method::POST, "/containers/{id}/exec", create);
+    router.add(Method::POST, "/containers/{id..}/exec", create);
     router.add(Method::POST, "/exec/{id}/start", start);
     router.add(Method::POST, "/exec/{id}/resize", resize);
     router.add(Method::GET, "/exec/{id}/json", inspect);

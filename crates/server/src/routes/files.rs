@@ -15,11 +15,11 @@ use crate::error::{Failure, Result};
 use crate::router::Router;
 
 pub(super) fn routes(router: &mut Router) {
-    router.add(Method::GET, "/containers/{id}/archive", download);
-    router.add(Method::HEAD, "/containers/{id}/archive", stat);
-    router.add(Method::PUT, "/containers/{id}/archive", upload);
-    router.add(Method::GET, "/containers/{id}/export", export);
-    router.add(Method::GET, "/containers/{id}/changes", changes);
+    router.add(Method::GET, "/containers/{id..}/archive", download);
+    router.add(Method::HEAD, "/containers/{id..}/archive", stat);
+    router.add(Method::PUT, "/containers/{id..}/archive", upload);
+    router.add(Method::GET, "/containers/{id..}/export", export);
+    router.add(Method::GET, "/containers/{id..}/changes", changes);
     router.add(Method::POST, "/commit", commit);
 }
 

@@ -11,7 +11,7 @@ use crate::router::Router;
 use crate::routes::attach::{send_log, stream_type};
 
 pub(super) fn routes(router: &mut Router) {
-    router.add(Method::GET, "/containers/{id}/logs", logs);
+    router.add(Method::GET, "/containers/{id..}/logs", logs);
 }
 
 async fn logs(call: Call) -> Result<Answer> {

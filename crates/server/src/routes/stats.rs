@@ -9,7 +9,7 @@ use crate::error::{Failure, Result};
 use crate::router::Router;
 
 pub(super) fn routes(router: &mut Router) {
-    router.add(Method::GET, "/containers/{id}/stats", stats);
+    router.add(Method::GET, "/containers/{id..}/stats", stats);
 }
 
 async fn stats(call: Call) -> Result<Answer> {

@@ -20,7 +20,7 @@ use crate::websocket::{self, Kind};
 const PIPE: usize = 64 << 10;
 
 pub(super) fn routes(router: &mut Router) {
-    router.add(Method::GET, "/containers/{id}/attach/ws", attach);
+    router.add(Method::GET, "/containers/{id..}/attach/ws", attach);
 }
 
 async fn attach(call: Call) -> Result<Answer> {
