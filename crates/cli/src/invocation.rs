@@ -1,6 +1,7 @@
 //! What the binary hands over, and the way from it to an exit code.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gantry_api::{CheckFinding, CheckSummary};
 
@@ -369,7 +370,7 @@ impl Front {
         Ok(Session {
             program: self.program.clone(),
             client: Client::new(&settings, starter),
-            settings,
+            settings: Arc::new(settings),
             checker: self.checker,
             printer: self.printer,
         })

@@ -1,7 +1,7 @@
 //! What is wrong with a Dockerfile, as clients show it: with the lines that are meant.
 
 use base64::Engine;
-use gantry_dockerfile::Span;
+use gantry_dockerfile::{Dockerfile, Span};
 use rustix::io::Errno;
 
 use crate::status::{Code, Status};
@@ -37,6 +37,17 @@ impl Source {
                 .push((SOURCE.to_owned(), detail.to_string().into_bytes()));
         }
         status
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Where it is wrong.
+    pub(crate) fn parse(&self) -> Result<Dockerfile, Status> {
+        if self.text.is_empty() {
+            return Err(Status::invalid("the Dockerfile cannot be empty"));
+        }
+        gantry_dockerfile::parse(&self.text).map_err(|error| self.wrong(&error))
     }
 
     /// What is said of a Dockerfile that is wrong.

@@ -2,6 +2,9 @@
 //! its name.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use gantry_engine::StepLimits;
 
 use crate::attest::Wanted;
 use crate::cache::Place;
@@ -9,7 +12,7 @@ use crate::status::Status;
 use crate::truth::{is_false, is_true};
 
 /// The options of a build.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Options {
     /// The Dockerfile's name in its directory.
     pub(crate) filename: String,
@@ -32,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) shm_size: u64,
     pub(crate) ulimits: Vec<String>,
     pub(crate) cgroup_parent: String,
+    /// What else a command may take.
+    pub(crate) limits: StepLimits,
     /// Whether images are looked for in registries even when they are here.
     pub(crate) pull: bool,
     /// What is wanted instead of a build: `frontend.lint` and the like.
@@ -111,6 +116,13 @@ impl Options {
             "shm-size" => self.shm_size = number(key, value)?,
             "ulimit" => self.ulimits = list(value),
             "cgroup-parent" => self.cgroup_parent = text,
+            "memory" => self.limits.memory = number(key, value)?,
+            "memswap" => self.limits.memory_swap = number(key, value)?,
+            "cpushares" => self.limits.cpu_shares = number(key, value)?,
+            "cpuperiod" => self.limits.cpu_period = number(key, value)?,
+            "cpuquota" => self.limits.cpu_quota = number(key, value)?,
+            "cpusetcpus" => self.limits.cpuset_cpus = text,
+            "cpusetmems" => self.limits.cpuset_mems = text,
             "image-resolve-mode" => {
                 self.pull = match value {
                     "" | "default" | "local" => false,
@@ -198,7 +210,7 @@ fn hosts(text: &str) -> Result<Vec<String>, Status> {
             return Err(Status::invalid(format!("invalid key-value pair {field}")));
         };
         let address = address.trim_matches(['[', ']']);
-        if address.parse::<std::net::IpAddr>().is_err() {
+        if address != "host-gateway" && address.parse::<std::net::IpAddr>().is_err() {
             return Err(Status::invalid(format!("failed to parse IP {address}")));
         }
         Ok(format!("{}:{address}", name.to_lowercase()))
@@ -215,8 +227,8 @@ fn network(text: &str) -> Result<String, Status> {
     }
 }
 
-fn number(key: &str, text: &str) -> Result<u64, Status> {
-    let number = text.parse();
+fn number<N: FromStr>(key: &str, text: &str) -> Result<N, Status> {
+    let number = text.parse::<N>();
     number.map_err(|_| Status::invalid(format!("invalid {key} value: {text}")))
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn posted(
         text: request.dockerfile.clone(),
     };
     let vertex = definition(build, &source);
-    let file = gantry_dockerfile::parse(&source.text).map_err(|error| source.wrong(&error))?;
+    let file = source.parse()?;
     super::check_language(file.directives.syntax.as_deref())?;
     let given = request.options.build_args.iter();
     let options = Options {

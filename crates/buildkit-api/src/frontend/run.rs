@@ -38,7 +38,7 @@ pub(super) async fn run(
     loaded: Loaded,
 ) -> Result<Solved, Status> {
     let source = loaded.source.clone();
-    let file = gantry_dockerfile::parse(&source.text).map_err(|error| source.wrong(&error))?;
+    let file = source.parse()?;
     super::check_language(file.directives.syntax.as_deref())?;
     let mut loaded = loaded;
     let arguments = lint::arguments(&file, options);
@@ -374,7 +374,7 @@ fn limits(options: &Options) -> Result<StepLimits, Status> {
         cgroup_parent: options.cgroup_parent.clone(),
         shm_size: i64::try_from(options.shm_size).unwrap_or(i64::MAX),
         ulimits: ulimits.collect::<Result<_, _>>()?,
-        ..StepLimits::default()
+        ..options.limits.clone()
     })
 }
 

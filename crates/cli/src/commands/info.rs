@@ -94,7 +94,7 @@ impl Scope for InfoScope {
 }
 
 fn client(session: &Session, plugins: &[Plugin]) -> String {
-    let Settings { context, debug, .. } = &session.settings;
+    let Settings { context, debug, .. } = &*session.settings;
     let mut lines = Lines(format!(
         "Client: Gantry\n Version:    {VERSION}\n Context:    {context}\n Debug Mode: {debug}\n"
     ));

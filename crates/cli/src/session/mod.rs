@@ -7,6 +7,8 @@ pub(crate) mod prompt;
 pub(crate) mod signals;
 pub(crate) mod terminal;
 
+use std::sync::Arc;
+
 use crate::invocation::Checker;
 use crate::output::printer::Printer;
 use crate::settings::Settings;
@@ -16,7 +18,7 @@ use crate::transport::Client;
 pub(crate) struct Session {
     /// The name that this program was called by.
     pub(crate) program: String,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) client: Client,
     pub(crate) printer: Printer,
     pub(crate) checker: Option<Checker>,

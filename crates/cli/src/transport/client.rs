@@ -213,10 +213,15 @@ impl Client {
 
     /// Sends a request and takes its connection over as a raw stream.
     pub(crate) async fn hijack(&self, call: &Call) -> Result<Hijacked, Error> {
+        self.upgrade(call, "tcp").await
+    }
+
+    /// Sends a request and goes on with another protocol on its connection.
+    pub(crate) async fn upgrade(&self, call: &Call, protocol: &str) -> Result<Hijacked, Error> {
         let call = call
             .clone()
             .header("Connection", "Upgrade")
-            .header("Upgrade", "tcp");
+            .header("Upgrade", protocol);
         let answer = match self.send(&call).await {
             Err(Error::Daemon { status, message }) => {
                 return Err(Error::Upgrade { status, message });

@@ -72,8 +72,12 @@ impl Builds {
         let texts = patterns.texts().collect();
         let ignore: Ignore = Arc::new(move |path: &str| patterns.is_ignored(path));
         local.ignore = Some(ignore);
+        let shown = match query.shown.is_empty() {
+            true => name,
+            false => query.shown.clone(),
+        };
         Ok(Received {
-            request: request(query, local, name, dockerfile)?,
+            request: request(query, local, shown, dockerfile)?,
             ignored: texts,
             _space: space,
         })

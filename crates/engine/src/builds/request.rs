@@ -94,6 +94,8 @@ pub enum ClassicContext<R> {
 pub struct ClassicQuery {
     /// The Dockerfile's path in the context; `Dockerfile` when empty.
     pub dockerfile: String,
+    /// How the user is told of it, where that is not its path.
+    pub shown: String,
     /// The names of the image.
     pub tags: Vec<Reference>,
     /// Where the context is, instead of in the request.

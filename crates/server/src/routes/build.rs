@@ -116,6 +116,7 @@ fn query(call: &Call) -> Result<ClassicQuery> {
     let number = |name| -> Result<i64> { Ok(query.number(name)?.unwrap_or(0)) };
     Ok(ClassicQuery {
         dockerfile: query.owned("dockerfile").unwrap_or_default(),
+        shown: query.owned("dockerfilename").unwrap_or_default(),
         tags: tags?,
         remote: query.owned("remote").unwrap_or_default(),
         quiet: query.flag("q"),

@@ -47,8 +47,9 @@ pub(super) fn run(session: &Session, matches: &Matches, source: &Source, what: &
         options: None,
     };
     let wrong = |error: &gantry_dockerfile::Error| {
-        let excerpt = error.excerpt(&source.dockerfile, text);
-        Error::message(format!("{}ERROR: {error}", excerpt.unwrap_or_default()))
+        let excerpt = error.excerpt(source.shown_name(), text).unwrap_or_default();
+        std::io::Write::write_all(&mut std::io::stderr(), excerpt.as_bytes()).ok();
+        Error::message(format!("failed to solve: {error}"))
     };
     match what {
         "outline" => {
@@ -71,7 +72,7 @@ pub(super) fn run(session: &Session, matches: &Matches, source: &Source, what: &
         None => session.printer.line("Check complete, no warnings found."),
         Some(summary) => {
             session.printer.line(&summary);
-            session.printer.out(&report.text(&source.dockerfile, text));
+            session.printer.out(&report.text(source.shown_name(), text));
         }
     }
     Ok(i32::from(!report.findings.is_empty()))

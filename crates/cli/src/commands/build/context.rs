@@ -23,9 +23,15 @@ pub(super) struct Source {
     pub(super) dockerfile: String,
     /// Its text, as far as it is known here.
     pub(super) text: Option<Vec<u8>>,
+    /// How the user is told of the Dockerfile, where that is not its path.
+    pub(super) shown: Option<String>,
+    /// Whether only an archive has what counts, and no more.
+    far: bool,
+    /// Whether an archive that is packed here is packed tightly.
+    pub(super) compress: bool,
 }
 
-enum Kind {
+pub(super) enum Kind {
     /// A folder; a Dockerfile that is not in it; what does not come along.
     Folder(PathBuf, bool, Arc<Patterns>),
     /// An archive on the standard input, and how it begins.
@@ -44,6 +50,9 @@ pub(super) fn of(operand: &str, file: &str) -> Result<Source, Error> {
             kind: Kind::Remote(operand.to_owned()),
             dockerfile: file.to_owned(),
             text: None,
+            shown: None,
+            far: false,
+            compress: false,
         });
     }
     if operand == "-" {
@@ -51,26 +60,29 @@ pub(super) fn of(operand: &str, file: &str) -> Result<Source, Error> {
     }
     let folder = Path::new(operand);
     if !folder.is_dir() {
-        let text = match folder.exists() {
-            true => format!("unable to prepare context: context must be a directory: {operand}"),
-            false => format!("unable to prepare context: path {operand:?} not found"),
-        };
+        let text = format!("unable to prepare context: path {operand:?} not found");
         return Err(Error::message(text));
     }
     let (path, inside) = dockerfile(folder, file)?;
     let text = match file {
         "-" => read_all(std::io::stdin(), "stdin")?,
-        _ => {
-            let opened = File::open(&path).map_err(|error| unreadable(&path, &error))?;
-            read_all(opened, &path.display().to_string())?
-        }
+        _ => read_all(
+            File::open(&path).map_err(|error| unread(&path, &error))?,
+            file,
+        )?,
     };
-    let ignore = ignore_file(folder, inside.as_deref().map(|_| path.as_path()))?;
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let name = name.filter(|_| file != "-" && inside.is_none());
+    let beside = Some(path.as_path()).filter(|_| file != "-");
+    let (ignore, own) = ignore_file(folder, beside)?;
     let outside = inside.is_none();
     Ok(Source {
         kind: Kind::Folder(folder.to_owned(), outside, Arc::new(ignore)),
+        shown: name.map(|name| name.into_owned()),
+        far: outside && own,
         dockerfile: inside.unwrap_or_else(|| OWN_NAME.to_owned()),
         text: Some(text),
+        compress: false,
     })
 }
 
@@ -94,19 +106,16 @@ fn dockerfile(folder: &Path, file: &str) -> Result<(PathBuf, Option<String>), Er
     let full = |path: &Path| path.canonicalize();
     let inside = match (full(&path), full(folder)) {
         (Ok(path), Ok(folder)) => path.strip_prefix(folder).ok().map(Path::to_path_buf),
-        _ => {
-            let text = format!(
-                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat \
-                 {}: no such file or directory",
-                path.display()
-            );
-            return Err(Error::message(text));
-        }
+        _ => return Err(unread(&path, &std::io::ErrorKind::NotFound.into())),
     };
     Ok((path, inside.map(|path| path.to_string_lossy().into_owned())))
 }
 
 fn from_stdin(file: &str) -> Result<Source, Error> {
+    if file == "-" {
+        let text = "invalid argument: can't use stdin for both build context and dockerfile";
+        return Err(Error::message(text));
+    }
     let mut head = vec![0; 512];
     let mut length = 0;
     while length < head.len() {
@@ -124,10 +133,13 @@ fn from_stdin(file: &str) -> Result<Source, Error> {
             kind: Kind::Archive(head),
             dockerfile: file.to_owned(),
             text: None,
+            shown: None,
+            far: false,
+            compress: false,
         });
     }
-    if file == "-" {
-        let text = "invalid argument: can't use stdin for both build context and dockerfile";
+    if !file.is_empty() {
+        let text = "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles";
         return Err(Error::message(text));
     }
     let rest = read_all(std::io::stdin(), "stdin")?;
@@ -135,6 +147,9 @@ fn from_stdin(file: &str) -> Result<Source, Error> {
         kind: Kind::Alone,
         dockerfile: OWN_NAME.to_owned(),
         text: Some([head, rest].concat()),
+        shown: None,
+        far: false,
+        compress: false,
     })
 }
 
@@ -154,32 +169,67 @@ fn read_all(reader: impl Read, name: &str) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// What is said of a Dockerfile that cannot be read.
+fn unread(path: &Path, error: &std::io::Error) -> Error {
+    let name = path.file_name().unwrap_or(path.as_os_str()).display();
+    let why = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    let text = format!("failed to solve: failed to read dockerfile: open {name}: {why}");
+    Error::message(text)
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     super::super::import::open_error(&path.display().to_string(), error)
 }
 
-/// The ignore file of a Dockerfile, or of the folder.
-fn ignore_file(folder: &Path, dockerfile: Option<&Path>) -> Result<Patterns, Error> {
+/// The ignore file of a Dockerfile, or of the folder; whether it is the Dockerfile's own.
+fn ignore_file(folder: &Path, dockerfile: Option<&Path>) -> Result<(Patterns, bool), Error> {
     let own = dockerfile.map(|path| {
         let mut name = path.as_os_str().to_owned();
         name.push(".dockerignore");
-        PathBuf::from(name)
+        (PathBuf::from(name), true)
     });
-    let paths = own.into_iter().chain([folder.join(".dockerignore")]);
-    for path in paths {
+    let invalid = |error| Error::message(format!("failed to solve: {error}"));
+    for (path, own) in own
+        .into_iter()
+        .chain([(folder.join(".dockerignore"), false)])
+    {
         match std::fs::read(&path) {
-            Ok(bytes) => {
-                return Patterns::parse(&bytes)
-                    .map_err(|error| Error::message(format!("{}: {error}", path.display())));
-            }
+            Ok(bytes) => return Ok((Patterns::parse(&bytes).map_err(invalid)?, own)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(&path, &error)),
         }
     }
-    Patterns::parse(b"").map_err(|error| Error::message(error.to_string()))
+    Ok((Patterns::default(), false))
 }
 
 impl Source {
+    /// What it is.
+    pub(super) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The Dockerfile as the user knows it; one that came by the standard input has the
+    /// usual name.
+    pub(super) fn shown_name(&self) -> &str {
+        match (&self.shown, self.dockerfile.as_str()) {
+            (Some(name), _) => name,
+            (None, OWN_NAME) => "Dockerfile",
+            (None, path) => path,
+        }
+    }
+
+    /// The Dockerfile's name where it is alone.
+    pub(super) fn file_name(&self) -> &str {
+        match self.kind {
+            Kind::Folder(_, true, _) | Kind::Alone => self.shown_name(),
+            _ => &self.dockerfile,
+        }
+    }
+
     /// What the daemon gets itself, if it does.
     pub(super) fn remote(&self) -> &str {
         match &self.kind {
@@ -199,7 +249,7 @@ impl Source {
     /// The folder, for a daemon that can see it, and the text of the Dockerfile.
     pub(super) fn in_place(&self) -> Option<(&Path, &[u8])> {
         match &self.kind {
-            Kind::Folder(folder, ..) => Some((folder, self.text.as_deref()?)),
+            Kind::Folder(folder, ..) if !self.far => Some((folder, self.text.as_deref()?)),
             _ => None,
         }
     }
@@ -224,8 +274,19 @@ impl Source {
                 let (folder, ignore) = (folder.clone(), Arc::clone(ignore));
                 let own = self.text.clone().filter(|_| *outside);
                 let dockerfile = self.dockerfile.clone();
+                let compress = self.compress;
                 std::thread::spawn(move || {
-                    let packed = pack(&mut writer, &folder, &ignore, &dockerfile, own.as_deref());
+                    let pack = |writer: &mut dyn Write| {
+                        pack(writer, &folder, &ignore, &dockerfile, own.as_deref())
+                    };
+                    let packed = match compress {
+                        false => pack(&mut writer),
+                        true => {
+                            let level = flate2::Compression::default();
+                            let mut tight = flate2::write::GzEncoder::new(&mut writer, level);
+                            pack(&mut tight).and_then(|()| tight.finish().map(drop))
+                        }
+                    };
                     if let Err(error) = packed.and_then(|()| writer.flush()) {
                         // The daemon sees an archive that ends too early, and says so.
                         let text = format!("packing the build context: {error}\n");
@@ -248,7 +309,7 @@ fn own_file(builder: &mut tar::Builder<impl Write>, text: &[u8]) -> std::io::Res
 
 /// Packs a folder in the order of names.
 fn pack(
-    writer: &mut impl Write,
+    writer: &mut dyn Write,
     folder: &Path,
     ignore: &Patterns,
     dockerfile: &str,

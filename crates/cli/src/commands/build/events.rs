@@ -10,6 +10,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gantry_grpc::Status;
+use gantry_grpc::wire::fields;
 use serde_json::{Value, json};
 
 /// A time, in nanoseconds since 1970.
@@ -68,20 +70,23 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Reads a message; `None` for what is none.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// For what is none.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Status> {
         let mut events = Self::default();
-        let mut fields = Fields(bytes);
-        while let Some((number, value)) = fields.next()? {
-            match number {
-                1 => events.vertexes.push(vertex(value.bytes()?)?),
-                2 => events.tasks.push(task(value.bytes()?)?),
-                3 => events.logs.push(log(value.bytes()?)?),
-                4 => events.warnings.push(warning(value.bytes()?)?),
+        for field in fields(bytes) {
+            let field = field?;
+            match field.number {
+                1 => events.vertexes.push(vertex(field.bytes()?)?),
+                2 => events.tasks.push(task(field.bytes()?)?),
+                3 => events.logs.push(log(field.bytes()?)?),
+                4 => events.warnings.push(warning(field.bytes()?)?),
                 _ => {}
             }
         }
-        Some(events)
+        Ok(events)
     }
 
     /// As `--progress=rawjson` shows it.
@@ -151,147 +156,85 @@ fn stamp(time: Time) -> String {
     stamp.to_string()
 }
 
-fn vertex(bytes: &[u8]) -> Option<Vertex> {
+fn vertex(bytes: &[u8]) -> Result<Vertex, Status> {
     let mut vertex = Vertex::default();
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.next()? {
-        match number {
-            1 => vertex.digest = value.text()?,
-            2 => vertex.inputs.push(value.text()?),
-            3 => vertex.name = value.text()?,
-            4 => vertex.cached = value.number()? != 0,
-            5 => vertex.started = Some(time(value.bytes()?)?),
-            6 => vertex.completed = Some(time(value.bytes()?)?),
-            7 => vertex.error = value.text()?,
+    for field in fields(bytes) {
+        let field = field?;
+        match field.number {
+            1 => vertex.digest = field.text()?,
+            2 => vertex.inputs.push(field.text()?),
+            3 => vertex.name = field.text()?,
+            4 => vertex.cached = field.number()? != 0,
+            5 => vertex.started = Some(time(field.bytes()?)?),
+            6 => vertex.completed = Some(time(field.bytes()?)?),
+            7 => vertex.error = field.text()?,
             _ => {}
         }
     }
-    Some(vertex)
+    Ok(vertex)
 }
 
-fn task(bytes: &[u8]) -> Option<Task> {
+fn task(bytes: &[u8]) -> Result<Task, Status> {
     let mut task = Task::default();
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.next()? {
-        match number {
-            1 => task.id = value.text()?,
-            2 => task.vertex = value.text()?,
-            4 => task.current = value.number()?.cast_signed(),
-            5 => task.total = value.number()?.cast_signed(),
-            6 => task.at = Some(time(value.bytes()?)?),
-            7 => task.started = Some(time(value.bytes()?)?),
-            8 => task.completed = Some(time(value.bytes()?)?),
+    for field in fields(bytes) {
+        let field = field?;
+        match field.number {
+            1 => task.id = field.text()?,
+            2 => task.vertex = field.text()?,
+            4 => task.current = field.signed()?,
+            5 => task.total = field.signed()?,
+            6 => task.at = Some(time(field.bytes()?)?),
+            7 => task.started = Some(time(field.bytes()?)?),
+            8 => task.completed = Some(time(field.bytes()?)?),
             _ => {}
         }
     }
-    Some(task)
+    Ok(task)
 }
 
-fn log(bytes: &[u8]) -> Option<Log> {
+fn log(bytes: &[u8]) -> Result<Log, Status> {
     let mut log = Log::default();
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.next()? {
-        match number {
-            1 => log.vertex = value.text()?,
-            2 => log.at = Some(time(value.bytes()?)?),
-            3 => log.stream = value.number()?,
-            4 => log.data = value.bytes()?.to_vec(),
+    for field in fields(bytes) {
+        let field = field?;
+        match field.number {
+            1 => log.vertex = field.text()?,
+            2 => log.at = Some(time(field.bytes()?)?),
+            3 => log.stream = field.number()?,
+            4 => log.data = field.bytes()?.to_vec(),
             _ => {}
         }
     }
-    Some(log)
+    Ok(log)
 }
 
-fn warning(bytes: &[u8]) -> Option<Warning> {
+fn warning(bytes: &[u8]) -> Result<Warning, Status> {
     let mut warning = Warning::default();
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.next()? {
-        match number {
-            1 => warning.vertex = value.text()?,
-            2 => warning.level = value.number()?,
-            3 => warning.short = value.text()?,
-            4 => warning.detail = value.text()?,
-            5 => warning.url = value.text()?,
+    for field in fields(bytes) {
+        let field = field?;
+        match field.number {
+            1 => warning.vertex = field.text()?,
+            2 => warning.level = field.number()?,
+            3 => warning.short = field.text()?,
+            4 => warning.detail = field.text()?,
+            5 => warning.url = field.text()?,
             _ => {}
         }
     }
-    Some(warning)
+    Ok(warning)
 }
 
-fn time(bytes: &[u8]) -> Option<Time> {
+fn time(bytes: &[u8]) -> Result<Time, Status> {
     let mut time = 0;
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.next()? {
-        let part = Time::from(value.number()?.cast_signed());
-        match number {
+    for field in fields(bytes) {
+        let field = field?;
+        let part = Time::from(field.signed()?);
+        match field.number {
             1 => time += part * 1_000_000_000,
             2 => time += part,
             _ => {}
         }
     }
-    Some(time)
-}
-
-/// The fields of a message.
-struct Fields<'m>(&'m [u8]);
-
-enum Field<'m> {
-    Number(u64),
-    Bytes(&'m [u8]),
-}
-
-impl<'m> Fields<'m> {
-    /// The next field; the outer `None` for what is no message.
-    fn next(&mut self) -> Option<Option<(u64, Field<'m>)>> {
-        if self.0.is_empty() {
-            return Some(None);
-        }
-        let tag = self.varint()?;
-        let value = match tag & 7 {
-            0 => Field::Number(self.varint()?),
-            2 => {
-                let length = usize::try_from(self.varint()?).ok()?;
-                let (taken, rest) = self.0.split_at_checked(length)?;
-                self.0 = rest;
-                Field::Bytes(taken)
-            }
-            _ => return None,
-        };
-        Some(Some((tag >> 3, value)))
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let (first, rest) = self.0.split_first()?;
-            self.0 = rest;
-            number |= u64::from(first & 0x7f) << shift;
-            if first & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
-    }
-}
-
-impl<'m> Field<'m> {
-    fn bytes(&self) -> Option<&'m [u8]> {
-        match self {
-            Self::Bytes(bytes) => Some(bytes),
-            Self::Number(_) => None,
-        }
-    }
-
-    fn text(&self) -> Option<String> {
-        Some(String::from_utf8_lossy(self.bytes()?).into_owned())
-    }
-
-    fn number(&self) -> Option<u64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Bytes(_) => None,
-        }
-    }
+    Ok(time)
 }
 
 #[cfg(test)]
@@ -328,6 +271,6 @@ mod tests {
             // What is cut off is none, or less; it never breaks the reader.
             drop(Events::read(&message[..end]));
         }
-        assert_eq!(Events::read(b"\x0a\xff"), None);
+        assert!(Events::read(b"\x0a\xff").is_err());
     }
 }

@@ -2,65 +2,135 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::super::copy::Unpacking;
+use super::fields;
 use crate::args::Matches;
 use crate::error::Error;
 
 /// One thing that becomes of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Output {
-    kind: String,
+    pub(super) kind: String,
     /// Where files go; `-` for the standard output.
-    dest: String,
-    attributes: BTreeMap<String, String>,
+    pub(super) dest: String,
+    pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// What `--output` says; nothing for an image.
+impl Output {
+    /// An image that is kept.
+    pub(super) fn image() -> Self {
+        Self {
+            kind: "image".to_owned(),
+            dest: String::new(),
+            attributes: BTreeMap::new(),
+        }
+    }
+
+    /// Whether `POST /build` can do it.
+    pub(super) fn is_plain(&self) -> bool {
+        let known: &[&str] = match self.kind.as_str() {
+            "image" | "docker" if self.dest.is_empty() => &["name", "rewrite-timestamp"],
+            "local" | "tar" => &[],
+            _ => return false,
+        };
+        let mut keys = self.attributes.keys();
+        keys.all(|key| known.contains(&key.as_str()))
+    }
+
+    /// Whether it is an image's files, one by one.
+    pub(super) fn is_store(&self) -> bool {
+        let tar = self.attributes.get("tar");
+        matches!(self.kind.as_str(), "oci" | "docker")
+            && matches!(tar.map(String::as_str), Some("false" | "0"))
+    }
+
+    /// Whether an image is kept here.
+    fn is_image(&self) -> bool {
+        matches!(self.kind.as_str(), "image" | "docker") && self.dest.is_empty()
+    }
+
+    /// Refuses a place where its files cannot go.
+    fn check(mut self) -> Result<Self, Error> {
+        let refused = |text: String| Err(Error::message(text));
+        let Self { kind, dest, .. } = &mut self;
+        let found = std::fs::metadata(&*dest).ok();
+        match kind.as_str() {
+            "" => return refused("type is required for output".to_owned()),
+            "image" | "registry" | "cacheonly" if !dest.is_empty() => {
+                return refused(format!("dest is not supported for {kind} exporter"));
+            }
+            "image" | "registry" | "cacheonly" => return Ok(self),
+            "local" | "tar" | "oci" | "docker" => {}
+            kind => return refused(format!("exporter {kind:?} could not be found")),
+        }
+        if kind == "local" || self.is_store() {
+            let Self { kind, dest, .. } = &self;
+            match dest.as_str() {
+                "" => return refused(format!("dest is required for {kind} exporter")),
+                "-" => return refused(format!("dest cannot be stdout for {kind} exporter")),
+                _ if found.is_some_and(|found| !found.is_dir()) => {
+                    return refused(format!("destination directory {dest} is a file"));
+                }
+                _ => return Ok(self),
+            }
+        }
+        let Self { kind, dest, .. } = &mut self;
+        if dest.is_empty() && kind != "docker" {
+            "-".clone_into(dest);
+        }
+        if dest == "-" && std::io::stdout().is_terminal() {
+            return refused(format!(
+                "dest file is required for {kind} exporter. refusing to write to console"
+            ));
+        }
+        if found.is_some_and(|found| found.is_dir()) {
+            return refused(format!("destination file {dest} is a directory"));
+        }
+        Ok(self)
+    }
+}
+
+/// What `--output`, `--load` and `--push` say; nothing for an image alone.
 pub(super) fn outputs(matches: &Matches) -> Result<Vec<Output>, Error> {
     let texts = matches.list("output");
-    texts.iter().map(|text| one(text)).collect()
+    let outputs = texts.iter().map(|text| one(text)?.check());
+    let mut outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+    let files = ["local", "tar"];
+    let only_files = outputs
+        .iter()
+        .any(|output| files.contains(&output.kind.as_str()));
+    if only_files && !matches.text("iidfile").is_empty() {
+        let text = "local and tar exporters are incompatible with image ID file";
+        return Err(Error::message(text));
+    }
+    let kept = outputs.iter().any(Output::is_image);
+    if !outputs.is_empty() && !kept && (matches.bool("load") || matches.bool("push")) {
+        outputs.push(Output::image());
+    }
+    Ok(outputs)
 }
 
 fn one(text: &str) -> Result<Output, Error> {
-    let refused = |text: String| Err(Error::message(text));
-    let mut output = Output {
-        kind: String::new(),
-        dest: String::new(),
-        attributes: BTreeMap::new(),
-    };
-    if !text.contains('=') {
+    let alone = fields::fields(text) == [text] && !text.starts_with("type=");
+    if alone {
         let kind = if text == "-" { "tar" } else { "local" };
-        (output.kind, output.dest) = (kind.to_owned(), text.to_owned());
-        return Ok(output);
+        return Ok(Output {
+            kind: kind.to_owned(),
+            dest: text.to_owned(),
+            attributes: BTreeMap::new(),
+        });
     }
-    for field in text.split(',') {
-        match field.split_once('=') {
-            Some(("type", kind)) => kind.clone_into(&mut output.kind),
-            Some(("dest", dest)) => dest.clone_into(&mut output.dest),
-            Some((key, value)) => {
-                output.attributes.insert(key.to_owned(), value.to_owned());
-            }
-            None => return refused(format!("invalid value {field}")),
-        }
-    }
-    match (output.kind.as_str(), output.dest.as_str()) {
-        ("", _) => refused("type is required for output".to_owned()),
-        ("local", "" | "-") => refused("dest is required for local exporter".to_owned()),
-        ("tar", "") => {
-            "-".clone_into(&mut output.dest);
-            Ok(output)
-        }
-        ("local" | "tar", _) | ("image" | "docker", "") => Ok(output),
-        (kind, _) => refused(format!(
-            "output of type {kind} is not supported: use docker buildx, or gantry save and push"
-        )),
-    }
+    let mut attributes = fields::map(text)?;
+    let mut take = |key: &str| attributes.remove(key).unwrap_or_default();
+    Ok(Output {
+        kind: take("type"),
+        dest: take("dest"),
+        attributes,
+    })
 }
 
 /// The parameter of the request.
@@ -87,12 +157,13 @@ impl Sinks {
             let failed =
                 |error: std::io::Error| Error::message(format!("{}: {error}", output.dest));
             Ok(match (output.kind.as_str(), output.dest.as_str()) {
+                (_, _) if output.is_store() => None,
                 ("local", dest) => {
                     std::fs::create_dir_all(dest).map_err(failed)?;
                     Some(Sink::Folder(Unpacking::into(dest)))
                 }
-                ("tar", "-") => Some(Sink::Stdout),
-                ("tar", dest) => {
+                ("tar" | "oci" | "docker", "-") => Some(Sink::Stdout),
+                ("tar" | "oci" | "docker", dest) if !dest.is_empty() => {
                     let file = File::create(dest).map_err(failed)?;
                     Some(Sink::File(file, dest.to_owned()))
                 }
@@ -102,24 +173,19 @@ impl Sinks {
         sinks.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Takes a piece of the files of an output.
-    pub(super) fn take(&mut self, message: &Value) -> Result<(), Error> {
+    /// Takes a piece of the files of the output of a number.
+    pub(super) fn take(&mut self, place: usize, bytes: &[u8]) -> Result<(), Error> {
+        let sink = self.0.get_mut(place).and_then(Option::as_mut);
         let wrong = || Error::message("invalid files of a build");
-        let place = message["output"]
-            .as_u64()
-            .and_then(|place| usize::try_from(place).ok());
-        let sink = place.and_then(|place| self.0.get_mut(place)?.as_mut());
-        let bytes = STANDARD.decode(message["data"].as_str().unwrap_or_default());
-        let bytes = bytes.map_err(|_| wrong())?;
         match sink.ok_or_else(wrong)? {
             Sink::Stdout => std::io::stdout()
-                .write_all(&bytes)
+                .write_all(bytes)
                 .map_err(|error| Error::message(format!("write: {error}"))),
             Sink::File(file, name) => file
-                .write_all(&bytes)
+                .write_all(bytes)
                 .map_err(|error| Error::message(format!("write {name}: {error}"))),
             Sink::Folder(unpacking) => {
-                unpacking.feed(bytes.into());
+                unpacking.feed(bytes.to_vec().into());
                 Ok(())
             }
         }
@@ -142,13 +208,35 @@ mod tests {
 
     #[test]
     fn outputs_are_read_as_buildx_reads_them() {
-        let read = |text: &str| one(text).map(|output| (output.kind, output.dest));
-        let pair = |kind: &str, dest: &str| (kind.to_owned(), dest.to_owned());
-        assert_eq!(read("out").unwrap(), pair("local", "out"));
-        assert_eq!(read("-").unwrap(), pair("tar", "-"));
-        assert_eq!(read("type=tar,dest=x.tar").unwrap(), pair("tar", "x.tar"));
-        assert_eq!(read("type=image,name=x").unwrap(), pair("image", ""));
-        for wrong in ["type=local", "dest=x", "type=oci,dest=x", "type=tar,dest"] {
+        let read = |text: &str| {
+            let output = one(text)?.check()?;
+            let plain = output.is_plain();
+            Ok::<_, Error>((output.kind, output.dest, plain))
+        };
+        let is = |kind: &str, dest: &str, plain| (kind.to_owned(), dest.to_owned(), plain);
+        assert_eq!(read("out").unwrap(), is("local", "out", true));
+        assert_eq!(
+            read("type=tar,dest=x.tar").unwrap(),
+            is("tar", "x.tar", true)
+        );
+        assert_eq!(read("type=image,name=x").unwrap(), is("image", "", true));
+        assert_eq!(
+            read("type=image,push=true").unwrap(),
+            is("image", "", false)
+        );
+        assert_eq!(
+            read("type=oci,\"dest=a,b\"").unwrap(),
+            is("oci", "a,b", false)
+        );
+        assert!(one("type=oci,tar=false,dest=x").unwrap().is_store());
+        for wrong in [
+            "type=local",
+            "type=tar,dest",
+            "name=x,dest=y",
+            "type=other,dest=x",
+            "type=local,dest=-",
+            "type=tar,dest=/",
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

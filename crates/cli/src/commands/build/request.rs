@@ -8,60 +8,53 @@ use gantry_api::AuthConfig;
 use gantry_types::Reference;
 
 use super::super::names;
+use super::buildkit::platforms;
 use super::context::Source;
+use super::fields;
 use crate::args::Matches;
 use crate::container_options::{build_size, build_ulimits, extra_host};
 use crate::error::Error;
 use crate::session::Session;
 use crate::transport::Call;
 
-/// The most that all secrets may have: they go in a header.
-const MAX_SECRETS: usize = 48 << 10;
+/// Names and values; nothing for a variable that is not there.
+type Values = BTreeMap<String, Option<String>>;
+
+/// Secrets by their names.
+pub(super) type Secrets = BTreeMap<String, Vec<u8>>;
+
+/// The most of secrets that goes in a header, and the most that one may have, as in BuildKit.
+const MAX_HEADER: usize = 48 << 10;
+const MAX_SECRET: usize = 500 << 10;
 
 /// The build that is wished.
-pub(super) fn call(session: &Session, matches: &Matches, source: &Source) -> Result<Call, Error> {
-    let mut call = common(session, matches, source)?.query_if("nocache", matches.bool("no-cache"));
+pub(super) fn call(
+    session: &Session,
+    matches: &Matches,
+    source: &Source,
+    secrets: &Secrets,
+) -> Result<Call, Error> {
+    let mut call =
+        common(session, matches, source, secrets)?.query_if("nocache", matches.bool("no-cache"));
     for tag in matches.list("tag") {
-        names::normalized(&tag).map_err(Error::Message)?;
-        call = call.query("t", &tag);
+        call = call.query("t", &self::tag(&tag)?.to_string());
     }
     Ok(call)
 }
 
 /// The same once more: everything is run, and nothing named.
-pub(super) fn again(session: &Session, matches: &Matches, source: &Source) -> Result<Call, Error> {
-    Ok(common(session, matches, source)?.query("nocache", "1"))
+pub(super) fn again(
+    session: &Session,
+    matches: &Matches,
+    source: &Source,
+    secrets: &Secrets,
+) -> Result<Call, Error> {
+    Ok(common(session, matches, source, secrets)?.query("nocache", "1"))
 }
 
 /// Refuses by its name what is not there, and what has no such value.
 pub(super) fn check(matches: &Matches) -> Result<(), Error> {
     let refused = |text: String| Err(Error::message(text));
-    for (name, why) in [
-        (
-            "annotation",
-            "annotations are kept by no exporter of this command: use docker buildx",
-        ),
-        ("attest", "attestations are made by docker buildx"),
-        ("build-context", "only docker buildx sends several contexts"),
-        ("cache-to", "the cache is exported by docker buildx"),
-        ("ssh", "keys are forwarded by docker buildx"),
-    ] {
-        if !matches.list(name).is_empty() {
-            return refused(format!("option --{name} is not supported: {why}"));
-        }
-    }
-    if matches.bool("compress") {
-        return refused(
-            "option --compress is not supported: the context travels as it is".to_owned(),
-        );
-    }
-    for name in ["provenance", "sbom"] {
-        if !matches!(matches.text(name), "" | "false" | "0") {
-            let text =
-                format!("option --{name} is not supported: attestations are made by docker buildx");
-            return refused(text);
-        }
-    }
     if !matches!(matches.text("builder"), "" | "default") {
         let text = "option --builder is not supported: the daemon is the only builder (see --host)";
         return refused(text.to_owned());
@@ -76,50 +69,68 @@ pub(super) fn check(matches: &Matches) -> Result<(), Error> {
         let text = "The daemon on this platform does not support setting security options on build";
         return refused(text.to_owned());
     }
-    for (name, values) in [
-        (
-            "progress",
-            &["auto", "none", "plain", "quiet", "rawjson", "tty"][..],
-        ),
-        (
-            "call",
-            &["", "build", "check", "lint", "outline", "targets"],
-        ),
-    ] {
-        if !values.contains(&matches.text(name)) {
-            return refused(format!("invalid --{name} value: {:?}", matches.text(name)));
-        }
+    let progress = matches.text("progress");
+    if !["auto", "none", "plain", "quiet", "rawjson", "tty"].contains(&progress) {
+        return refused(format!("invalid progress mode {progress}"));
+    }
+    if matches.bool("quiet") && !matches!(progress, "auto" | "none" | "quiet") {
+        let text = format!("progress={progress} and quiet cannot be used together");
+        return refused(text);
+    }
+    let call = matches.text("call");
+    if !["", "build", "check", "lint", "outline", "targets"].contains(&call) {
+        return refused(format!(
+            "failed to solve: unsupported request frontend.{call}"
+        ));
+    }
+    let metadata = std::path::Path::new(matches.text("metadata-file"));
+    if let Some(folder) = metadata.parent().filter(|it| !it.as_os_str().is_empty())
+        && !folder.is_dir()
+    {
+        let folder = folder.display();
+        let text = format!("invalid output path: stat {folder}: no such file or directory");
+        return refused(text);
     }
     Ok(())
 }
 
-fn common(session: &Session, matches: &Matches, source: &Source) -> Result<Call, Error> {
-    let json = |value: &BTreeMap<String, Option<String>>| {
+/// A tag in full.
+pub(super) fn tag(text: &str) -> Result<Reference, Error> {
+    let tag = names::normalized(text).map_err(|error| {
+        let why = match error.contains("must be lowercase") {
+            true => "repository name must be lowercase",
+            false => &error,
+        };
+        Error::message(format!("invalid tag {text:?}: {why}"))
+    })?;
+    Ok(tag.or_latest())
+}
+
+fn common(
+    session: &Session,
+    matches: &Matches,
+    source: &Source,
+    secrets: &Secrets,
+) -> Result<Call, Error> {
+    let json = |value: &Values| {
         serde_json::to_string(value).map_err(|error| Error::message(error.to_string()))
     };
-    let (args, labels) = (
-        pairs(&matches.list("build-arg"), true),
-        pairs(&matches.list("label"), false),
-    );
-    let size = |name: &str| match build_size(matches, name) {
-        0 => String::new(),
-        bytes => bytes.to_string(),
-    };
-    let int = |name: &str| match matches.int(name) {
-        0 => String::new(),
-        number => number.to_string(),
-    };
+    let args = build_args(session, matches);
+    let labels = pairs(&matches.list("label"), false);
+    let size = |name: &str| size(matches, name);
+    let int = |name: &str| number(matches, name);
     let mut call = Call::post("/build")
         .header("Content-Type", "application/x-tar")
         .header("X-Registry-Config", registries(session, source))
         .query("dialect", "buildkit")
         .query_some("dockerfile", &source.dockerfile)
+        .query_some("dockerfilename", source.shown_name())
         .query_some("remote", source.remote())
         .query_if("pull", matches.bool("pull"))
         .query_if("squash", matches.bool("squash"))
         .query_if("explain", matches.bool("explain-cache"))
         .query_some("target", matches.text("target"))
-        .query_some("platform", matches.text("platform"))
+        .query_some("platform", &platforms(matches).join(","))
         .query_some("networkmode", matches.text("network"))
         .query_some("cgroupparent", matches.text("cgroup-parent"))
         .query_some("cpusetcpus", matches.text("cpuset-cpus"))
@@ -132,11 +143,6 @@ fn common(session: &Session, matches: &Matches, source: &Source) -> Result<Call,
         .query_some("cpuquota", &int("cpu-quota"));
     if !args.is_empty() {
         call = call.query("buildargs", &json(&args)?);
-    }
-    if !matches.list("cache-from").is_empty() {
-        let text = serde_json::to_string(&matches.list("cache-from"));
-        let text = text.map_err(|error| Error::message(error.to_string()))?;
-        call = call.query("cachefrom", &text);
     }
     if !labels.is_empty() {
         call = call.query("labels", &json(&labels)?);
@@ -161,14 +167,43 @@ fn common(session: &Session, matches: &Matches, source: &Source) -> Result<Call,
     for host in matches.list("add-host") {
         call = call.query("extrahosts", &extra_host(&host).map_err(Error::Message)?);
     }
-    match secrets(&matches.list("secret"))? {
+    match header_of(secrets)? {
         Some(header) => Ok(call.header("X-Gantry-Secrets", header)),
         None => Ok(call),
     }
 }
 
+/// A size in bytes, if it is not nothing.
+pub(super) fn size(matches: &Matches, name: &str) -> String {
+    shown(build_size(matches, name))
+}
+
+/// A number, if it is not nothing.
+pub(super) fn number(matches: &Matches, name: &str) -> String {
+    shown(matches.int(name))
+}
+
+fn shown(number: i64) -> String {
+    match number {
+        0 => String::new(),
+        number => number.to_string(),
+    }
+}
+
+/// The arguments of a build, with the proxies that all builds are told of.
+pub(super) fn build_args(session: &Session, matches: &Matches) -> Values {
+    let mut args = pairs(&matches.list("build-arg"), true);
+    let host = session.client.host();
+    for (name, value) in session.settings.config.proxy_environment(&host) {
+        if !args.keys().any(|given| given.eq_ignore_ascii_case(name)) {
+            args.insert(name.to_owned(), Some(value.to_owned()));
+        }
+    }
+    args
+}
+
 /// `name=value`; a name alone is taken from the environment where that is wished.
-fn pairs(texts: &[String], from_environment: bool) -> BTreeMap<String, Option<String>> {
+pub(super) fn pairs(texts: &[String], from_environment: bool) -> Values {
     let pairs = texts.iter().map(|text| match text.split_once('=') {
         Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
         None if from_environment => (text.clone(), std::env::var(text).ok()),
@@ -193,38 +228,69 @@ fn registries(session: &Session, source: &Source) -> String {
     URL_SAFE.encode(serde_json::to_vec(&all).unwrap_or_default())
 }
 
-/// `--secret id=NAME[,src=PATH|,env=VARIABLE]`, read and made a header.
-fn secrets(texts: &[String]) -> Result<Option<String>, Error> {
-    let mut all: BTreeMap<String, String> = BTreeMap::new();
-    let mut size = 0;
-    for text in texts {
-        let (mut id, mut path, mut variable) = ("", None, None);
-        for part in text.split(',') {
-            match part.split_once('=') {
-                Some(("id", value)) => id = value,
-                Some(("src" | "source", value)) => path = Some(value),
-                Some(("env", value)) => variable = Some(value),
-                Some(("type", "file" | "env")) => {}
-                _ => return Err(Error::message(format!("unexpected key in secret: {part}"))),
-            }
-        }
-        let bytes = match (path, variable) {
-            (Some(path), _) => std::fs::read(path)
-                .map_err(|error| super::super::import::open_error(path, &error))?,
-            (None, name) => {
-                let name = name.unwrap_or(id);
-                std::env::var(name)
-                    .map_err(|_| Error::message(format!("secret {id}: no variable {name}")))?
-                    .into_bytes()
-            }
+/// Secrets as a header, if there are any.
+fn header_of(secrets: &Secrets) -> Result<Option<String>, Error> {
+    let encoded = secrets
+        .iter()
+        .map(|(id, bytes)| (id, STANDARD.encode(bytes)));
+    let encoded: BTreeMap<_, _> = encoded.collect();
+    let json = serde_json::to_vec(&encoded).map_err(|error| Error::message(error.to_string()))?;
+    Ok((!secrets.is_empty()).then(|| URL_SAFE.encode(json)))
+}
+
+/// Whether secrets are too much for a header.
+pub(super) fn are_large(secrets: &Secrets) -> bool {
+    secrets.values().map(Vec::len).sum::<usize>() > MAX_HEADER
+}
+
+/// `--secret id=NAME[,src=PATH|,env=VARIABLE]`, read.
+pub(super) fn read_secrets(texts: &[String]) -> Result<Secrets, Error> {
+    texts.iter().map(|text| secret(text)).collect()
+}
+
+fn secret(text: &str) -> Result<(String, Vec<u8>), Error> {
+    let wrong = |text: String| Err(Error::message(text));
+    let (mut id, mut path, mut variable, mut from_env) = (String::new(), None, None, false);
+    for field in fields::fields(text) {
+        let Some((key, value)) = field.split_once('=') else {
+            return wrong(format!("invalid field '{field}' must be a key=value pair"));
         };
-        size += bytes.len();
-        all.insert(id.to_owned(), STANDARD.encode(bytes));
+        let value = value.to_owned();
+        match (key.to_lowercase().as_str(), value.as_str()) {
+            ("type", "file") => {}
+            ("type", "env") => from_env = true,
+            ("type", _) => return wrong(format!("unsupported secret type {value:?}")),
+            ("id", _) => id = value,
+            ("src" | "source", _) => path = Some(value),
+            ("env", _) => variable = Some(value),
+            (key, _) => return wrong(format!("unexpected key '{key}' in '{field}'")),
+        }
     }
-    if size > MAX_SECRETS {
-        let text = format!("secrets are larger than {MAX_SECRETS} bytes");
-        return Err(Error::message(text));
+    if from_env && variable.is_none() {
+        variable = path.take();
     }
-    let json = serde_json::to_vec(&all).map_err(|error| Error::message(error.to_string()))?;
-    Ok((!all.is_empty()).then(|| URL_SAFE.encode(json)))
+    let from_id = || std::env::var(&id).ok();
+    let bytes = match (path, variable) {
+        (Some(path), _) => read_secret(&path)?,
+        (None, Some(name)) => std::env::var(name).unwrap_or_default().into_bytes(),
+        // Without more it is a variable of that name, else a file.
+        (None, None) => match from_id() {
+            Some(value) => value.into_bytes(),
+            None => read_secret(&id)?,
+        },
+    };
+    if bytes.len() > MAX_SECRET {
+        let text = format!("secret {id} too big. max size {MAX_SECRET} bytes");
+        return wrong(text);
+    }
+    Ok((id, bytes))
+}
+
+fn read_secret(path: &str) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::message(format!(
+            "failed to stat {path}: stat {path}: no such file or directory"
+        )),
+        _ => super::super::import::open_error(path, &error),
+    })
 }

@@ -23,7 +23,7 @@ const TRACE: &str = "moby.buildkit.trace";
 const FILES: &str = "gantry.build.files";
 const RESULT: &str = "gantry.build.result";
 /// How often what changes with time is drawn again.
-const TICK: Duration = Duration::from_millis(150);
+pub(super) const TICK: Duration = Duration::from_millis(150);
 
 /// What a build has become: names and values, as `--metadata-file` has them.
 #[derive(Debug, Default)]
@@ -61,21 +61,18 @@ pub(super) async fn send(
             if !message.error.is_empty() {
                 show.end(true);
                 std::io::stderr().write_all(words.as_bytes()).ok();
-                return Err(Error::Status {
-                    message: format!("ERROR: {}", message.error),
-                    code: 1,
-                });
+                return Err(Error::message(message.error));
             }
             match (message.id.as_str(), message.aux) {
                 (TRACE, Some(Value::String(text))) => {
                     let events = STANDARD.decode(&text).ok();
-                    let events = events.and_then(|bytes| Events::read(&bytes));
+                    let events = events.and_then(|bytes| Events::read(&bytes).ok());
                     show.events(&events.ok_or_else(|| Error::message("invalid trace of a build"))?);
                 }
                 (RESULT, Some(Value::Object(result))) => {
                     built = Some(Built(result.into_iter().collect()));
                 }
-                (FILES, Some(piece)) => sinks.take(&piece)?,
+                (FILES, Some(piece)) => files(&mut sinks, &piece)?,
                 // A daemon that knows the classic builder only.
                 (_, Some(aux)) => {
                     let id = aux["ID"].clone();
@@ -89,6 +86,14 @@ pub(super) async fn send(
     sinks.end()?;
     show.end(false);
     built.ok_or_else(|| Error::message("the daemon's answer ended before the build"))
+}
+
+/// Takes a piece of the files of an output.
+fn files(sinks: &mut Sinks, piece: &Value) -> Result<(), Error> {
+    let place = piece["output"].as_u64().unwrap_or(u64::MAX);
+    let bytes = STANDARD.decode(piece["data"].as_str().unwrap_or_default());
+    let bytes = bytes.map_err(|_| Error::message("invalid files of a build"))?;
+    sinks.take(usize::try_from(place).unwrap_or(usize::MAX), &bytes)
 }
 
 /// The messages of an answer, whole.

@@ -15,7 +15,7 @@ pub(super) async fn compare(session: &Session, one: &str, two: &str) -> Result<(
         return Ok(());
     }
     let steps = steps(session, one).await?;
-    let mut lines = vec!["ERROR: two builds of the same made different layers:".to_owned()];
+    let mut lines = vec!["two builds of the same made different layers:".to_owned()];
     for number in 0..first.len().max(second.len()) {
         if first.get(number) != second.get(number) {
             let step = steps.get(number).map_or("", String::as_str);

@@ -2,6 +2,7 @@
 
 use gantry_api::{ContainerSummary, ImageSummary};
 use serde_json::Value;
+use std::sync::Arc;
 
 use super::Directive;
 use super::line::{Cursor, Line, first_words, members};
@@ -242,7 +243,7 @@ fn ask(line: &Line, wanted: Wanted) -> Found {
         let session = Session {
             program: String::new(),
             client: Client::new(&settings, None),
-            settings,
+            settings: Arc::new(settings),
             printer: Printer,
             checker: None,
         };

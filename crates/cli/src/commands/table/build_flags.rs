@@ -2,7 +2,6 @@
 //! without saying, or is refused by its name.
 
 use super::TRUST;
-use super::image::PLATFORM;
 use crate::args::{Flag, Kind, flag, values};
 
 pub(super) static BUILD: &[Flag] = &[
@@ -12,17 +11,33 @@ pub(super) static BUILD: &[Flag] = &[
         Kind::Strings,
         "Allow commands more: network.host, security.insecure",
     ),
-    flag("annotation", Kind::List, "Add an annotation").hidden(),
-    flag("attest", Kind::List, "Attestations").hidden(),
+    flag(
+        "annotation",
+        Kind::List,
+        "Add an annotation, as [index:|manifest:]name=value",
+    ),
+    flag(
+        "attest",
+        Kind::List,
+        "Say where the image is from or what is in it, as type=provenance|sbom,…",
+    ),
     flag("build-arg", Kind::List, "Set an argument, as name=value"),
     flag(
         "build-context",
         Kind::List,
-        "Another context, as name=folder or name=docker-image://image",
+        "Another context, as name=folder, name=docker-image://image or name=URL",
     ),
     flag("builder", Kind::Text, "Another builder").hidden(),
-    flag("cache-from", Kind::Strings, "Images to take layers from"),
-    flag("cache-to", Kind::List, "Where the cache goes").hidden(),
+    flag(
+        "cache-from",
+        Kind::List,
+        "Take results from elsewhere: an image, or type=registry|local,…",
+    ),
+    flag(
+        "cache-to",
+        Kind::List,
+        "Give results on: an image, or type=registry|local|inline,…",
+    ),
     flag(
         "call",
         Kind::Text,
@@ -36,7 +51,7 @@ pub(super) static BUILD: &[Flag] = &[
         Kind::Bool,
         "Only look for what breaks a rule in the Dockerfile",
     ),
-    flag("compress", Kind::Bool, "Compress what is sent"),
+    flag("compress", Kind::Bool, "Compress a context that is sent as an archive"),
     flag(
         "cpu-period",
         Kind::Int,
@@ -66,7 +81,7 @@ pub(super) static BUILD: &[Flag] = &[
     flag("iidfile", Kind::Text, "Write the image's id to this file"),
     flag("isolation", Kind::Text, "Isolation of containers").hidden(),
     flag("label", Kind::Label, "Set a label, as name=value"),
-    flag("load", Kind::Bool, "Keep the image (always done)").hidden(),
+    flag("load", Kind::Bool, "Keep the image beside other outputs"),
     flag("memory", Kind::Bytes, "Limit of memory of each command").short('m'),
     flag(
         "memory-swap",
@@ -88,14 +103,23 @@ pub(super) static BUILD: &[Flag] = &[
     flag(
         "output",
         Kind::List,
-        "What becomes of the result, as type=image|local|tar,dest=PATH, or a folder",
+        "What becomes of the result, as type=image|registry|oci|docker|local|tar,dest=PATH, or a folder",
     )
     .short('o'),
-    PLATFORM,
+    flag(
+        "platform",
+        Kind::Strings,
+        "Platforms to build for, as os/arch[/variant]",
+    )
+    .values(values::PLATFORMS),
     flag("progress", Kind::Text, "How progress is shown")
         .default("auto")
         .values(values::PROGRESS),
-    flag("provenance", Kind::Text, "Provenance").hidden(),
+    flag(
+        "provenance",
+        Kind::Text,
+        "Say where the image is from: true, mode=min, mode=max",
+    ),
     flag(
         "pull",
         Kind::Bool,
@@ -110,7 +134,7 @@ pub(super) static BUILD: &[Flag] = &[
     )
     .default("true")
     .hidden(),
-    flag("sbom", Kind::Text, "Bill of materials").hidden(),
+    flag("sbom", Kind::Text, "Say what is in the image: true, or options"),
     flag(
         "secret",
         Kind::List,
@@ -119,7 +143,11 @@ pub(super) static BUILD: &[Flag] = &[
     flag("security-opt", Kind::Strings, "Security options").hidden(),
     flag("shm-size", Kind::Bytes, "Size of /dev/shm"),
     flag("squash", Kind::Bool, "Make one layer of all new ones"),
-    flag("ssh", Kind::List, "Agents of keys").hidden(),
+    flag(
+        "ssh",
+        Kind::List,
+        "An agent of keys for commands, as default or id=SOCKET",
+    ),
     flag("tag", Kind::List, "Name of the image, as name[:tag]").short('t'),
     flag("target", Kind::Text, "Stage to build"),
     flag("ulimit", Kind::Ulimit, "Limit of a process"),
