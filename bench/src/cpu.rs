@@ -74,7 +74,7 @@ impl CpuGroup {
 
     /// The processes of the group but for the clients.
     pub fn processes(&self) -> Vec<u32> {
-        processes_but(&self.dir(), "client")
+        processes_but(&self.dir(), Some("client"))
     }
 }
 
@@ -88,10 +88,10 @@ pub fn groups() -> Vec<PathBuf> {
 
 /// All processes of a group.
 pub fn processes(dir: &Path) -> Vec<u32> {
-    processes_but(dir, "")
+    processes_but(dir, None)
 }
 
-fn processes_but(dir: &Path, left_out: &str) -> Vec<u32> {
+fn processes_but(dir: &Path, left_out: Option<&str>) -> Vec<u32> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
@@ -99,7 +99,7 @@ fn processes_but(dir: &Path, left_out: &str) -> Vec<u32> {
         found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
         let below = fs::read_dir(&dir).into_iter().flatten().flatten();
         let below = below.map(|entry| entry.path()).filter(|path| path.is_dir());
-        dirs.extend(below.filter(|path| left_out.is_empty() || !path.ends_with(left_out)));
+        dirs.extend(below.filter(|path| left_out.is_none_or(|name| !path.ends_with(name))));
     }
     found
 }

@@ -17,6 +17,10 @@ use crate::rootfs::{IMAGE, Rootfs};
 use crate::say;
 use crate::worker::{Done, Worker};
 
+/// Plug-ins of the stock client, below the root of the peers or of this machine.
+const PLUGINS: &str = "usr/libexec/docker/cli-plugins";
+/// Where the peers are unless `PEERS_ROOT` says otherwise.
+const PEERS: &str = "/var/tmp/peers";
 /// How long a daemon has to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The network namespace that Docker and Podman share.
@@ -65,6 +69,13 @@ pub fn all(options: &Options) -> Result<Vec<Contender>, String> {
         contender.client(&["import", &tar, IMAGE])?;
     }
     Ok(all)
+}
+
+/// A plug-in of the stock client, if it is here.
+pub fn plugin(name: &str) -> Option<PathBuf> {
+    let peers = std::env::var_os("PEERS_ROOT").map_or_else(|| PEERS.into(), PathBuf::from);
+    let places = [peers, "/".into()].map(|root| root.join(PLUGINS).join(name));
+    places.into_iter().find(|path| path.is_file())
 }
 
 impl Contender {

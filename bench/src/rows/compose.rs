@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::in_turns;
-use crate::contender::Contender;
+use crate::contender::{self, Contender};
 use crate::measure::{Row, Series, Target};
 use crate::options::Options;
 use crate::rootfs::IMAGE;
@@ -14,14 +14,10 @@ use crate::worker::Done;
 
 /// Their names.
 pub const NAMES: &[&str] = &["compose-up", "compose-down"];
-/// The plug-in, below the root of the peers or of this machine.
-const PLUGIN: &str = "usr/libexec/docker/cli-plugins/docker-compose";
-/// Where the peers are unless `PEERS_ROOT` says otherwise.
-const PEERS: &str = "/var/tmp/peers";
 
 /// `up -d` and `down -v`: two rows.
 pub fn both(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>, String> {
-    let Some(plugin) = plugin() else {
+    let Some(plugin) = contender::plugin("docker-compose") else {
         say("SKIPPED: compose-up, compose-down: the plug-in docker-compose is not here");
         return Ok(Vec::new());
     };
@@ -53,12 +49,6 @@ pub fn both(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>,
         targets,
     };
     Ok(vec![up, down])
-}
-
-fn plugin() -> Option<PathBuf> {
-    let peers = std::env::var_os("PEERS_ROOT").map_or_else(|| PEERS.into(), PathBuf::from);
-    let places = [peers, "/".into()].map(|root| root.join(PLUGIN));
-    places.into_iter().find(|path| path.is_file())
 }
 
 /// The folder with a file for each contender, and the client's configuration.

@@ -86,7 +86,13 @@ impl Worker {
         written.map_err(|error| format!("worker: {error}"))?;
         let mut answer = String::new();
         let read = self.output.read_line(&mut answer);
-        read.map_err(|error| format!("worker: {error}"))?;
+        if read.map_err(|error| format!("worker: {error}"))? == 0 {
+            let ended = self.child.wait();
+            return Err(format!(
+                "the worker has ended ({ended:?}) at: {}",
+                words.join(" ")
+            ));
+        }
         let done: Done =
             serde_json::from_str(&answer).map_err(|error| format!("worker: {error}"))?;
         match done.error {

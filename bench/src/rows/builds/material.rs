@@ -27,10 +27,7 @@ pub struct Material {
 impl Material {
     /// The clients' configurations; the contexts come later.
     pub fn make(plugin: Option<&Path>) -> Result<Self, String> {
-        let dir = tempfile::Builder::new()
-            .prefix("gantry-bench-builds-")
-            .tempdir_in("/var/tmp")
-            .map_err(told)?;
+        let dir = crate::ending::folder()?;
         let material = Self {
             dir,
             has_buildx: plugin.is_some(),

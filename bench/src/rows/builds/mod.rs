@@ -5,10 +5,10 @@
 
 mod material;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::contender::Contender;
+use crate::contender::{self, Contender};
 use crate::measure::{Row, Series, Target};
 use crate::memory;
 use crate::options::Options;
@@ -27,10 +27,6 @@ pub const NAMES: &[&str] = &[
     "build-copy",
     "build-memory",
 ];
-/// The plug-in, below the root of the peers or of this machine.
-const PLUGIN: &str = "usr/libexec/docker/cli-plugins/docker-buildx";
-/// Where the peers are unless `PEERS_ROOT` says otherwise.
-const PEERS: &str = "/var/tmp/peers";
 /// More rounds of these rows say nothing more.
 const MOST_ROUNDS: usize = 7;
 const MIB: f64 = (1 << 20) as f64;
@@ -56,7 +52,11 @@ struct Way {
 
 /// All rows that are wanted.
 pub fn all(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>, String> {
-    let material = Material::make(plugin().as_deref())?;
+    let plugin = contender::plugin("docker-buildx");
+    if plugin.is_none() {
+        say("SKIPPED: builds by BuildKit: the plug-in docker-buildx is not here");
+    }
+    let material = Material::make(plugin.as_deref())?;
     for contender in contenders.iter() {
         memory::forget_peaks(&contender.group);
     }
@@ -183,7 +183,7 @@ fn build(
     let tag = format!("bench/{}", way.name);
     let mut args = vec!["build", "-q", "--network", "none", "-t", &tag];
     let parent = contender.group.containers();
-    if way.how == How::Own && way.name == "podman" {
+    if way.name == "podman" {
         args.extend(["--layers", "--cgroup-parent", &parent]);
     }
     if fresh {
@@ -220,14 +220,4 @@ fn peaks(contenders: &[Contender]) -> Row {
         series: series.collect(),
         targets: vec![Target::memory(96.0)],
     }
-}
-
-fn plugin() -> Option<PathBuf> {
-    let peers = std::env::var_os("PEERS_ROOT").map_or_else(|| PEERS.into(), PathBuf::from);
-    let places = [peers, "/".into()].map(|root| root.join(PLUGIN));
-    let found = places.into_iter().find(|path| path.is_file());
-    if found.is_none() {
-        say("SKIPPED: builds by BuildKit: the plug-in docker-buildx is not here");
-    }
-    found
 }
