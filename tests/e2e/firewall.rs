@@ -2,6 +2,7 @@
 //! behind a link to the daemon's.
 
 mod direct;
+mod matrix;
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

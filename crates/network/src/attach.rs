@@ -352,6 +352,7 @@ fn from_pool(request: &AttachRequest) -> bool {
             && wish.link_local.is_empty()
             && wish.ipv4.is_none()
             && wish.ipv6.is_none()
+            && !wish.no_ipv6
     };
     request.endpoints.iter().all(plain)
 }

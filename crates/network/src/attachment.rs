@@ -118,13 +118,22 @@ impl Endpoint {
         places.map(|place| place.address.address()).collect()
     }
 
+    /// Its place in a family of addresses.
+    pub(crate) fn place(&self, ipv4: bool) -> Option<Place> {
+        if ipv4 { self.ipv4 } else { self.ipv6 }
+    }
+
+    fn has_way_out(&self, ipv4: bool) -> bool {
+        self.place(ipv4)
+            .is_some_and(|place| place.gateway.is_some())
+    }
+
     /// How well it serves as the way out; of equals the network with the first
-    /// name does. `None` when there is no way out by it.
-    fn preference(&self) -> Option<(i64, usize, std::cmp::Reverse<&str>)> {
-        let places = [self.ipv4, self.ipv6].into_iter().flatten();
-        let families = places.filter(|place| place.gateway.is_some()).count();
+    /// name does.
+    fn preference(&self) -> (i64, bool, std::cmp::Reverse<&str>) {
+        let both = self.has_way_out(true) && self.has_way_out(false);
         let name = std::cmp::Reverse(self.network.as_str());
-        (families > 0).then_some((self.gw_priority, families, name))
+        (self.gw_priority, both, name)
     }
 }
 
@@ -149,20 +158,23 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// The endpoint that has the default route, and the published ports.
+    /// The endpoints that have the default routes of IPv4 and of IPv6, and what is
+    /// published of these: one that has both, rather than two.
+    pub fn gateways(&self) -> [Option<&Endpoint>; 2] {
+        [true, false].map(|ipv4| {
+            let ways = self.endpoints.iter().filter(|e| e.has_way_out(ipv4));
+            ways.max_by_key(|endpoint| endpoint.preference())
+        })
+    }
+
+    /// The first of these.
     pub fn gateway(&self) -> Option<&Endpoint> {
-        let ways = self.endpoints.iter().filter(|e| e.preference().is_some());
-        ways.max_by_key(|endpoint| endpoint.preference())
+        self.gateways().into_iter().flatten().next()
     }
 
     /// The endpoint in a network.
     pub fn endpoint(&self, network_id: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|e| e.network_id == network_id)
-    }
-
-    /// The addresses that published ports lead to.
-    pub(crate) fn targets(&self) -> Vec<IpAddr> {
-        self.gateway().map_or_else(Vec::new, Endpoint::addresses)
     }
 }
 
@@ -175,6 +187,8 @@ pub struct EndpointRequest {
     pub ipv4: Option<Ipv4Addr>,
     /// This IPv6 address.
     pub ipv6: Option<Ipv6Addr>,
+    /// No IPv6 address, since the container has switched IPv6 off.
+    pub no_ipv6: bool,
     /// These further addresses, of links.
     pub link_local: Vec<IpAddr>,
     /// This Ethernet address.
@@ -244,6 +258,18 @@ mod tests {
         assert_eq!(gateway(vec![a.clone(), both.clone()]).unwrap(), "both");
         assert_eq!(gateway(vec![a, both, first, inner.clone()]).unwrap(), "z");
         assert_eq!(gateway(vec![inner]), None);
+        let two = Attachment {
+            mode: NetworkMode::User,
+            sandbox_id: String::new(),
+            endpoints: vec![
+                endpoint("six", false, true, 9),
+                endpoint("four", true, false, 0),
+            ],
+            published: Vec::new(),
+            sources: Sources::default(),
+        };
+        let names = two.gateways().map(|e| e.map(|e| e.network.as_str()));
+        assert_eq!(names, [Some("four"), Some("six")]);
     }
 
     #[test]

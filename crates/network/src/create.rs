@@ -47,9 +47,10 @@ impl Network {
         }
         configuration::check(&mut definition)?;
         self.check_driver(&definition)?;
+        self.add_default_options(&mut definition);
+        definition.settle_families()?;
         definition.check()?;
         definition.id = random::id()?;
-        self.add_default_options(&mut definition);
         configuration::apply(&mut definition, &all)?;
         let seen = Seen::look(&mut self.builder.socket())?;
         if !definition.config_only {

@@ -5,11 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::announce;
 use crate::error::Error;
 use crate::ip_cidr::IpCidr;
 
 /// The bridge's name.
 pub(crate) const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+/// Whether a network has IPv4, and IPv6, if nothing else is said of it.
+const ENABLE: [&str; 2] = [
+    "com.docker.network.enable_ipv4",
+    "com.docker.network.enable_ipv6",
+];
 /// Whether containers may talk to each other.
 pub(crate) const ICC: &str = "com.docker.network.bridge.enable_icc";
 /// Whether what leaves the subnet gets the host's address.
@@ -91,6 +97,9 @@ pub struct Definition {
     pub ipv4: bool,
     /// Whether it has IPv6.
     pub ipv6: bool,
+    /// What its user says of IPv4 and of IPv6 when it is made; else options decide.
+    #[serde(skip)]
+    pub families: [Option<bool>; 2],
     /// The driver of its addresses: `default`.
     pub ipam_driver: String,
     /// Free key-value pairs for that.
@@ -149,7 +158,8 @@ impl Definition {
         if self.name.trim().is_empty() {
             return Err(Error::Invalid("invalid name: name is empty".to_owned()));
         }
-        if !self.ipv4 && !self.ipv6 {
+        // Those on a link of the host may do without addresses.
+        if !self.ipv4 && !self.ipv6 && self.has_bridge() {
             return Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned()));
         }
         let mut wrong = Vec::new();
@@ -232,6 +242,31 @@ impl Definition {
         Ok(addresses)
     }
 
+    /// Settles which families it has, by what its user says or by options, which the
+    /// administrator may wish for all networks.
+    ///
+    /// Fails with `Invalid` in Docker's words.
+    pub(crate) fn settle_families(&mut self) -> Result<(), Error> {
+        for (key, said, has) in [
+            (ENABLE[0], self.families[0], &mut self.ipv4),
+            (ENABLE[1], self.families[1], &mut self.ipv6),
+        ] {
+            match (said, self.options.get(key)) {
+                (Some(said), _) => {
+                    *has = said;
+                    self.options.remove(key);
+                }
+                (None, None) => {}
+                (None, Some(text)) => {
+                    *has = boolean(text).ok_or_else(|| {
+                        Error::Invalid(format!("driver-opt {key:?} is not a valid bool"))
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn check_options(&self) -> Result<(), Error> {
         self.flag(ICC, true)?;
         self.flag(MASQUERADE, true)?;
@@ -248,20 +283,21 @@ impl Definition {
         self.host_address(true)?;
         self.host_address(false)?;
         self.trusted()?;
+        announce::wanted(self)?;
         Ok(())
     }
 
     /// An option that is true or false.
     pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, Error> {
-        match self.options.get(key).map(String::as_str) {
-            None => Ok(default),
-            Some("1" | "t" | "T" | "TRUE" | "true" | "True") => Ok(true),
-            Some("0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(false),
-            Some(other) => Err(Error::Invalid(format!(
-                "failed to parse {key} value: {other} (strconv.ParseBool: parsing {other:?}: \
+        let Some(text) = self.options.get(key) else {
+            return Ok(default);
+        };
+        boolean(text).ok_or_else(|| {
+            Error::Invalid(format!(
+                "failed to parse {key} value: {text} (strconv.ParseBool: parsing {text:?}: \
                  invalid syntax)"
-            ))),
-        }
+            ))
+        })
     }
 
     /// The MTU that the options name.
@@ -344,7 +380,10 @@ impl Definition {
         };
         let config = self.subnets.iter().find(same);
         let ipv4 = gateway.is_ipv4();
-        let reserved = config.is_some_and(|c| !c.gateway.is_empty()) || !self.has_no_gateway(ipv4);
+        // An internal network whose bridge has no address leads nowhere by it.
+        let unused = self.has_no_gateway(ipv4)
+            || (ipv4 && self.internal && self.flag(INHIBIT_IPV4, false).unwrap_or(false));
+        let reserved = config.is_some_and(|c| !c.gateway.is_empty()) || !unused;
         let other = config.and_then(|c| c.auxiliary.get(OTHER_GATEWAY[usize::from(!ipv4)]));
         let way_out = match other.and_then(|text| text.parse().ok()) {
             _ if self.internal => None,
@@ -361,6 +400,15 @@ impl Definition {
             reserved,
             way_out,
         }
+    }
+}
+
+/// What Go takes for a truth value.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
     }
 }
 

@@ -76,8 +76,9 @@ impl Network {
     }
 
     fn way(&self, packet: Packet, port: &Published, attachment: &Attachment) -> Option<WayIn> {
-        let gateway = attachment.gateway()?;
-        let targets = attachment.targets();
+        let gateways = attachment.gateways();
+        let gateway = gateways[usize::from(port.host_ip.is_ipv6())].or(attachment.gateway())?;
+        let targets = self.targets(attachment);
         let target = crate::ports::preferred(&targets, port.host_ip)?;
         let target = SocketAddr::new(target, port.container_port);
         let sources = &attachment.sources;

@@ -25,6 +25,7 @@
 //!
 //! This crate blocks, knows no container process and no HTTP.
 
+mod announce;
 mod attach;
 mod attachment;
 mod bridge;

@@ -163,7 +163,7 @@ impl Network {
                 });
                 continue;
             }
-            let targets = one.attachment.targets();
+            let targets = self.targets(&one.attachment);
             for address in one.attachment.endpoints.iter().flat_map(|e| e.addresses()) {
                 owners.insert(address, one.container.clone());
             }
@@ -257,6 +257,11 @@ impl Network {
         if let Err(error) = self.builder.delete_links_with(netns, stranger) {
             tracing::warn!(%error, "links of a container that nobody knows are still there");
         }
+    }
+
+    /// Whether there is a default bridge.
+    pub fn has_default_bridge(&self) -> bool {
+        self.builder.default_segment().is_some()
     }
 
     /// What `host-gateway` stands for in `--add-host`; nothing without a bridge.

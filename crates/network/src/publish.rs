@@ -1,10 +1,11 @@
 //! Ports of the host that lead to containers: opened, moved and closed.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use gantry_types::ContainerId;
 
-use crate::attachment::Attachment;
+use crate::attachment::{Attachment, Endpoint};
 use crate::definition::GatewayMode;
 use crate::error::Error;
 use crate::firewall::Forward;
@@ -50,24 +51,31 @@ impl Network {
             .map_or_else(Vec::new, |a| a.published)
     }
 
-    /// How a container's ports lead to these addresses of it.
-    pub(crate) fn ways<'a>(&self, attachment: &'a Attachment, targets: &'a [IpAddr]) -> Way<'a> {
-        let gateway = attachment.gateway();
-        let segment = gateway.and_then(|e| self.catalogue.segment(&e.network_id));
-        self.way_by(segment.as_deref(), attachment, targets)
+    /// The networks by which a container's ports are reached, of IPv4 and of IPv6: what is
+    /// on a link of the host's network needs no ports of the host.
+    fn doors<'a>(&self, attachment: &'a Attachment) -> [Option<(Arc<Segment>, &'a Endpoint)>; 2] {
+        attachment.gateways().map(|gateway| {
+            let segment = self.catalogue.segment(&gateway?.network_id)?;
+            segment.bridge()?;
+            Some((segment, gateway?))
+        })
     }
 
-    fn way_by<'a>(
-        &self,
-        gateway: Option<&Segment>,
-        attachment: &'a Attachment,
-        targets: &'a [IpAddr],
-    ) -> Way<'a> {
+    /// The addresses of a container that its ports lead to.
+    pub(crate) fn targets(&self, attachment: &Attachment) -> Vec<IpAddr> {
+        let doors = self.doors(attachment).into_iter().zip([true, false]);
+        let places = doors.filter_map(|(door, ipv4)| door?.1.place(ipv4));
+        places.map(|place| place.address.address()).collect()
+    }
+
+    /// How a container's ports lead to these addresses of it.
+    pub(crate) fn ways<'a>(&self, attachment: &'a Attachment, targets: &'a [IpAddr]) -> Way<'a> {
+        let mut doors = self.doors(attachment).into_iter().flatten();
         Way {
             targets,
             sources: &attachment.sources,
             direct: self.config.allow_direct_routing
-                || gateway.is_some_and(Segment::trusts_somebody),
+                || doors.any(|(segment, _)| segment.trusts_somebody()),
         }
     }
 
@@ -77,29 +85,38 @@ impl Network {
         attachment: &Attachment,
         requests: &[PortRequest],
     ) -> Result<Vec<Published>, Error> {
-        let Some(endpoint) = attachment.gateway() else {
+        let doors = self.doors(attachment);
+        let Some((first, _)) = doors.iter().flatten().next() else {
             return Ok(Vec::new());
         };
-        let Some(segment) = self.catalogue.segment(&endpoint.network_id) else {
-            return Ok(Vec::new());
+        let targets = self.targets(attachment);
+        let binding = first.host_binding.or(self.config.host_binding);
+        let way = self.ways(attachment, &targets);
+        let routed = |ip: &IpAddr| {
+            let door = &doors[usize::from(ip.is_ipv6())];
+            door.as_ref()
+                .is_some_and(|(segment, _)| segment.mode(ip.is_ipv4()) == GatewayMode::Routed)
         };
-        // What is on a link of the host's network needs no ports of the host.
-        let Some(bridge) = segment.bridge() else {
-            return Ok(Vec::new());
-        };
-        let targets = endpoint.addresses();
-        let binding = segment.host_binding.or(self.config.host_binding);
-        let way = self.way_by(Some(&segment), attachment, &targets);
-        let (direct, requests) = direct(&segment, requests, &targets, binding);
+        let (direct, requests) = direct(routed, requests, &targets, binding);
         let mut published = self.ports.reserve(container, &requests, way, binding)?;
-        published.extend(direct);
+        if !direct.is_empty() {
+            published.extend(direct);
+            // As Docker has them: IPv4 first.
+            published.sort_by_key(|port| port.host_ip.is_ipv6());
+        }
         let Some(firewall) = &self.firewall else {
             return Ok(published);
         };
-        sysctl::set_if_possible(&route_localnet(&bridge.name), "1");
-        let opened = firewall
-            .publish(&forwards(&published, way))
-            .and_then(|()| self.builder.hairpin(endpoint));
+        let opened = firewall.publish(&forwards(&published, way)).and_then(|()| {
+            let mut doors: Vec<_> = doors.iter().flatten().collect();
+            doors.dedup_by_key(|(_, endpoint)| &endpoint.endpoint_id);
+            doors.into_iter().try_for_each(|(segment, endpoint)| {
+                if let Some(bridge) = segment.bridge() {
+                    sysctl::set_if_possible(&route_localnet(&bridge.name), "1");
+                }
+                self.builder.hairpin(endpoint)
+            })
+        });
         if let Err(error) = opened {
             self.ports.release(container, &published);
             return Err(error);
@@ -111,7 +128,7 @@ impl Network {
         if attachment.published.is_empty() {
             return;
         }
-        let targets = attachment.targets();
+        let targets = self.targets(attachment);
         let way = self.ways(attachment, &targets);
         let forwards = forwards(&attachment.published, way);
         let closed = self.firewall.as_ref().map(|f| f.unpublish(&forwards));
@@ -129,7 +146,7 @@ impl Network {
         before: &Attachment,
         after: &mut Attachment,
     ) -> Result<(), Error> {
-        if before.published.is_empty() || before.targets() == after.targets() {
+        if before.published.is_empty() || self.targets(before) == self.targets(after) {
             return Ok(());
         }
         self.close_ports(container, before);
@@ -152,13 +169,12 @@ impl Network {
 /// Ports that are reached at the container's own address, since its network is routed,
 /// and what is left to be asked of the host. The first have no port of the host.
 fn direct(
-    segment: &Segment,
+    routed: impl Fn(&IpAddr) -> bool,
     requests: &[PortRequest],
     targets: &[IpAddr],
     binding: Option<IpAddr>,
 ) -> (Vec<Published>, Vec<PortRequest>) {
-    let routed = |ip: &IpAddr| segment.mode(ip.is_ipv4()) == GatewayMode::Routed;
-    if !targets.iter().any(routed) {
+    if !targets.iter().any(&routed) {
         return (Vec::new(), requests.to_vec());
     }
     let (mut direct, mut left) = (Vec::new(), Vec::new());

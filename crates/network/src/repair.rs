@@ -75,8 +75,8 @@ impl Network {
                 let mut socket = self.builder.socket();
                 segment.driver.reconnect(&mut socket, interface)?;
             }
-            let gateway = one.attachment.gateway();
-            let way_in = gateway.is_some_and(|gateway| gateway.network_id == segment.id);
+            let mut gateways = one.attachment.gateways().into_iter().flatten();
+            let way_in = gateways.any(|gateway| gateway.network_id == segment.id);
             if way_in && !one.attachment.published.is_empty() {
                 self.builder.hairpin(endpoint)?;
                 ports = true;

@@ -20,7 +20,7 @@ use crate::ip_cidr::IpCidr;
 use crate::netlink::route;
 use crate::netlink::{Family, Socket};
 use crate::segment::Segment;
-use crate::{endpoint_settings, random, sysctl};
+use crate::{announce, endpoint_settings, random, sysctl};
 
 /// The loopback interface is the first one of every namespace.
 const LOOPBACK: u32 = 1;
@@ -88,7 +88,7 @@ impl Builder {
             let mut inside = Socket::open(Family::Route)?;
             prepare(&mut inside)?;
             let made = self.place(&mut inside, segment, &EndpointRequest::default(), true)?;
-            let routed = set_gateway(&mut inside, &[&made]);
+            let routed = set_gateways(&mut inside, [Some(&made); 2]);
             endpoint = Some(made);
             routed
         });
@@ -125,8 +125,7 @@ impl Builder {
             }
             let mut future = attachment.clone();
             future.endpoints.extend(made.iter().cloned());
-            let gateway: Vec<&Endpoint> = future.gateway().into_iter().collect();
-            set_gateway(&mut inside, &gateway)
+            set_gateways(&mut inside, future.gateways())
         });
         match joined {
             Ok(()) => {
@@ -147,9 +146,8 @@ impl Builder {
 
     /// Sets the default routes of a namespace anew.
     pub(crate) fn route(&self, namespace: &OwnedFd, attachment: &Attachment) -> Result<(), Error> {
-        let gateway: Vec<&Endpoint> = attachment.gateway().into_iter().collect();
         within(namespace, || {
-            set_gateway(&mut Socket::open(Family::Route)?, &gateway)
+            set_gateways(&mut Socket::open(Family::Route)?, attachment.gateways())
         })
     }
 
@@ -260,12 +258,14 @@ impl Builder {
             });
         };
         // No IPv6 on a network without it, as in Docker.
-        let disabled = if segment.has_ipv6() { "0" } else { "1" };
+        let disabled = match segment.has_ipv6() && !request.no_ipv6 {
+            true => "0",
+            false => "1",
+        };
         sysctl::set_if_possible(&format!("ipv6/conf/{name}/disable_ipv6"), disabled);
-        if segment.bridge().is_none() {
-            // Others in the link's network may know the address by another interface.
-            sysctl::set_if_possible(&format!("ipv4/conf/{name}/arp_notify"), "1");
-            sysctl::set_if_possible(&format!("ipv6/conf/{name}/ndisc_notify"), "1");
+        let announces = segment.announces(request.mac);
+        if announces {
+            announce::prepare(name);
         }
         endpoint_settings::apply(&request.sysctls, name)?;
         let places = [endpoint.ipv4, endpoint.ipv6].into_iter().flatten();
@@ -277,7 +277,11 @@ impl Builder {
             .collect();
         requests.push(route::set_up(link.index, name));
         inside.apply(requests)?;
-        self.wait_until_forwarding(segment, endpoint)
+        self.wait_until_forwarding(segment, endpoint)?;
+        if announces && let (Some(mac), Some(_)) = (link.mac, segment.bridge()) {
+            announce::again(inside, link.index, mac, name)?;
+        }
+        Ok(())
     }
 
     /// Waits until the network carries the packets of a new interface. Without this, a
@@ -327,25 +331,15 @@ fn free_name(inside: &mut Socket, prefix: &str) -> Result<String, Error> {
     })
 }
 
-/// Default routes by one endpoint; by none, there are none.
-fn set_gateway(inside: &mut Socket, gateway: &[&Endpoint]) -> Result<(), Error> {
-    let mut routed = [false, false];
-    for endpoint in gateway {
-        let Some(interface) = &endpoint.interface else {
-            continue;
-        };
-        let Some(link) = route::link_by_name(inside, &interface.name)? else {
-            continue;
-        };
-        for gateway in [endpoint.ipv4, endpoint.ipv6].into_iter().flatten() {
-            if let Some(gateway) = gateway.gateway {
-                inside.apply(vec![route::set_default_route(link.index, gateway)])?;
-                routed[usize::from(gateway.is_ipv6())] = true;
-            }
-        }
-    }
-    for (routed, ipv4) in routed.into_iter().zip([true, false]) {
-        if routed {
+/// Default routes of IPv4 and of IPv6 by an endpoint each; by none, there is none.
+fn set_gateways(inside: &mut Socket, gateways: [Option<&Endpoint>; 2]) -> Result<(), Error> {
+    for (endpoint, ipv4) in gateways.into_iter().zip([true, false]) {
+        let interface = endpoint.and_then(|endpoint| endpoint.interface.as_ref());
+        let place = endpoint.and_then(|endpoint| endpoint.place(ipv4));
+        if let (Some(interface), Some(gateway)) = (interface, place.and_then(|p| p.gateway))
+            && let Some(link) = route::link_by_name(inside, &interface.name)?
+        {
+            inside.apply(vec![route::set_default_route(link.index, gateway)])?;
             continue;
         }
         match inside.apply(vec![route::delete_default_route(ipv4)]) {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 
+use crate::announce;
 use crate::attachment::{Endpoint, EndpointRequest, MacAddress, Place};
 use crate::bridge::Bridge;
 use crate::definition::{self, Definition, GatewayMode, Subnet};
@@ -34,6 +35,8 @@ pub(crate) struct Segment {
     host_addresses: [Option<IpAddr>; 2],
     trusted: Vec<String>,
     pub(crate) internal: bool,
+    /// Whether containers announce their addresses, if that is said.
+    announces: Option<bool>,
     /// What the names of interfaces inside begin with.
     pub(crate) prefix: String,
     /// The host's address of published ports that name none.
@@ -94,6 +97,7 @@ impl Segment {
                 definition.host_address(false)?,
             ],
             trusted: definition.trusted()?,
+            announces: announce::wanted(definition)?,
             internal: definition.internal,
             prefix: definition
                 .options
@@ -143,6 +147,14 @@ impl Segment {
         self.ranges.iter().any(|range| !range.gateway.is_ipv4())
     }
 
+    /// Whether an interface with a certain Ethernet address, or one of our choice,
+    /// announces its addresses.
+    pub(crate) fn announces(&self, wished: Option<MacAddress>) -> bool {
+        // Others in a link's network may know the address by another interface.
+        let news = wished.is_some() || self.bridge().is_none();
+        self.announces.unwrap_or(news)
+    }
+
     /// Whether an address is one of its subnets'.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.ranges
@@ -170,6 +182,9 @@ impl Segment {
             links: request.links.clone(),
         };
         endpoint.ipv4 = self.place(socket, true, request.ipv4.map(IpAddr::V4))?;
+        if request.no_ipv6 {
+            return Ok(endpoint);
+        }
         match self.place(socket, false, request.ipv6.map(IpAddr::V6)) {
             Ok(place) => endpoint.ipv6 = place,
             Err(error) => {

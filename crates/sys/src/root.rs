@@ -168,6 +168,17 @@ impl RootDir {
         rustix::fs::fstat(fd).map_err(|errno| Error::new("stat", path, errno))
     }
 
+    /// Checks that `path` leads to something without leaving the directory on the way, by
+    /// `..` or by a symbolic link to somewhere else: `EXDEV` if it does.
+    pub fn check_beneath(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve)
+            .map(drop)
+            .map_err(|errno| Error::new("stat", path, errno))
+    }
+
     /// What `path` is, not following a symbolic link at the end.
     pub fn symlink_metadata(&self, path: impl AsRef<Path>) -> Result<Stat> {
         let path = path.as_ref();

@@ -5,7 +5,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use rustix::fs::{Mode, OFlags};
+use gantry_sys::RootDir;
+use rustix::fs::{Dir, Mode, OFlags};
 
 use crate::local::Backing;
 use crate::store::VolumeStore;
@@ -17,14 +18,14 @@ const FILL: &str = "_fill";
 impl VolumeStore {
     /// Lets `copy` fill a directory, which becomes the volume's if that is empty.
     /// The volume has all of it or, after a crash, nothing; but where somebody
-    /// else than `user` uses it already, it is filled in place. The answer tells
-    /// whether it was filled.
+    /// else than `user` uses it already, it is filled in place, and so is a `part` of
+    /// it that is there. The answer tells whether it was filled.
     ///
     /// # Errors
     /// `Copy` when `copy` fails, `Disk`.
     pub fn fill(
         &self,
-        volume: &Volume,
+        (volume, part): (&Volume, &str),
         user: &str,
         copy: impl Fn(BorrowedFd<'_>) -> Result<(), gantry_archive::Error>,
     ) -> Result<bool> {
@@ -34,11 +35,14 @@ impl VolumeStore {
         // Others who want to fill it wait, and find it filled.
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         if volume.is_plugged() {
-            return self.fill_plugged(volume, user, copy);
+            return self.fill_plugged((volume, part), user, copy);
         }
         let data = target(volume);
         if volume.backing != Backing::Directory && !volume.backing.is_bind() {
             return Ok(false);
+        }
+        if !part.is_empty() {
+            return fill_part(&data, part, &copy);
         }
         if !is_empty(&data)? {
             return Ok(false);
@@ -75,22 +79,44 @@ impl VolumeStore {
     /// The same where a plug-in has the files: what it shows is filled in place.
     fn fill_plugged(
         &self,
-        volume: &Volume,
+        (volume, part): (&Volume, &str),
         user: &str,
         copy: impl Fn(BorrowedFd<'_>) -> Result<(), gantry_archive::Error>,
     ) -> Result<bool> {
         let user = format!("{user} copy");
         let place = self.mount(volume, &user)?;
-        let filled = is_empty(&place).and_then(|empty| {
-            if empty {
-                copy_into(&place, &copy)?;
-            }
-            Ok(empty)
-        });
+        // All of it is a part like others here.
+        let part = if part.is_empty() { "." } else { part };
+        let filled = fill_part(&place, part, &copy);
         let leaving = self.begin_unmount(&user);
         self.unmount(leaving);
         filled
     }
+}
+
+/// Fills a directory in the volume, if it is there and empty; nothing of it leads out.
+fn fill_part(
+    data: &Path,
+    part: &str,
+    copy: &impl Fn(BorrowedFd<'_>) -> Result<(), gantry_archive::Error>,
+) -> Result<bool> {
+    let root = RootDir::open(data).map_err(|error| Error::disk("open", data)(error.errno))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    // The start tells of what is no directory, or is missing.
+    let Ok(place) = root.open_in_root(part, flags, Mode::empty()) else {
+        return Ok(false);
+    };
+    let failed = Error::disk("read directory", data);
+    let entries = Dir::read_from(&place).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(failed)?;
+    if !entries
+        .iter()
+        .all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
+    {
+        return Ok(false);
+    }
+    copy(place.as_fd())?;
+    Ok(true)
 }
 
 fn copy_into(

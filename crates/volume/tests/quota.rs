@@ -90,7 +90,7 @@ fn a_volume_holds_what_it_may_and_no_more() {
             "c1",
         )
         .expect("a user");
-    let filled = store.fill(&fresh, "c1", |into| {
+    let filled = store.fill((&fresh, ""), "c1", |into| {
         let path = format!(
             "/proc/self/fd/{}/large",
             std::os::fd::AsRawFd::as_raw_fd(&into)

@@ -175,15 +175,15 @@ fn an_empty_volume_is_filled_once() {
     let (store, _database) = place.open();
     let volume = store.acquire(&named("one"), "c1").unwrap();
     let read = || std::fs::read_to_string(volume.directory.join("file")).unwrap();
-    assert!(store.fill(&volume, "c1", put("first")).unwrap());
-    assert!(!store.fill(&volume, "c1", put("second")).unwrap());
+    assert!(store.fill((&volume, ""), "c1", put("first")).unwrap());
+    assert!(!store.fill((&volume, ""), "c1", put("second")).unwrap());
     assert_eq!(read(), "first");
     std::fs::remove_file(volume.directory.join("file")).unwrap();
     // Somebody else may have it mounted: the directory stays the same one.
     store.acquire(&named("one"), "c2").unwrap();
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());
     let before = inode(&volume.directory);
-    assert!(store.fill(&volume, "c1", put("third")).unwrap());
+    assert!(store.fill((&volume, ""), "c1", put("third")).unwrap());
     assert_eq!(
         (read().as_str(), inode(&volume.directory)),
         ("third", before)
@@ -202,7 +202,7 @@ fn a_copy_that_was_broken_off_is_forgotten() {
     let (store, _database) = place.open();
     assert!(!unfinished.exists() && volume.directory.is_dir());
     store.acquire(&named("one"), "c1").unwrap();
-    assert!(store.fill(&volume, "c1", put("whole")).unwrap());
+    assert!(store.fill((&volume, ""), "c1", put("whole")).unwrap());
 }
 
 #[test]

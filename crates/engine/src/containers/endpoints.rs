@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use gantry_api::{ContainerCreate, EndpointIpam, EndpointSettings};
+use gantry_api::{ContainerCreate, EndpointIpam, EndpointSettings, HostConfig};
 use gantry_network::{Definition, EndpointRequest, MacAddress, Network, NetworkMode};
 
 use super::record::Record;
@@ -268,6 +268,7 @@ pub(crate) fn request(
         network_id: network.id.clone(),
         ipv4: ipam.ipv4_address.parse().ok(),
         ipv6: ipam.ipv6_address.parse().ok(),
+        no_ipv6: no_ipv6(&record.host_config),
         link_local: further.filter_map(|address| address.parse().ok()).collect(),
         mac: settings.mac_address.parse().ok(),
         interface: option(settings, INTERFACE).unwrap_or_default().to_owned(),
@@ -280,6 +281,14 @@ pub(crate) fn request(
         dns_names: dns_names(record, name, network, settings),
         links: settings.links.iter().flatten().map(|l| link(l)).collect(),
     }
+}
+
+/// Whether a container has switched IPv6 off.
+pub(crate) fn no_ipv6(host: &HostConfig) -> bool {
+    let off = |(name, value): (&String, &String)| {
+        name.replace('/', ".") == "net.ipv6.conf.all.disable_ipv6" && value == "1"
+    };
+    host.sysctls.iter().flatten().any(off)
 }
 
 /// An option of the endpoint's driver; those that nobody knows are only shown.

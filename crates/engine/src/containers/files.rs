@@ -91,6 +91,7 @@ fn render(
             mode: attachment.mode,
             hostname: &config.hostname,
             domainname: &config.domainname,
+            ipv6: !super::endpoints::no_ipv6(host),
             addresses: &addresses,
             extra_hosts: &extra_hosts,
             dns: &dns(record, network)?,

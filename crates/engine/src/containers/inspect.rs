@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use gantry_api::{
-    ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, ZERO_TIME, rfc3339_nano,
+    Config, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, ZERO_TIME,
+    rfc3339_nano,
 };
 use gantry_types::Mount;
 
 use super::container::Container;
 use super::record::Record;
 use super::state::{Phase, State};
-use super::{Containers, Inner, networks, spec};
+use super::{Containers, Inner, endpoints, networks, spec};
 use crate::apparmor;
 use crate::error::Result;
 
@@ -54,11 +55,22 @@ impl Containers {
             size_rw: sizes.map(|(written, _)| written),
             size_root_fs: sizes.map(|(_, all)| all),
             mounts: mounts(record),
-            config: record.config.clone(),
+            config: Config {
+                mac_address: wished_mac(record, &state),
+                ..record.config.clone()
+            },
             network_settings: networks::settings(record, &state, &inner.bridge_name()),
             ..ContainerInspect::default()
         })
     }
+}
+
+/// The Ethernet address that a container wants of its main network, where clients of old
+/// look for it.
+fn wished_mac(record: &Record, state: &State) -> String {
+    let wishes = endpoints::wishes(record, state);
+    let main = wishes.get(&record.network);
+    main.map_or_else(String::new, |main| main.mac_address.clone())
 }
 
 /// The mounts that users see: not those of `--tmpfs`.

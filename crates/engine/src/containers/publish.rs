@@ -97,8 +97,11 @@ pub(crate) fn requests(record: &Record) -> Result<Vec<PortRequest>, String> {
         let Some(target) = Target::parse(port) else {
             return Err(format!("invalid port specification: {port:?}"));
         };
-        for binding in bindings.iter().flatten() {
-            bound.insert(target);
+        bound.insert(target);
+        // None at all is any port of the host, as in Docker.
+        let anywhere = [PortBinding::default()];
+        let bindings = bindings.as_deref().filter(|all| !all.is_empty());
+        for binding in bindings.unwrap_or(&anywhere) {
             requests.push(request(target, binding)?);
         }
     }

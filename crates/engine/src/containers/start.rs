@@ -191,7 +191,11 @@ impl Inner {
             exit_code: 128,
         };
         let (record, name) = (container.record(), container.name());
-        let wishes = endpoints::wishes(&record, &container.state());
+        let mut wishes = endpoints::wishes(&record, &container.state());
+        if !self.network.has_default_bridge() {
+            // As in Docker, that is as if no network were wished.
+            wishes.remove(NetworkMode::Bridge.name());
+        }
         let requests =
             endpoints::requests(&record, &name, &wishes, &self.network).map_err(networking)?;
         let request = AttachRequest {

@@ -67,6 +67,7 @@ fn definition(request: NetworkCreate) -> Definition {
         config_from: request.config_from.unwrap_or_default().network,
         ipv4: request.enable_ipv4.unwrap_or(true),
         ipv6: request.enable_ipv6.unwrap_or(false),
+        families: [request.enable_ipv4, request.enable_ipv6],
         ipam_driver: or(ipam.driver, "default"),
         ipam_options: ipam.options,
         subnets: subnets.collect(),

@@ -7,9 +7,11 @@ use super::NameRequest;
 use crate::error::Error;
 use crate::mode::NetworkMode;
 
-/// The lines every container has.
-const DEFAULT: &str = "127.0.0.1\tlocalhost\n\
-    ::1\tlocalhost ip6-localhost ip6-loopback\n\
+/// The line every container has.
+const DEFAULT: &str = "127.0.0.1\tlocalhost\n";
+
+/// The lines of those with IPv6.
+const OF_IPV6: &str = "::1\tlocalhost ip6-localhost ip6-loopback\n\
     fe00::\tip6-localnet\n\
     ff00::\tip6-mcastprefix\n\
     ff02::1\tip6-allnodes\n\
@@ -77,6 +79,9 @@ pub(super) fn render(request: &NameRequest<'_>, host: &str) -> String {
         return host.to_owned();
     }
     let mut text = DEFAULT.to_owned();
+    if request.ipv6 {
+        text.push_str(OF_IPV6);
+    }
     // Writing to a string cannot fail.
     for (name, address) in request.extra_hosts {
         let _ = writeln!(text, "{address}\t{name}");
@@ -105,6 +110,7 @@ mod tests {
             mode,
             hostname,
             domainname,
+            ipv6: true,
             addresses: match mode {
                 NetworkMode::Bridge => &[IpAddr::V4(Ipv4Addr::new(10, 213, 0, 2))],
                 _ => &[],
@@ -119,20 +125,29 @@ mod tests {
     #[test]
     fn files_are_dockers() {
         let plain = hosts(NetworkMode::Bridge, "f93ab64cd290", "", &[]);
-        assert_eq!(plain, format!("{DEFAULT}10.213.0.2\tf93ab64cd290\n"));
+        assert_eq!(
+            plain,
+            format!("{DEFAULT}{OF_IPV6}10.213.0.2\tf93ab64cd290\n")
+        );
         let extra = ["six:2001:db8::1", "br=[2001:db8::2]", "gw=host-gateway"];
         let lines = "2001:db8::1\tsix\n2001:db8::2\tbr\n10.213.0.1\tgw\n";
         let dotted = hosts(NetworkMode::Bridge, "web.example.org", "", &extra);
         assert_eq!(
             dotted,
-            format!("{DEFAULT}{lines}10.213.0.2\tweb.example.org web\n")
+            format!("{DEFAULT}{OF_IPV6}{lines}10.213.0.2\tweb.example.org web\n")
         );
         let domain = hosts(NetworkMode::Bridge, "web", "ex.org", &[]);
-        assert_eq!(domain, format!("{DEFAULT}10.213.0.2\tweb.ex.org web\n"));
-        assert_eq!(hosts(NetworkMode::None, "web", "", &[]), DEFAULT);
+        assert_eq!(
+            domain,
+            format!("{DEFAULT}{OF_IPV6}10.213.0.2\tweb.ex.org web\n")
+        );
+        assert_eq!(
+            hosts(NetworkMode::None, "web", "", &[]),
+            format!("{DEFAULT}{OF_IPV6}")
+        );
         assert_eq!(hosts(NetworkMode::Host, "vm", "", &[]), "127.0.0.1 vm\n");
         let host = hosts(NetworkMode::Host, "vm", "", &["x:1.1.1.1"]);
-        assert_eq!(host, format!("{DEFAULT}1.1.1.1\tx\n"));
+        assert_eq!(host, format!("{DEFAULT}{OF_IPV6}1.1.1.1\tx\n"));
     }
 
     #[test]

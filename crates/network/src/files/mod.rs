@@ -60,6 +60,8 @@ pub struct NameRequest<'a> {
     pub hostname: &'a str,
     /// `--domainname`; may be empty.
     pub domainname: &'a str,
+    /// Whether it has IPv6.
+    pub ipv6: bool,
     /// The container's addresses.
     pub addresses: &'a [IpAddr],
     /// `--add-host`, from [`parse_extra_hosts`].

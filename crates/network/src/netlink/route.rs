@@ -216,6 +216,20 @@ pub(crate) fn set_mtu(index: u32, mtu: u32, name: &str) -> Request<'_> {
     )
 }
 
+/// Sets a link's Ethernet address.
+pub(crate) fn set_mac(index: u32, mac: MacAddress, name: &str) -> Request<'_> {
+    let message = Message::new(RTM_SETLINK, 0)
+        .raw(&ifinfo(0, index, 0, 0))
+        .attribute(IFLA_ADDRESS, &mac.0);
+    (
+        About {
+            operation: "set the Ethernet address of",
+            object: name,
+        },
+        message,
+    )
+}
+
 /// Lets a bridge send a packet back through the port that it came by, which
 /// happens when its destination was changed on the way.
 pub(crate) fn hairpin(index: u32, name: &str) -> Request<'_> {

@@ -1,6 +1,6 @@
 //! `/networks/*`.
 
-use gantry_api::{NetworkConnect, NetworkCreate, NetworkDisconnect, NetworkInspect};
+use gantry_api::{ApiVersion, NetworkConnect, NetworkCreate, NetworkDisconnect, NetworkInspect};
 use gantry_types::ErrorKind;
 use http::{Method, StatusCode};
 
@@ -54,8 +54,12 @@ async fn inspect(call: Call) -> Result<Answer> {
 
 async fn create(mut call: Call) -> Result<Answer> {
     let body = call.json::<NetworkCreate>().await?;
-    let body =
+    let mut body =
         body.ok_or_else(|| Failure::invalid("invalid JSON: got EOF while reading request body"))?;
+    if call.version < ApiVersion::new(1, 48) {
+        // What clients of then said was not known yet.
+        body.enable_ipv4 = None;
+    }
     let made = call.run(move |engine| engine.networks.create(body)).await?;
     json(StatusCode::CREATED, &made)
 }

@@ -105,7 +105,7 @@ impl Inner {
     ) -> Result<()> {
         let points = record.mounts.iter();
         let volumes = points.filter_map(|point| Some((point, point.volume()?)));
-        let wanting = volumes.filter(|(_, volume)| volume.copy && volume.subpath.is_empty());
+        let wanting = volumes.filter(|(_, volume)| volume.copy);
         let mut root = None;
         for (point, volume) in wanting {
             let Some(target) = held.iter().find(|held| held.name == volume.name) else {
@@ -119,11 +119,11 @@ impl Inner {
                 return Ok(());
             };
             if let Some(source) = directory(root, point, volume)? {
-                self.volumes
-                    .store()
-                    .fill(target, record.id.as_str(), |into| {
-                        gantry_archive::copy_tree(source.as_fd(), into)
-                    })?;
+                self.volumes.store().fill(
+                    (target, &volume.subpath),
+                    record.id.as_str(),
+                    |into| gantry_archive::copy_tree(source.as_fd(), into),
+                )?;
             }
         }
         Ok(())

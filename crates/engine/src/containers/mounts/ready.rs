@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gantry_runtime::defaults;
 use gantry_runtime::oci::Mount;
 use gantry_shim::protocol::StartFailure;
-use gantry_sys::{LoopDevice, RootDir};
+use gantry_sys::{Errno, LoopDevice, RootDir};
 use gantry_types::ContainerId;
 use gantry_volume::{Backing, VolumeStore};
 
@@ -264,14 +264,10 @@ impl Inner {
     /// A part that an image does not have is told in Docker's words.
     fn check_image_part(&self, image: &Image) -> Result<()> {
         let mount = self.snapshots.mounts(&image.snapshot)?;
-        let failed = |errno: rustix::io::Errno| {
-            let part = &image.subpath;
-            let why = gantry_runtime::errno_text(errno.raw_os_error());
-            Error::spec(format!("cannot access path /{part}: lstat /{part}: {why}"))
-        };
+        let failed = |errno: rustix::io::Errno| no_part("", &image.subpath, errno);
         let tree = gantry_snapshot::mount_detached(&mount).map_err(failed)?;
-        let found = RootDir::from(tree).metadata(&image.subpath);
-        found.map(drop).map_err(|error| failed(error.errno))
+        let found = RootDir::from(tree).check_beneath(&image.subpath);
+        found.map_err(|error| failed(error.errno))
     }
 
     /// The failure of a start, if it is that of a volume's own file system.
@@ -380,12 +376,20 @@ fn bind(point: &MountPoint, source: &str, part: &str, recursion: &str) -> Result
 /// A part that is missing is told in Docker's words. (The runtime finds it by
 /// itself, below the source.)
 fn check_part(source: &str, part: &str) -> Result<()> {
-    let found = RootDir::open(Path::new(source)).and_then(|root| root.metadata(part));
-    found.map(drop).map_err(|error| {
-        let path = format!("{source}/{part}");
-        let why = gantry_runtime::errno_text(error.errno.raw_os_error());
-        Error::spec(format!("cannot access path {path}: lstat {path}: {why}"))
-    })
+    let found = RootDir::open(Path::new(source)).and_then(|root| root.check_beneath(part));
+    found.map_err(|error| no_part(source, part, error.errno))
+}
+
+/// Why a part of a source cannot be mounted.
+fn no_part(source: &str, part: &str, errno: Errno) -> Error {
+    if errno == Errno::XDEV {
+        return Error::spec(format!(
+            "path concatenation escapes the base directory, base: {source}, subpath: {part}"
+        ));
+    }
+    let path = format!("{source}/{part}");
+    let why = gantry_runtime::errno_text(errno.raw_os_error());
+    Error::spec(format!("cannot access path {path}: lstat {path}: {why}"))
 }
 
 fn new(point: &MountPoint, kind: &str, device: &str, options: &[String]) -> Mount {
