@@ -52,6 +52,7 @@ impl Network {
             endpoints: Vec::new(),
             published: Vec::new(),
             sources: Sources::default(),
+            linked: Vec::new(),
         };
         let netns = match mode {
             NetworkMode::Host => {
@@ -302,6 +303,7 @@ impl Network {
             self.names.forget(container);
         }
         self.close_ports(container, &attachment);
+        self.unlink(container, &attachment);
         self.let_go(&attachment);
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ip_cidr::IpCidr;
+use crate::links::Linked;
 use crate::mode::NetworkMode;
 use crate::ports::{Published, Sources};
 
@@ -155,6 +156,9 @@ pub struct Attachment {
     /// Who may use these.
     #[serde(default, skip_serializing_if = "Sources::is_everybody")]
     pub sources: Sources,
+    /// The ports of others that are open to it alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<Linked>,
 }
 
 impl Attachment {
@@ -247,6 +251,7 @@ mod tests {
                 endpoints,
                 published: Vec::new(),
                 sources: Sources::default(),
+                linked: Vec::new(),
             };
             attachment.gateway().map(|e| e.network.clone())
         };
@@ -267,6 +272,7 @@ mod tests {
             ],
             published: Vec::new(),
             sources: Sources::default(),
+            linked: Vec::new(),
         };
         let names = two.gateways().map(|e| e.map(|e| e.network.as_str()));
         assert_eq!(names, [Some("four"), Some("six")]);

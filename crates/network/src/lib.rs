@@ -46,6 +46,7 @@ mod files;
 mod firewall;
 mod ip_cidr;
 mod ipam;
+mod links;
 mod mode;
 mod names;
 mod netlink;
@@ -75,6 +76,7 @@ pub use error::Error;
 pub use explain::{Packet, WayIn};
 pub use files::{DnsOptions, HostFiles, NameFiles, NameRequest, parse_extra_hosts};
 pub use ip_cidr::IpCidr;
+pub use links::Linked;
 pub use mode::NetworkMode;
 #[cfg(fuzzing)]
 pub use names::read_message as read_name_message;

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::files::DnsOptions;
 use crate::firewall::{Firewall, Forward, Member, Policy};
 use crate::ip_cidr::IpCidr;
+use crate::links::{self, Linked};
 use crate::mode::NetworkMode;
 use crate::names::{Everybody, Names};
 use crate::netlink::{Family, Socket};
@@ -185,6 +186,12 @@ impl Network {
             {
                 tracing::error!(container = %one.container, %error, "a container has no resolver");
             }
+        }
+        for one in lock(&self.attached).values_mut() {
+            // An address may be another's by now.
+            let there = |to: &Linked| owners.get(&to.to.ip()) == Some(&to.container);
+            one.attachment.linked.retain(there);
+            open.extend(links::forwards(&one.attachment));
         }
         self.forget_dead_links();
         // In one step: what is still wanted was never closed.

@@ -136,6 +136,11 @@ impl Segment {
         self.modes[usize::from(!ipv4)]
     }
 
+    /// Whether its containers reach each other.
+    pub(crate) fn has_icc(&self) -> bool {
+        self.icc
+    }
+
     /// Whether some interfaces of the host lead to published ports at the containers' own
     /// addresses.
     pub(crate) fn trusts_somebody(&self) -> bool {

@@ -3,11 +3,11 @@
 //! the resolver knows, for this container alone.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use gantry_api::HostConfig;
-use gantry_network::{NetworkMode, Protocol};
+use gantry_network::{Attachment, Linked, NetworkMode, Protocol};
 use serde::{Deserialize, Serialize};
 
 use super::Inner;
@@ -23,6 +23,9 @@ pub(crate) struct Links {
     pub(crate) env: Vec<String>,
     /// Names and addresses.
     pub(crate) hosts: Vec<(String, IpAddr)>,
+    /// The ports of theirs that it reaches, also where containers do not reach each other.
+    #[serde(skip)]
+    pub(crate) open: Vec<Linked>,
 }
 
 /// The two halves of a link: whom, and by what name.
@@ -97,6 +100,14 @@ impl Inner {
             }
             links.hosts.push((names.join(" "), address));
             let path = format!("/{own}/{alias}");
+            let exposed = publish::exposed_ports(&target.record().config);
+            links
+                .open
+                .extend(exposed.into_iter().map(|(port, protocol)| Linked {
+                    container: target.id().clone(),
+                    protocol,
+                    to: SocketAddr::new(address, port),
+                }));
             links
                 .env
                 .extend(variables(&target.record(), alias, &path, address));
@@ -147,11 +158,36 @@ impl Inner {
             let mut left = before.clone();
             let is_other = |names: &str| names.split(' ').next() != Some(alias);
             left.hosts.retain(|(names, _)| is_other(names));
+            left.open.clone_from(&place.linked);
+            let gone = |to: &Linked| {
+                before
+                    .hosts
+                    .iter()
+                    .any(|(names, address)| !is_other(names) && *address == to.to.ip())
+            };
+            left.open.retain(|to| !gone(to));
             left
         });
-        self.tell_of_change(container, (&place, &before.hosts), (&place, &after.hosts));
+        self.change_links(container, &before, &after, &place);
+    }
+
+    /// A running container is told of the links that it has now.
+    fn change_links(
+        &self,
+        container: &Container,
+        before: &Links,
+        after: &Links,
+        place: &Attachment,
+    ) {
+        self.tell_of_change(container, (place, &before.hosts), (place, &after.hosts));
+        if let Err(error) = self.network.link(container.id(), &after.open) {
+            tracing::error!(id = %container.id(), %error, "linked containers are not reached");
+        }
         self.settle_fact(container, |state| {
             state.links = Some(after.clone()).filter(|links| *links != Links::default());
+            if let Some(attachment) = &mut state.attachment {
+                attachment.linked.clone_from(&after.open);
+            }
         });
     }
 
@@ -174,6 +210,25 @@ impl Inner {
             }
         }
         names
+    }
+
+    /// Tells running containers where one is now that they are linked to and that has
+    /// started again.
+    pub(super) fn renew_links_to(&self, target: &Container) {
+        let id = target.id().as_str();
+        for container in self.table.all() {
+            let record = container.record();
+            let mut links = default_links(&record);
+            let state = container.state();
+            if !state.running() || !links.any(|(known, _)| known == id) {
+                continue;
+            }
+            // Those that cannot be told of yet are told of when they start.
+            if let (Some(place), Ok(after)) = (state.attachment, self.links(&container)) {
+                let before = state.links.unwrap_or_default();
+                self.change_links(&container, &before, &after, &place);
+            }
+        }
     }
 
     /// The links as `inspect` shows them.

@@ -102,6 +102,7 @@ impl Inner {
         if let Err(error) = link.watch() {
             tracing::error!(id = %container.id(), %error, "cannot watch a container");
         }
+        self.renew_links_to(container);
         Ok(())
     }
 
@@ -122,6 +123,7 @@ impl Inner {
             }
             None => self.sandbox(container, network, &mut undo)?,
         };
+        let sandbox = self.open_links(container, sandbox, &links)?;
         let record = &container.record();
         record
             .mounts
@@ -149,6 +151,24 @@ impl Inner {
         self.settle_running(container, link, &mut undo)?;
         undo.disarm();
         Ok(())
+    }
+
+    /// Lets the container reach those that it is linked to.
+    fn open_links(
+        &self,
+        container: &Container,
+        mut sandbox: Sandbox,
+        links: &Links,
+    ) -> Result<Sandbox> {
+        if let Some(attachment) = sandbox
+            .attachment
+            .as_mut()
+            .filter(|_| !links.open.is_empty())
+        {
+            attachment.linked.clone_from(&links.open);
+            self.network.link(container.id(), &links.open)?;
+        }
+        Ok(sandbox)
     }
 
     /// Publishes the container's ports; they are closed with its sandbox.

@@ -38,6 +38,10 @@ pub(super) const DIRECT: &str = "direct";
 pub(super) const TRUSTED: &str = "trusted";
 /// Subnets whose packets get a certain address of the host, and that.
 pub(super) const TRANSLATED: &str = "translated";
+/// Bridges whose containers do not reach each other, as both interfaces.
+pub(super) const SILENT: &str = "silent";
+/// Ports of containers that are open to others there, and to which.
+pub(super) const LINKED: &str = "linked";
 /// Ports of containers that can be reached so, and by whom.
 pub(super) const OPEN: &str = "open";
 
@@ -68,7 +72,7 @@ pub(crate) struct Member {
 pub(crate) struct Forward {
     pub(crate) protocol: Protocol,
     /// Of the host; the address may be unspecified. Without a port, it is the container's
-    /// own that is opened.
+    /// own that is opened; with an address then, to that one of another container alone.
     pub(crate) from: SocketAddr,
     /// Of the container, of the same family. Without a port, it leads nowhere else: the
     /// host's own port is for these sources.
@@ -116,6 +120,9 @@ impl Member {
             element(BRIDGES, name.to_vec(), Value::Nothing),
             element(BETWEEN, [name, name].concat(), Value::Verdict(within)),
         ];
+        if !self.icc {
+            elements.push(element(SILENT, [name, name].concat(), Value::Nothing));
+        }
         interval(&mut elements, SUBNETS, &self.subnet, Value::Nothing);
         if self.internal {
             elements.push(element(INTERNAL, name.to_vec(), Value::Nothing));
@@ -157,7 +164,10 @@ impl Forward {
     /// Where it leads, and who may use it.
     pub(super) fn elements(&self) -> Vec<Element> {
         if self.from.port() == 0 {
-            return self.open();
+            return match self.from.ip() {
+                ip if ip.is_unspecified() => self.open(),
+                ip => vec![self.open_to(LINKED, ip, ip)],
+            };
         }
         let mut elements = match self.direct {
             true => self.open(),
@@ -192,21 +202,25 @@ impl Forward {
     /// The container's own port, and who may use it.
     fn open(&self) -> Vec<Element> {
         let ip = self.to.ip();
-        let mut key = octets(ip);
-        key.extend([self.protocol.number(), 0, 0, 0]);
-        key.extend(port(self.to.port()));
-        let open = |first: IpAddr, last: IpAddr| {
-            let from = [&key[..], &octets(first)].concat();
-            let to = [&key[..], &octets(last)].concat();
-            element(OPEN, from, Value::RangeEnd(to))
-        };
         if self.sources.is_everybody() {
-            return vec![open(unspecified(ip), highest(ip))];
+            return vec![self.open_to(OPEN, unspecified(ip), highest(ip))];
         }
         let sources = self.sources.of_family(ip.is_ipv4());
+        let range = |subnet: &IpCidr| (subnet.at(subnet.first()), subnet.at(subnet.last()));
         sources
-            .map(|subnet| open(subnet.at(subnet.first()), subnet.at(subnet.last())))
+            .map(range)
+            .map(|(first, last)| self.open_to(OPEN, first, last))
             .collect()
+    }
+
+    /// The container's own port, for these senders.
+    fn open_to(&self, set: &'static str, first: IpAddr, last: IpAddr) -> Element {
+        let mut key = octets(self.to.ip());
+        key.extend([self.protocol.number(), 0, 0, 0]);
+        key.extend(port(self.to.port()));
+        let from = [&key[..], &octets(first)].concat();
+        let to = [&key[..], &octets(last)].concat();
+        element(set, from, Value::RangeEnd(to))
     }
 
     /// Where it leads.

@@ -57,8 +57,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Ip;
 use super::element::{
-    ADMITTED, BETWEEN, BRIDGES, DIRECT, GUARDED, INTERNAL, MASQUERADED, OPEN, PUBLISHED,
-    PUBLISHED_AT, ROUTED, SUBNETS, TRANSLATED, TRUSTED, UNPROTECTED,
+    ADMITTED, BETWEEN, BRIDGES, DIRECT, GUARDED, INTERNAL, LINKED, MASQUERADED, OPEN, PUBLISHED,
+    PUBLISHED_AT, ROUTED, SILENT, SUBNETS, TRANSLATED, TRUSTED, UNPROTECTED,
 };
 use super::expression::Expression;
 use super::expression::Expression::{
@@ -122,6 +122,8 @@ fn sets(t: Transaction<'_>) -> Transaction<'_> {
         .add_set(TRUSTED, Kind::InterfacePairs)
         .add_set(TRANSLATED, Kind::SubnetToAddress)
         .add_set(OPEN, Kind::SocketsAndSources)
+        .add_set(SILENT, Kind::InterfacePairs)
+        .add_set(LINKED, Kind::SocketsAndSources)
 }
 
 fn translate(t: Transaction<'_>, ip: Ip) -> Transaction<'_> {
@@ -172,6 +174,10 @@ fn filter(t: Transaction<'_>, policy: Policy) -> Transaction<'_> {
         &[To(BRIDGES), EstablishedOrRelated, Decide(Accept)],
     )
     .add_rule("forward", &[To(BRIDGES), Redirected, Decide(Accept)])
+    .add_rule(
+        "forward",
+        &[Between(SILENT), FromAnyOf(LINKED), Decide(Accept)],
+    )
     .add_rule("forward", &[ByInterfaces(BETWEEN)])
     .add_rule("forward", &[From(INTERNAL), Decide(Drop)])
     .add_rule("forward", &[To(UNPROTECTED), Decide(Accept)])
