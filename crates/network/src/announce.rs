@@ -34,20 +34,21 @@ pub(crate) fn wanted(definition: &Definition) -> Result<Option<bool>, Error> {
     Ok(count.map(|count| count > 0))
 }
 
-/// Lets the kernel announce the addresses of an interface, before it has them.
+/// Lets the kernel announce the addresses of an interface whenever it comes up.
 pub(crate) fn prepare(name: &str) {
     sysctl::set_if_possible(&format!("ipv4/conf/{name}/arp_notify"), "1");
     sysctl::set_if_possible(&format!("ipv6/conf/{name}/ndisc_notify"), "1");
 }
 
-/// Announces them once more: the first time, the bridge did not forward yet. The kernel
-/// does it when an Ethernet address is set.
-pub(crate) fn again(
+/// Announces the addresses that an interface has: on a bridge that forwards by now. The
+/// kernel does it when an Ethernet address is set.
+pub(crate) fn now(
     inside: &mut Socket,
     index: u32,
     mac: MacAddress,
     name: &str,
 ) -> Result<(), Error> {
+    prepare(name);
     inside.apply(vec![route::set_mac(index, mac, name)])
 }
 

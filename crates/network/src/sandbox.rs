@@ -264,7 +264,7 @@ impl Builder {
         };
         sysctl::set_if_possible(&format!("ipv6/conf/{name}/disable_ipv6"), disabled);
         let announces = segment.announces(request.mac);
-        if announces {
+        if announces && segment.bridge().is_none() {
             announce::prepare(name);
         }
         endpoint_settings::apply(&request.sysctls, name)?;
@@ -279,7 +279,7 @@ impl Builder {
         inside.apply(requests)?;
         self.wait_until_forwarding(segment, endpoint)?;
         if announces && let (Some(mac), Some(_)) = (link.mac, segment.bridge()) {
-            announce::again(inside, link.index, mac, name)?;
+            announce::now(inside, link.index, mac, name)?;
         }
         Ok(())
     }

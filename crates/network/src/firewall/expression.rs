@@ -82,6 +82,8 @@ pub(super) enum Expression {
     FromLoopback,
     /// Sent to a loopback address.
     ToLoopback,
+    /// Sent to an address of a link (IPv6).
+    ToLinkLocal,
     /// Sent to an address of this host.
     ToThisHost,
     /// Decided by the pair of interfaces, if this map has it.
@@ -137,6 +139,10 @@ impl Expression {
             }
             Self::FromLoopback => loopback(m, ip, ip.source_offset()),
             Self::ToLoopback => loopback(m, ip, ip.destination_offset()),
+            Self::ToLinkLocal => {
+                let m = mask(payload(m, ip.destination_offset(), 2, KEY), &[0xff, 0xc0]);
+                compare(m, NFT_CMP_EQ, &[0xfe, 0x80])
+            }
             Self::ToThisHost => to_this_host(m),
             Self::ByInterfaces(map) => lookup(interfaces(m), map, Some(NFT_REG_VERDICT), false),
             Self::Between(set) => lookup(interfaces(m), set, None, false),

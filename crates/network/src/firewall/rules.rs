@@ -64,8 +64,8 @@ use super::expression::Expression;
 use super::expression::Expression::{
     Between, ByInterfaces, Control, Decide, EstablishedOrRelated, From, FromAnyOf, FromLoopback,
     FromSocket, MarkByProcessor, Marked, Masquerade, NotFromAny, NotToAny, RedirectAny,
-    RedirectExact, Redirected, SourceIn, To, ToLoopback, ToPortIn, ToSocket, ToThisHost, Translate,
-    WriteDestinationPort, WriteSourcePort,
+    RedirectExact, Redirected, SourceIn, To, ToLinkLocal, ToLoopback, ToPortIn, ToSocket,
+    ToThisHost, Translate, WriteDestinationPort, WriteSourcePort,
 };
 use super::expression::Verdict::{Accept, Drop};
 use super::transaction::{
@@ -139,15 +139,19 @@ fn translate(t: Transaction<'_>, ip: Ip) -> Transaction<'_> {
         .add_rule("raw", &[From(BRIDGES), ToLoopback, Decide(Drop)])
         .add_chain("prerouting", PREROUTING)
         .add_rule("prerouting", &[ToLoopback, Decide(Accept)])
-        .add_rule("prerouting", &refused)
-        .add_rule("prerouting", &[RedirectExact(PUBLISHED_AT)])
-        .add_rule("prerouting", &to_all)
-        .add_chain("output", OUTPUT);
+        .add_rule("prerouting", &refused);
+    // The kernel leads no packets elsewhere that are of loopback or of a link.
     let t = match ip {
-        Ip::V4 => t,
-        Ip::V6 => t.add_rule("output", &[ToLoopback, Decide(Accept)]),
+        Ip::V4 => t.add_chain("output", OUTPUT),
+        Ip::V6 => t
+            .add_rule("prerouting", &[ToLinkLocal, Decide(Accept)])
+            .add_chain("output", OUTPUT)
+            .add_rule("output", &[ToLoopback, Decide(Accept)])
+            .add_rule("output", &[ToLinkLocal, Decide(Accept)]),
     };
-    t.add_rule("output", &[RedirectExact(PUBLISHED_AT)])
+    t.add_rule("prerouting", &[RedirectExact(PUBLISHED_AT)])
+        .add_rule("prerouting", &to_all)
+        .add_rule("output", &[RedirectExact(PUBLISHED_AT)])
         .add_rule("output", &to_all)
         .add_chain("postrouting", POSTROUTING)
         .add_rule(

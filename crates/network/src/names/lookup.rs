@@ -125,6 +125,7 @@ mod tests {
                 endpoints,
                 published: Vec::new(),
                 sources: crate::ports::Sources::default(),
+                linked: Vec::new(),
             },
         }
     }
