@@ -251,8 +251,12 @@ impl Inner {
         self.settings.bridge.clone()
     }
 
-    /// Writes a state to the database.
+    /// Writes a state to the database; not that of a step of a build, which the next
+    /// daemon takes away however far it came.
     fn persist(&self, container: &Container, state: &State) -> Result<()> {
+        if container.record().step {
+            return Ok(());
+        }
         let json = serde_json::to_string(state)
             .map_err(|error| Error::Corrupt(format!("state of a container: {error}")))?;
         let id = container.id().as_str();

@@ -133,21 +133,33 @@ impl Inner {
             (Phase::Dead, Some(Found::Running(link, _))) => {
                 container.set_link(Some(Arc::new(link)));
             }
-            // Recorded as ended: the last engine did not get to its directory.
-            (_, Some(Found::Running(..))) => self.end_unclaimed(id),
-            (_, Some(Found::Exited(_))) => {
+            (_, found) => self.take_back(container, found),
+        }
+    }
+
+    /// Of a container that is not known to run: what it has left, be it of a start that
+    /// nobody was told of, be it that the last engine did not get to its directory.
+    fn take_back(&self, container: &Container, found: Option<Found>) {
+        let id = container.id();
+        match found {
+            Some(Found::Running(..)) => self.end_unclaimed(id),
+            Some(Found::Exited(_)) => {
                 if let Err(error) = shims::remove_directory(&self.settings.exec_root, id) {
                     tracing::warn!(%id, %error, "cannot remove a run directory");
                 }
             }
+            // A start that the shim has not survived either.
+            None => self.end_cgroup(container),
+        }
+        match container.state().phase {
             // By whom and when it is started again is decided anew.
-            (Phase::Restarting, None) => self.settle_fact(container, |state| {
+            Phase::Restarting => self.settle_fact(container, |state| {
                 state.phase = Phase::Exited;
             }),
-            (Phase::Removing, None) => self.settle_fact(container, |state| {
+            Phase::Removing => self.settle_fact(container, |state| {
                 state.phase = state.resting();
             }),
-            (_, None) => {}
+            _ => {}
         }
     }
 

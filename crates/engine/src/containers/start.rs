@@ -139,13 +139,13 @@ impl Inner {
         let names = donor.as_ref().unwrap_or(container).record();
         let names = names.dir(&self.settings.data_root);
         let request = self.request(container, &sandbox, (&names, &links.env))?;
-        // If the daemon dies between the start and its settling, the next one
-        // finds a live shim and knows its network from this.
-        self.settle(container, |state| {
+        // Written with the settling. If the daemon dies before that, nobody was told of
+        // a start, and the next one takes it back.
+        container.update(|state| {
             state.attachment.clone_from(&sandbox.attachment);
             state.links = Some(links.clone()).filter(|links| *links != Links::default());
             state.has_files = true;
-        })?;
+        });
         let user = own.as_ref().map(|own| own.user.as_fd());
         let link = self.start_in_shim(container, request, &sandbox, user)?;
         self.settle_running(container, link, &mut undo)?;
