@@ -10,6 +10,7 @@ use gantry_metadata::{Database, View, images, layers, leases};
 use gantry_snapshot::SnapshotDriver;
 use gantry_types::{ChainId, DiffId};
 
+use crate::solve::Layers;
 use crate::{Error, Result};
 
 /// What files take on the disk is a multiple of this.
@@ -59,6 +60,18 @@ pub struct Entry {
     pub size: u64,
     /// When it was made.
     pub created: i64,
+}
+
+impl Entry {
+    /// The same of these layers.
+    pub(crate) fn of(self, layers: &Layers) -> Self {
+        Self {
+            diff_ids: layers.diff_ids.clone(),
+            size: layers.size,
+            created: layers.created,
+            ..self
+        }
+    }
 }
 
 impl Record {

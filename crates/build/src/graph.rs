@@ -55,6 +55,8 @@ pub enum Op {
         root: Option<NodeId>,
         /// Which.
         actions: Vec<Action>,
+        /// Whether they see nothing of what they change: their layer fits on everything.
+        apart: bool,
     },
     /// Layers of several steps on each other, the first one's at the bottom.
     Merge(Vec<NodeId>),
@@ -78,7 +80,7 @@ impl Op {
             }
             Self::Merge(inputs) => inputs.clone(),
             Self::Diff { lower, upper } => lower.iter().chain(upper).copied().collect(),
-            Self::Files { root, actions } => {
+            Self::Files { root, actions, .. } => {
                 let from = actions.iter().filter_map(|action| match action {
                     Action::Copy(copy) => Some(copy.from),
                     Action::Plain(Plain::Copy(copy)) => copy.from,
@@ -165,6 +167,8 @@ pub struct Exec {
     pub ulimits: Vec<(String, i64, i64)>,
     /// Its cgroup's parent; empty for the daemon's choice.
     pub cgroup_parent: String,
+    /// Bytes of shared memory; 0 for the daemon's choice.
+    pub shm_size: i64,
     /// Whether its file system cannot be written.
     pub read_only: bool,
     /// How a failure names it.

@@ -32,6 +32,15 @@ pub(crate) fn of(kind: &str, parts: &Parts) -> String {
     hasher.finish().to_string()
 }
 
+/// The key of a layer that does not depend on those below it; nothing for other steps.
+pub(crate) fn apart(op: &Op, parts: &Parts) -> Option<String> {
+    let Op::Files { apart: true, .. } = op else {
+        return None;
+    };
+    let own = parts.iter().filter(|(name, _)| name != "below").cloned();
+    Some(of("apart", &own.collect()))
+}
+
 /// How an input counts.
 pub(crate) trait Inputs {
     /// The file system that a step changes.
@@ -70,7 +79,14 @@ pub(crate) fn parts(op: &Op, inputs: &impl Inputs) -> Result<Parts> {
                 add(&mut parts, name, key.unwrap_or_default());
             }
         }
-        Op::Files { root, actions } => {
+        Op::Files {
+            root,
+            actions,
+            apart,
+        } => {
+            if *apart {
+                add(&mut parts, "apart", "");
+            }
             if let Some(root) = root {
                 add(&mut parts, "below", inputs.root(*root)?);
             }
@@ -110,6 +126,9 @@ fn exec(parts: &mut Parts, exec: &Exec, inputs: &impl Inputs) -> Result<()> {
     ] {
         add(parts, name, value);
     }
+    if exec.shm_size != 0 {
+        add(parts, "shared memory", exec.shm_size.to_string());
+    }
     for (name, soft, hard) in &exec.ulimits {
         add(parts, format!("limit {name}"), format!("{soft} {hard}"));
     }
@@ -118,8 +137,12 @@ fn exec(parts: &mut Parts, exec: &Exec, inputs: &impl Inputs) -> Result<()> {
             MountKind::Bind => "bind".to_owned(),
             MountKind::Cache { id, .. } => format!("cache {id}"),
             MountKind::Tmpfs { size } => format!("tmpfs {size}"),
-            MountKind::Secret { id, .. } => format!("secret {id}"),
-            MountKind::Ssh { id, .. } => format!("ssh {id}"),
+            MountKind::Secret {
+                id, mode, owner, ..
+            } => format!("secret {id} {mode:o} {owner:?}"),
+            MountKind::Ssh {
+                id, mode, owner, ..
+            } => format!("ssh {id} {mode:o} {owner:?}"),
         };
         let text = format!("{kind} {} {}", mount.source, mount.writable);
         add(parts, format!("mount {}", mount.target), text);
@@ -148,10 +171,14 @@ fn action(parts: &mut Parts, action: &Action, inputs: &impl Inputs) -> Result<()
         Action::Plain(plain) => self::plain(parts, plain, inputs)?,
         Action::Copy(copy) => {
             let from = copy.sources.join(" ");
-            let how = format!(
+            let mut how = format!(
                 "{:?} {:?} {} {} {:?}",
                 copy.owner, copy.mode, copy.unpack, copy.parents, copy.exclude
             );
+            // The two builders find owners in different ways, and give them to other files.
+            if copy.classic && copy.owner.as_ref().is_some_and(|owner| !owner.is_empty()) {
+                how.push_str(" classic");
+            }
             add(parts, format!("copy {from} to {}", copy.target), how);
             add(parts, format!("files {from}"), inputs.copied(copy)?);
         }

@@ -53,14 +53,25 @@ impl Solver<'_> {
                     },
                 })?;
             }
-            Op::Files { actions, .. } => {
+            Op::Files { actions, apart, .. } => {
                 let key = format!("{KEY}{}", random_name()?);
-                self.snapshots.create(&key, top.as_deref())?;
+                let seen = top.as_deref().filter(|_| !apart);
+                self.snapshots.create(&key, seen)?;
                 if let Err(error) = self.act(&key, actions, values, cancelled) {
                     self.snapshots.remove(&key)?;
                     return Err(error);
                 }
-                made = self.commit(&key, &below)?;
+                // Where layers do not depend on each other, it becomes one there at once.
+                let alone = *apart && !self.snapshots.capabilities().independent_layers;
+                made = match alone {
+                    true => self.commit(&key, &[])?,
+                    false => self.commit(&key, &below)?,
+                };
+                if let (true, Some(layer)) = (alone, made) {
+                    let layers: Vec<DiffId> =
+                        below.iter().copied().chain([layer.diff_id]).collect();
+                    self.images.stack(&layers, self.lease)?;
+                }
             }
             Op::Merge(inputs) => return self.merge(inputs, values),
             Op::Diff { lower, upper } => return self.diff(*lower, *upper, values),

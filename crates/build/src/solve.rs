@@ -14,7 +14,7 @@ use gantry_snapshot::SnapshotDriver;
 use gantry_types::DiffId;
 
 use crate::cache::{Cache, Entry, Stored};
-use crate::graph::{Exec, Graph, Local, NodeId, Op};
+use crate::graph::{Exec, Graph, Local, Node, NodeId, Op};
 use crate::imports::Imports;
 use crate::key::{self, ByContent, ByDefinition, Inputs, Parts};
 use crate::{Error, Result};
@@ -128,6 +128,16 @@ pub trait Executor: Sync {
         keep: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<(), RunFailure>;
 
+    /// Whether these are the layers of an image that is not here yet.
+    fn is_distant(&self, layers: &[DiffId]) -> bool;
+
+    /// Brings the layers of an image here, which the build holds then; `id` is the step that
+    /// they are.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    fn bring(&self, id: NodeId, layers: &[DiffId]) -> Result<()>;
+
     /// Whether a path below a container's root is one that every container has.
     fn is_scaffold(&self, path: &[u8]) -> bool;
 }
@@ -238,6 +248,10 @@ impl Solver<'_> {
         }
         for id in (0..count).rev() {
             plan.values[id] = match &graph.nodes[id].op {
+                // What nobody needs stays where it is.
+                Op::Layers(diff_ids) if plan.needed[id] && self.executor.is_distant(diff_ids) => {
+                    None
+                }
                 Op::Layers(diff_ids) => Some(Value::Layers(Layers {
                     diff_ids: diff_ids.clone(),
                     ..Layers::default()
@@ -253,9 +267,7 @@ impl Solver<'_> {
             }
         }
         for id in 0..count {
-            if let Some(Value::Layers(layers)) = &plan.values[id]
-                && layers.cached
-            {
+            if let Some(Value::Layers(layers)) = &plan.values[id] {
                 (self.tell)(id, Event::Done(layers));
             }
         }
@@ -409,6 +421,9 @@ impl Solver<'_> {
             return Err(Error::Cancelled);
         }
         let node = &graph.nodes[id];
+        if let Op::Layers(diff_ids) = &node.op {
+            return self.bring(id, diff_ids);
+        }
         let inputs = ByContent {
             values,
             snapshots: self.snapshots,
@@ -424,21 +439,9 @@ impl Solver<'_> {
             (self.tell)(id, Event::Done(&layers));
             return Ok(layers);
         }
-        if self.explain {
-            let before = self.cache.inputs_at(&node.place)?;
-            (self.tell)(id, Event::Missed(before, &parts));
-        }
-        (self.tell)(id, Event::Started);
+        let apart = key::apart(&node.op, &parts);
         let below = match node.op.inputs().first() {
             Some(root) if has_root(&node.op) => values(*root),
-            _ => None,
-        };
-        let since = self.images.epoch();
-        let mut layers = self.make(id, &node.op, below.as_ref(), values, cancelled)?;
-        self.unchanged(graph, plan, id)?;
-        layers.created = gantry_metadata::now();
-        let parent = match &below {
-            Some(Value::Layers(below)) => below.stored.clone(),
             _ => None,
         };
         let entry = Entry {
@@ -446,13 +449,64 @@ impl Solver<'_> {
             place: node.place.clone(),
             description: node.label.clone(),
             inputs: parts,
-            parent,
-            diff_ids: layers.diff_ids.clone(),
-            size: layers.size,
-            created: layers.created,
+            parent: match &below {
+                Some(Value::Layers(below)) => below.stored.clone(),
+                _ => None,
+            },
+            ..Entry::default()
         };
-        let keys = [plan.keys[id].clone(), key];
-        layers.stored = Some(self.cache.insert(&entry, &keys, since)?);
+        let since = self.images.epoch();
+        let mut keys = vec![plan.keys[id].clone(), key];
+        if let Some(apart) = apart.as_ref().filter(|_| !node.fresh)
+            && let Some(mut layers) = self.moved(node, apart, below.as_ref())?
+        {
+            self.unchanged(graph, plan, id)?;
+            layers.stored = Some(self.cache.insert(&entry.of(&layers), &keys, since)?);
+            (self.tell)(id, Event::Done(&layers));
+            return Ok(layers);
+        }
+        if self.explain {
+            let before = self.cache.inputs_at(&node.place)?;
+            (self.tell)(id, Event::Missed(before, &entry.inputs));
+        }
+        (self.tell)(id, Event::Started);
+        let mut layers = self.make(id, &node.op, below.as_ref(), values, cancelled)?;
+        self.unchanged(graph, plan, id)?;
+        layers.created = gantry_metadata::now();
+        let under = below.as_ref().map_or(0, |below| below.diff_ids().len());
+        keys.extend(apart.filter(|_| layers.diff_ids.len() > under));
+        layers.stored = Some(self.cache.insert(&entry.of(&layers), &keys, since)?);
+        (self.tell)(id, Event::Done(&layers));
+        Ok(layers)
+    }
+
+    /// A layer that was made on others, and that fits on everything.
+    fn moved(&self, node: &Node, key: &str, below: Option<&Value>) -> Result<Option<Layers>> {
+        let found = self.find(node, key)?;
+        let top = found.as_ref().and_then(|stored| stored.diff_ids.last());
+        let (Some(stored), Some(top)) = (&found, top) else {
+            return Ok(None);
+        };
+        let mut diff_ids = below.map_or_else(Vec::new, |below| below.diff_ids().to_vec());
+        diff_ids.push(*top);
+        self.images.stack(&diff_ids, self.lease)?;
+        Ok(Some(Layers {
+            diff_ids,
+            created: stored.created,
+            size: stored.size,
+            stored: None,
+            cached: true,
+        }))
+    }
+
+    /// Brings the layers of an image here.
+    fn bring(&self, id: NodeId, diff_ids: &[DiffId]) -> Result<Layers> {
+        (self.tell)(id, Event::Started);
+        self.executor.bring(id, diff_ids)?;
+        let layers = Layers {
+            diff_ids: diff_ids.to_vec(),
+            ..Layers::default()
+        };
         (self.tell)(id, Event::Done(&layers));
         Ok(layers)
     }

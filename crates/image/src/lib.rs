@@ -73,7 +73,7 @@ pub use manifest::Manifested;
 pub use policy::{Expired, Policy};
 pub use prune::{PruneFilter, Pruned};
 pub use pull::{
-    Admission, Admit, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,
+    Admission, Admit, Found, LayerState, PullRequest, Pulled, Remote, Source, Step, Tell, Wanted,
 };
 pub use push::{LayerCompression, Packing, PushState, PushStep, Pushed};
 pub use removals::Removal;

@@ -200,6 +200,7 @@ impl Planner<'_> {
                             Dialect::BuildKit => now.config.user.clone(),
                         },
                     }],
+                    apart: false,
                 },
                 label: shown.clone(),
                 place: self.place(now),

@@ -19,6 +19,7 @@ struct Wish<'w> {
     from: Option<&'w Word>,
     chown: Option<&'w Word>,
     chmod: Option<&'w Word>,
+    link: bool,
     parents: bool,
     exclude: &'w [String],
     /// Whether archives are unpacked.
@@ -144,7 +145,9 @@ impl Planner<'_> {
         words.extend(chmod.map(|mode| format!("--chmod={mode}")));
         words.extend(all.iter().map(|name| gantry_git::redacted(name)));
         let created_by = self.copy_history(now, &wish, words, &written, &actions)?;
-        let node = self.files(now, actions, shown.clone());
+        // As in BuildKit, where a mode is asked for it is an ordinary copy.
+        let apart = wish.link && wish.chmod.is_none();
+        let node = self.files(now, actions, apart, shown.clone());
         now.push(shown, Some(node), created_by, span);
         Ok(())
     }
@@ -188,12 +191,13 @@ impl Planner<'_> {
         Ok(Some(source))
     }
 
-    fn files(&mut self, now: &Current, actions: Vec<Action>, label: String) -> NodeId {
+    fn files(&mut self, now: &Current, actions: Vec<Action>, apart: bool, label: String) -> NodeId {
         let place = self.place(now);
         self.graph.add(Node {
             op: Op::Files {
                 root: now.node,
                 actions,
+                apart,
             },
             label,
             place,
@@ -325,6 +329,7 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
             from: copy.from.as_ref(),
             chown: copy.chown.as_ref(),
             chmod: copy.chmod.as_ref(),
+            link: copy.link,
             parents: copy.parents,
             exclude: &copy.exclude,
             unpack: false,
@@ -340,6 +345,7 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
             from: None,
             chown: add.chown.as_ref(),
             chmod: add.chmod.as_ref(),
+            link: add.link,
             parents: false,
             exclude: &add.exclude,
             unpack: add.unpack.unwrap_or(true),

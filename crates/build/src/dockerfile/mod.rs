@@ -65,6 +65,12 @@ pub struct Options {
     pub allow: Vec<String>,
     /// Addresses of hosts that all commands know: `name:address`.
     pub hosts: Vec<String>,
+    /// Limits of the processes of all commands: name, soft and hard.
+    pub ulimits: Vec<(String, i64, i64)>,
+    /// Bytes of shared memory of all commands; 0 for the daemon's choice.
+    pub shm_size: i64,
+    /// The parent of all cgroups; empty for the daemon's choice.
+    pub cgroup_parent: String,
     /// Kept as `docker_version`, as the classic builder does.
     pub engine_version: Option<String>,
     /// Seconds since 1970 that everything is said to be made at.
@@ -86,7 +92,7 @@ pub struct Base {
 
 /// What a Dockerfile may name.
 pub trait World {
-    /// An image, got from a registry if need be.
+    /// An image, looked for in a registry if need be; its layers may be there still.
     ///
     /// # Errors
     /// When there is none.

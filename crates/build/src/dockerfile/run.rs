@@ -85,6 +85,9 @@ impl Planner<'_> {
                 Dialect::BuildKit => Vec::new(),
             },
             hosts: self.options.hosts.clone(),
+            ulimits: self.options.ulimits.clone(),
+            shm_size: self.options.shm_size,
+            cgroup_parent: self.options.cgroup_parent.clone(),
             ..Exec::default()
         };
         let node = self.graph.add(Node {
@@ -173,6 +176,7 @@ impl Planner<'_> {
                     owner: String::new(),
                     mode: 0o755,
                 }],
+                apart: false,
             },
             label: "[internal] preparing inline document".to_owned(),
             place: String::new(),

@@ -202,7 +202,11 @@ fn materials(service: &BuildKit, image: &Image) -> Vec<Value> {
     let material = |name: &&str| {
         let reference: Reference = name.parse().ok()?;
         let uri = package_url("docker", &reference, Some(&image.platform));
-        let digest = reference.digest().or_else(|| {
+        let full = reference.clone().or_latest();
+        let mut distant = image.built.distant.iter();
+        let distant = distant.find(|(other, _)| *other == full);
+        let known = reference.digest().or(distant.map(|(_, digest)| *digest));
+        let digest = known.or_else(|| {
             let here = service.engine.builds.store().resolve(name).ok()?;
             let mut names = here.references.iter();
             names

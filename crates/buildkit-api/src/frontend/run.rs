@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry_api::Ulimit;
 use gantry_build::Error as BuildError;
 use gantry_build::dockerfile::{Named, Options as Language};
 use gantry_build::graph::{Ignore, Local};
@@ -301,7 +300,7 @@ fn request(
         named: named.collect(),
         options: language(options, platform)?,
         pull: options.pull,
-        limits: limits(options)?,
+        limits: options.limits.clone(),
         credentials: callbacks::credentials(&runtime, &session),
         secret: callbacks::secret(&runtime, &session),
         agents: Some(Arc::new(super::agent::Forwarded {
@@ -342,6 +341,13 @@ fn language(options: &Options, platform: Option<Platform>) -> Result<Language, S
         platform,
         network: options.network.clone(),
         hosts: options.add_hosts.clone(),
+        ulimits: options
+            .ulimits
+            .iter()
+            .map(|text| ulimit(text))
+            .collect::<Result<_, _>>()?,
+        shm_size: i64::try_from(options.shm_size).unwrap_or(i64::MAX),
+        cgroup_parent: options.cgroup_parent.clone(),
         epoch: epoch(options.build_args.get("SOURCE_DATE_EPOCH"))?,
         ..Language::default()
     })
@@ -365,26 +371,12 @@ fn platform(text: &str) -> Result<Platform, Status> {
     })
 }
 
-fn limits(options: &Options) -> Result<StepLimits, Status> {
-    let ulimits = options.ulimits.iter().map(|text| {
-        let parsed = ulimit(text);
-        parsed.ok_or_else(|| Status::invalid(format!("failed to parse ulimit: {text}")))
-    });
-    Ok(StepLimits {
-        cgroup_parent: options.cgroup_parent.clone(),
-        shm_size: i64::try_from(options.shm_size).unwrap_or(i64::MAX),
-        ulimits: ulimits.collect::<Result<_, _>>()?,
-        ..options.limits.clone()
-    })
-}
-
 /// `name=soft:hard`.
-fn ulimit(text: &str) -> Option<Ulimit> {
-    let (name, values) = text.split_once('=')?;
-    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    Some(Ulimit {
-        name: name.to_owned(),
-        soft: soft.parse().ok()?,
-        hard: hard.parse().ok()?,
-    })
+fn ulimit(text: &str) -> Result<(String, i64, i64), Status> {
+    let parse = || {
+        let (name, values) = text.split_once('=')?;
+        let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+        Some((name.to_owned(), soft.parse().ok()?, hard.parse().ok()?))
+    };
+    parse().ok_or_else(|| Status::invalid(format!("failed to parse ulimit: {text}")))
 }

@@ -33,9 +33,28 @@ struct State {
     /// The vertices of steps that are shown.
     vertices: BTreeMap<usize, Vertex>,
     spans: BTreeMap<usize, Span>,
-    /// What is done about images from registries.
-    pulling: Option<Vertex>,
-    layers: BTreeMap<String, Task>,
+    /// The step that is wanted, if it is an image.
+    whole: Option<usize>,
+    /// Layers that come, by the step that needs them.
+    layers: BTreeMap<(usize, String), Task>,
+}
+
+impl State {
+    /// The layers that came for a step, which have come now.
+    fn take_layers(&mut self, node: usize) -> Vec<Task> {
+        let now = SystemTime::now();
+        let of_it = |layer: &(usize, String)| layer.0 == node;
+        let (come, others): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.layers)
+            .into_iter()
+            .partition(|(layer, _)| of_it(layer));
+        self.layers = others;
+        let come = come.into_values();
+        come.map(|layer| Task {
+            completed: Some(now),
+            ..layer
+        })
+        .collect()
+    }
 }
 
 impl Story {
@@ -70,13 +89,13 @@ impl Story {
     pub(super) fn tell(&self, event: BuildEvent<'_>) {
         match event {
             BuildEvent::Planned(plan) => self.planned(plan),
-            BuildEvent::Pulling(message) => self.pulling(message),
+            BuildEvent::Pulling(Some(node), message) => self.pulling(node, message),
+            BuildEvent::Pulling(None, _) => {}
             BuildEvent::Step(node, event) => self.step(node, &event),
         }
     }
 
     fn planned(&self, plan: &Plan) {
-        let _ = self.end_pulling("");
         let mut state = self.state();
         self.bases(plan);
         let names = names(plan, &self.platform);
@@ -92,13 +111,10 @@ impl Story {
                 ..Vertex::default()
             };
             self.progress.vertex(&vertex);
-            if matches!(plan.graph.nodes[node].op, Op::Layers(_)) {
-                // Its layers are here by now, and nothing more will be told of it.
-                let whole = plan.wanted == Some(node);
-                self.progress.vertex(&done(vertex, whole));
-            } else {
-                state.vertices.insert(node, vertex);
+            if plan.wanted == Some(node) && matches!(plan.graph.nodes[node].op, Op::Layers(_)) {
+                state.whole = Some(node);
             }
+            state.vertices.insert(node, vertex);
             state.spans.extend(span.map(|span| (node, span)));
         }
     }
@@ -131,6 +147,11 @@ impl Story {
 
     fn step(&self, node: usize, event: &StepEvent<'_>) {
         let mut state = self.state();
+        let whole = state.whole == Some(node);
+        let come = match event {
+            StepEvent::Done(_) => state.take_layers(node),
+            _ => Vec::new(),
+        };
         let Some(vertex) = state.vertices.get_mut(&node) else {
             return;
         };
@@ -157,7 +178,12 @@ impl Story {
             }
             StepEvent::Done(layers) => {
                 let now = SystemTime::now();
+                // An image that is here already.
+                let at_hand = whole && vertex.started.is_none();
                 vertex.started.get_or_insert(now);
+                for layer in come {
+                    self.progress.task(&vertex.digest, &layer);
+                }
                 if self.sizes && !layers.cached && layers.size != 0 {
                     let layer = Task {
                         name: "layer of".to_owned(),
@@ -168,22 +194,16 @@ impl Story {
                     self.progress.task(&vertex.digest, &layer);
                 }
                 vertex.completed = Some(now);
-                vertex.cached = layers.cached;
+                vertex.cached = layers.cached || at_hand;
                 self.progress.vertex(vertex);
             }
         }
     }
 
-    fn pulling(&self, message: ProgressMessage) {
+    fn pulling(&self, node: usize, message: ProgressMessage) {
         let mut state = self.state();
-        if state.pulling.is_none() {
-            let name = "[internal] pull images".to_owned();
-            let mut vertex = Vertex::of(&self.build, "pull", name);
-            vertex.started = Some(SystemTime::now());
-            self.progress.vertex(&vertex);
-            state.pulling = Some(vertex);
-        }
-        let Some(digest) = state.pulling.as_ref().map(|vertex| vertex.digest.clone()) else {
+        let vertex = state.vertices.get(&node);
+        let Some(digest) = vertex.map(|vertex| vertex.digest.clone()) else {
             return;
         };
         let (id, what) = (message.id, message.status);
@@ -193,7 +213,7 @@ impl Story {
         let name = format!("{id} {}", what.to_lowercase());
         let detail = message.progress_detail.unwrap_or_default();
         let now = SystemTime::now();
-        let layer = state.layers.entry(id).or_default();
+        let layer = state.layers.entry((node, id)).or_default();
         if layer.name != name {
             if !layer.name.is_empty() {
                 layer.completed = Some(now);
@@ -210,27 +230,8 @@ impl Story {
         self.progress.task(&digest, layer);
     }
 
-    /// Ends what was told of pulls; whether there were any.
-    fn end_pulling(&self, error: &str) -> bool {
-        let mut state = self.state();
-        let now = Some(SystemTime::now());
-        let layers = std::mem::take(&mut state.layers);
-        let Some(mut vertex) = state.pulling.take() else {
-            return false;
-        };
-        for mut layer in layers.into_values() {
-            layer.completed = now;
-            self.progress.task(&vertex.digest, &layer);
-        }
-        vertex.completed = now;
-        error.clone_into(&mut vertex.error);
-        self.progress.vertex(&vertex);
-        true
-    }
-
     /// The build has failed: tells which step it was; the lines of that.
     pub(super) fn failed(&self, plan_error: Option<&BuildError>, text: &str) -> Option<Span> {
-        let _ = self.end_pulling(text);
         let mut state = self.state();
         let running = state
             .vertices

@@ -246,7 +246,7 @@ fn a_chain_of_actions_is_one_step() {
     let files = made.op(&[(image, 0)], 4, body);
     let plan = plan(&made.bytes(files)).unwrap();
     let node = &plan.graph.nodes[plan.wanted.unwrap()];
-    let Op::Files { root, actions } = &node.op else {
+    let Op::Files { root, actions, .. } = &node.op else {
         panic!("{node:?}")
     };
     assert_eq!((*root, actions.len()), (Some(0), 4));

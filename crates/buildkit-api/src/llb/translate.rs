@@ -54,6 +54,7 @@ pub(super) fn plan(
         let op = Op::Files {
             root: None,
             actions: vec![Action::Plain(copy)],
+            apart: false,
         };
         planner.plan.wanted = Some(planner.add(op, "copy /", false));
     }
@@ -265,6 +266,7 @@ impl Planner<'_> {
         let op = Op::Files {
             root: chain.root,
             actions: chain.actions,
+            apart: false,
         };
         self.add(op, &shown, operation.ignore_cache)
     }
@@ -415,6 +417,7 @@ impl Planner<'_> {
         let op = Op::Files {
             root: None,
             actions: vec![Action::Plain(copy)],
+            apart: false,
         };
         Ok(self.add(op, shown, false))
     }

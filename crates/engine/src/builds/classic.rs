@@ -110,7 +110,7 @@ impl<'p> Printer<'p> {
 
     fn hear(&self, event: BuildEvent<'_>) {
         match event {
-            BuildEvent::Pulling(message) => {
+            BuildEvent::Pulling(_, message) => {
                 if !self.quiet {
                     (self.progress)(message);
                 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use gantry_api::Ulimit;
 use gantry_build::Imports;
 use gantry_build::dockerfile::{Named, Options};
 use gantry_build::graph::Local;
@@ -53,7 +52,8 @@ impl std::fmt::Debug for BuildRequest {
     }
 }
 
-/// What the commands of a build are run with.
+/// How much of the machine the commands of a build may use: nothing that a result depends
+/// on.
 #[derive(Debug, Clone, Default)]
 pub struct StepLimits {
     /// Bytes.
@@ -70,14 +70,6 @@ pub struct StepLimits {
     pub cpuset_cpus: String,
     /// Such as `0-2`.
     pub cpuset_mems: String,
-    /// A cgroup.
-    pub cgroup_parent: String,
-    /// Bytes; 0 for the daemon's choice.
-    pub shm_size: i64,
-    /// Limits of processes.
-    pub ulimits: Vec<Ulimit>,
-    /// `host:address`.
-    pub extra_hosts: Vec<String>,
 }
 
 /// What `POST /build` builds from.

@@ -13,15 +13,15 @@ use gantry_api::{Config, ContainerCreate, Empty, HostConfig, LogConfig, Ulimit};
 use gantry_build::context;
 use gantry_build::dockerfile::Dialect;
 use gantry_build::graph::{ExecMount, MountKind, Sharing};
-use gantry_build::{Error as BuildError, Executor, RunFailure, RunOutput, StepRun, Value};
-use gantry_types::ChainId;
+use gantry_build::{Error as BuildError, Executor, NodeId, RunFailure, RunOutput, StepRun, Value};
+use gantry_types::{ChainId, DiffId};
 
 use super::Inner;
 use super::agents::Listening;
 use super::cache_mount::CacheMount;
 use super::request::BuildRequest;
 use super::space::Space;
-use super::world::told;
+use super::world::{Images, told};
 use crate::containers::{StepMount, StepSource, without_runtime};
 use crate::error::Error;
 
@@ -41,6 +41,7 @@ pub(super) struct Locks {
 pub(super) struct Steps<'b> {
     pub(super) inner: &'b Arc<Inner>,
     pub(super) request: &'b BuildRequest,
+    pub(super) world: &'b Images<'b>,
 }
 
 /// What a command needs besides its container.
@@ -89,6 +90,14 @@ impl Executor for Steps<'_> {
         removed.map_err(fail)?;
         say(RunOutput::Removed(container));
         Ok(())
+    }
+
+    fn is_distant(&self, layers: &[DiffId]) -> bool {
+        self.world.is_distant(layers)
+    }
+
+    fn bring(&self, node: NodeId, layers: &[DiffId]) -> gantry_build::Result<()> {
+        self.world.bring(node, layers)
     }
 
     fn is_scaffold(&self, path: &[u8]) -> bool {
@@ -147,13 +156,11 @@ impl Steps<'_> {
             .chain(&exec.uncounted_env)
             .chain(&around.env);
         let volumes = exec.volumes.iter().map(|path| (path.clone(), Empty {}));
-        let own = exec.ulimits.iter().map(|(name, soft, hard)| Ulimit {
+        let ulimits = exec.ulimits.iter().map(|(name, soft, hard)| Ulimit {
             name: name.clone(),
             soft: *soft,
             hard: *hard,
         });
-        let ulimits = limits.ulimits.iter().cloned().chain(own);
-        let hosts = limits.extra_hosts.iter().chain(&exec.hosts).cloned();
         let config = Config {
             hostname: exec.hostname.clone(),
             image: "build".to_owned(),
@@ -181,13 +188,10 @@ impl Steps<'_> {
             cpu_quota: limits.cpu_quota,
             cpuset_cpus: limits.cpuset_cpus.clone(),
             cpuset_mems: limits.cpuset_mems.clone(),
-            cgroup_parent: match exec.cgroup_parent.as_str() {
-                "" => limits.cgroup_parent.clone(),
-                own => own.to_owned(),
-            },
-            shm_size: limits.shm_size,
+            cgroup_parent: exec.cgroup_parent.clone(),
+            shm_size: exec.shm_size,
             ulimits: Some(ulimits.collect()).filter(|list: &Vec<_>| !list.is_empty()),
-            extra_hosts: Some(hosts.collect()).filter(|list: &Vec<_>| !list.is_empty()),
+            extra_hosts: Some(exec.hosts.clone()).filter(|list| !list.is_empty()),
             ..HostConfig::default()
         };
         ContainerCreate {

@@ -10,7 +10,7 @@ use gantry_build::{Error as BuildError, Event, NodeId, Solver, Value};
 use gantry_image::{Built, Epoch, Lease};
 use gantry_registry::Cancel;
 use gantry_sys::RootDir;
-use gantry_types::{ChainId, ImageConfig, ImageId, Platform, Reference};
+use gantry_types::{ChainId, Digest, ImageConfig, ImageId, Platform, Reference};
 
 use super::request::BuildRequest;
 use super::run::Steps;
@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 pub enum BuildEvent<'e> {
     /// The Dockerfile is understood.
     Planned(&'e Plan),
-    /// An image is pulled.
-    Pulling(ProgressMessage),
+    /// An image is pulled, for a step or before there are any.
+    Pulling(Option<NodeId>, ProgressMessage),
     /// Something happens to a step.
     Step(NodeId, Event<'e>),
 }
@@ -39,6 +39,8 @@ pub struct Solved {
     pub plan: Plan,
     /// What its steps have become.
     pub values: BTreeMap<NodeId, Value>,
+    /// Images that it names and that were not needed: what their names stand for.
+    pub distant: Vec<(Reference, Digest)>,
     pub(super) lease: Lease,
     /// When it was begun.
     pub(super) since: Epoch,
@@ -161,7 +163,7 @@ impl Inner {
         make: &dyn Fn(&dyn World) -> gantry_build::Result<Plan>,
     ) -> Result<Solved> {
         let (lease, since) = (self.store.empty_lease("build")?, self.store.epoch());
-        let pulling = |message| tell(BuildEvent::Pulling(message));
+        let pulling = |node, message| tell(BuildEvent::Pulling(node, message));
         let world = Images {
             inner: self,
             request,
@@ -169,6 +171,7 @@ impl Inner {
             lease: &lease,
             pulling: &pulling,
             fresh: Mutex::default(),
+            distant: Mutex::default(),
             spaces: Mutex::default(),
         };
         let plan = make(&world)?;
@@ -176,6 +179,7 @@ impl Inner {
         let steps = Steps {
             inner: self,
             request,
+            world: &world,
         };
         let told = |node: NodeId, event: Event<'_>| tell(BuildEvent::Step(node, event));
         let cancelled = || cancel.is_cancelled();
@@ -201,8 +205,11 @@ impl Inner {
             .and_then(|stage| match &stage.base {
                 StageBase::Image(base) => Some(base.id),
                 _ => None,
-            });
+            })
+            .filter(|parent| self.store.get(*parent).is_ok());
+        let distant = world.left();
         Ok(Solved {
+            distant,
             config,
             parent,
             plan,

@@ -20,15 +20,15 @@ impl Builds {
 impl Inner {
     pub(super) fn squash(&self, solved: &mut Solved) -> Result<()> {
         let stage = solved.plan.stages.get(solved.plan.target);
-        let (below, kept) = match stage.map(|stage| &stage.base) {
+        let (parent, below, kept) = match stage.map(|stage| &stage.base) {
             Some(StageBase::Image(base)) => {
                 let layers = base.config.rootfs.diff_ids.clone();
-                (layers, base.config.history.len())
+                (Some(base.id), layers, base.config.history.len())
             }
-            _ => (Vec::new(), 0),
+            _ => (None, Vec::new(), 0),
         };
         let all = &solved.config.rootfs.diff_ids;
-        if !all.starts_with(&below) || solved.parent.is_none() && !below.is_empty() {
+        if !all.starts_with(&below) {
             let text = "squash of an image that does not stand on its base";
             return Err(Error::Unsupported(text.to_owned()));
         }
@@ -52,7 +52,7 @@ impl Inner {
         config.created = Some(created.clone());
         config.history.push(History {
             created: Some(created),
-            comment: Some(match solved.parent {
+            comment: Some(match parent {
                 Some(parent) => format!("merge {id} to {parent}"),
                 None => format!("create new from {id}"),
             }),

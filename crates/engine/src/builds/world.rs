@@ -1,15 +1,16 @@
 //! The images that a Dockerfile names: those that are here, and those of registries.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gantry_api::ProgressMessage;
-use gantry_build::dockerfile::{Base, FETCHED, Named, World};
+use gantry_build::dockerfile::{Base, Dialect, FETCHED, Named, World};
 use gantry_build::graph::Local;
-use gantry_build::{Error as BuildError, Result as BuildResult};
-use gantry_image::{Image, Lease};
+use gantry_build::{Error as BuildError, NodeId, Result as BuildResult};
+use gantry_image::{Found, Image, Lease};
 use gantry_registry::Cancel;
-use gantry_types::{Hasher, Platform, Reference};
+use gantry_types::{DiffId, Digest, Hasher, Platform, Reference};
 
 use super::Inner;
 use super::request::BuildRequest;
@@ -20,6 +21,13 @@ use crate::images::PullQuery;
 /// How much of a file is read at a time.
 const BUFFER: usize = 128 << 10;
 
+/// An image that was found in a registry.
+#[derive(Clone)]
+pub(super) struct Distant {
+    reference: Reference,
+    found: Arc<Found>,
+}
+
 /// The images of one build.
 pub(super) struct Images<'b> {
     pub(super) inner: &'b Inner,
@@ -27,9 +35,11 @@ pub(super) struct Images<'b> {
     pub(super) cancel: &'b Cancel,
     pub(super) lease: &'b Lease,
     /// Told how a pull goes.
-    pub(super) pulling: &'b (dyn Fn(ProgressMessage) + Sync),
+    pub(super) pulling: &'b (dyn Fn(Option<NodeId>, ProgressMessage) + Sync),
     /// What was pulled already.
     pub(super) fresh: Mutex<Vec<String>>,
+    /// What was found in registries and is not here, by its layers.
+    pub(super) distant: Mutex<BTreeMap<Vec<DiffId>, Distant>>,
     /// Where fetched files are, as long as the build runs.
     pub(super) spaces: Mutex<Vec<Space>>,
 }
@@ -41,13 +51,12 @@ impl World for Images<'_> {
         let image = match here {
             Ok(image) if fits(&image) && !self.must_pull(name) => image,
             Err(error) if !is_missing(&error) => return Err(told(error)),
-            _ => self.pull(name, platform)?,
+            _ => match self.look(name, platform)? {
+                Looked::Here(image) => image,
+                Looked::Distant(base) => return Ok(base),
+            },
         };
-        let layers = self.inner.store.hold_layers(self.lease, &image.diff_ids)?;
-        if !layers {
-            let text = format!("layers of the image {name} are missing: remove and pull it again");
-            return Err(BuildError::Failed(text));
-        }
+        self.hold(name, &image.diff_ids)?;
         Ok(Base {
             id: image.id,
             diff_ids: image.diff_ids,
@@ -106,20 +115,29 @@ impl Images<'_> {
             directory: space.path().to_owned(),
             ..Local::default()
         };
-        let spaces = self.spaces.lock();
-        let mut spaces = spaces.unwrap_or_else(std::sync::PoisonError::into_inner);
-        spaces.push(space);
+        lock(&self.spaces).push(space);
         Arc::new(local)
     }
 
     /// Whether an image that is here is to be looked for in its registry first.
     fn must_pull(&self, name: &str) -> bool {
-        let fresh = self.fresh.lock();
-        let fresh = fresh.unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.request.pull && name.parse::<Reference>().is_ok() && !fresh.iter().any(|n| n == name)
+        let asked = lock(&self.fresh).iter().any(|asked| asked == name);
+        self.request.pull && !asked && name.parse::<Reference>().is_ok()
     }
 
-    fn pull(&self, name: &str, platform: Option<&Platform>) -> BuildResult<Image> {
+    /// Keeps the layers of an image as long as the build runs.
+    fn hold(&self, name: &str, layers: &[DiffId]) -> BuildResult<()> {
+        match self.inner.store.hold_layers(self.lease, layers)? {
+            true => Ok(()),
+            false => Err(BuildError::Failed(format!(
+                "layers of the image {name} are missing: remove and pull it again"
+            ))),
+        }
+    }
+
+    /// Looks for an image in its registry. Its layers come when a step needs them; those of
+    /// the classic builder, which begins with an image that is here, come now.
+    fn look(&self, name: &str, platform: Option<&Platform>) -> BuildResult<Looked> {
         let reference: Reference = name.parse().map_err(|error| {
             BuildError::Invalid(format!("failed to parse image name {name:?}: {error}"))
         })?;
@@ -129,26 +147,89 @@ impl Images<'_> {
             platform: platform.cloned(),
             credentials: (self.request.credentials)(reference.domain()),
         };
+        let classic = self.request.options.dialect == Dialect::Classic;
         let mut tell = |message| {
-            (self.pulling)(message);
+            if classic {
+                (self.pulling)(None, message);
+            }
+            !self.cancel.is_cancelled()
+        };
+        // What containers are made of stays this machine's.
+        let foreign = |wanted: &Platform| Platform::host().rank_for(wanted).is_none();
+        let aside = platform.is_some_and(foreign);
+        let images = &self.inner.images;
+        let found = match classic && !aside {
+            true => images.pull(&query, self.cancel, &mut tell).map(|()| None),
+            false => images.find(&query, aside, self.cancel, &mut tell),
+        };
+        let found = found.map_err(told)?;
+        lock(&self.fresh).push(name.to_owned());
+        let Some(found) = found else {
+            return Ok(Looked::Here(images.for_build(name).map_err(told)?));
+        };
+        let distant = Distant {
+            reference: reference.or_latest(),
+            found: Arc::new(found),
+        };
+        if classic || self.inner.store.get(distant.found.id).is_ok() {
+            return Ok(Looked::Here(self.get(&distant, None)?));
+        }
+        let config = self.inner.store.config_of(&distant.found, self.cancel)?;
+        let base = Base {
+            id: distant.found.id,
+            diff_ids: config.rootfs.diff_ids.clone(),
+            config,
+        };
+        lock(&self.distant).insert(base.diff_ids.clone(), distant);
+        Ok(Looked::Distant(base))
+    }
+
+    /// Gets an image that was found; `node` is the step that needs it.
+    fn get(&self, distant: &Distant, node: Option<NodeId>) -> BuildResult<Image> {
+        let mut tell = |message| {
+            (self.pulling)(node, message);
             !self.cancel.is_cancelled()
         };
         let images = &self.inner.images;
-        let foreign = |wanted: &Platform| Platform::host().rank_for(wanted).is_none();
-        if platform.is_some_and(foreign) {
-            // What containers are made of stays this machine's.
-            let image = images.pull_aside(&query, self.cancel, &mut tell);
-            return image.map_err(told);
-        }
-        images.pull(&query, self.cancel, &mut tell).map_err(told)?;
-        let mut fresh = self
-            .fresh
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        fresh.push(name.to_owned());
-        drop(fresh);
-        self.inner.images.for_build(name).map_err(told)
+        let image = images.bring(&distant.found, &distant.reference, self.cancel, &mut tell);
+        image.map_err(told)
     }
+
+    /// Whether these are the layers of an image that is not here.
+    pub(super) fn is_distant(&self, layers: &[DiffId]) -> bool {
+        lock(&self.distant).contains_key(layers)
+    }
+
+    /// The images that nobody needed: what their names stand for.
+    pub(super) fn left(&self) -> Vec<(Reference, Digest)> {
+        let distant = lock(&self.distant);
+        let left = distant.values();
+        left.map(|one| (one.reference.clone(), one.found.digest))
+            .collect()
+    }
+
+    /// Brings the layers of an image here.
+    pub(super) fn bring(&self, node: NodeId, layers: &[DiffId]) -> BuildResult<()> {
+        let Some(distant) = lock(&self.distant).get(layers).cloned() else {
+            return Ok(());
+        };
+        self.get(&distant, Some(node))?;
+        self.hold(&distant.reference.familiar(), layers)?;
+        lock(&self.distant).remove(layers);
+        Ok(())
+    }
+}
+
+/// Where an image was found.
+enum Looked {
+    /// Here.
+    Here(Image),
+    /// In a registry.
+    Distant(Base),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_missing(error: &Error) -> bool {

@@ -7,7 +7,9 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use gantry_api::{ProgressDetail, ProgressMessage};
-use gantry_image::{Admission, BuiltIn, LayerState, PullRequest, Pulled, Remote, Source, Step};
+use gantry_image::{
+    Admission, BuiltIn, Found, LayerState, PullRequest, Pulled, Remote, Source, Step,
+};
 use gantry_metadata::seals::SealRow;
 use gantry_registry::{Cancel, Credentials, Repository};
 use gantry_trust::{Seal, Verdict};
@@ -91,19 +93,45 @@ impl Images {
         self.warn_of_platform(&reference, query, progress)
     }
 
-    /// Gets an image for a build, which its name does not stand for afterwards.
+    /// Finds an image in its registry, for a build; nothing for one that is built in, which
+    /// is here then. With `aside` the name does not stand for it afterwards.
     ///
     /// # Errors
     /// As for [`Images::pull`].
-    pub(crate) fn pull_aside(
+    pub(crate) fn find(
         &self,
         query: &PullQuery,
+        aside: bool,
+        cancel: &Cancel,
+        progress: Progress<'_>,
+    ) -> Result<Option<Found>> {
+        let reference = query.reference()?;
+        if self.built_in(&reference, query).is_some() {
+            self.pull(query, cancel, progress)?;
+            return Ok(None);
+        }
+        let pull = Pull::new(self, query, &reference, cancel)?;
+        pull.find(&reference, aside, progress).map(Some)
+    }
+
+    /// Gets an image that was found.
+    ///
+    /// # Errors
+    /// As for [`Images::pull`].
+    pub(crate) fn bring(
+        &self,
+        found: &Found,
+        reference: &Reference,
         cancel: &Cancel,
         progress: Progress<'_>,
     ) -> Result<gantry_image::Image> {
-        let reference = query.reference()?;
-        let pull = Pull::new(self, query, &reference, cancel)?;
-        let pulled = pull.get(&reference, true, progress)?;
+        let mut tell = |step: Step| {
+            progress(line(&step, reference));
+        };
+        let pulled = self.store.bring(found, cancel, &mut tell)?;
+        let attributes = BTreeMap::from([("name".to_owned(), reference.familiar_name())]);
+        let shown = reference.familiar();
+        self.events.publish("image", "pull", &shown, attributes);
         Ok(self.store.get(pulled.id)?)
     }
 
@@ -206,10 +234,15 @@ impl<'p> Pull<'p> {
     }
 
     fn one(&self, reference: &Reference, progress: Progress<'_>) -> Result<Pulled> {
-        self.get(reference, false, progress)
+        let found = self.find(reference, false, progress)?;
+        let mut tell = |step: Step| {
+            // Whoever does not listen any more has thrown the switch.
+            progress(line(&step, reference));
+        };
+        Ok(self.images.store.bring(&found, self.cancel, &mut tell)?)
     }
 
-    fn get(&self, reference: &Reference, aside: bool, progress: Progress<'_>) -> Result<Pulled> {
+    fn find(&self, reference: &Reference, aside: bool, progress: Progress<'_>) -> Result<Found> {
         let request = PullRequest {
             reference: reference.clone(),
             platform: self.query.platform.clone(),
@@ -218,10 +251,9 @@ impl<'p> Pull<'p> {
         let admit = |digests: &[Digest]| self.admit(reference, digests);
         let images = &self.images.store;
         let mut tell = |step: Step| {
-            // Whoever does not listen any more has thrown the switch.
             progress(line(&step, reference));
         };
-        Ok(images.pull(&self.source, &request, &admit, self.cancel, &mut tell)?)
+        Ok(images.find(&self.source, &request, &admit, self.cancel, &mut tell)?)
     }
 
     /// Asks the policy.

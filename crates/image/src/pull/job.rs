@@ -127,7 +127,7 @@ impl Pull<'_> {
     }
 
     /// The configuration, whose bytes are what the manifest says.
-    fn config(&self) -> Result<(Vec<u8>, ImageConfig)> {
+    pub(super) fn config(&self) -> Result<(Vec<u8>, ImageConfig)> {
         let descriptor = &self.described.manifest.config;
         let mut bytes = Vec::new();
         self.source

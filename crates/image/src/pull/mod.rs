@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use gantry_metadata::{blobs, images, references, seals};
 use gantry_registry::Cancel;
-use gantry_types::{Digest, ImageId, Platform, Reference};
+use gantry_types::{Digest, ImageConfig, ImageId, Platform, Reference};
 
 use crate::store::Inner;
 use crate::{Error, ImageStore, Result};
@@ -66,6 +66,18 @@ pub struct Admission {
     pub doubt: Option<String>,
 }
 
+/// An image of a registry, of which nothing but its documents has come.
+pub struct Found {
+    source: Arc<dyn Source>,
+    described: Described,
+    names: Vec<Reference>,
+    seal: Option<seals::SealRow>,
+    /// What the name stands for: the digest of a manifest or of an index.
+    pub digest: Digest,
+    /// The image.
+    pub id: ImageId,
+}
+
 impl ImageStore {
     /// Gets an image from a registry, as far as it is not here.
     ///
@@ -81,6 +93,22 @@ impl ImageStore {
         cancel: &Cancel,
         tell: Tell<'_>,
     ) -> Result<Pulled> {
+        let found = self.find(source, request, admit, cancel, tell)?;
+        self.bring(&found, cancel, tell)
+    }
+
+    /// Finds an image in a registry: its manifest, and whether it may come.
+    ///
+    /// # Errors
+    /// As for [`ImageStore::pull`].
+    pub fn find(
+        &self,
+        source: &Arc<dyn Source>,
+        request: &PullRequest,
+        admit: Admit<'_>,
+        cancel: &Cancel,
+        tell: Tell<'_>,
+    ) -> Result<Found> {
         let reference = &request.reference;
         let document = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => source.digest(digest, cancel)?,
@@ -98,24 +126,40 @@ impl ImageStore {
         if let Some(text) = admission.doubt {
             tell(Step::Doubt(text));
         }
-        let seal = admission.seal.as_ref();
-        let id = ImageId(described.manifest.config.digest);
-        let names = match request.aside {
-            true => vec![format!("{}@{}", reference.name(), described.digest()).parse()?],
-            false => names(reference, digest)?,
-        };
-        let new = match self.inner().name_known(id, &described, &names, seal)? {
+        Ok(Found {
+            source: Arc::clone(source),
+            id: ImageId(described.manifest.config.digest),
+            names: match request.aside {
+                true => vec![format!("{}@{}", reference.name(), described.digest()).parse()?],
+                false => names(reference, digest)?,
+            },
+            described,
+            seal: admission.seal,
+            digest,
+        })
+    }
+
+    /// The configuration of an image that was found.
+    ///
+    /// # Errors
+    /// Those of the source; `Manifest` for what is no configuration of it.
+    pub fn config_of(&self, found: &Found, cancel: &Cancel) -> Result<ImageConfig> {
+        Ok(found.pull(self, cancel).config()?.1)
+    }
+
+    /// Gets an image that was found, as far as it is not here.
+    ///
+    /// # Errors
+    /// As for [`ImageStore::pull`].
+    pub fn bring(&self, found: &Found, cancel: &Cancel, tell: Tell<'_>) -> Result<Pulled> {
+        let (id, digest, seal) = (found.id, found.digest, found.seal.as_ref());
+        let known = self
+            .inner()
+            .name_known(id, &found.described, &found.names, seal)?;
+        let new = match known {
             Some(new) => new,
             None => {
-                let pull = Pull {
-                    inner: self.shared(),
-                    source,
-                    described: &described,
-                    names: &names,
-                    seal,
-                    cancel,
-                };
-                pull.run(tell)?;
+                found.pull(self, cancel).run(tell)?;
                 true
             }
         };
@@ -126,6 +170,19 @@ impl ImageStore {
     /// How many layers come at a time, in all pulls together.
     pub fn set_concurrent_downloads(&self, most: usize) {
         Downloads::set_most(self.shared(), most);
+    }
+}
+
+impl Found {
+    fn pull<'p>(&'p self, store: &'p ImageStore, cancel: &'p Cancel) -> Pull<'p> {
+        Pull {
+            inner: store.shared(),
+            source: &self.source,
+            described: &self.described,
+            names: &self.names,
+            seal: self.seal.as_ref(),
+            cancel,
+        }
     }
 }
 

@@ -147,6 +147,10 @@ fn query(call: &Call) -> Result<ClassicQuery> {
                 None | Some("default") => String::new(),
                 Some(mode) => mode.to_owned(),
             },
+            hosts: query.all("extrahosts").map(str::to_owned).collect(),
+            ulimits: ulimits(call)?,
+            shm_size: number("shmsize")?,
+            cgroup_parent: query.owned("cgroupparent").unwrap_or_default(),
             ..BuildOptions::default()
         },
         limits: StepLimits {
@@ -157,12 +161,15 @@ fn query(call: &Call) -> Result<ClassicQuery> {
             cpu_quota: number("cpuquota")?,
             cpuset_cpus: query.owned("cpusetcpus").unwrap_or_default(),
             cpuset_mems: query.owned("cpusetmems").unwrap_or_default(),
-            cgroup_parent: query.owned("cgroupparent").unwrap_or_default(),
-            shm_size: number("shmsize")?,
-            ulimits: parsed::<Option<Vec<Ulimit>>>(call, "ulimits", "ulimits")?.unwrap_or_default(),
-            extra_hosts: query.all("extrahosts").map(str::to_owned).collect(),
         },
     })
+}
+
+/// Limits of processes: name, soft and hard.
+fn ulimits(call: &Call) -> Result<Vec<(String, i64, i64)>> {
+    let all: Option<Vec<Ulimit>> = parsed(call, "ulimits", "ulimits")?;
+    let all = all.into_iter().flatten();
+    Ok(all.map(|one| (one.name, one.soft, one.hard)).collect())
 }
 
 /// What is not there is refused by name.
