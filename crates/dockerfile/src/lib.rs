@@ -10,6 +10,7 @@
 //! those up. Everything read here is hostile: sizes and depths are bounded.
 
 mod commands;
+pub mod config;
 mod directives;
 mod error;
 mod expose;
@@ -43,6 +44,6 @@ pub use instruction::{
 };
 pub use mount::{Mount, MountText, MountType, Sharing};
 pub use outline::{Asked, Outline, OutlineArg, Target, Targets};
-pub use parse::{parse, parse_instruction};
+pub use parse::{parse, parse_changes, parse_instruction};
 pub use shell::{Expansion, Lookup, expand, expand_content, expand_for_display, expansion, quoted};
 pub use suggest::{Case, nearest};

@@ -105,6 +105,40 @@ pub fn parse_instruction(text: &str) -> Result<Instruction, Error> {
     }
 }
 
+/// The instructions that may change an image's configuration without a build.
+const CHANGES: [&str; 11] = [
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
+/// Reads instructions without a stage, as `commit --change` has them, and the character
+/// that escapes in them. Fails on what is none of those that change a configuration.
+pub fn parse_changes(text: &str) -> Result<(Vec<Instruction>, char), Error> {
+    let read = lines::read(text)?;
+    let names = read.lines.iter().map(|line| &line.split);
+    let mut others = names.filter(|split| !CHANGES.contains(&split.name.as_str()));
+    if let Some(other) = others.next() {
+        let text = format!("{} is not a valid change command", other.keyword);
+        return Err(Error::new(text));
+    }
+    let mut changes = Vec::new();
+    for line in read.lines {
+        if let Statement::Instruction(instruction) = statement(line)? {
+            changes.push(instruction);
+        }
+    }
+    Ok((changes, read.directives.escape))
+}
+
 enum Statement {
     Stage(Stage),
     Instruction(Instruction),

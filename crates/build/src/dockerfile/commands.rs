@@ -1,5 +1,6 @@
 //! Each instruction, on the stage that it stands in.
 
+use gantry_dockerfile::config::set_entrypoint;
 use gantry_dockerfile::{Arg, Command, CommandLine, Instruction, Span, Word};
 use serde_json::json;
 
@@ -39,10 +40,7 @@ impl Planner<'_> {
             Command::Entrypoint(line) => {
                 let words = config::words(&now.config, line);
                 let said = format!("ENTRYPOINT {}", history::quoted_list(&words));
-                now.config.entrypoint = (!words.is_empty()).then_some(words);
-                if !now.cmd_given {
-                    now.config.cmd = None;
-                }
+                set_entrypoint(&mut now.config, words, now.cmd_given);
                 said
             }
             Command::Expose(ports) => {

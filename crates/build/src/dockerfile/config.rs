@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use gantry_dockerfile::{CommandLine, Exposed, Healthcheck, Pair, Span, Word, expansion};
+use gantry_dockerfile::config::health_test;
+pub(super) use gantry_dockerfile::config::{directory, shell, words};
+use gantry_dockerfile::{Exposed, Healthcheck, Pair, Span, Word, expansion};
 use gantry_types::ProcessConfig;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::history::quoted_list;
 use super::variables::{Scope, set_env};
@@ -13,25 +15,6 @@ use crate::{Error, Result};
 
 /// The search path where an image has none.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The shell of commands that are no lists.
-pub(super) fn shell(config: &ProcessConfig) -> Vec<String> {
-    let default = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
-    config.shell.clone().unwrap_or_else(default)
-}
-
-/// The words of a command.
-pub(super) fn words(config: &ProcessConfig, line: &CommandLine) -> Vec<String> {
-    match line {
-        CommandLine::Exec(words) => words.clone(),
-        CommandLine::Shell(text) if text.is_empty() => Vec::new(),
-        CommandLine::Shell(text) => {
-            let mut words = shell(config);
-            words.push(text.clone());
-            words
-        }
-    }
-}
 
 /// `ENV`: what the history says of it, and the names.
 pub(super) fn env(
@@ -107,16 +90,16 @@ pub(super) fn healthcheck(
     check: &Healthcheck,
     dialect: Dialect,
 ) -> String {
+    config.healthcheck = Some(gantry_dockerfile::config::healthcheck(check));
     let Healthcheck::Check {
-        line,
         interval,
         timeout,
         start_period,
         start_interval,
         retries,
+        ..
     } = check
     else {
-        config.healthcheck = Some(json!({"Test": ["NONE"]}));
         return match dialect {
             Dialect::Classic => "HEALTHCHECK &{[NONE] 0s 0s 0s 0s 0}".to_owned(),
             Dialect::BuildKit => {
@@ -124,37 +107,15 @@ pub(super) fn healthcheck(
             }
         };
     };
-    let test: Vec<String> = match line {
-        CommandLine::Exec(words) => std::iter::once("CMD".to_owned())
-            .chain(words.iter().cloned())
-            .collect(),
-        CommandLine::Shell(text) => vec!["CMD-SHELL".to_owned(), text.clone()],
-    };
-    let mut object = Map::new();
-    object.insert("Test".to_owned(), json!(test));
-    let times = [
-        ("Interval", interval),
-        ("Timeout", timeout),
-        ("StartPeriod", start_period),
-        ("StartInterval", start_interval),
-    ];
-    for (key, time) in times {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(0);
-        if nanoseconds != 0 {
-            object.insert(key.to_owned(), json!(nanoseconds));
-        }
-    }
-    if *retries != 0 {
-        object.insert("Retries".to_owned(), json!(retries));
-    }
-    config.healthcheck = Some(Value::Object(object));
+    let times = [interval, timeout, start_period, start_interval];
+    let test = health_test(check);
     if dialect == Dialect::Classic {
-        let shown = times.map(|(_, time)| go_duration(*time)).join(" ");
+        let shown = times.map(|time| go_duration(*time)).join(" ");
         return format!("HEALTHCHECK &{{[{}] {shown} {retries}}}", test.join(" "));
     }
     let shown: Vec<String> = times
         .iter()
-        .map(|(_, time)| format!("\"{}\"", go_duration(**time)))
+        .map(|time| format!("\"{}\"", go_duration(**time)))
         .collect();
     format!(
         "HEALTHCHECK &{{{} {} '\\x{:02x}'}}",
@@ -188,16 +149,6 @@ fn go_duration(time: Duration) -> String {
     }
 }
 
-/// The absolute path that `wanted` means in `current`, without `.` and `..`.
-pub(super) fn directory(current: &str, wanted: &str) -> String {
-    let joined = match wanted.starts_with('/') {
-        true => wanted.to_owned(),
-        false => format!("{current}/{wanted}"),
-    };
-    let cleaned = crate::trees::clean(std::path::Path::new(&joined));
-    format!("/{}", cleaned.display())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,12 +164,5 @@ mod tests {
         ] {
             assert_eq!(go_duration(time), text);
         }
-    }
-
-    #[test]
-    fn directories_are_joined_by_words() {
-        assert_eq!(directory("/a", "b/../c"), "/a/c");
-        assert_eq!(directory("", "b"), "/b");
-        assert_eq!(directory("/a", "/"), "/");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub(super) use gantry_dockerfile::config::{env_value, set_env};
 use gantry_dockerfile::{PROXY_ARGS, Span, Word, expand};
 use gantry_types::Platform;
 
@@ -63,24 +64,6 @@ impl Scope {
     /// Expands a word.
     pub(super) fn expand(&self, word: &Word, escape: char, span: Span) -> Result<String> {
         expand(word, escape, &|name| self.lookup(name)).map_err(|error| placed(error, span))
-    }
-}
-
-/// The value of a variable in `NAME=value`s.
-pub(super) fn env_value(env: &[String], name: &str) -> Option<String> {
-    env.iter().find_map(|variable| {
-        let (known, value) = variable.split_once('=')?;
-        (known == name).then(|| value.to_owned())
-    })
-}
-
-/// Sets a variable among `NAME=value`s.
-pub(super) fn set_env(env: &mut Vec<String>, name: &str, value: &str) {
-    let text = format!("{name}={value}");
-    let prefix = format!("{name}=");
-    match env.iter_mut().find(|known| known.starts_with(&prefix)) {
-        Some(known) => *known = text,
-        None => env.push(text),
     }
 }
 

@@ -86,14 +86,14 @@ fn health_checks() {
     assert_eq!(check, Some(expected));
     let none = changed(&["HEALTHCHECK NONE"]).healthcheck;
     assert_eq!(none, Some(serde_json::json!({"Test": ["NONE"]})));
-    assert!(refused("HEALTHCHECK --interval=5 CMD x").contains("--interval"));
+    assert!(refused("HEALTHCHECK --interval=5 CMD x").contains("missing unit"));
     assert!(refused("HEALTHCHECK RUN x").contains("try CMD"));
 }
 
 #[test]
 fn wrong_changes_are_named() {
     assert_eq!(refused("RUN x"), "RUN is not a valid change command");
-    assert_eq!(refused("EXPOSE x"), "Invalid containerPort: x");
+    assert_eq!(refused("EXPOSE x"), "invalid containerPort: x");
     assert!(refused("ENV a").contains("ENV"));
     assert!(refused("ONBUILD FROM x").contains("isn't allowed"));
     assert!(refused("STOPSIGNAL nope").contains("nope"));
