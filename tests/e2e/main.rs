@@ -12,6 +12,7 @@ mod api_clients;
 mod apparmor;
 mod attach;
 mod bootstrap;
+mod build_cache;
 mod build_contexts;
 mod build_git;
 mod build_results;

@@ -11,17 +11,28 @@ use crate::error::Error;
 /// the root. `None` when `..` leaves the root. Only words are looked at, as
 /// Docker does: `a/../b` is `b` even where `a` is a symbolic link.
 pub(crate) fn normalize(name: &[u8]) -> Option<Vec<u8>> {
+    let mut depth = 0_usize;
+    for part in name.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => depth = depth.checked_sub(1)?,
+            _ => depth += 1,
+        }
+    }
+    Some(normalize_within(name))
+}
+
+/// The same where `..` at the root stays there.
+pub(crate) fn normalize_within(name: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in name.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => {}
-            b".." => {
-                parts.pop()?;
-            }
+            b".." => drop(parts.pop()),
             part => parts.push(part),
         }
     }
-    Some(parts.join(&b'/'))
+    parts.join(&b'/')
 }
 
 /// Parent and last part of a normalized name that is not the root.
@@ -115,6 +126,7 @@ mod tests {
         ] {
             assert_eq!(normalize(name).as_deref(), normal, "{name:?}");
         }
+        assert_eq!(normalize_within(b"../a/../../b"), b"b");
         assert_eq!(split(b"a/b/c"), (&b"a/b"[..], &b"c"[..]));
         assert_eq!(split(b"c"), (&b""[..], &b"c"[..]));
     }

@@ -1,8 +1,9 @@
 //! What steps have made, and by which keys it is found again: records only. Layers and
 //! blobs are held by a lease for each result, which outlives the daemon.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use gantry_image::{Epoch, ImageStore, Lease};
 use gantry_metadata::builds::{self, ResultRow};
@@ -13,6 +14,8 @@ use gantry_types::{ChainId, DiffId};
 use crate::solve::Layers;
 use crate::{Error, Result};
 
+/// How often who waits for another build looks whether its own is still wanted.
+const TICK: Duration = Duration::from_millis(100);
 /// What files take on the disk is a multiple of this.
 const BLOCK: u64 = 4096;
 
@@ -26,6 +29,23 @@ pub struct Cache {
     in_use: Arc<Mutex<HashMap<String, u32>>>,
     /// What layers take on the disk, as far as they were measured.
     sizes: Arc<Mutex<HashMap<ChainId, u64>>>,
+    /// The keys of steps that are being run.
+    running: Arc<(Mutex<BTreeSet<String>>, Condvar)>,
+}
+
+/// A step that is being run: who wants the same waits until this goes.
+pub(crate) struct Running<'c> {
+    cache: &'c Cache,
+    key: String,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let (running, ended) = &*self.cache.running;
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.key);
+        ended.notify_all();
+    }
 }
 
 /// A result that was found.
@@ -113,6 +133,33 @@ impl Cache {
             snapshots: Arc::clone(snapshots),
             in_use: Arc::default(),
             sizes: Arc::default(),
+            running: Arc::default(),
+        })
+    }
+
+    /// Waits until nobody runs the step of that key, in this build or in another one, and
+    /// says that it is run. Who runs one waits for none.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub(crate) fn run_alone(
+        &self,
+        key: &str,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Running<'_>> {
+        let (running, ended) = &*self.running;
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        while running.contains(key) {
+            if cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let waited = ended.wait_timeout(running, TICK);
+            running = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        running.insert(key.to_owned());
+        Ok(Running {
+            cache: self,
+            key: key.to_owned(),
         })
     }
 

@@ -34,6 +34,8 @@ pub fn receive(body: impl BufRead + Send, directory: &Path) -> Result<()> {
         keep_kinds: false,
         owners: Some(&owners),
         max_entries: MAX_ENTRIES,
+        // As in Docker: such a name means a file of the context.
+        stay: true,
     };
     let refused = |error: gantry_archive::Error| {
         Error::Invalid(format!("Error processing tar file(exit status 1): {error}"))

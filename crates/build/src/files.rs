@@ -435,6 +435,7 @@ pub(crate) fn unpacked(
         keep_kinds: false,
         owners: Some(&owners),
         max_entries: 0,
+        stay: false,
     };
     unpack(root.as_fd(), &mut BufReader::new(decoder), &options)?;
     Ok(true)

@@ -1,6 +1,7 @@
 //! The graph of a build: what each step does, and on what. A step is named by its
 //! place in the list; its inputs come before it.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub type NodeId = usize;
 pub struct Graph {
     /// The steps; the inputs of each are before it.
     pub nodes: Vec<Node>,
+    /// The layers that somebody says steps become, and when they were made.
+    pub known: BTreeMap<NodeId, (Vec<DiffId>, i64)>,
 }
 
 impl Graph {

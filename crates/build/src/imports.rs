@@ -43,16 +43,42 @@ impl Solver<'_> {
         }))
     }
 
+    /// The result of a step as an image here has it.
+    pub(crate) fn told(
+        &self,
+        node: &Node,
+        key: &str,
+        (diff_ids, created): &(Vec<DiffId>, i64),
+    ) -> Result<Option<Stored>> {
+        let cached = self.cache.find(key, self.lease)?;
+        if let Some(cached) = cached.filter(|cached| cached.diff_ids == *diff_ids) {
+            return Ok(Some(cached));
+        }
+        if !self.images.hold_layers(self.lease, diff_ids)? {
+            return Ok(None);
+        }
+        let brought = Brought {
+            diff_ids: diff_ids.clone(),
+            created: *created,
+            size: 0,
+        };
+        self.remember(node, key, brought).map(Some)
+    }
+
     /// The result of a step that a key stands for: of the cache, or else from elsewhere.
     pub(crate) fn find(&self, node: &Node, key: &str) -> Result<Option<Stored>> {
         if let Some(stored) = self.cache.find(key, self.lease)? {
             return Ok(Some(stored));
         }
-        let since = self.images.epoch();
         let brought = self.imports.and_then(|from| from.bring(key, self.lease));
         let Some(brought) = brought else {
             return Ok(None);
         };
+        self.remember(node, key, brought).map(Some)
+    }
+
+    fn remember(&self, node: &Node, key: &str, brought: Brought) -> Result<Stored> {
+        let since = self.images.epoch();
         let entry = Entry {
             kind: node.op.kind().to_owned(),
             place: node.place.clone(),
@@ -63,11 +89,11 @@ impl Solver<'_> {
             ..Entry::default()
         };
         let id = self.cache.insert(&entry, &[key.to_owned()], since)?;
-        Ok(Some(Stored {
+        Ok(Stored {
             id,
             diff_ids: brought.diff_ids,
             created: brought.created,
             size: brought.size,
-        }))
+        })
     }
 }

@@ -37,7 +37,10 @@ impl Solver<'_> {
                         files::remove_stubs(&trees::mount(self.snapshots, key)?, &stubs);
                     }
                     made = self.commit(key, &below)?;
-                    Ok(())
+                    let layers = below.iter().copied();
+                    let layers: Vec<DiffId> =
+                        layers.chain(made.map(|layer| layer.diff_id)).collect();
+                    Ok(ChainId::chain(&layers).last().map(ToString::to_string))
                 };
                 let ran = self.executor.run(&step, &say, &mut keep);
                 ran.map_err(|failure| match failure {

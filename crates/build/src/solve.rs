@@ -117,7 +117,8 @@ impl From<Error> for RunFailure {
 /// Runs commands as containers are run.
 pub trait Executor: Sync {
     /// Runs a command in a new file system, and calls `keep` with the key of its
-    /// snapshot when it has ended well. Nothing is left afterwards.
+    /// snapshot when it has ended well; that answers the snapshot which it has become.
+    /// Nothing is left afterwards that nobody has asked for.
     ///
     /// # Errors
     /// `Exit` when it did not end well; those of `keep`.
@@ -125,7 +126,7 @@ pub trait Executor: Sync {
         &self,
         step: &StepRun<'_>,
         say: &(dyn Fn(RunOutput<'_>) + Sync),
-        keep: &mut dyn FnMut(&str) -> Result<()>,
+        keep: &mut dyn FnMut(&str) -> Result<Option<String>>,
     ) -> Result<(), RunFailure>;
 
     /// Whether these are the layers of an image that is not here yet.
@@ -293,9 +294,13 @@ impl Solver<'_> {
         held: &mut Vec<String>,
     ) -> Result<Option<Value>> {
         let (node, key) = (&graph.nodes[id], &plan.keys[id]);
-        let found = match plan.needed[id] {
-            true => self.find(node, key)?,
-            false => self.cache.find(key, self.lease)?,
+        let found = match (graph.known.get(&id), plan.needed[id]) {
+            (Some(known), _) => match self.told(node, key, known)? {
+                Some(stored) => Some(stored),
+                None => self.cache.find(key, self.lease)?,
+            },
+            (None, true) => self.find(node, key)?,
+            (None, false) => self.cache.find(key, self.lease)?,
         };
         let Some(stored) = found else {
             return Ok((!plan.needed[id]).then(|| self.heard_of(key)).flatten());
@@ -430,6 +435,10 @@ impl Solver<'_> {
         };
         let parts = self.blame(id, self.parts(&node.op, &inputs))?;
         let key = key::of("contents", &parts);
+        let _alone = match node.fresh {
+            true => None,
+            false => Some(self.cache.run_alone(&key, cancelled)?),
+        };
         if !node.fresh
             && let Some(stored) = self.find(node, &key)?
         {

@@ -42,7 +42,7 @@ mod volumes;
 pub use builds::{
     Agents, BuildEvent, BuildOutput, BuildPolicy, BuildRequest, Builds, CacheExport, CacheOrigin,
     CacheOrigins, CachePruneQuery, CacheSpace, ClassicContext, ClassicQuery, Destination, Enlisted,
-    Exported, Received, Solved, Space, StepLimits, reason,
+    Exported, Kept, Received, Solved, Space, StepLimits, reason,
 };
 pub use check_at_rest::check_at_rest;
 pub use config::{EngineConfig, LayerCompression, NetworkConfig, ShimProgram};

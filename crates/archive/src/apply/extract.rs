@@ -115,8 +115,12 @@ impl<'o> Extractor<'o> {
         entry: &Entry,
         contents: impl FnOnce(&File) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let path = root::normalize(&entry.path)
-            .ok_or_else(|| Error::refused(&entry.path, "the name leaves the root"))?;
+        let stay = self.among.as_ref().is_some_and(|among| among.stay);
+        let path = match stay {
+            true => Some(root::normalize_within(&entry.path)),
+            false => root::normalize(&entry.path),
+        };
+        let path = path.ok_or_else(|| Error::refused(&entry.path, "the name leaves the root"))?;
         let path = match &self.among {
             // The directory is the user's, and stays as it is.
             Some(_) if path.is_empty() => return Ok(()),

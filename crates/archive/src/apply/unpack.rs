@@ -30,6 +30,9 @@ pub struct UnpackOptions<'o> {
     pub owners: Option<Owners<'o>>,
     /// Most entries; zero for as many as there are.
     pub max_entries: u64,
+    /// Whether `..` at the top stays there, as it does in a file system, instead of being
+    /// refused.
+    pub stay: bool,
 }
 
 /// Unpacks the uncompressed archive in `stream` below `root`. What is there and has
@@ -57,6 +60,7 @@ pub(super) struct Among<'o> {
     directory: Vec<u8>,
     keep_kinds: bool,
     pub(super) owners: Option<Owners<'o>>,
+    pub(super) stay: bool,
 }
 
 impl<'o> Among<'o> {
@@ -67,6 +71,7 @@ impl<'o> Among<'o> {
             directory,
             keep_kinds: options.keep_kinds,
             owners: options.owners,
+            stay: options.stay,
         })
     }
 

@@ -53,6 +53,9 @@ pub fn image_at(
                 created = Some(rfc3339(layers.created));
             }
         }
+        if step.created.is_some() {
+            created.clone_from(&step.created);
+        }
         if epoch.is_some() {
             created.clone_from(&epoch);
         }
@@ -135,4 +138,11 @@ pub(crate) fn rfc3339(nanoseconds: i64) -> String {
         |_| "1970-01-01T00:00:00Z".to_owned(),
         |time| time.to_string(),
     )
+}
+
+/// The same the other way round; 0 for what is no time.
+pub(super) fn nanoseconds(text: &str) -> i64 {
+    let time = text.parse::<jiff::Timestamp>().ok();
+    time.and_then(|time| i64::try_from(time.as_nanosecond()).ok())
+        .unwrap_or(0)
 }

@@ -9,6 +9,7 @@
 //! Only stages that the target needs are looked at, so that others may name images that
 //! are not there. Nothing is run here.
 
+mod cache_from;
 mod commands;
 mod config;
 mod copy;
@@ -73,6 +74,8 @@ pub struct Options {
     pub cgroup_parent: String,
     /// Kept as `docker_version`, as the classic builder does.
     pub engine_version: Option<String>,
+    /// Images that have what steps make, as far as their histories say so.
+    pub cache_from: Vec<ImageConfig>,
     /// Seconds since 1970 that everything is said to be made at.
     pub epoch: Option<i64>,
     /// Whether no file of a new layer may have a later time than `epoch`.
@@ -209,6 +212,8 @@ pub struct Step {
     pub config: ProcessConfig,
     /// Where it stands.
     pub span: Span,
+    /// When it was done, if an image of the cache says so.
+    pub created: Option<String>,
 }
 
 /// Makes a graph of a Dockerfile. `context` is what it copies from.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gantry_dockerfile::{Dockerfile, Instruction, Span, Stage, Word, parse_instruction};
 use gantry_types::{Platform, ProcessConfig};
 
+use super::cache_from::Sources;
 use super::config::PATH;
 use super::variables::{Scope, env_value, is_predefined, platform_args, set_env};
 use super::{
@@ -42,6 +43,7 @@ struct Ended {
     config: ProcessConfig,
     platform: Platform,
     scope: Scope,
+    sources: Sources,
 }
 
 /// A stage that is being planned.
@@ -60,6 +62,9 @@ pub(super) struct Current {
     pub(super) platform: Platform,
     pub(super) fresh: bool,
     pub(super) trigger: bool,
+    /// What has its next step, and how many were looked for.
+    sources: Sources,
+    looked_up: usize,
     /// Where its `FROM` stands: what triggers do is said of that.
     from: Span,
     pub(super) platform_args: BTreeMap<String, String>,
@@ -199,12 +204,14 @@ impl<'p> Planner<'p> {
         }
         if self.open.len() == 1 {
             self.labels(&mut current);
+            self.look_up(&mut current);
         }
         let ended = Ended {
             node: current.node,
             config: current.config,
             platform: current.platform.clone(),
             scope: current.scope,
+            sources: current.sources,
         };
         self.open.pop();
         self.done.insert(index, ended.clone());
@@ -239,14 +246,18 @@ impl<'p> Planner<'p> {
         let (mut node, mut config) = (None, ProcessConfig::default());
         let classic = self.options.dialect == Dialect::Classic;
         let mut inherited = None;
+        let sources;
+        let images = &self.options.cache_from;
         let base = match self.find(&word, index) {
             Some(before) => {
                 let ended = self.stage(before)?;
                 (node, config, platform) = (ended.node, ended.config, ended.platform);
+                sources = ended.sources;
                 inherited = Some(ended.scope).filter(|_| !classic);
                 StageBase::Stage(before)
             }
             None if word == SCRATCH => {
+                sources = Sources::of(images, None);
                 config.env = Some(vec![format!("PATH={PATH}")]);
                 if !classic {
                     "/".clone_into(&mut config.working_dir);
@@ -258,6 +269,7 @@ impl<'p> Planner<'p> {
                 let (base, image) = self.image(&word, asked.then_some(&platform))?;
                 node = Some(image);
                 config = base.config.config.clone().unwrap_or_default();
+                sources = Sources::of(images, Some(&base.config));
                 StageBase::Image(Box::new(base))
             }
         };
@@ -286,6 +298,8 @@ impl<'p> Planner<'p> {
             platform,
             fresh,
             trigger: false,
+            sources,
+            looked_up: 0,
             from: stage.span,
             name,
         };
@@ -429,7 +443,24 @@ impl<'p> Planner<'p> {
     fn instruction(&mut self, current: &mut Current, instruction: &Instruction) -> Result<()> {
         current.number += 1;
         self.command(current, instruction)
-            .map_err(|error| self.at(error, instruction.span))
+            .map_err(|error| self.at(error, instruction.span))?;
+        self.look_up(current);
+        Ok(())
+    }
+
+    /// Looks for new steps in the images that the cache is to come from.
+    fn look_up(&mut self, current: &mut Current) {
+        let seen = std::mem::replace(&mut current.looked_up, current.steps.len());
+        for step in &mut current.steps[seen..] {
+            let Some(found) = current.sources.next(&step.created_by) else {
+                return;
+            };
+            step.created = found.created;
+            if let Some(node) = step.node {
+                let created = step.created.as_deref().map_or(0, super::image::nanoseconds);
+                self.graph.known.insert(node, (found.diff_ids, created));
+            }
+        }
     }
 
     /// An error of an instruction, placed where BuildKit says where it is.
@@ -465,6 +496,7 @@ impl Current {
             author: self.author.clone(),
             config: self.config.clone(),
             span,
+            created: None,
         });
     }
 }

@@ -206,6 +206,7 @@ impl Scan {
                     time: None,
                 }),
             ],
+            apart: false,
         };
         let ready = add(empty, format!("{name}: destination"));
         let scan = Exec {

@@ -37,6 +37,7 @@ pub(crate) fn request(runtime: &Handle, session: Arc<Session>) -> BuildRequest {
         })),
         imports: None,
         explain: false,
+        kept: gantry_engine::Kept::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use gantry_build::dockerfile::{Named, Options as Language};
 use gantry_build::graph::{Ignore, Local};
 use gantry_dockerfile::Word;
 use gantry_dockerfile::ignore::Patterns;
-use gantry_engine::{BuildEvent, BuildRequest, Builds, Error as EngineError, StepLimits};
+use gantry_engine::{BuildEvent, BuildRequest, Builds, Error as EngineError};
 use gantry_registry::Cancel;
 use gantry_types::Platform;
 use tokio::runtime::Handle;
@@ -309,6 +309,7 @@ fn request(
         })),
         imports: None,
         explain: false,
+        kept: gantry_engine::Kept::default(),
     })
 }
 

@@ -34,12 +34,6 @@ impl Builds {
         let _enlisted = inner.enlist(&query.build_id, cancel);
         let received = self.receive(query, context, cancel)?;
         let request = &received.request;
-        if !query.cache_from.is_empty() && !query.quiet {
-            let names = query.cache_from.join(", ");
-            progress(ProgressMessage::stream(format!(
-                "[Warning] images are no source of the cache in this version of gantry: {names}\n"
-            )));
-        }
         let printer = Printer::new(query, &request.options, progress);
         let solved = inner.solve(request, cancel, &|event| printer.hear(event));
         let mut solved = match solved {

@@ -50,7 +50,7 @@ pub use imports::{CacheOrigin, CacheOrigins};
 pub use policy::{BuildPolicy, CacheSpace};
 pub use prune::CachePruneQuery;
 pub use received::Received;
-pub use request::{BuildOutput, BuildRequest, ClassicContext, ClassicQuery, StepLimits};
+pub use request::{BuildOutput, BuildRequest, ClassicContext, ClassicQuery, Kept, StepLimits};
 pub use solve::{BuildEvent, Solved};
 pub use space::Space;
 

@@ -12,6 +12,7 @@ use gantry_build::dockerfile::{Dialect, Options};
 use gantry_build::graph::{Ignore, Local};
 use gantry_dockerfile::ignore::Patterns;
 use gantry_registry::Cancel;
+use gantry_types::ImageConfig;
 
 use super::request::{BuildOutput, BuildRequest, ClassicContext, ClassicQuery};
 use super::space::Space;
@@ -68,6 +69,7 @@ impl Builds {
                 (local, name, dockerfile)
             }
         };
+        let cache_from = inner.cache_from(&query.cache_from);
         let patterns = ignored(&local.directory, &name)?;
         let texts = patterns.texts().collect();
         let ignore: Ignore = Arc::new(move |path: &str| patterns.is_ignored(path));
@@ -77,7 +79,7 @@ impl Builds {
             false => query.shown.clone(),
         };
         Ok(Received {
-            request: request(query, local, shown, dockerfile)?,
+            request: request(query, local, shown, dockerfile, cache_from)?,
             ignored: texts,
             _space: space,
         })
@@ -89,6 +91,7 @@ fn request(
     local: Local,
     name: String,
     dockerfile: Vec<u8>,
+    cache_from: Vec<ImageConfig>,
 ) -> Result<BuildRequest> {
     let (credentials, secrets) = (query.credentials.clone(), query.secrets.clone());
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -100,6 +103,7 @@ fn request(
         options: Options {
             engine_version: (query.options.dialect == Dialect::Classic).then_some(version),
             epoch: epoch(&query.options.build_args)?,
+            cache_from,
             clamp: query.outputs.iter().any(BuildOutput::rewrites_times),
             ..query.options.clone()
         },
@@ -110,6 +114,7 @@ fn request(
         agents: None,
         imports: None,
         explain: query.explain,
+        kept: query.kept,
     })
 }
 
@@ -125,6 +130,20 @@ fn epoch(arguments: &BTreeMap<String, Option<String>>) -> Result<Option<i64>> {
 }
 
 impl Inner {
+    /// The images that are a source of the cache; as in Docker, those that are not here are
+    /// none.
+    fn cache_from(&self, names: &[String]) -> Vec<ImageConfig> {
+        let images = names.iter().map(|name| (name, self.images.for_build(name)));
+        let here = images.filter_map(|(name, image)| match image {
+            Ok(image) => Some(image.config),
+            Err(error) => {
+                tracing::warn!(name, %error, "no source of the cache");
+                None
+            }
+        });
+        here.collect()
+    }
+
     /// A context from the network: a repository, or what is at a URL.
     fn distant_context(
         &self,

@@ -41,6 +41,17 @@ pub struct BuildRequest {
     pub imports: Option<Arc<dyn Imports>>,
     /// Whether the reason of each miss is looked for.
     pub explain: bool,
+    /// Which containers stay.
+    pub kept: Kept,
+}
+
+/// Which containers of steps stay, as the classic builder's users may wish.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kept {
+    /// Those that ended well.
+    pub done: bool,
+    /// Those that did not.
+    pub failed: bool,
 }
 
 impl std::fmt::Debug for BuildRequest {
@@ -96,8 +107,10 @@ pub struct ClassicQuery {
     pub quiet: bool,
     /// Whether images are pulled even when they are there.
     pub pull: bool,
-    /// Images whose layers the cache might have; that they are none is told.
+    /// Images that have what steps make.
     pub cache_from: Vec<String>,
+    /// Which containers stay.
+    pub kept: Kept,
     /// What the language is told.
     pub options: Options,
     /// What commands are run with.

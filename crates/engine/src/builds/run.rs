@@ -74,7 +74,7 @@ impl Executor for Steps<'_> {
         &self,
         step: &StepRun<'_>,
         say: &(dyn Fn(RunOutput<'_>) + Sync),
-        keep: &mut dyn FnMut(&str) -> gantry_build::Result<()>,
+        keep: &mut dyn FnMut(&str) -> gantry_build::Result<Option<String>>,
     ) -> Result<(), RunFailure> {
         let around = self.around(step).map_err(RunFailure::Error)?;
         let request = self.container(step, &around);
@@ -84,11 +84,28 @@ impl Executor for Steps<'_> {
             .create_step(request, step.below.clone(), around.mounts)
             .map_err(|error| RunFailure::NotBegun(told(error)))?;
         let ran = self.follow(&container, step, say, keep);
-        let removed = containers.remove_step(&container);
+        let stays = match &ran {
+            Ok(_) => self.request.kept.done,
+            Err(RunFailure::Exit(_)) => self.request.kept.failed,
+            Err(_) => false,
+        };
+        let ended = match (stays, &ran) {
+            (false, _) => containers.remove_step(&container),
+            // Its files have become a layer: it gets that.
+            (true, Ok(top)) => self
+                .inner
+                .snapshots
+                .create(&container, top.as_deref())
+                .map_err(Error::from)
+                .and_then(|()| containers.keep_step(&container)),
+            (true, Err(_)) => containers.keep_step(&container),
+        };
         drop((around.agents, around.space, around.locks));
         ran?;
-        removed.map_err(fail)?;
-        say(RunOutput::Removed(container));
+        ended.map_err(fail)?;
+        if !stays {
+            say(RunOutput::Removed(container));
+        }
         Ok(())
     }
 
@@ -112,8 +129,8 @@ impl Steps<'_> {
         container: &str,
         step: &StepRun<'_>,
         say: &(dyn Fn(RunOutput<'_>) + Sync),
-        keep: &mut dyn FnMut(&str) -> gantry_build::Result<()>,
-    ) -> Result<(), RunFailure> {
+        keep: &mut dyn FnMut(&str) -> gantry_build::Result<Option<String>>,
+    ) -> Result<Option<String>, RunFailure> {
         let fail = |error: Error| RunFailure::Error(told(error));
         let containers = &self.inner.containers;
         let socket = containers.attach_step(container).map_err(fail)?;

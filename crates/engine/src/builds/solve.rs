@@ -206,7 +206,8 @@ impl Inner {
                 StageBase::Image(base) => Some(base.id),
                 _ => None,
             })
-            .filter(|parent| self.store.get(*parent).is_ok());
+            // As in Docker: what BuildKit builds is nobody's child.
+            .filter(|_| request.options.dialect == Dialect::Classic);
         let distant = world.left();
         Ok(Solved {
             distant,

@@ -57,6 +57,10 @@ impl Containers {
         let container = inner.find(&query.container)?;
         check_phase(&container)?;
         let record = container.record();
+        if record.image_id.is_empty() {
+            let text = "a step of a build that was kept stands on no image: it cannot be committed";
+            return Err(Error::Unsupported(text.to_owned()));
+        }
         let own = process_config(&record.config)?;
         let given = query.config.as_ref().map(process_config).transpose()?;
         let options = CommitOptions {

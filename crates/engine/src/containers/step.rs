@@ -99,6 +99,19 @@ impl Containers {
         )
     }
 
+    /// Makes a step's container, which has ended, one like any other.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub(crate) fn keep_step(&self, id: &str) -> Result<()> {
+        let container = self.inner.find(id)?;
+        let mut record = (*container.record()).clone();
+        record.step = false;
+        self.inner.write_record(&record)?;
+        container.replace_record(record);
+        Ok(())
+    }
+
     /// Removes the steps of builds that ended with the last engine.
     pub(crate) fn end_steps(&self) {
         for container in self.inner.table.all() {

@@ -155,7 +155,7 @@ impl Images {
 
     /// Tells of an image that was built, and of its names.
     pub(crate) fn published(&self, id: ImageId, names: &[gantry_types::Reference]) {
-        self.publish("build", id, &id.to_string());
+        self.publish("create", id, &id.to_string());
         for name in names {
             self.publish("tag", id, &name.familiar());
         }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use gantry_api::{AuthConfig, Ulimit};
 use gantry_engine::{
     BuildOptions, BuildOutput, CachePruneQuery, CacheSpace, ClassicContext, ClassicQuery, Dialect,
-    Error as EngineError, StepLimits,
+    Error as EngineError, Kept, StepLimits,
 };
 use gantry_registry::Credentials;
 use gantry_types::{ErrorKind, Reference};
@@ -122,6 +122,7 @@ fn query(call: &Call) -> Result<ClassicQuery> {
         quiet: query.flag("q"),
         pull: query.flag("pull"),
         cache_from: parsed(call, "cachefrom", "cache-from")?,
+        kept: kept(call),
         squash: query.flag("squash"),
         build_id: query.owned("buildid").unwrap_or_default(),
         credentials: registries(call),
@@ -163,6 +164,19 @@ fn query(call: &Call) -> Result<ClassicQuery> {
             cpuset_mems: query.owned("cpusetmems").unwrap_or_default(),
         },
     })
+}
+
+/// Which containers of steps stay: those that have failed unless `forcerm` is given, the
+/// others when `rm` says so.
+fn kept(call: &Call) -> Kept {
+    let query = &call.query;
+    if query.get("dialect").is_some() || query.flag("forcerm") {
+        return Kept::default();
+    }
+    Kept {
+        done: query.filled("rm").is_some() && !query.flag("rm"),
+        failed: true,
+    }
 }
 
 /// Limits of processes: name, soft and hard.

@@ -68,6 +68,7 @@ impl Containers {
             keep_kinds: query.keep_kinds,
             owners: Some(&owners),
             max_entries: 0,
+            stay: false,
         };
         let unpacked = match view.maker() {
             None => unpack_body(&view, body, &options),

@@ -1,0 +1,120 @@
+//! What builds find again, and what they must not: images that nobody needs stay where
+//! they are, a layer of its own fits on every base, and whatever changes a result is in
+//! the key of its step.
+
+use std::path::Path;
+
+use crate::gantry_only;
+use crate::harness::served::Registry;
+use crate::harness::{Engine, Outcome, folder};
+
+const PORT: u16 = 5000;
+
+fn build(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {
+    let dir = dir.to_str().expect("a path");
+    engine.gantry(&[&["build", "--progress", "plain"], flags, &[dir]].concat())
+}
+
+/// Whether a step, by the end of its name, was known.
+fn known(built: &Outcome, step: &str) -> bool {
+    let mut lines = built.stderr.lines();
+    let line = lines.find(|line| line.ends_with(step));
+    let line = line.unwrap_or_else(|| panic!("no step {step}: {}", built.stderr));
+    let number = line.split(' ').next().unwrap_or_default();
+    built.stderr.contains(&format!("\n{number} CACHED\n"))
+}
+
+#[test]
+fn a_base_comes_when_a_step_needs_it_and_not_before() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let registry = Registry::ours(&engine, PORT);
+    let base = registry.name("team/base:1");
+    engine.docker(&["tag", "busybox", &base]).ok();
+    engine.docker(&["push", &base]).ok();
+    let file = format!("FROM {base}\nRUN echo ran >/ran\n");
+    let dir = folder(&engine, "context", &[("Dockerfile", &file)]);
+    build(&engine, &dir, &["-t", "built"]).ok();
+    let id = engine.inspect("built", "{{.Id}}");
+    engine.docker(&["rmi", &base, "busybox"]).ok();
+    let listed = || {
+        let images = engine.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        images.ok().stdout
+    };
+    assert_eq!(listed(), "built:latest\n");
+    // Everything is known: of the base its documents are enough.
+    let again = build(&engine, &dir, &["-t", "built"]).ok();
+    assert!(known(&again, "RUN echo ran >/ran"), "{}", again.stderr);
+    assert_eq!(engine.inspect("built", "{{.Id}}"), id);
+    assert_eq!(listed(), "built:latest\n");
+    let ran = engine.docker(&["run", "--rm", "built", "cat", "/ran"]);
+    ran.ok().prints("ran\n");
+    // Nothing is known.
+    engine.docker(&["rmi", "built"]).ok();
+    engine.docker(&["builder", "prune", "-af"]).ok();
+    let fresh = build(&engine, &dir, &["-t", "built"]).ok();
+    assert!(!known(&fresh, "RUN echo ran >/ran"), "{}", fresh.stderr);
+    assert!(listed().contains(&base), "{}", listed());
+    // Without the registry the image that is here is enough.
+    drop(registry);
+    build(&engine, &dir, &["--no-cache"]).ok();
+    engine.docker(&["rmi", "-f", "built", &base]).ok();
+    let lost = build(&engine, &dir, &[]);
+    assert_ne!(lost.code, 0, "{}", lost.stderr);
+}
+
+#[test]
+fn a_linked_copy_fits_on_every_base() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let file = "ARG BASE=busybox\nFROM $BASE\nCOPY --link f /tmp/f\nCOPY f /g\n";
+    let dir = folder(
+        &engine,
+        "context",
+        &[
+            ("Dockerfile", file),
+            ("f", "contents\n"),
+            ("other/Dockerfile", "FROM busybox\nRUN echo other >/other\n"),
+        ],
+    );
+    build(&engine, &dir, &["-t", "one"]).ok();
+    build(&engine, &dir.join("other"), &["-t", "other"]).ok();
+    let moved = build(&engine, &dir, &["-t", "two", "--build-arg=BASE=other"]).ok();
+    assert!(known(&moved, "COPY --link f /tmp/f"), "{}", moved.stderr);
+    assert!(!known(&moved, "COPY f /g"), "{}", moved.stderr);
+    let layer = |image, at| engine.inspect(image, &format!("{{{{index .RootFS.Layers {at}}}}}"));
+    assert_eq!(layer("one", 1), layer("two", 2));
+    let told = "cat /tmp/f /other /g; stat -c %a /tmp";
+    let ran = engine.docker(&["run", "--rm", "two", "sh", "-c", told]);
+    // As BuildKit has it: the directory above is one that the copy has made.
+    ran.ok().prints("contents\nother\ncontents\n755\n");
+    // Other contents are another layer.
+    std::fs::write(dir.join("f"), "changed\n").expect("a file");
+    let changed = build(&engine, &dir, &["--build-arg=BASE=other"]).ok();
+    assert!(!known(&changed, "COPY --link f /tmp/f"));
+}
+
+#[test]
+fn what_a_command_runs_with_is_in_its_key() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let file = "FROM busybox\nRUN ulimit -n; cat /etc/hosts; df /dev/shm\n";
+    let dir = folder(&engine, "context", &[("Dockerfile", file)]);
+    let step = "RUN ulimit -n; cat /etc/hosts; df /dev/shm";
+    build(&engine, &dir, &[]).ok();
+    for flag in [
+        "--ulimit=nofile=99:99",
+        "--add-host=name:10.1.2.3",
+        "--add-host=name:10.1.2.4",
+        "--shm-size=1m",
+        "--network=none",
+    ] {
+        let first = build(&engine, &dir, &[flag]).ok();
+        assert!(!known(&first, step), "{flag}: {}", first.stderr);
+        let again = build(&engine, &dir, &[flag]).ok();
+        assert!(known(&again, step), "{flag}: {}", again.stderr);
+    }
+    // How much of the machine it may use is no part of what it does.
+    let bounded = build(&engine, &dir, &["--memory=64m", "--cpu-shares=512"]).ok();
+    assert!(known(&bounded, step), "{}", bounded.stderr);
+}
