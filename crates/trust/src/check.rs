@@ -2,6 +2,7 @@
 
 use gantry_types::{Digest, Reference};
 
+use crate::bundle::Envelope;
 use crate::policy::Ready;
 use crate::{Error, KeyId, Mode, Payload, Policy, Signature, SignatureManifest, tag_of};
 
@@ -19,6 +20,12 @@ pub trait Signatures {
     /// # Errors
     /// Says why they cannot be had.
     fn blob(&self, digest: Digest, size: u64) -> Result<Vec<u8>, String>;
+
+    /// The bundles that refer to an image.
+    ///
+    /// # Errors
+    /// Says why they cannot be had.
+    fn bundles(&self, image: Digest) -> Result<Vec<Vec<u8>>, String>;
 }
 
 /// Which key has signed an image.
@@ -107,6 +114,46 @@ impl Ready {
     }
 
     fn seal_of(
+        &self,
+        signatures: &dyn Signatures,
+        reference: &Reference,
+        digest: Digest,
+    ) -> Result<Option<Seal>, String> {
+        let found = self.seal_by_tag(signatures, reference, digest);
+        if !self.bundles || matches!(found, Ok(Some(_))) {
+            return found;
+        }
+        match self.seal_by_bundle(signatures, digest) {
+            // What is wrong with the others is told first.
+            Ok(None) | Err(_) if found.is_err() => found,
+            other => other,
+        }
+    }
+
+    fn seal_by_bundle(
+        &self,
+        signatures: &dyn Signatures,
+        digest: Digest,
+    ) -> Result<Option<Seal>, String> {
+        let bundles = signatures
+            .bundles(digest)
+            .map_err(|reason| format!("its signatures cannot be read: {reason}"))?;
+        let mut reason = None;
+        for envelope in bundles.iter().filter_map(|bytes| Envelope::parse(bytes)) {
+            let mut signers = envelope.signatures.iter();
+            let signer = signers.find_map(|bytes| self.signer(&envelope.signed, bytes));
+            match (signer, envelope.signs(digest)) {
+                (Some(key), Ok(())) => return Ok(Some(Seal { key, digest })),
+                (Some(_), Err(other)) => reason = Some(other),
+                (None, _) => {
+                    reason.get_or_insert("its signature is by no key of the policy".to_owned());
+                }
+            }
+        }
+        reason.map_or(Ok(None), Err)
+    }
+
+    fn seal_by_tag(
         &self,
         signatures: &dyn Signatures,
         reference: &Reference,

@@ -11,6 +11,7 @@ struct Shelf {
     manifests: HashMap<String, Vec<u8>>,
     blobs: HashMap<Digest, Vec<u8>>,
     down: bool,
+    bundles: Vec<Vec<u8>>,
 }
 
 impl Signatures for Shelf {
@@ -26,6 +27,10 @@ impl Signatures for Shelf {
             .get(&digest)
             .cloned()
             .ok_or_else(|| "blob unknown".to_owned())
+    }
+
+    fn bundles(&self, _: Digest) -> Result<Vec<Vec<u8>>, String> {
+        Ok(self.bundles.clone())
     }
 }
 
@@ -74,6 +79,7 @@ fn policy(mode: Mode, keys: &[&PrivateKey], edit: impl Fn(&mut Rule)) -> Policy 
         keys: keys.iter().map(|key| key.public().to_pem()).collect(),
         signed_as: None,
         revoked: Vec::new(),
+        bundles: false,
     };
     edit(&mut rule);
     Policy::open(std::path::Path::new("/nonexistent"), &[rule]).unwrap()
@@ -235,4 +241,36 @@ fn what_cannot_be_checked_is_not_trusted() {
     assert!(refusal(&required, &shelf).contains("connection refused"));
     let warned = policy(Mode::Warn, &[&key], |_| {}).check(&shelf, &reference(), &[image()]);
     assert!(matches!(warned.unwrap(), Verdict::Doubtful(_)));
+}
+
+#[test]
+fn bundles_count_where_the_rule_says_so() {
+    let (mine, other) = (key(), key());
+    let signed = "https://sigstore.dev/cosign/sign/v1";
+    let mut shelf = Shelf::default();
+    let own = |key, kind, image: Digest| crate::bundle::bundle(key, kind, &image.hex());
+    let strict = policy(Mode::Require, &[&mine], |_| {});
+    let wide = policy(Mode::Require, &[&mine], |rule| rule.bundles = true);
+    assert!(refusal(&wide, &shelf).ends_with("it has no signature"));
+    shelf.bundles = vec![b"nonsense".to_vec(), own(&other, signed, image())];
+    assert!(refusal(&wide, &shelf).contains("by no key of the policy"));
+    shelf
+        .bundles
+        .push(own(&mine, signed, Digest::of(b"another")));
+    assert!(refusal(&wide, &shelf).contains("that of another image"));
+    shelf
+        .bundles
+        .push(own(&mine, "https://slsa.dev/provenance/v1", image()));
+    assert!(refusal(&wide, &shelf).contains("a statement about it"));
+    shelf.bundles.push(own(&mine, signed, image()));
+    let verdict = wide.check(&shelf, &reference(), &[image()]).unwrap();
+    let seal = Seal {
+        key: mine.public().id(),
+        digest: image(),
+    };
+    assert_eq!(verdict, Verdict::Signed(seal));
+    assert!(refusal(&strict, &shelf).ends_with("it has no signature"));
+    // What is wrong beside it does not matter.
+    shelf.sign(&other, image(), &right());
+    wide.check(&shelf, &reference(), &[image()]).unwrap();
 }

@@ -8,6 +8,9 @@
 //!     annotations    dev.cosignproject.cosign/signature: base64 of an ECDSA P-256 signature (`key`)
 //! ```
 //!
+//! Where a rule of the policy wants it, those that cosign 3 attaches count as well
+//! (`bundle`).
+//!
 //! A [`Policy`] says, by the longest prefix of a repository's name, whether images
 //! must be signed, and by which keys. Invariants: everything that comes from a
 //! registry is bounded, and believed only after a signature by a key of the
@@ -15,6 +18,7 @@
 //! not trusted. How a registry is spoken to is known in one file (`registry`), and
 //! no record is kept.
 
+mod bundle;
 mod check;
 mod encrypted;
 mod error;

@@ -7,7 +7,7 @@
 //!
 //! RULE  {"prefix": "registry.example/team", "mode": "require" | "warn" | "off",
 //!        "keys": ["team.pub", "/path/key.pub", "-----BEGIN PUBLIC KEY-----…"],
-//!        "signed-as": "other.example/team", "revoked": ["sha256:…"]}
+//!        "signed-as": "other.example/team", "revoked": ["sha256:…"], "bundles": true}
 //! ```
 //!
 //! A prefix is a whole name or whole parts of it (`r.example/a` is no prefix of
@@ -61,6 +61,9 @@ pub struct Rule {
     /// Digests of images whose signatures are not believed any more.
     #[serde(default)]
     pub revoked: Vec<String>,
+    /// Whether bundles that refer to the image count, though they name no repository.
+    #[serde(default)]
+    pub bundles: bool,
 }
 
 /// A rule, ready for use.
@@ -71,6 +74,7 @@ pub(crate) struct Ready {
     pub(crate) keys: Vec<PublicKey>,
     pub(crate) signed_as: Option<String>,
     pub(crate) revoked: Vec<Digest>,
+    pub(crate) bundles: bool,
 }
 
 /// Which file it was that was read.
@@ -224,6 +228,7 @@ fn ready(directory: &Path, place: &str, rules: &[Rule]) -> Result<Rules, Error> 
                 .collect::<Result<_, _>>()
                 .map_err(|error| wrong(format!("revoked: {error}")))?,
             signed_as,
+            bundles: rule.bundles,
             prefix: prefix.clone(),
         };
         if all.insert(prefix, Arc::new(rule)).is_some() {

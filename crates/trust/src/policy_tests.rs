@@ -9,6 +9,7 @@ fn rule(prefix: &str, mode: Mode) -> Rule {
         mode,
         keys: Vec::new(),
         signed_as: None,
+        bundles: false,
         revoked: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use gantry_registry::{Error, Repository};
 use gantry_types::{Digest, ErrorKind};
 
-use crate::{MAX_PAYLOAD, Signatures};
+use crate::{MAX_PAYLOAD, MAX_SIGNATURES, Signatures, bundle};
 
 impl Signatures for Repository {
     fn manifest(&self, tag: &str) -> Result<Option<Vec<u8>>, String> {
@@ -24,6 +24,26 @@ impl Signatures for Repository {
             .read_to_end(&mut bytes)
             .map_err(|error| error.to_string())?;
         Ok(bytes)
+    }
+
+    fn bundles(&self, image: Digest) -> Result<Vec<Vec<u8>>, String> {
+        let text = |error: Error| error.to_string();
+        let index = self.referrers(image).map_err(text)?;
+        let mut found = Vec::new();
+        for descriptor in index.manifests.iter().take(MAX_SIGNATURES) {
+            let document = self.resolve(&descriptor.digest.to_string()).map_err(text)?;
+            let Some((digest, size)) = bundle::of_manifest(&document.bytes) else {
+                continue;
+            };
+            let mut bytes = Vec::new();
+            Repository::blob(self, digest, size, 0)
+                .map_err(text)?
+                .take(bundle::MAX_BUNDLE)
+                .read_to_end(&mut bytes)
+                .map_err(|error| error.to_string())?;
+            found.push(bytes);
+        }
+        Ok(found)
     }
 }
 

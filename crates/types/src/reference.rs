@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Digest, is_hex};
+use crate::{Digest, DigestError, is_hex};
 
 const DEFAULT_DOMAIN: &str = "docker.io";
 const OFFICIAL: &str = "library/";
@@ -30,6 +30,9 @@ pub enum ReferenceError {
     /// The name is exactly 64 hexadecimal digits, which is an image id.
     #[error("invalid repository name ({0}), cannot specify 64-byte hexadecimal strings")]
     Hexadecimal(String),
+    /// The digest is none that is supported.
+    #[error(transparent)]
+    Digest(DigestError),
 }
 
 /// A normalised image reference. `busybox` becomes `docker.io/library/busybox`
@@ -135,7 +138,10 @@ impl FromStr for Reference {
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (
                 rest,
-                Some(digest.parse().map_err(|_| ReferenceError::Format)?),
+                Some(digest.parse().map_err(|error| match error {
+                    DigestError::Algorithm(_) if is_digest(digest) => ReferenceError::Digest(error),
+                    _ => ReferenceError::Format,
+                })?),
             ),
             None => (text, None),
         };
@@ -166,6 +172,18 @@ impl FromStr for Reference {
             digest,
         })
     }
+}
+
+/// Whether it follows the grammar of digests, by whatever algorithm.
+fn is_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        algorithm.starts_with(|c: char| c.is_ascii_alphabetic())
+            && algorithm
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+._-".contains(&b))
+            && hex.len() >= 32
+            && is_hex(hex)
+    })
 }
 
 /// Docker's rule: the part before the first slash is a host if it contains a
@@ -351,6 +369,10 @@ mod tests {
             ["a"; 200].join("/").parse::<Reference>(),
             Err(ReferenceError::TooLong)
         );
+        let other = format!("sha512:{}", "0".repeat(128));
+        let error = format!("a@{other}").parse::<Reference>().unwrap_err();
+        let expected = format!("invalid digest {other:?}: only sha256 is supported");
+        assert_eq!(error.to_string(), expected);
     }
 
     proptest::proptest! {

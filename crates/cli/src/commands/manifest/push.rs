@@ -39,8 +39,8 @@ pub(crate) fn push<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFu
             if manifest.reference.path() != list.path() {
                 let source = session.repository(&manifest.reference, insecure)?;
                 bring(&repository, &source, manifest)?;
+                put(session, &repository, &list, manifest)?;
             }
-            put(session, &repository, &list, manifest)?;
         }
         let (media_type, bytes) = image::list(&manifests);
         let digest = repository
