@@ -93,6 +93,8 @@ pub struct EngineConfig {
     pub labels: Vec<String>,
     /// Whether `info` says that the daemon debugs.
     pub debug: bool,
+    /// Whether clients are told that experimental features are on.
+    pub experimental: bool,
     /// How many shims wait for a container to start; 0 starts each when it is needed.
     pub warm_shims: usize,
 }
@@ -135,6 +137,7 @@ impl EngineConfig {
             volume_plugins: Default::default(),
             labels: Vec::new(),
             debug: false,
+            experimental: false,
             warm_shims: 4,
         }
     }

@@ -107,6 +107,7 @@ impl Engine {
                 labels: config.labels,
                 init_binary: init_binary(config.init_program.as_deref()),
                 debug: config.debug,
+                experimental: config.experimental,
                 limits,
                 firewall: config.network.iptables,
                 cgroup_v2,

@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     /// The file name of the init program.
     pub(crate) init_binary: String,
     pub(crate) debug: bool,
+    pub(crate) experimental: bool,
     /// Which limits can be set.
     pub(crate) limits: Abilities,
     /// Whether packet rules are made.
@@ -81,13 +82,16 @@ impl System {
 
     /// What the engine is.
     pub fn version(&self) -> Version {
-        let platform = gantry_types::Platform::host();
+        let (inner, platform) = (&self.inner, gantry_types::Platform::host());
         let kernel = uname().0;
         let (api, least) = (ApiVersion::MAX.to_string(), ApiVersion::MIN.to_string());
         let details = [
             ("ApiVersion", api.as_str()),
             ("Arch", &platform.architecture),
-            ("Experimental", "false"),
+            (
+                "Experimental",
+                if inner.experimental { "true" } else { "false" },
+            ),
             ("KernelVersion", &kernel),
             ("MinAPIVersion", &least),
             ("Os", "linux"),
@@ -108,6 +112,7 @@ impl System {
             os: "linux".to_owned(),
             arch: platform.architecture,
             kernel_version: kernel,
+            experimental: inner.experimental,
             ..Version::default()
         }
     }
@@ -158,6 +163,7 @@ impl System {
             pids_limit: inner.limits.pids,
             ipv4_forwarding: reads_one("/proc/sys/net/ipv4/ip_forward"),
             debug: inner.debug,
+            experimental_build: inner.experimental,
             n_fd: entries("/proc/self/fd"),
             oom_kill_disable: inner.limits.oom_kill_disable,
             n_goroutines: entries("/proc/self/task"),

@@ -60,6 +60,11 @@ impl Server {
         self.state.recommend_buildkit(buildkit);
     }
 
+    /// Whether every answer says that experimental features are on.
+    pub fn tell_experimental(&self, experimental: bool) {
+        self.state.tell_experimental(experimental);
+    }
+
     /// From now on all routes work.
     pub fn ready(&self, engine: Arc<Engine>) {
         self.state.set_engine(engine);

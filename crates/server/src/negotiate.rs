@@ -56,13 +56,16 @@ fn numbers_of(version: &str) -> Vec<u64> {
 }
 
 /// Adds what every answer carries.
-pub(crate) fn add_headers(headers: &mut HeaderMap) {
+pub(crate) fn add_headers(headers: &mut HeaderMap, experimental: bool) {
     const API_VERSION: HeaderName = HeaderName::from_static("api-version");
     const EXPERIMENTAL: HeaderName = HeaderName::from_static("docker-experimental");
     const OS: HeaderName = HeaderName::from_static("ostype");
     let text = |text: String| HeaderValue::try_from(text).ok();
     headers.extend(text(ApiVersion::MAX.to_string()).map(|value| (API_VERSION, value)));
-    headers.insert(EXPERIMENTAL, HeaderValue::from_static("false"));
+    headers.insert(
+        EXPERIMENTAL,
+        HeaderValue::from_static(if experimental { "true" } else { "false" }),
+    );
     headers.insert(OS, HeaderValue::from_static("linux"));
     let server = text(format!("Gantry/{ENGINE_VERSION} (linux)"));
     headers.extend(server.map(|value| (http::header::SERVER, value)));

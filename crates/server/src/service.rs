@@ -36,7 +36,7 @@ pub(crate) async fn serve(
         Ok(answer) => answer,
         Err(failure) => failure.into_answer(),
     };
-    negotiate::add_headers(answer.headers_mut());
+    negotiate::add_headers(answer.headers_mut(), counted.experimental());
     answer.map(|content| Tracked {
         content,
         _busy: busy,

@@ -22,6 +22,7 @@ pub(crate) struct State {
     engine: watch::Sender<Option<Arc<Engine>>>,
     /// Whether clients are told to build by BuildKit.
     prefers_buildkit: AtomicBool,
+    experimental: AtomicBool,
     /// Made when somebody builds.
     buildkit: OnceCell<Arc<BuildKit>>,
     /// How long a request waits for the engine.
@@ -41,6 +42,7 @@ impl State {
             peers: Arc::default(),
             engine: watch::Sender::new(None),
             prefers_buildkit: AtomicBool::new(true),
+            experimental: AtomicBool::new(false),
             buildkit: OnceCell::new(),
             patience,
             in_flight: AtomicUsize::new(0),
@@ -51,6 +53,15 @@ impl State {
 
     pub(crate) fn recommend_buildkit(&self, buildkit: bool) {
         self.prefers_buildkit.store(buildkit, Ordering::Relaxed);
+    }
+
+    pub(crate) fn tell_experimental(&self, experimental: bool) {
+        self.experimental.store(experimental, Ordering::Relaxed);
+    }
+
+    /// Whether answers say that experimental features are on.
+    pub(crate) fn experimental(&self) -> bool {
+        self.experimental.load(Ordering::Relaxed)
     }
 
     /// The version of the builder that clients are told of.

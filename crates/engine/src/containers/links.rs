@@ -94,7 +94,9 @@ impl Inner {
                     target.name()
                 )));
             };
-            let mut names = vec![alias.to_owned(), target.id().short().to_owned()];
+            let hostname = target.record().config.hostname.clone();
+            let mut names = vec![alias.to_owned()];
+            names.extend(Some(hostname).filter(|name| !name.is_empty()));
             if target.name() != alias {
                 names.push(target.name());
             }

@@ -56,6 +56,7 @@ async fn serve(mut settings: Settings, flags: Values, logging: Logging) -> Resul
     }
     let server = Server::new(PATIENCE);
     server.recommend_buildkit(settings.buildkit);
+    server.tell_experimental(settings.experimental);
     let (stop, stopped) = watch::channel(false);
     let serving = {
         let server = server.clone();

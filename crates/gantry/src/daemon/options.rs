@@ -36,6 +36,12 @@ pub(super) static OPTIONS: &[Opt] = &[
         Yes,
         "The cgroup above all containers' (default \"/gantry\")",
     ),
+    both(
+        "experimental",
+        Switch,
+        Yes,
+        "Say that experimental features are on (those that are there are so anyway)",
+    ),
     opt(
         "config-file",
         "",
@@ -554,7 +560,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     both("cri-containerd", Switch, Only("false"), ""),
     both("default-runtime", Text, Only("runc"), ""),
-    both("experimental", Switch, Only("false"), ""),
     not_yet("feature", "", Pairs),
     both("firewall-backend", Text, Only("nftables"), ""),
     not_yet("metrics-addr", "metrics-addr", Text),

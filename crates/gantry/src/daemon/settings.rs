@@ -68,6 +68,8 @@ pub(super) struct Settings {
     pub(super) idle_exit: Option<Duration>,
     /// Whether clients are told to build by BuildKit.
     pub(super) buildkit: bool,
+    /// Whether clients are told that experimental features are on.
+    pub(super) experimental: bool,
     values: Values,
 }
 
@@ -111,6 +113,7 @@ impl Settings {
             shutdown_timeout: number(&values, "shutdown-timeout", 15),
             idle_exit: idle_exit(&values)?,
             buildkit: features(&values)?,
+            experimental: switch(&values, "experimental", false),
             values,
         };
         // Everything is checked now, so that `--validate` means what it says.
@@ -169,6 +172,7 @@ impl Settings {
         }
         config.image_gc = values.get("image-gc").map(image_gc::parse).transpose()?;
         config.debug = self.log_level >= LevelFilter::DEBUG;
+        config.experimental = self.experimental;
         config.warm_shims = count(values, "warm-shims", config.warm_shims)?;
         Ok(config)
     }

@@ -60,7 +60,7 @@ async fn start(mut call: Call) -> Result<Answer> {
     call.run(move |engine| engine.containers.exec_check(&known))
         .await?;
     let mut headers = HeaderMap::new();
-    negotiate::add_headers(&mut headers);
+    negotiate::add_headers(&mut headers, call.state.experimental());
     let upgraded = call.headers.contains_key(header::UPGRADE);
     let head = hijack::head(stream_type(wish.tty, call.version), upgraded, &headers);
     let (busy, state) = (call.state.busy(), call.state);
