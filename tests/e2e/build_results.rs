@@ -66,12 +66,12 @@ fn files_come_as_a_folder_or_an_archive() {
         .output();
     let listed = String::from_utf8(listed.expect("tar").stdout).expect("names");
     assert!(listed.contains("a/b"), "{listed}");
-    build(&engine, &dir, &["-o", "type=oci,dest=x"])
+    build(&engine, &dir, &["-o", "type=other,dest=x"])
         .code(1)
-        .says("type oci");
-    build(&engine, &dir, &["--attest", "type=sbom"])
+        .says("exporter \"other\" could not be found");
+    build(&engine, &dir, &["--attest", "type=other"])
         .code(1)
-        .says("--attest");
+        .says("attest:other");
     build(&engine, &dir, &["--progress", "loud"])
         .code(1)
         .says("loud");

@@ -102,7 +102,7 @@ static SEARCH: &[Flag] = &[
 pub(super) static COMMANDS: &[Command] = &[
     command(
         "image build",
-        "[OPTIONS] PATH | -",
+        "[OPTIONS] PATH | URL | -",
         Arity::Exactly(1),
         "Build an image from a Dockerfile",
         build::run,

@@ -85,6 +85,14 @@ pub(in super::super) fn wished(
         .or(platforms.then_some("platform"))
         .or(output.then_some("output"))
         .or(are_large(secrets).then_some("secret"))
+        .or(has_inline_cache(matches).then_some("build-arg BUILDKIT_INLINE_CACHE"))
+}
+
+/// Whether images are to say which steps their layers are of, as an argument has it.
+fn has_inline_cache(matches: &Matches) -> bool {
+    let wishes = ["BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"];
+    let args = matches.list("build-arg");
+    args.iter().any(|arg| wishes.contains(&arg.as_str()))
 }
 
 /// The platforms that are built for; nothing for this machine's.
@@ -234,22 +242,40 @@ impl Plan {
                 .map_err(|error| Error::message(format!("invalid context name {name}: {error}")))?;
             let name = reference.familiar();
             let name = name.strip_suffix(":latest").unwrap_or(&name).to_owned();
-            let value = match Path::new(what).is_dir() {
-                true => {
-                    self.folders.insert(name.clone(), Folder::At(what.into()));
-                    format!("local:{name}")
-                }
-                false if what.contains(':') => what.to_owned(),
-                false => {
-                    let text = format!(
-                        "failed to get build context {name}: stat {what}: no such file or directory"
-                    );
-                    return Err(Error::message(text));
-                }
-            };
+            let value = self.context(&name, what)?;
             self.options.insert(format!("context:{name}"), value);
         }
         Ok(())
+    }
+
+    /// A named context in BuildKit's words.
+    fn context(&mut self, name: &str, what: &str) -> Result<String, Error> {
+        if Path::new(what).is_dir() {
+            let folder = Folder::At(what.into());
+            self.folders.insert(name.to_owned(), folder);
+            return Ok(format!("local:{name}"));
+        }
+        if let Some(place) = what.strip_prefix("oci-layout://") {
+            let (place, digest) = match place.split_once('@') {
+                Some((place, digest)) => (place, Some(digest.to_owned())),
+                None => (place, None),
+            };
+            let (folder, tag) = place.split_once(':').unwrap_or((place, "latest"));
+            let digest = digest.or_else(|| store::find(Path::new(folder), tag));
+            let digest = digest.ok_or_else(|| {
+                let text = format!("oci-layout reference {what:?} could not be resolved");
+                Error::message(text)
+            })?;
+            let number = self.stores.len();
+            self.stores.insert(format!("oci:{number}"), folder.into());
+            return Ok(format!("oci-layout://{number}@{digest}"));
+        }
+        match what.contains(':') {
+            true => Ok(what.to_owned()),
+            false => Err(Error::message(format!(
+                "failed to get build context {name}: stat {what}: no such file or directory"
+            ))),
+        }
     }
 
     fn caches(&mut self, matches: &Matches) -> Result<(), Error> {
@@ -294,11 +320,7 @@ impl Plan {
             }
             self.caches.push((kind, attributes));
         }
-        let inline = matches.list("build-arg");
-        let inline = inline
-            .iter()
-            .find_map(|it| it.strip_prefix("BUILDKIT_INLINE_CACHE="));
-        if matches!(inline, Some("1" | "true")) {
+        if has_inline_cache(matches) {
             self.caches.push(("inline".to_owned(), Texts::new()));
         }
         Ok(())
