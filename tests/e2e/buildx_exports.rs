@@ -121,6 +121,51 @@ fn layouts_come_file_by_file_and_skopeo_reads_them() {
 }
 
 #[test]
+fn builds_begin_with_images_of_layouts() {
+    let more = [
+        (
+            "on/Dockerfile",
+            "FROM base\nRUN cat /v >/w\nCOPY --from=base /f /g\n",
+        ),
+        ("Dockerfile", FILE),
+        ("f", "contents\n"),
+    ];
+    let Some(engine) = start(&more) else { return };
+    let output = "-o=type=oci,dest=layout,tar=false";
+    build(&engine, &[output, "-t=there:1"]).ok();
+    let context = "--build-context=base=oci-layout://layout:1";
+    run(
+        &engine,
+        &["build", "--progress=plain", context, "-t=built", "on"],
+    )
+    .ok();
+    let show = ["run", "--rm", "built", "cat", "/f", "/v", "/w", "/g"];
+    engine
+        .docker(&show)
+        .ok()
+        .prints("contents\n1\n1\ncontents\n");
+    assert_eq!(
+        engine.inspect("built", "{{.Config.Cmd}}"),
+        "[/bin/sh -c cat /f /v]"
+    );
+    // What was only borrowed is no image, and what is built does without it.
+    let images = engine.docker(&["images", "-aq"]).ok().stdout;
+    assert_eq!(images.lines().count(), 2, "{images}");
+    std::fs::remove_dir_all(file(&engine, "layout/blobs")).expect("a folder");
+    let gone = run(
+        &engine,
+        &["build", "--no-cache", "--progress=plain", context, "on"],
+    )
+    .code(1);
+    gone.says("oci-layout");
+    engine.docker(&["builder", "prune", "-af"]).ok();
+    engine
+        .docker(&show)
+        .ok()
+        .prints("contents\n1\n1\ncontents\n");
+}
+
+#[test]
 fn a_push_takes_attestations_along() {
     let Some(engine) = start(FILES) else { return };
     let registry = Registry::ours(&engine, PORT);

@@ -23,6 +23,7 @@ mod buildx_attestations;
 mod buildx_caches;
 mod buildx_exports;
 mod buildx_platforms;
+mod buildx_usage;
 mod cli;
 mod client_commands;
 mod client_completion;

@@ -78,6 +78,7 @@ const LLB_CAPS: &[&str] = &[
     "source.git.subdir",
     "source.git.checksum",
     "source.git.skipsubmodules",
+    "source.ocilayout",
     "source.http",
     "source.http.checksum",
     "source.http.perm",

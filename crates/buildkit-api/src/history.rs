@@ -1,5 +1,7 @@
 //! Builds that were: the last ones, in memory, as `docker buildx history` shows them.
 
+mod filter;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -10,6 +12,7 @@ use gantry_image::Attestation;
 use gantry_types::{Descriptor, Digest};
 use tokio::sync::broadcast;
 
+use self::filter::HistoryFilter;
 use crate::BuildKit;
 use crate::builds::Build;
 use crate::exports::Exporter;
@@ -222,19 +225,21 @@ pub(crate) async fn listen(
     outgoing: &mut Outgoing,
 ) -> Result<(), Status> {
     let (mut active, mut id, mut early) = (false, String::new(), false);
+    let (mut filters, mut limit) = (Vec::new(), 0);
     for field in fields(&call.incoming.only().await?) {
         let field = field?;
         match field.number {
             1 => active = field.flag()?,
             2 => id = field.text()?,
             3 => early = field.flag()?,
-            4 => {
-                return Err(Status::unsupported(
-                    "filters of the history are not supported",
-                ));
-            }
+            4 => filters.push(HistoryFilter::parse(&field.text()?)?),
+            5 => limit = usize::try_from(field.number()?).unwrap_or(usize::MAX),
             _ => {}
         }
+    }
+    if !early && (limit != 0 || !filters.is_empty()) {
+        let text = "filters of builds that are to come are not supported";
+        return Err(Status::unsupported(text));
     }
     let wanted = |record: &str| id.is_empty() || id == record;
     let mut events = service.history.events.subscribe();
@@ -242,11 +247,19 @@ pub(crate) async fn listen(
         let records = service.history.records();
         let records = records.iter().filter(|record| wanted(&record.id));
         let records = records.filter(|record| !active || record.completed.is_none());
+        let fits = |record: &&Record| filters.is_empty() || filters.iter().any(|f| f.fits(record));
+        let mut records: Vec<&Record> = records.filter(fits).collect();
+        if limit != 0 {
+            // The last ones.
+            records.sort_by_key(|record| std::cmp::Reverse(record.created));
+            records.truncate(limit);
+        }
         let event = |record: &Record| match record.completed {
             None => Event::Started,
             Some(_) => Event::Complete,
         };
-        let encoded = records.map(|record| encode(event(record), record).into_bytes());
+        let encoded = records.iter();
+        let encoded = encoded.map(|record| encode(event(record), record).into_bytes());
         encoded.collect()
     };
     for record in known {
@@ -285,6 +298,10 @@ pub(crate) async fn update(service: &BuildKit, mut call: Call) -> Result<Message
     }
     let mut records = service.history.records();
     let Some(index) = records.iter().position(|record| record.id == id) else {
+        // As in BuildKit what is gone may go.
+        if delete {
+            return Ok(Message::new());
+        }
         let text = format!("no such build record {id}");
         return Err(Status::new(Code::NotFound, text));
     };

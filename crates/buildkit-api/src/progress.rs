@@ -92,6 +92,8 @@ struct Told {
     messages: Vec<Arc<[u8]>>,
     ended: bool,
     logged: HashMap<String, usize>,
+    /// Steps, and whether they have ended.
+    vertices: HashMap<String, bool>,
     count: Count,
 }
 
@@ -119,9 +121,12 @@ impl Progress {
     pub(crate) fn vertex(&self, vertex: &Vertex) {
         let message = Message::new().message(1, &encode(vertex));
         self.tell(message, |told| {
-            told.count.total += u64::from(vertex.completed.is_none());
-            told.count.completed += u64::from(vertex.completed.is_some());
-            told.count.cached += u64::from(vertex.completed.is_some() && vertex.cached);
+            let done = vertex.completed.is_some();
+            let before = told.vertices.insert(vertex.digest.clone(), done);
+            let anew = done && before != Some(true);
+            told.count.total += u64::from(before.is_none());
+            told.count.completed += u64::from(anew);
+            told.count.cached += u64::from(anew && vertex.cached);
         });
     }
 

@@ -22,7 +22,10 @@ pub(crate) fn flag(key: &str, value: &str, flag: &mut bool) -> Result<bool, Stat
         value if is_false(value) => false,
         value if is_true(value) => true,
         _ => {
-            let text = format!("non-bool value specified for {key}");
+            let text = format!(
+                "non-bool value specified for {key}: strconv.ParseBool: parsing {value:?}: \
+                 invalid syntax"
+            );
             return Err(Status::invalid(text));
         }
     };

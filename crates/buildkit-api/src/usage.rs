@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gantry_api::{BuildCacheRecord, Filters, Timestamp};
+use gantry_api::{BuildCacheRecord, Timestamp};
 use gantry_engine::{CachePruneQuery, Error as EngineError};
 
 use crate::BuildKit;
+use crate::selector::Filter;
 use crate::status::Status;
 use crate::wire::{Message, fields};
+
+/// The kind of a cache directory.
+const CACHE_MOUNT: &str = "exec.cachemount";
 
 fn told(error: EngineError) -> Status {
     Status::of(error.kind(), error.to_string())
@@ -23,15 +27,13 @@ pub(crate) async fn disk_usage(
     service: &Arc<BuildKit>,
     filters: Vec<String>,
 ) -> Result<Message, Status> {
-    if let Some(filter) = filters.iter().find(|filter| !filter.is_empty()) {
-        let text = format!("filter {filter} of the disk usage is not supported");
-        return Err(Status::unsupported(text));
-    }
+    let filters = parsed(&filters)?;
     let records = blocking(service, |service| {
         service.engine.builds.cache().map_err(told)
     });
     let records = records.await?;
-    Ok(records.iter().fold(Message::new(), |message, record| {
+    let records = records.iter().filter(|record| fits(record, &filters));
+    Ok(records.fold(Message::new(), |message, record| {
         message.message(1, &encode(record))
     }))
 }
@@ -41,11 +43,11 @@ pub(crate) async fn disk_usage(
 /// # Errors
 /// For filters that are not known, and when the cache cannot be read.
 pub(crate) async fn prune(service: &Arc<BuildKit>, request: &[u8]) -> Result<Vec<Message>, Status> {
-    let mut query = CachePruneQuery::default();
+    let (mut query, mut wanted) = (CachePruneQuery::default(), Vec::new());
     for field in fields(request) {
         let field = field?;
         match field.number {
-            1 => filter(&field.text()?, &mut query.filters)?,
+            1 => wanted.push(field.text()?),
             2 => query.all = field.flag()?,
             3 if field.number()? > 0 => {
                 let age = Duration::from_nanos(field.number()?).as_secs();
@@ -57,9 +59,20 @@ pub(crate) async fn prune(service: &Arc<BuildKit>, request: &[u8]) -> Result<Vec
             _ => {}
         }
     }
+    let wanted = parsed(&wanted)?;
     blocking(service, move |service| {
         let builds = &service.engine.builds;
         let before = builds.cache().map_err(told)?;
+        if !wanted.is_empty() {
+            let mut meant = before
+                .iter()
+                .filter(|record| fits(record, &wanted))
+                .peekable();
+            if meant.peek().is_none() {
+                return Ok(Vec::new());
+            }
+            meant.for_each(|record| query.filters.add("id", &record.id));
+        }
         let before: BTreeMap<&str, &BuildCacheRecord> = before
             .iter()
             .map(|record| (record.id.as_str(), record))
@@ -75,23 +88,37 @@ pub(crate) async fn prune(service: &Arc<BuildKit>, request: &[u8]) -> Result<Vec
     .await
 }
 
-/// `key==value` of containerd's filters.
-fn filter(text: &str, filters: &mut Filters) -> Result<(), Status> {
-    let parts = text.split(',').filter(|part| !part.is_empty());
-    let known = parts
-        .map(|part| part.split_once("=="))
-        .map(|pair| match pair {
-            Some((key @ ("id" | "type" | "parent" | "description"), value)) => Some((key, value)),
-            _ => None,
-        });
-    for pair in known {
-        let Some((key, value)) = pair else {
-            let text = format!("filter {text} of a prune is not supported");
-            return Err(Status::unsupported(text));
-        };
-        filters.add(key, value);
-    }
-    Ok(())
+/// Filters of which one must fit; one of nothing fits everything.
+fn parsed(filters: &[String]) -> Result<Vec<Filter>, Status> {
+    let filters = filters.iter().filter(|filter| !filter.is_empty());
+    filters.map(|filter| Filter::parse(filter)).collect()
+}
+
+fn fits(record: &BuildCacheRecord, filters: &[Filter]) -> bool {
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let switch = |on: bool| on.then(String::new);
+    let mutable = record.kind == CACHE_MOUNT;
+    let field = |name: &str| match name {
+        "id" => text(&record.id),
+        "parents" => text(
+            &record
+                .parents
+                .iter()
+                .flatten()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(";"),
+        ),
+        "description" => text(&record.description),
+        "inuse" => switch(record.in_use),
+        "mutable" => switch(mutable),
+        "immutable" => switch(!mutable),
+        "type" => text(&record.kind),
+        "shared" => switch(record.shared),
+        "private" => switch(!record.shared),
+        _ => None,
+    };
+    filters.is_empty() || filters.iter().any(|filter| filter.fits(&field))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -108,7 +135,7 @@ fn encode(record: &BuildCacheRecord) -> Message {
     let parents = record.parents.iter().flatten();
     let message = Message::new()
         .text(1, &record.id)
-        .flag(2, record.kind == "exec.cachemount")
+        .flag(2, record.kind == CACHE_MOUNT)
         .flag(3, record.in_use)
         .signed(4, record.size)
         .time(6, time(&record.created_at))
@@ -131,13 +158,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_are_understood_or_refused() {
-        let mut filters = Filters::new();
-        filter("type==exec.cachemount,id==x", &mut filters).unwrap();
-        assert_eq!(filters.get("type"), ["exec.cachemount"]);
-        assert_eq!(filters.get("id"), ["x"]);
-        filter("", &mut filters).unwrap();
-        assert!(filter("size>5", &mut filters).is_err());
-        assert!(filter("id~=x", &mut filters).is_err());
+    fn records_are_found_by_what_they_are() {
+        let record = BuildCacheRecord {
+            id: "abc".to_owned(),
+            kind: "regular".to_owned(),
+            shared: true,
+            ..BuildCacheRecord::default()
+        };
+        let fits = |filters: &[&str]| {
+            let filters: Vec<String> = filters.iter().map(|one| (*one).to_owned()).collect();
+            fits(&record, &parsed(&filters).unwrap())
+        };
+        assert!(fits(&[]) && fits(&[""]) && fits(&["type==regular,shared", "id==x"]));
+        assert!(fits(&["immutable"]) && fits(&["id~=^ab"]));
+        assert!(!fits(&["private"]) && !fits(&["type==regular,inuse"]));
+        assert!(parsed(&["size>5".to_owned()]).is_err());
     }
 }

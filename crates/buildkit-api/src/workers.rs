@@ -1,5 +1,6 @@
 //! What clients are told of the machine that builds.
 
+use gantry_engine::CachePruneQuery;
 use gantry_types::Platform;
 
 use crate::BuildKit;
@@ -39,7 +40,39 @@ pub(crate) fn record(service: &BuildKit) -> Message {
                 .text(3, variant);
             record.message(3, &platform)
         });
+    let rules = service.engine.builds.rules().iter();
+    let record = rules.fold(record, |record, rule| record.message(4, &policy(rule)));
     record.message(5, &version())
+}
+
+/// As `moby.buildkit.v1.types.GCPolicy`.
+fn policy(rule: &CachePruneQuery) -> Message {
+    let keys = [
+        "id",
+        "type",
+        "description",
+        "parent",
+        "inuse",
+        "shared",
+        "private",
+    ];
+    let filters = keys.into_iter().flat_map(|key| {
+        let values = rule.filters.get(key).iter();
+        values.map(move |value| format!("{key}=={value}"))
+    });
+    let ages = ["until", "unused-for"].into_iter();
+    let mut ages = ages.flat_map(|key| rule.filters.get(key));
+    let age = ages
+        .next()
+        .and_then(|text| gantry_types::units::parse_duration(text).ok());
+    let message = Message::new()
+        .flag(1, rule.all)
+        .signed(2, age.unwrap_or(0))
+        .number(3, rule.space.reserved);
+    filters
+        .fold(message, |message, filter| message.text(4, &filter))
+        .number(5, rule.space.max_used)
+        .number(6, rule.space.min_free)
 }
 
 /// What runs here: of itself, and by the help of emulators.

@@ -40,9 +40,9 @@ mod user_namespaces;
 mod volumes;
 
 pub use builds::{
-    Agents, BuildEvent, BuildOutput, BuildPolicy, BuildRequest, Builds, CacheExport, CacheOrigin,
-    CacheOrigins, CachePruneQuery, CacheSpace, ClassicContext, ClassicQuery, Destination, Enlisted,
-    Exported, Kept, Received, Solved, Space, StepLimits, reason,
+    Agents, Borrowed, BuildEvent, BuildOutput, BuildPolicy, BuildRequest, Builds, CacheExport,
+    CacheOrigin, CacheOrigins, CachePruneQuery, CacheSpace, ClassicContext, ClassicQuery,
+    Destination, Enlisted, Exported, Kept, Received, Solved, Space, StepLimits, reason,
 };
 pub use check_at_rest::check_at_rest;
 pub use config::{EngineConfig, LayerCompression, NetworkConfig, ShimProgram};

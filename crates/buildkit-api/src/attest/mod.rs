@@ -83,8 +83,8 @@ impl Wanted {
                 Some("provenance") => wanted.provenance = Provenance::of(value)?,
                 Some("sbom") => wanted.sbom = Sbom::of(value)?,
                 Some(other) => {
-                    let text = format!("attestations (attest:{other}) are not supported");
-                    return Err(Status::unsupported(text));
+                    let text = format!("unknown attestation type {other:?}");
+                    return Err(Status::invalid(text));
                 }
             }
         }

@@ -63,9 +63,13 @@ impl Export {
                 let to = to.ok_or_else(|| invalid("local cache exporter requires dest"))?;
                 Target::Client(format!("local:{to}"))
             }
-            other => {
-                let text = format!("cache export of type {other} is not supported");
+            "gha" | "s3" | "azblob" => {
+                let text = format!("cache export of type {} is not supported", place.kind);
                 return Err(Status::unsupported(text));
+            }
+            other => {
+                let text = format!("unknown cache exporter: {other:?}");
+                return Err(Status::invalid(text));
             }
         };
         if !matches!(to, Target::Inline) {

@@ -1,20 +1,18 @@
 //! Where a build looks for results that others have made. Whatever is wrong there is
 //! told, and the build goes on without.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use gantry_build::Imports;
 use gantry_engine::CacheOrigin;
-use gantry_image::{MAX_DOCUMENT, Source, Wanted};
-use gantry_registry::{Cancel, Credentials, Document};
+use gantry_registry::Credentials;
 use gantry_types::{Digest, Reference};
 use tokio::runtime::Handle;
 
 use super::Place;
 use crate::BuildKit;
 use crate::builds::Build;
-use crate::exports::client_store::Content;
+use crate::client_source::ClientStore;
 use crate::progress::Vertex;
 use crate::session::{self, Session};
 use crate::status::Status;
@@ -107,81 +105,20 @@ impl Reading {
                 let digest =
                     digest.map_err(|_| Status::invalid("local cache importer requires digest"))?;
                 let name = format!("local:{}", text(place, "src"));
-                let source: Arc<dyn Source> = Arc::new(ClientStore {
-                    session: Arc::clone(&self.session),
-                    runtime: self.runtime.clone(),
-                    name,
-                });
+                let source = ClientStore::of(&self.session, &self.runtime, name);
                 let document = source.digest(digest, cancel);
                 let document =
                     document.map_err(|error| Status::of(error.kind(), error.to_string()))?;
                 builds.cache_of(source, document, cancel).map_err(told)
             }
-            other => {
-                let text = format!("cache import of type {other} is not supported");
+            "gha" | "s3" | "azblob" => {
+                let text = format!("cache import of type {} is not supported", place.kind);
                 Err(Status::unsupported(text))
             }
+            other => {
+                let text = format!("unknown cache importer: {other}");
+                Err(Status::invalid(text))
+            }
         }
-    }
-}
-
-/// A directory of the client, as a source of layers.
-struct ClientStore {
-    session: Arc<Session>,
-    runtime: Handle,
-    name: String,
-}
-
-impl ClientStore {
-    fn read(&self, digest: Digest) -> gantry_image::Result<impl Read + Send + use<>> {
-        let content = Content::new(&self.session, &self.runtime, &self.name);
-        let read = content.read(digest);
-        read.map_err(|status| gantry_image::Error::Invalid(status.text))
-    }
-}
-
-impl Source for ClientStore {
-    fn tag(&self, tag: &str, _: &Cancel) -> gantry_image::Result<Document> {
-        let text = format!("a directory has no tag {tag}");
-        Err(gantry_image::Error::Invalid(text))
-    }
-
-    fn digest(&self, digest: Digest, _: &Cancel) -> gantry_image::Result<Document> {
-        let invalid = |text: String| gantry_image::Error::Invalid(text);
-        let mut bytes = Vec::new();
-        let from = self.read(digest)?;
-        from.take(MAX_DOCUMENT + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| invalid(format!("{digest}: {error}")))?;
-        if bytes.len() as u64 > MAX_DOCUMENT || Digest::of(&bytes) != digest {
-            return Err(invalid(format!("{digest} is not what it says")));
-        }
-        Ok(Document {
-            media_type: String::new(),
-            digest,
-            bytes,
-            from: String::new(),
-            rate_limit: None,
-        })
-    }
-
-    fn tags(&self, _: &Cancel) -> gantry_image::Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-
-    fn blob(
-        &self,
-        wanted: &Wanted,
-        offset: u64,
-        _: &Cancel,
-    ) -> gantry_image::Result<Box<dyn Read + Send>> {
-        if wanted.skip != 0 {
-            // There is no other directory that might have the right bytes.
-            return Err(gantry_image::Error::NotVerified(wanted.digest));
-        }
-        let mut from = self.read(wanted.digest)?;
-        std::io::copy(&mut (&mut from).take(offset), &mut std::io::sink())
-            .map_err(|error| gantry_image::Error::Invalid(format!("{}: {error}", wanted.digest)))?;
-        Ok(Box::new(from.take(wanted.size.saturating_sub(offset))))
     }
 }

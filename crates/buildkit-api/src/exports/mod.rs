@@ -16,7 +16,7 @@ use crate::attest::Statement;
 use crate::builds::Build;
 use crate::frontend::Solved;
 use crate::progress::Vertex;
-use crate::status::Status;
+use crate::status::{Code, Status};
 use crate::truth::flag;
 use crate::wire::fields;
 
@@ -51,8 +51,8 @@ impl Exporter {
             "moby" | "image" | "oci" | "docker" => return form::Form::of(self).map(drop),
             "tar" | "local" => ["dest", "platform-split", "attestation-prefix"],
             other => {
-                let text = format!("exporter {other} is not supported");
-                return Err(Status::unsupported(text));
+                let text = format!("exporter {other:?} could not be found");
+                return Err(Status::new(Code::NotFound, text));
             }
         };
         let mut keys = self.attributes.keys();

@@ -84,13 +84,11 @@ pub(super) fn answer(
             (targets.text(), targets.json(&source.text), None)
         }
         other => {
-            return Err(Status::unsupported(format!(
-                "request {other} is not supported"
-            )));
+            return Err(Status::unsupported(format!("unsupported request {other}")));
         }
     };
     let mut texts = BTreeMap::from([
-        ("result.json".to_owned(), json.to_string().into_bytes()),
+        ("result.json".to_owned(), format!("{json:#}").into_bytes()),
         ("result.txt".to_owned(), text.into_bytes()),
         ("version".to_owned(), b"1.0.0".to_vec()),
     ]);

@@ -7,6 +7,7 @@
 mod agent;
 mod callbacks;
 mod failure;
+pub(crate) mod layout;
 mod lint;
 mod load;
 mod needs;

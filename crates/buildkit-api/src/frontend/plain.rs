@@ -26,6 +26,7 @@ pub(crate) fn request(runtime: &Handle, session: Arc<Session>) -> BuildRequest {
         name: String::new(),
         context: None,
         named: BTreeMap::new(),
+        borrowed: BTreeMap::new(),
         options: gantry_build::dockerfile::Options::default(),
         pull: false,
         limits: gantry_engine::StepLimits::default(),

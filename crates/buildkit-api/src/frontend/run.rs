@@ -14,6 +14,7 @@ use gantry_types::Platform;
 use tokio::runtime::Handle;
 
 use super::failure::Source;
+use super::layout::{self, Layout};
 use super::load::{self, Loaded};
 use super::needs::{self, Needs};
 use super::options::Options;
@@ -180,6 +181,8 @@ const CONTEXT: &str = "[internal] load build context";
 enum NamedInput {
     Directory(Place),
     Image(String),
+    /// An image of a layout, and its name for this build.
+    Layout(String, Layout),
 }
 
 impl Inputs {
@@ -222,7 +225,7 @@ impl Inputs {
 }
 
 /// What a named context is: `docker-image://…`, `local:NAME` of the client, `input:NAME`,
-/// the result of another build, or an address of a repository or an archive.
+/// the result of another build, `oci-layout://…` of the client, or an address of a repository or an archive.
 async fn named(
     service: &Arc<BuildKit>,
     build: &Arc<Build>,
@@ -249,7 +252,13 @@ async fn named(
                 result.ok_or_else(|| Status::invalid(format!("no input is called {input}")))?;
             Ok(NamedInput::Image(links::image(service, result).await?))
         }
-        Some(("oci-layout", _)) | None => Err(Status::unsupported(format!(
+        Some(("oci-layout", rest)) => {
+            let address = layout::Address::parse(rest)?;
+            let platforms = platforms(options)?;
+            let found = layout::borrow(service, build, name, address, "", &platforms).await?;
+            Ok(NamedInput::Layout(value.to_owned(), found))
+        }
+        None => Err(Status::unsupported(format!(
             "the context {name}={value} is not supported"
         ))),
         Some(_) => {
@@ -280,9 +289,16 @@ fn request(
         let name = for_platform(name, platform.as_ref())?;
         let input = match input {
             NamedInput::Directory(place) => Named::Directory(local(place)),
-            NamedInput::Image(image) => Named::Image(image.clone()),
+            NamedInput::Image(image) | NamedInput::Layout(image, _) => Named::Image(image.clone()),
         };
         Some((name.to_owned(), input))
+    });
+    let borrowed = inputs.named.values().filter_map(|input| match input {
+        NamedInput::Layout(name, found) => {
+            let image = found.get(&layout::key(platform.as_ref()))?;
+            Some((name.clone(), Arc::clone(image)))
+        }
+        _ => None,
     });
     let context = inputs.context.as_ref().map(|place| match inputs.all_came {
         false => Ok(local(place)),
@@ -298,6 +314,7 @@ fn request(
         name: source.name.clone(),
         context: context.transpose()?,
         named: named.collect(),
+        borrowed: borrowed.collect(),
         options: language(options, platform)?,
         pull: options.pull,
         limits: options.limits.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use gantry_types::Digest;
+use gantry_types::{Digest, Platform};
 
 use crate::status::Status;
 use crate::wire::{Field, fields};
@@ -23,6 +23,21 @@ pub(super) struct Operation {
     pub(super) platform: String,
     pub(super) ignore_cache: bool,
     pub(super) description: BTreeMap<String, String>,
+}
+
+impl Operation {
+    /// The platform, if one is told.
+    ///
+    /// # Errors
+    /// For what is none.
+    pub(super) fn platform(&self) -> Result<Option<Platform>, Status> {
+        let text = self.platform.as_str();
+        let parsed = Some(text).filter(|text| !text.is_empty()).map(|text| {
+            let parsed = text.parse::<Platform>();
+            parsed.map_err(|error| Status::invalid(format!("platform {text}: {error}")))
+        });
+        parsed.transpose()
+    }
 }
 
 /// All operations; the inputs of each are before it.

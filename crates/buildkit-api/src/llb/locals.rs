@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gantry_engine::Borrowed;
+
 use super::definition::{Definition, kind};
 use super::source;
 use crate::BuildKit;
 use crate::builds::Build;
 use crate::files::{Wanted, kept::Place};
-use crate::frontend::plain;
+use crate::frontend::{layout, plain};
 use crate::links;
 use crate::status::Status;
 
@@ -21,8 +23,14 @@ pub(super) enum Got {
     Image(String),
 }
 
-/// By the numbers of operations.
-pub(super) type Locals = BTreeMap<usize, Got>;
+/// What was got.
+#[derive(Default)]
+pub(super) struct Locals {
+    /// By the numbers of operations.
+    pub(super) got: BTreeMap<usize, Got>,
+    /// Images that only this build knows, by their names.
+    pub(super) borrowed: BTreeMap<String, Arc<Borrowed>>,
+}
 
 /// Whether images are looked for in their registries even when they are here: all, when
 /// it is wished of one.
@@ -47,7 +55,7 @@ pub(super) async fn load(
     build: &Arc<Build>,
     definition: &Definition,
 ) -> Result<Locals, Status> {
-    let mut locals = Locals::new();
+    let mut locals = Locals::default();
     for (number, operation) in definition.operations.iter().enumerate() {
         if operation.kind != kind::SOURCE {
             continue;
@@ -71,10 +79,27 @@ pub(super) async fn load(
                 let place = plain::directory(service, build, &wanted, session, number).await?;
                 Got::Directory(place)
             }
+            "oci-layout" => {
+                source.only(&["oci.store", "oci.session"])?;
+                let address = layout::Address::parse(&source.rest)?;
+                let address = layout::Address {
+                    store: source.attribute("oci.store").to_owned(),
+                    ..address
+                };
+                let platforms = [operation.platform()?];
+                let (name, session) = (&source.rest, source.attribute("oci.session"));
+                let found =
+                    layout::borrow(service, build, name, address, session, &platforms).await?;
+                let image = found.into_values().next();
+                let image = image.ok_or_else(|| Status::internal("an image of a layout"))?;
+                let name = format!("oci-layout://{}#{number}", source.rest);
+                locals.borrowed.insert(name.clone(), image);
+                Got::Image(name)
+            }
             links::RESULT => Got::Image(links::image(service, &source.rest).await?),
             _ => continue,
         };
-        locals.insert(number, got);
+        locals.got.insert(number, got);
     }
     Ok(locals)
 }

@@ -54,6 +54,7 @@ pub(crate) async fn solve(
     let session = session::find(&service.sessions, &build.session).await?;
     let mut request = plain::request(&Handle::current(), session);
     request.pull = locals::wants_pull(&definition)?;
+    request.borrowed.clone_from(&locals.borrowed);
     let (service, build) = (Arc::clone(service), Arc::clone(build));
     let work = tokio::task::spawn_blocking(move || {
         let teller = plain::Teller::new(&build);

@@ -98,7 +98,7 @@ impl Made {
 
 fn plan_allowed(bytes: &[u8], allowed: Allowed) -> Result<Plan, String> {
     let definition = Definition::read(bytes).map_err(|status| status.text)?;
-    translate::plan(&definition, &Locals::new(), allowed, &Images)
+    translate::plan(&definition, &Locals::default(), allowed, &Images)
         .map_err(|error| error.to_string())
 }
 

@@ -280,7 +280,7 @@ impl Planner<'_> {
     ) -> gantry_build::Result<NodeId> {
         let whole = format!("{}://{}", source.scheme, source.rest);
         let shown = name(gantry_git::redacted(&whole));
-        match (self.locals.get(&number), source.scheme.as_str()) {
+        match (self.locals.got.get(&number), source.scheme.as_str()) {
             (Some(Got::Directory(place)), _) => {
                 let local = Local {
                     directory: place.directory.to_path_buf(),
@@ -288,7 +288,7 @@ impl Planner<'_> {
                 };
                 Ok(self.add(Op::Local(Arc::new(local)), &shown, false))
             }
-            (Some(Got::Image(image)), _) => self.image(image, "", &shown),
+            (Some(Got::Image(image)), _) => self.image(image, None, &shown),
             (None, "docker-image") => {
                 let known = ["image.resolvemode", "image.checksum"];
                 source.only(&known).map_err(told)?;
@@ -296,7 +296,8 @@ impl Planner<'_> {
                     let text = "the attribute image.checksum is not supported: name the digest";
                     return Err(Error::Unsupported(text.to_owned()));
                 }
-                self.image(&source.rest, &operation.platform, &shown)
+                let platform = operation.platform().map_err(told)?;
+                self.image(&source.rest, platform, &shown)
             }
             (None, "git") => {
                 let local = self.repository(source)?;
@@ -309,14 +310,12 @@ impl Planner<'_> {
         }
     }
 
-    fn image(&mut self, image: &str, platform: &str, shown: &str) -> gantry_build::Result<NodeId> {
-        let platform = match platform {
-            "" => None,
-            text => {
-                let parsed = text.parse::<Platform>();
-                Some(parsed.map_err(|error| Error::Invalid(format!("platform {text}: {error}")))?)
-            }
-        };
+    fn image(
+        &mut self,
+        image: &str,
+        platform: Option<Platform>,
+        shown: &str,
+    ) -> gantry_build::Result<NodeId> {
         let base = self.world.image(image, platform.as_ref())?;
         Ok(self.add(Op::Layers(base.diff_ids), shown, false))
     }

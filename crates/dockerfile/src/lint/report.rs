@@ -55,8 +55,11 @@ impl Report {
             }
             warning
         });
+        // As Go has it, none are nothing.
+        let warnings: Vec<Value> = warnings.collect();
+        let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
         let mut out = json!({
-            "warnings": warnings.collect::<Vec<_>>(),
+            "warnings": warnings,
             "sources": [{
                 "filename": file,
                 "data": STANDARD.encode(bytes),

@@ -5,6 +5,7 @@
 //!  solve     a request ─► plan ─► graph ─► layers and configuration   (any client)
 //!  received  what `POST /build` is given becomes a request
 //!  world     images that a Dockerfile names: here, or pulled
+//!  borrowed  images that only one build needs
 //!  run       a command of a step, in a container like any other
 //!  cache_mount   directories of commands that outlive builds
 //!  export    what becomes of a result: its form, here or in a registry
@@ -14,6 +15,7 @@
 //! ```
 
 mod agents;
+mod borrowed;
 mod bound;
 mod cache_mount;
 mod classic;
@@ -44,6 +46,7 @@ use gantry_registry::Cancel;
 use gantry_snapshot::SnapshotDriver;
 
 pub use agents::Agents;
+pub use borrowed::Borrowed;
 pub use explain::reason;
 pub use export::{CacheExport, Destination, Exported};
 pub use imports::{CacheOrigin, CacheOrigins};
@@ -137,6 +140,11 @@ impl Builds {
         let bounds = self.inner.rules.iter();
         let bounds = bounds.map(|rule| rule.space.max_used.max(rule.space.reserved));
         bounds.max().unwrap_or(0)
+    }
+
+    /// What of the cache goes after each build, rule by rule.
+    pub fn rules(&self) -> &[CachePruneQuery] {
+        &self.inner.rules
     }
 
     /// Checks what a client wants to allow the commands of its build.

@@ -100,6 +100,7 @@ fn request(
         name,
         context: Some(Arc::new(local)),
         named: BTreeMap::new(),
+        borrowed: BTreeMap::new(),
         options: Options {
             engine_version: (query.options.dialect == Dialect::Classic).then_some(version),
             epoch: epoch(&query.options.build_args)?,

@@ -11,6 +11,7 @@ use gantry_registry::Credentials;
 use gantry_types::Reference;
 
 use super::agents::Agents;
+use super::borrowed::Borrowed;
 
 /// Gives a secret by its name.
 pub type Secret = dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync;
@@ -25,6 +26,8 @@ pub struct BuildRequest {
     pub context: Option<Arc<Local>>,
     /// What more it may name.
     pub named: BTreeMap<String, Named>,
+    /// Images that no registry has, by the names that they have for this build alone.
+    pub borrowed: BTreeMap<String, Arc<Borrowed>>,
     /// What the language is told.
     pub options: Options,
     /// Whether images are pulled even when they are there.

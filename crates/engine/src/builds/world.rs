@@ -46,6 +46,11 @@ pub(super) struct Images<'b> {
 
 impl World for Images<'_> {
     fn image(&self, name: &str, platform: Option<&Platform>) -> BuildResult<Base> {
+        if let Some(borrowed) = self.request.borrowed.get(name) {
+            let base = borrowed.base.clone();
+            self.inner.store.hold_layers(self.lease, &base.diff_ids)?;
+            return Ok(base);
+        }
         let here = self.inner.images.for_build(name);
         let fits = |image: &Image| platform.is_none_or(|wanted| image.platform().matches(wanted));
         let image = match here {

@@ -1,15 +1,17 @@
-//! Layers that make no image: those of a cache that somebody has exported.
+//! Layers that make no image here: those of a cache that somebody has exported, and
+//! those of an image that only a build needs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_registry::Cancel;
 use gantry_types::{
-    ChainId, Descriptor, DiffId, Digest, ImageConfig, Manifest, RootFs, media_type,
+    ChainId, Descriptor, DiffId, Digest, ImageConfig, ImageId, Manifest, Platform, RootFs,
+    media_type,
 };
 
 use super::job::Pull;
-use super::manifest::Described;
+use super::manifest::{self, Described};
 use super::source::Source;
 use crate::portable::descriptor;
 use crate::{Error, ImageStore, Lease, MAX_LAYERS, Result};
@@ -57,6 +59,39 @@ impl ImageStore {
             self.inner().content.collect_files(Duration::ZERO)?;
         }
         brought
+    }
+
+    /// Gets the image of a source without a record of it: its layers are here, and the
+    /// lease keeps them.
+    ///
+    /// # Errors
+    /// As of a pull.
+    pub fn fetch_image(
+        &self,
+        source: &Arc<dyn Source>,
+        digest: Digest,
+        platform: Option<&Platform>,
+        lease: &Lease,
+        cancel: &Cancel,
+    ) -> Result<(ImageId, ImageConfig)> {
+        let document = source.digest(digest, cancel)?;
+        let described = manifest::follow(&**source, document, platform, cancel)?;
+        let pull = Pull {
+            inner: self.shared(),
+            source,
+            described: &described,
+            names: &[],
+            seal: None,
+            cancel,
+        };
+        let (_, config) = pull.config()?;
+        let chain = ChainId::chain(&config.rootfs.diff_ids);
+        let brought = pull.bring_layers(&config, &chain, lease);
+        if brought.is_err() {
+            self.inner().content.collect_files(Duration::ZERO)?;
+        }
+        brought?;
+        Ok((ImageId(described.manifest.config.digest), config))
     }
 }
 
