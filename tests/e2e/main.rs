@@ -16,6 +16,7 @@ mod build_cache;
 mod build_contexts;
 mod build_git;
 mod build_results;
+mod build_sessions;
 mod build_ssh;
 mod builds;
 mod buildx;
