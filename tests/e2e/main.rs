@@ -60,6 +60,7 @@ mod logs_rsyslog;
 mod logs_services;
 mod namespaces;
 mod network;
+mod network_families;
 mod network_faults;
 mod network_links;
 mod outlive;
