@@ -168,6 +168,9 @@ impl Bridge {
         let six = self.addresses.iter().any(|address| !address.is_ipv4());
         if six {
             sysctl::set_if_possible(&format!("ipv6/conf/{name}/disable_ipv6"), "0");
+            // Nobody else has its link's address; until that were tried, a second or two
+            // after the first container, others' packets would not be led to containers.
+            sysctl::set_if_possible(&format!("ipv6/conf/{name}/accept_dad"), "0");
         }
         for address in self.addresses.iter().filter(|a| !current.contains(a)) {
             requests.push(route::add_address(link.index, *address, name));
