@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::gantry_only;
 use crate::harness::served::Registry;
-use crate::harness::{Engine, Outcome, folder};
+use crate::harness::{Engine, Outcome, finish, folder};
 
 const PORT: u16 = 5000;
 
@@ -117,4 +117,108 @@ fn what_a_command_runs_with_is_in_its_key() {
     // How much of the machine it may use is no part of what it does.
     let bounded = build(&engine, &dir, &["--memory=64m", "--cpu-shares=512"]).ok();
     assert!(known(&bounded, step), "{}", bounded.stderr);
+}
+
+/// The stock client without BuildKit.
+fn classic(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {
+    let dir = dir.to_str().expect("a path");
+    let mut command = engine.docker_command(&[&["build"], flags, &[dir]].concat());
+    command.env("DOCKER_BUILDKIT", "0");
+    finish(&mut command, b"")
+}
+
+#[test]
+fn an_images_history_is_a_source_of_the_cache() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let file = "FROM busybox\nENV A=b\nRUN date +%N >/n\nCOPY f /f\nRUN echo last >/last\n";
+    let dir = folder(
+        &engine,
+        "context",
+        &[("Dockerfile", file), ("f", "contents\n")],
+    );
+    classic(&engine, &dir, &["-t", "source"]).ok();
+    let id = engine.inspect("source", "{{.Id}}");
+    let tar = engine.dir().join("saved.tar");
+    let tar = tar.to_str().expect("a path");
+    engine
+        .docker(&["save", "-o", tar, "source", "busybox"])
+        .ok();
+    engine.docker(&["rmi", "source"]).ok();
+    engine.docker(&["builder", "prune", "-af"]).ok();
+    engine.docker(&["load", "-i", tar]).ok();
+    let from = ["--cache-from=source", "--cache-from=nowhere", "-t", "again"];
+    let again = classic(&engine, &dir, &from).ok();
+    assert_eq!(
+        again.stdout.matches("Using cache").count(),
+        3,
+        "{}",
+        again.stdout
+    );
+    assert_eq!(engine.inspect("again", "{{.Id}}"), id);
+    // As far as it is the same, and no further.
+    std::fs::write(dir.join("f"), "changed\n").expect("a file");
+    let changed = classic(&engine, &dir, &["--cache-from=source", "-t", "changed"]).ok();
+    assert_eq!(
+        changed.stdout.matches("Using cache").count(),
+        1,
+        "{}",
+        changed.stdout
+    );
+    let layer = |image, at| engine.inspect(image, &format!("{{{{index .RootFS.Layers {at}}}}}"));
+    assert_eq!(layer("source", 1), layer("changed", 1));
+    assert_ne!(layer("source", 2), layer("changed", 2));
+}
+
+#[test]
+fn what_two_builds_want_is_run_once() {
+    let engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let file = "FROM busybox\nRUN sleep 2; date +%N >/n\n";
+    let dir = folder(&engine, "context", &[("Dockerfile", file)]);
+    std::thread::scope(|scope| {
+        for name in ["one", "two", "three"] {
+            let (engine, dir) = (&engine, &dir);
+            scope.spawn(move || build(engine, dir, &["-t", name]).ok());
+        }
+    });
+    let id = |name| engine.inspect(name, "{{.Id}}");
+    assert_eq!((id("one"), id("two")), (id("two"), id("three")));
+}
+
+#[test]
+fn containers_of_steps_stay_when_that_is_wished() {
+    let mut engine = Engine::with_busybox();
+    gantry_only!(engine);
+    let file = "FROM busybox\nRUN exit 0\nRUN echo x >/x; exit 3\n";
+    let dir = folder(&engine, "context", &[("Dockerfile", file)]);
+    let left = |engine: &Engine| {
+        let listed = engine.docker(&["ps", "-a", "--format", "{{.Status}}"]).ok();
+        let codes = listed.stdout.lines().map(|line| {
+            let code = line.split(['(', ')']).nth(1);
+            code.unwrap_or(line).to_owned()
+        });
+        codes.collect::<Vec<_>>()
+    };
+    for (flags, stay) in [
+        (&["--rm=false", "--no-cache"][..], &["3", "0"][..]),
+        (&["--no-cache"][..], &["3"]),
+        (&["--no-cache", "--force-rm"], &[]),
+    ] {
+        classic(&engine, &dir, flags).code(3);
+        assert_eq!(left(&engine), stay, "{flags:?}");
+        if flags.len() == 1 {
+            engine.kill_daemon();
+            engine.boot();
+            assert_eq!(left(&engine), stay);
+            let id = engine.docker(&["ps", "-aq"]).ok().line();
+            let changed = engine.docker(&["diff", &id]).ok();
+            changed.prints("A /x\n");
+            engine.docker(&["commit", &id]).code(1);
+        }
+        let all = engine.docker(&["ps", "-aq"]).ok().stdout;
+        for id in all.lines() {
+            engine.docker(&["rm", id]).ok();
+        }
+    }
 }

@@ -47,7 +47,8 @@ impl State {
     fn change(&mut self, command: &Command) -> Result<()> {
         match command {
             Command::Cmd(line) => {
-                self.config.cmd = Some(words(&self.config, line));
+                let words = words(&self.config, line);
+                self.config.cmd = Some(words).filter(|words| !words.is_empty());
                 self.cmd_given = true;
             }
             Command::Entrypoint(line) => {

@@ -15,6 +15,14 @@ pub struct Download {
     session: Session,
     url: Url,
     body: Body,
+    modified: Option<String>,
+}
+
+impl Download {
+    /// When it was changed last, as its server says it.
+    pub fn modified(&self) -> Option<&str> {
+        self.modified.as_deref()
+    }
 }
 
 impl Client {
@@ -38,6 +46,7 @@ impl Client {
             Ok(response) => Ok(Download {
                 session,
                 url: parsed,
+                modified: response.head.get("last-modified").map(str::to_owned),
                 body: response.body,
             }),
             Err(Error::Refused(refusal)) => {

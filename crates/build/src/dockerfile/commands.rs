@@ -33,7 +33,7 @@ impl Planner<'_> {
             Command::Cmd(line) => {
                 let words = config::words(&now.config, line);
                 let said = format!("CMD {}", history::quoted_list(&words));
-                now.config.cmd = Some(words);
+                now.config.cmd = Some(words).filter(|words| !words.is_empty());
                 now.cmd_given = true;
                 said
             }

@@ -128,6 +128,13 @@ impl<'p> Planner<'p> {
         let wanted = self.done.get(&target).and_then(|ended| ended.node);
         self.stages.sort_by_key(|stage| stage.index);
         let place = self.stages.iter().position(|stage| stage.index == target);
+        let last = place.map(|place| &self.stages[place]);
+        let nothing = last
+            .is_some_and(|last| last.steps.is_empty() && matches!(last.base, StageBase::Scratch));
+        if nothing && self.options.dialect == Dialect::Classic {
+            let text = "No image was generated. Is your Dockerfile empty?";
+            return Err(Error::Invalid(text.to_owned()));
+        }
         let unused = self
             .options
             .build_args
@@ -371,7 +378,14 @@ impl<'p> Planner<'p> {
                 }
                 Dialect::BuildKit => Error::Failed(format!("invalid stage index {name}")),
             }),
-            None => Ok(self.image(name, None)?.1),
+            None => match (self.image(name, None), self.options.dialect) {
+                (Ok((_, node)), _) => Ok(node),
+                (Err(error), Dialect::BuildKit) => Err(error),
+                (Err(error), Dialect::Classic) => {
+                    let text = format!("invalid from flag value {name}: {error}");
+                    Err(Error::Invalid(text))
+                }
+            },
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use gantry_api::ProgressMessage;
 use gantry_build::dockerfile::{Base, Dialect, FETCHED, Named, World};
@@ -90,6 +91,10 @@ impl World for Images<'_> {
             file.write_all(&buffer[..count])
                 .map_err(|error| failed(&error))?;
         }
+        // As in Docker: the time is the server's, or none.
+        let modified = source.modified().and_then(http_date);
+        file.set_modified(modified.unwrap_or(SystemTime::UNIX_EPOCH))
+            .map_err(|error| failed(&error))?;
         let found = hasher.finish().to_string();
         if let Some(wanted) = checksum.filter(|wanted| **wanted != found) {
             let text = format!("digest mismatch {found}: {wanted}");
@@ -237,6 +242,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A time as HTTP has it, not before 1970.
+fn http_date(text: &str) -> Option<SystemTime> {
+    let time = jiff::fmt::rfc2822::parse(text).ok()?;
+    let seconds = u64::try_from(time.timestamp().as_second()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 fn is_missing(error: &Error) -> bool {
     error.kind() == gantry_types::ErrorKind::NotFound
 }
@@ -251,5 +263,19 @@ pub(super) fn told(error: Error) -> BuildError {
         }
         other if other.kind() == gantry_types::ErrorKind::Cancelled => BuildError::Cancelled,
         other => BuildError::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_servers_are_read() {
+        let time = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(since.as_secs(), 784_111_777);
+        assert!(http_date("Sun, 06 Nov 1904 08:49:37 GMT").is_none());
+        assert!(http_date("yesterday").is_none());
     }
 }

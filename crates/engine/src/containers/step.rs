@@ -109,7 +109,8 @@ impl Containers {
         record.step = false;
         self.inner.write_record(&record)?;
         container.replace_record(record);
-        Ok(())
+        // That of a step is not written.
+        self.inner.persist(&container, &container.state())
     }
 
     /// Removes the steps of builds that ended with the last engine.
