@@ -4,7 +4,8 @@ use gantry_dockerfile::config::set_entrypoint;
 use gantry_dockerfile::{Arg, Command, CommandLine, Instruction, Span, Word};
 use serde_json::json;
 
-use super::stage::{Current, Planner};
+use super::current::Current;
+use super::stage::Planner;
 use super::{Dialect, config, history, run};
 use crate::graph::{Action, Node, Op};
 use crate::{Error, Result};

@@ -2,7 +2,8 @@
 
 use gantry_dockerfile::{Command, InlineFile, Instruction, Span, Word, expand_content};
 
-use super::stage::{Current, Planner};
+use super::current::Current;
+use super::stage::Planner;
 use super::{Dialect, config, history, placed};
 use crate::graph::{Action, Copying, Mode, Node, NodeId, Op};
 use crate::{Error, Result};

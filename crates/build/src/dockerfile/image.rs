@@ -23,19 +23,64 @@ pub fn image(plan: &Plan, options: &Options, values: &BTreeMap<NodeId, Value>) -
         return image;
     };
     let steps = stage.steps.len();
-    image_at(plan, options, values, plan.target, steps)
+    after(plan, options, values, plan.target, steps)
 }
 
-/// The image of a stage after so many of its steps.
+/// The image of a stage after so many of its steps; `None` where the configuration by
+/// then was not kept.
 pub fn image_at(
     plan: &Plan,
     options: &Options,
     values: &BTreeMap<NodeId, Value>,
     stage: usize,
     steps: usize,
+) -> Option<ImageConfig> {
+    let all = &plan.stages.get(stage)?.steps;
+    let config = match steps.checked_sub(1) {
+        Some(last) if steps < all.len() => Some(all[last].config.clone()?),
+        _ => None,
+    };
+    let mut image = after(plan, options, values, stage, steps);
+    if let Some(config) = config {
+        image.config = Some(config.as_ref().clone());
+    }
+    Some(image)
+}
+
+/// The image of a stage after so many of its steps, with the configuration of its base
+/// or of its end.
+fn after(
+    plan: &Plan,
+    options: &Options,
+    values: &BTreeMap<NodeId, Value>,
+    stage: usize,
+    steps: usize,
 ) -> ImageConfig {
-    let planned = &plan.stages[stage];
-    let mut image = begin(plan, options, values, planned);
+    let mut stages = vec![(stage, steps)];
+    while let Some(StageBase::Stage(index)) = stages.last().map(|last| &plan.stages[last.0].base) {
+        let place = plan.stages.binary_search_by_key(index, |stage| stage.index);
+        let place = place.unwrap_or(0);
+        stages.push((place, plan.stages[place].steps.len()));
+    }
+    let lowest = stages.last().map_or(stage, |lowest| lowest.0);
+    let mut image = begin(&plan.stages[lowest]);
+    for (place, steps) in stages.into_iter().rev() {
+        image = onward(&plan.stages[place], options, values, image, steps);
+        if place != stage {
+            image.author = None;
+        }
+    }
+    image
+}
+
+/// What so many steps of a stage make of the image that it begins with.
+fn onward(
+    planned: &PlannedStage,
+    options: &Options,
+    values: &BTreeMap<NodeId, Value>,
+    mut image: ImageConfig,
+    steps: usize,
+) -> ImageConfig {
     let mut created = image.created.clone();
     let epoch = options
         .epoch
@@ -70,9 +115,9 @@ pub fn image_at(
             empty_layer: empty,
         });
         image.author = author;
-        image.config = Some(step.config.clone());
     }
-    if steps >= planned.steps.len() && options.dialect == Dialect::BuildKit {
+    let said = steps > 0 || options.dialect == Dialect::BuildKit;
+    if steps >= planned.steps.len() && said {
         image.config = Some(planned.config.clone());
     }
     if created.is_none() {
@@ -83,31 +128,16 @@ pub fn image_at(
     image
 }
 
-/// What a stage begins with.
-fn begin(
-    plan: &Plan,
-    options: &Options,
-    values: &BTreeMap<NodeId, Value>,
-    planned: &PlannedStage,
-) -> ImageConfig {
-    match &planned.base {
-        StageBase::Scratch => empty(&planned.platform),
-        StageBase::Image(base) => {
-            let mut config = base.config.clone();
-            config.rootfs = layers(base.diff_ids.clone());
-            config.docker_version = None;
-            config.comment = None;
-            config
-        }
-        StageBase::Stage(index) => {
-            let place = plan.stages.iter().position(|stage| stage.index == *index);
-            let place = place.unwrap_or(0);
-            let steps = plan.stages[place].steps.len();
-            let mut image = image_at(plan, options, values, place, steps);
-            image.author = None;
-            image
-        }
-    }
+/// What the lowest stage begins with.
+fn begin(planned: &PlannedStage) -> ImageConfig {
+    let StageBase::Image(base) = &planned.base else {
+        return empty(&planned.platform);
+    };
+    let mut config = base.config.clone();
+    config.rootfs = layers(base.diff_ids.clone());
+    config.docker_version = None;
+    config.comment = None;
+    config
 }
 
 fn empty(platform: &Platform) -> ImageConfig {

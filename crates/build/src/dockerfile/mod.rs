@@ -13,6 +13,7 @@ mod cache_from;
 mod commands;
 mod config;
 mod copy;
+mod current;
 mod history;
 mod image;
 mod run;
@@ -208,8 +209,9 @@ pub struct Step {
     pub trigger: bool,
     /// The author by then.
     pub author: String,
-    /// The configuration by then.
-    pub config: ProcessConfig,
+    /// The configuration by then, where an image may be asked for: only the classic
+    /// builder names one after each step, and not after thousands.
+    pub config: Option<Arc<ProcessConfig>>,
     /// Where it stands.
     pub span: Span,
     /// When it was done, if an image of the cache says so.

@@ -6,7 +6,8 @@ use gantry_dockerfile::{
 };
 
 use super::config::PATH;
-use super::stage::{Current, Planner};
+use super::current::Current;
+use super::stage::Planner;
 use super::variables::env_value;
 use super::{Dialect, history, placed};
 use crate::graph::{Action, Exec, ExecMount, MountKind, Node, Op, Sharing};

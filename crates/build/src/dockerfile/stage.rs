@@ -1,6 +1,8 @@
 //! The stages that a target needs, one after the other.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use gantry_dockerfile::{Dockerfile, Instruction, Span, Stage, Word, parse_instruction};
@@ -8,15 +10,18 @@ use gantry_types::{Platform, ProcessConfig};
 
 use super::cache_from::Sources;
 use super::config::PATH;
+use super::current::{Current, KEPT_CONFIGS};
 use super::variables::{Scope, env_value, is_predefined, platform_args, set_env};
 use super::{
-    Base, Dialect, Named, Options, Plan, PlannedStage, StageBase, Step, World, history, placed, run,
+    Base, Dialect, Named, Options, Plan, PlannedStage, StageBase, World, history, placed, run,
 };
 use crate::graph::{Graph, Local, Node, NodeId, Op};
 use crate::{Error, Result};
 
 /// The base of a stage that begins with nothing.
 const SCRATCH: &str = "scratch";
+/// So many stages may each take files of the next one: planning them is nested as deep.
+const DEEPEST: usize = 24;
 
 /// Makes a plan of a file.
 pub(super) struct Planner<'p> {
@@ -31,8 +36,11 @@ pub(super) struct Planner<'p> {
     named: BTreeMap<String, NodeId>,
     done: BTreeMap<usize, Ended>,
     stages: Vec<PlannedStage>,
+    /// What is left of [`KEPT_CONFIGS`].
+    keeps: Rc<Cell<usize>>,
     /// The stages that are being planned, outermost first.
     open: Vec<usize>,
+    target: usize,
     pub(super) used_args: BTreeSet<String>,
 }
 
@@ -44,30 +52,6 @@ struct Ended {
     platform: Platform,
     scope: Scope,
     sources: Sources,
-}
-
-/// A stage that is being planned.
-pub(super) struct Current {
-    pub(super) index: usize,
-    /// The number of the instruction, for its place.
-    pub(super) number: usize,
-    /// Steps of the stage that make layers.
-    pub(super) name: String,
-    pub(super) node: Option<NodeId>,
-    pub(super) config: ProcessConfig,
-    pub(super) scope: Scope,
-    pub(super) steps: Vec<Step>,
-    pub(super) author: String,
-    pub(super) cmd_given: bool,
-    pub(super) platform: Platform,
-    pub(super) fresh: bool,
-    pub(super) trigger: bool,
-    /// What has its next step, and how many were looked for.
-    sources: Sources,
-    looked_up: usize,
-    /// Where its `FROM` stands: what triggers do is said of that.
-    from: Span,
-    pub(super) platform_args: BTreeMap<String, String>,
 }
 
 impl<'p> Planner<'p> {
@@ -89,7 +73,12 @@ impl<'p> Planner<'p> {
             named: BTreeMap::new(),
             done: BTreeMap::new(),
             stages: Vec::new(),
+            keeps: Rc::new(Cell::new(match options.dialect {
+                Dialect::Classic => KEPT_CONFIGS,
+                Dialect::BuildKit => 0,
+            })),
             open: Vec::new(),
+            target: 0,
             used_args: BTreeSet::new(),
         };
         let target = options.platform.clone().unwrap_or_else(Platform::host);
@@ -124,6 +113,7 @@ impl<'p> Planner<'p> {
 
     pub(super) fn plan(mut self) -> Result<Plan> {
         let target = self.target()?;
+        self.target = target;
         self.stage(target)?;
         let wanted = self.done.get(&target).and_then(|ended| ended.node);
         self.stages.sort_by_key(|stage| stage.index);
@@ -186,8 +176,32 @@ impl<'p> Planner<'p> {
         by_name.or_else(|| name.parse().ok().filter(|index| *index < end))
     }
 
-    /// Plans a stage with all that it needs.
+    /// Plans a stage with all that it needs. Those that it stands on come first, the
+    /// lowest before: a file may have thousands of stages on each other.
     fn stage(&mut self, index: usize) -> Result<Ended> {
+        let mut below = vec![index];
+        while let Some(before) = below.last().and_then(|index| self.begins_with(*index))
+            && !self.done.contains_key(&before)
+        {
+            below.push(before);
+        }
+        for before in below.into_iter().skip(1).rev() {
+            self.alone(before)?;
+        }
+        self.alone(index)
+    }
+
+    /// The stage that a stage begins with, which is always one before it.
+    fn begins_with(&self, index: usize) -> Option<usize> {
+        let stage = &self.file.stages[index];
+        let word = self
+            .meta
+            .expand(&stage.base, self.file.escape(), stage.span);
+        self.find(&word.ok()?, index)
+    }
+
+    /// Plans a stage after what it begins with.
+    fn alone(&mut self, index: usize) -> Result<Ended> {
         if let Some(ended) = self.done.get(&index) {
             return Ok(ended.clone());
         }
@@ -202,6 +216,12 @@ impl<'p> Planner<'p> {
             ));
             return Err(placed(error, stage.span));
         }
+        if self.open.len() >= DEEPEST {
+            let error = gantry_dockerfile::Error::new(format!(
+                "stages take from each other more than {DEEPEST} deep: {name}"
+            ));
+            return Err(placed(error, stage.span));
+        }
         self.open.push(index);
         let (mut current, base) = self.begin(index, stage, name)?;
         let base_node = current.node;
@@ -209,7 +229,7 @@ impl<'p> Planner<'p> {
         for instruction in &stage.instructions {
             self.instruction(&mut current, instruction)?;
         }
-        if self.open.len() == 1 {
+        if index == self.target {
             self.labels(&mut current);
             self.look_up(&mut current);
         }
@@ -308,6 +328,7 @@ impl<'p> Planner<'p> {
             sources,
             looked_up: 0,
             from: stage.span,
+            keeps: Rc::clone(&self.keeps),
             name,
         };
         Ok((current, base))
@@ -487,31 +508,6 @@ impl<'p> Planner<'p> {
                 error: Box::new(error),
             },
         }
-    }
-}
-
-impl Current {
-    /// Remembers an instruction that is done.
-    pub(super) fn push(
-        &mut self,
-        text: String,
-        node: Option<NodeId>,
-        created_by: String,
-        span: Span,
-    ) {
-        if let Some(node) = node {
-            self.node = Some(node);
-        }
-        self.steps.push(Step {
-            text,
-            node,
-            created_by,
-            trigger: self.trigger,
-            author: self.author.clone(),
-            config: self.config.clone(),
-            span,
-            created: None,
-        });
     }
 }
 

@@ -181,7 +181,7 @@ impl<'p> Printer<'p> {
             .iter()
             .map(|(node, layers)| (*node, Value::Layers(layers.clone())))
             .collect();
-        let config = dockerfile::image_at(plan, self.options, &values, stage, steps);
+        let config = dockerfile::image_at(plan, self.options, &values, stage, steps)?;
         let bytes = serde_json::to_vec(&config).ok()?;
         Some(Digest::of(&bytes).hex().chars().take(12).collect())
     }
