@@ -136,7 +136,7 @@ mod tests {
         assert!((200..2_000).contains(&many), "{many}");
     }
     #[test]
-    fn thousands_of_stages_stand_on_each_other_and_few_take_from_each_other() {
+    fn thousands_of_stages_stand_on_each_other_and_take_from_each_other() {
         // As much stack as a build has.
         let small = std::thread::Builder::new().stack_size(1 << 20);
         let planned = small.spawn(deep_stages).expect("a thread");
@@ -157,8 +157,8 @@ mod tests {
             ..Options::default()
         };
         let file = gantry_dockerfile::parse(from.as_bytes()).expect("a Dockerfile");
-        let error = plan(&file, &options, None, &Nothing).expect_err("too deep");
-        assert!(error.to_string().contains("24 deep"), "{error}");
+        let taken = plan(&file, &options, None, &Nothing).expect("a plan");
+        assert_eq!(taken.stages.len(), 2_000);
         let file = gantry_dockerfile::parse(on.as_bytes()).expect("a Dockerfile");
         let options = Options::default();
         let plan = plan(&file, &options, None, &Nothing).expect("a plan");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use gantry_dockerfile::{Dockerfile, Instruction, Span, Stage, Word, parse_instruction};
+use gantry_dockerfile::{Command, Dockerfile, Instruction, Span, Stage, Word, parse_instruction};
 use gantry_types::{Platform, ProcessConfig};
 
 use super::cache_from::Sources;
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 
 /// The base of a stage that begins with nothing.
 const SCRATCH: &str = "scratch";
-/// So many stages may each take files of the next one: planning them is nested as deep.
+/// So deep is planning nested for stages that only a trigger or a variable names.
 const DEEPEST: usize = 24;
 
 /// Makes a plan of a file.
@@ -176,31 +176,62 @@ impl<'p> Planner<'p> {
         by_name.or_else(|| name.parse().ok().filter(|index| *index < end))
     }
 
-    /// Plans a stage with all that it needs. Those that it stands on come first, the
-    /// lowest before: a file may have thousands of stages on each other.
+    /// Plans a stage after all that it needs, which is not done by a recursion: a file may
+    /// have thousands of stages that need each other.
     fn stage(&mut self, index: usize) -> Result<Ended> {
-        let mut below = vec![index];
-        while let Some(before) = below.last().and_then(|index| self.begins_with(*index))
-            && !self.done.contains_key(&before)
-        {
-            below.push(before);
+        let mut seen = BTreeSet::from([index]);
+        let mut open = vec![(index, self.needs(index))];
+        loop {
+            let Some((last, needs)) = open.last_mut() else {
+                return self.alone(index);
+            };
+            match needs.pop() {
+                Some(next) if !self.done.contains_key(&next) && seen.insert(next) => {
+                    let needs = self.needs(next);
+                    open.push((next, needs));
+                }
+                Some(_) => {}
+                None => {
+                    let last = *last;
+                    open.pop();
+                    self.alone(last)?;
+                }
+            }
         }
-        for before in below.into_iter().skip(1).rev() {
-            self.alone(before)?;
-        }
-        self.alone(index)
     }
 
-    /// The stage that a stage begins with, which is always one before it.
-    fn begins_with(&self, index: usize) -> Option<usize> {
+    /// The stages that one stands on and takes files of, as far as its text says it.
+    fn needs(&self, index: usize) -> Vec<usize> {
         let stage = &self.file.stages[index];
-        let word = self
-            .meta
-            .expand(&stage.base, self.file.escape(), stage.span);
-        self.find(&word.ok()?, index)
+        let escape = self.file.escape();
+        let base = self.meta.expand(&stage.base, escape, stage.span);
+        let base = base.ok().and_then(|base| self.find(&base, index));
+        let end = self.end_for(index);
+        let named = stage.instructions.iter().flat_map(|told| {
+            let (copied, mounts) = match &told.command {
+                Command::Copy(copy) => (copy.from.as_ref().map(Word::as_str), &[][..]),
+                Command::Run(run) => (None, &run.mounts[..]),
+                _ => (None, &[][..]),
+            };
+            copied
+                .into_iter()
+                .chain(mounts.iter().filter_map(|mount| mount.from()))
+        });
+        let ours = named.filter(|name| *name != SCRATCH && self.world.named(name).is_none());
+        let used = ours.filter_map(|name| self.find(name, end));
+        base.into_iter().chain(used).collect()
     }
 
-    /// Plans a stage after what it begins with.
+    /// Before which stage those must stand whose files one takes: the classic builder knows
+    /// only what is above.
+    fn end_for(&self, index: usize) -> usize {
+        match self.options.dialect {
+            Dialect::Classic => index,
+            Dialect::BuildKit => self.file.stages.len(),
+        }
+    }
+
+    /// Plans a stage after what it needs.
     fn alone(&mut self, index: usize) -> Result<Ended> {
         if let Some(ended) = self.done.get(&index) {
             return Ok(ended.clone());
@@ -382,12 +413,7 @@ impl<'p> Planner<'p> {
         if name == SCRATCH {
             return Ok(self.graph.add(empty()));
         }
-        // The classic builder knows only stages before.
-        let end = match self.options.dialect {
-            Dialect::Classic => current.index,
-            Dialect::BuildKit => self.file.stages.len(),
-        };
-        match self.find(name, end) {
+        match self.find(name, self.end_for(current.index)) {
             Some(index) => match self.stage(index)?.node {
                 Some(node) => Ok(node),
                 None => Ok(self.graph.add(empty())),
