@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::events::{Events, Task};
+use super::super::events::{Events, Log, Task, Time};
 use super::steps::{Steps, figures, seconds};
 use crate::output::human;
+
+/// How long a line may become before it is shown without its end, in bytes.
+const LONGEST: usize = 64 << 10;
 
 /// What was shown.
 pub(super) struct Plain {
@@ -15,6 +18,8 @@ pub(super) struct Plain {
     ended: HashSet<usize>,
     /// How far tasks were when they were shown.
     tasks: HashMap<(usize, String), bool>,
+    /// Lines of which only the beginning has come, with its time.
+    begun: HashMap<usize, (Time, Vec<u8>)>,
 }
 
 impl Plain {
@@ -25,6 +30,7 @@ impl Plain {
             last: None,
             ended: HashSet::new(),
             tasks: HashMap::new(),
+            begun: HashMap::new(),
         }
     }
 
@@ -39,27 +45,30 @@ impl Plain {
             if step.vertex.started.is_none() || !seen.insert(place) {
                 continue;
             }
-            let mut lines = String::new();
+            let mut lines = Vec::new();
             for task in events.tasks.iter().filter(|task| task.vertex == *digest) {
                 let key = (place, task.id.clone());
                 let done = task.completed.is_some();
                 if self.tasks.get(&key) != Some(&done) && (done || task.total == 0) {
                     self.tasks.insert(key, done);
-                    lines.push_str(&format!("#N {}\n", told(task)));
+                    lines.push(told(task));
                 }
             }
+            let said = |(at, line): (Time, Vec<u8>)| {
+                let after = figures(seconds(step.vertex.started, at));
+                let line = String::from_utf8_lossy(&line);
+                format!("{after} {}", line.trim_end_matches(['\n', '\r']))
+            };
             for log in events.logs.iter().filter(|log| log.vertex == *digest) {
-                let after = figures(seconds(step.vertex.started, log.at.unwrap_or(0)));
-                for line in String::from_utf8_lossy(&log.data).lines() {
-                    lines.push_str(&format!("#N {after} {}\n", line.trim_end_matches('\r')));
-                }
+                lines.extend(self.ended_by(place, log).into_iter().map(said));
             }
             if step.vertex.completed.is_some() && self.ended.insert(place) {
-                lines.push_str(&match step.vertex.error.as_str() {
-                    "" if step.vertex.cached => "#N CACHED\n".to_owned(),
-                    "" => format!("#N DONE {:.1}s\n", step.took(0)),
-                    "context canceled" => "#N CANCELED\n".to_owned(),
-                    error => format!("#N ERROR: {error}\n"),
+                lines.extend(self.begun.remove(&place).map(said));
+                lines.push(match step.vertex.error.as_str() {
+                    "" if step.vertex.cached => "CACHED".to_owned(),
+                    "" => format!("DONE {:.1}s", step.took(0)),
+                    "context canceled" => "CANCELED".to_owned(),
+                    error => format!("ERROR: {error}"),
                 });
             }
             self.add(&mut text, place, &step.vertex.name, &lines);
@@ -67,9 +76,23 @@ impl Plain {
         text
     }
 
+    /// The lines of a step that are whole now: a program may write a line in pieces.
+    fn ended_by(&mut self, place: usize, log: &Log) -> Vec<(Time, Vec<u8>)> {
+        let mut whole = Vec::new();
+        for part in log.data.split_inclusive(|byte| *byte == b'\n') {
+            let at = log.at.unwrap_or(0);
+            let (_, line) = self.begun.entry(place).or_insert((at, Vec::new()));
+            line.extend_from_slice(part);
+            if line.ends_with(b"\n") || line.len() > LONGEST {
+                whole.extend(self.begun.remove(&place));
+            }
+        }
+        whole
+    }
+
     /// Adds lines of a step; its name comes before its first, and whenever another step
     /// has been shown meanwhile.
-    fn add(&mut self, text: &mut String, place: usize, name: &str, lines: &str) {
+    fn add(&mut self, text: &mut String, place: usize, name: &str, lines: &[String]) {
         let next = self.numbers.len() + 1;
         let fresh = !self.numbers.contains_key(&place);
         let number = *self.numbers.entry(place).or_insert(next);
@@ -83,7 +106,9 @@ impl Plain {
             text.push_str(&format!("#{number} {name}\n"));
             self.last = Some(place);
         }
-        text.push_str(&lines.replace("#N ", &format!("#{number} ")));
+        for line in lines {
+            text.push_str(&format!("#{number} {line}\n"));
+        }
         if self.ended.contains(&place) {
             text.push('\n');
         }
@@ -160,6 +185,26 @@ mod tests {
             text,
             "#0 building with \"x\" instance\n\n#1 step a\n\n#2 step b\n\n#1 step a\n#1 0.500 one\n\
              #1 0.500 two\n\n#2 step b\n#2 DONE 1.5s\n\n#1 step a\n#1 DONE 2.0s\n\n"
+        );
+    }
+
+    #[test]
+    fn a_line_that_comes_in_pieces_is_one_line() {
+        let (mut plain, mut steps) = (Plain::new("x"), Steps::default());
+        let mut text = String::new();
+        for events in [
+            vertex("a", None),
+            log("a", "  Compiling"),
+            log("a", " #N one\r\ntw"),
+            log("a", "o"),
+            vertex("a", Some(2_000_000_001)),
+        ] {
+            text.push_str(&plain.lines(&mut steps, &events));
+        }
+        let (_, told) = text.split_once("step a\n").unwrap();
+        assert_eq!(
+            told,
+            "#1 0.500   Compiling #N one\n#1 0.500 two\n#1 DONE 2.0s\n\n"
         );
     }
 }
