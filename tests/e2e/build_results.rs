@@ -71,7 +71,7 @@ fn files_come_as_a_folder_or_an_archive() {
         .says("exporter \"other\" could not be found");
     build(&engine, &dir, &["--attest", "type=other"])
         .code(1)
-        .says("attest:other");
+        .says("unknown attestation type \"other\"");
     build(&engine, &dir, &["--progress", "loud"])
         .code(1)
         .says("loud");

@@ -123,7 +123,7 @@ fn builds(engine: &Engine) {
         let text = format!("FROM base\nRUN echo a >/a\nCOPY file /file\nRUN echo b >/b\n{last}\n");
         std::fs::write(files.join("Dockerfile"), text).expect("a file");
         let context = files.display().to_string();
-        let build = ["build", "-q", "-t", "built", &context];
+        let build = ["build", "--force-rm", "-q", "-t", "built", &context];
         let mut build = engine.docker_command(&build);
         let built = finish(build.env("DOCKER_BUILDKIT", "0"), b"");
         assert_eq!(built.code != 0, round % 2 == 1, "{built:?}");

@@ -165,8 +165,19 @@ impl Build<'_> {
             // Its progress is another test's matter: here it is what went wrong.
             Builder::BuildKit if outcome.code == 0 => {}
             Builder::BuildKit => {
-                let lines = outcome.stderr.lines();
-                for line in lines.filter(|line| !line.starts_with('#') && !is_notice(line)) {
+                let plain = outcome
+                    .stderr
+                    .replace("\x1b[33m", "")
+                    .replace("\x1b[0m", "");
+                let lines = plain.lines();
+                let lines = lines.filter(|line| !line.starts_with('#') && !is_notice(line));
+                let mut lines: Vec<&str> = lines.collect();
+                // buildx shows warnings in the order of a map of its own.
+                for warnings in lines.chunk_by_mut(|one, next| is_warning(one) && is_warning(next))
+                {
+                    warnings.sort_unstable();
+                }
+                for line in lines {
                     let _ = writeln!(text, "{}", without_clock(line).trim_end());
                 }
             }
@@ -272,6 +283,10 @@ fn is_notice(line: &str) -> bool {
         || line.starts_with("            ")
         || line.starts_with("Sending build context")
         || line == "------"
+}
+
+fn is_warning(line: &str) -> bool {
+    line.starts_with(" - ")
 }
 
 /// A line of output without the seconds before it, and without the name that a

@@ -103,20 +103,10 @@ fn links_do_not_lead_out_of_a_volume() {
         .ok();
     for part in ["absolute", "up", "root/etc"] {
         let mount = format!("type=volume,src=vol,dst=/x,volume-subpath={part}");
-        let seen = engine.docker(&[
-            "run",
-            "--rm",
-            "--mount",
-            &mount,
-            "busybox",
-            "cat",
-            "/x/passwd",
-        ]);
-        // Docker refuses links that lead out; here they lead back in.
-        assert!(
-            seen.stdout == "own\n" || (!engine.is_gantry() && seen.code != 0),
-            "{part}: {seen:?}"
-        );
+        engine
+            .docker(&["run", "--rm", "--mount", &mount, "busybox", "true"])
+            .code(125)
+            .says("escapes the base directory");
     }
     let mount = "type=volume,src=vol,dst=/x,volume-subpath=sub";
     let up = engine.docker(&["run", "--rm", "--mount", mount, "busybox", "ls", "/x/.."]);
