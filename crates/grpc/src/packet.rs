@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rustix::fs::FileType;
 
 use crate::status::Status;
-use crate::wire::{Message, fields};
+use crate::wire::{Field, Message, fields};
 
 /// What a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,13 +176,13 @@ impl Stat {
                 u32::try_from(number).map_err(|_| Status::invalid("a file's number is too large"))
             };
             match field.number {
-                1 => stat.path = field.text()?,
+                1 => stat.path = name(&field)?,
                 2 => stat.mode = small()?,
                 3 => stat.uid = small()?,
                 4 => stat.gid = small()?,
                 5 => stat.size = field.number()?,
                 6 => stat.modified = field.signed()?,
-                7 => stat.link = field.text()?,
+                7 => stat.link = name(&field)?,
                 8 => stat.device.0 = small()?,
                 9 => stat.device.1 = small()?,
                 10 => {
@@ -194,6 +194,18 @@ impl Stat {
         }
         Ok(stat)
     }
+}
+
+/// The name of a file.
+fn name(field: &Field<'_>) -> Result<String, Status> {
+    let bytes = field.bytes()?;
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| {
+        let shown = String::from_utf8_lossy(bytes);
+        Status::invalid(format!(
+            "a name that is not UTF-8 is not supported yet in a context that is sent file by file: \
+             {shown:?}"
+        ))
+    })
 }
 
 impl Packet {
@@ -304,5 +316,13 @@ mod tests {
             .permissions(),
             0o5755
         );
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_told() {
+        let stat = Message::new().bytes(1, b"a/\xff");
+        let message = Bytes::from(Message::new().message(2, &stat).into_bytes());
+        let error = Packet::decode(&message).unwrap_err();
+        assert!(error.text.contains("not UTF-8"), "{}", error.text);
     }
 }
