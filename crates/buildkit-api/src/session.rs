@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 pub(crate) use gantry_grpc::Exchange;
-use gantry_grpc::{Call, Caller};
+use gantry_grpc::{Call, Caller, carry};
 use http::HeaderMap;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::message_stream::Outgoing;
 use crate::register::Register;
 use crate::status::{Code, Status};
-use crate::wire::{Message, fields};
 
 /// How often a client is asked whether it is well.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
@@ -114,26 +113,11 @@ pub(crate) async fn tunnel(
     let gone = |_| Status::canceled();
     let inward = async {
         while let Some(message) = call.incoming.next().await? {
-            for field in fields(&message) {
-                let field = field?;
-                if field.number == 1 {
-                    writer.write_all(field.bytes()?).await.map_err(gone)?;
-                }
-            }
+            carry::write_to(&mut writer, &message, gone).await?;
         }
         writer.shutdown().await.map_err(gone)
     };
-    let outward = async {
-        let mut buffer = vec![0; TUNNEL];
-        loop {
-            let count = reader.read(&mut buffer).await.map_err(gone)?;
-            if count == 0 {
-                return Ok(());
-            }
-            let message = Message::new().bytes(1, &buffer[..count]).into_bytes();
-            outgoing.send(&message).await?;
-        }
-    };
+    let outward = carry::send_from(&mut reader, outgoing, gone);
     tokio::select! {
         () = run(sessions, introduction, far) => Ok(()),
         ended = inward => ended,

@@ -7,12 +7,14 @@
 //!  status          how a call ends
 //!  caller, serve   the two ends of a connection
 //!  packet          the files that travel in messages
+//!  carry           bytes of another connection in messages
 //! ```
 //!
 //! Invariant: what comes in is bounded and checked. What the messages mean is not known
 //! here.
 
 pub mod caller;
+pub mod carry;
 pub mod message_stream;
 pub mod packet;
 pub mod serve;

@@ -5,18 +5,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use gantry_engine::Agents;
+use gantry_grpc::carry;
 use http::{HeaderMap, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 
 use crate::session::Session;
 use crate::status::{Code, Status};
-use crate::wire::{Message, fields};
+use crate::wire::Message;
 
 const CHECK: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const FORWARD: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
-/// How much is carried at a time.
-const PIECE: usize = 32 << 10;
 
 /// The agents of a session's client.
 pub(super) struct Forwarded {
@@ -57,27 +55,13 @@ async fn carry(session: &Session, id: &str, command: UnixStream) -> Result<(), S
     metadata.insert("buildkit.ssh.id", id);
     let (mut outgoing, mut answers) = session.call(FORWARD, metadata).await?.split();
     let outward = async {
-        let mut buffer = vec![0; PIECE];
-        loop {
-            match reader.read(&mut buffer).await.map_err(gone)? {
-                0 => break,
-                count => {
-                    let message = Message::new().bytes(1, &buffer[..count]).into_bytes();
-                    outgoing.send(&message).await?;
-                }
-            }
-        }
+        carry::send_from(&mut reader, &mut outgoing, gone).await?;
         outgoing.end();
         Ok(())
     };
     let inward = async {
         while let Some(message) = answers.next().await? {
-            for field in fields(&message) {
-                let field = field?;
-                if field.number == 1 {
-                    writer.write_all(field.bytes()?).await.map_err(gone)?;
-                }
-            }
+            carry::write_to(&mut writer, &message, gone).await?;
         }
         Ok(())
     };

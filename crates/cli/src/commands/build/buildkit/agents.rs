@@ -5,17 +5,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use gantry_grpc::message_stream::Outgoing;
-use gantry_grpc::wire::{Message, fields};
-use gantry_grpc::{Call, Status};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use gantry_grpc::{Call, Status, carry};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use crate::error::Error;
 
 /// The agent of those that do not say which.
 pub(super) const DEFAULT: &str = "default";
-/// How much is carried at a time.
-const PIECE: usize = 32 << 10;
 
 /// The sockets of the agents that `id[=SOCKET]` name.
 pub(super) fn sockets(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Error> {
@@ -61,26 +58,11 @@ pub(super) async fn forward(
     let (mut reader, mut writer) = agent.into_split();
     let inward = async {
         while let Some(message) = call.incoming.next().await? {
-            for field in fields(&message) {
-                let field = field?;
-                if field.number == 1 {
-                    writer.write_all(field.bytes()?).await.map_err(gone)?;
-                }
-            }
+            carry::write_to(&mut writer, &message, gone).await?;
         }
         writer.shutdown().await.map_err(gone)
     };
-    let outward = async {
-        let mut piece = vec![0; PIECE];
-        loop {
-            let count = reader.read(&mut piece).await.map_err(gone)?;
-            if count == 0 {
-                return Ok(());
-            }
-            let message = Message::new().bytes(1, &piece[..count]).into_bytes();
-            outgoing.send(&message).await?;
-        }
-    };
+    let outward = carry::send_from(&mut reader, outgoing, gone);
     // An agent that has ended says nothing more; a command that has may still be answered.
     let (mut inward, mut outward) = (std::pin::pin!(inward), std::pin::pin!(outward));
     tokio::select! {
