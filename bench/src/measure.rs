@@ -10,6 +10,8 @@ use crate::worker::Done;
 /// How long an engine has to tidy up after a piece of work before its processor
 /// time is read: what it does later than its answer counts as well.
 const SETTLE: Duration = Duration::from_millis(150);
+/// How much wall time one contender gets in one row: no round is begun after it.
+const SHARE: Duration = Duration::from_secs(30);
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,6 +36,8 @@ pub struct Series {
     pub cpu: Vec<f64>,
     /// MiB.
     pub memory: Vec<f64>,
+    /// Why a peer has no more samples.
+    pub failed: Option<String>,
 }
 
 impl Series {
@@ -44,7 +48,22 @@ impl Series {
             wall: Vec::new(),
             cpu: Vec::new(),
             memory: Vec::new(),
+            failed: None,
         }
+    }
+
+    /// A peer's own error ends its part in a row, this engine's ends the row.
+    pub fn bear(&mut self, ours: bool, done: Result<(), String>) -> Result<(), String> {
+        match done {
+            Err(error) if !ours => self.failed = Some(error),
+            other => return other,
+        }
+        Ok(())
+    }
+
+    /// Whether it has failed, or had so much time that more of it would say little.
+    pub fn is_over(&self) -> bool {
+        self.failed.is_some() || self.wall.iter().sum::<f64>() > millis(SHARE)
     }
 
     /// Does `work` once and keeps its wall time, and the processor time of `group`
@@ -193,6 +212,17 @@ fn own_cpu() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peer_may_fail_and_be_slow() {
+        let mut series = Series::new("x");
+        assert!(series.bear(true, Err("ours".to_owned())).is_err());
+        assert!(series.bear(false, Ok(())).is_ok() && !series.is_over());
+        series.wall = vec![20_000.0, 20_000.0];
+        assert!(series.is_over());
+        series.wall.clear();
+        assert!(series.bear(false, Err("theirs".to_owned())).is_ok() && series.is_over());
+    }
 
     #[test]
     fn medians_lie_in_the_middle() {

@@ -8,7 +8,8 @@ const ROUNDS: usize = 20;
 const USAGE: &str = "\
 usage: gantry-bench GANTRY-BINARY [FILTER...] [--rounds N] [--against NAME]...
                     [--json FILE] [--load FILE] [--list]
-  FILTER        rows whose name contains one of these words (all)
+  FILTER        rows whose name contains one of these words (all), or after a `=`
+                is the word
   --rounds N    how often each contender does each kind of work (20)
   --against X   only with this peer (docker, podman); may be given twice
   --json FILE   write every sample and median there
@@ -39,7 +40,11 @@ pub struct Options {
 impl Options {
     /// Whether a row is wanted.
     pub fn wants(&self, row: &str) -> bool {
-        self.filter.is_empty() || self.filter.iter().any(|word| row.contains(word.as_str()))
+        self.filter.is_empty()
+            || self.filter.iter().any(|word| match word.strip_prefix('=') {
+                Some(whole) => row == whole,
+                None => row.contains(word.as_str()),
+            })
     }
 }
 
@@ -94,6 +99,8 @@ mod tests {
         let options = parse(&words("/proc/self/exe api --rounds 3 load")).unwrap();
         assert_eq!((options.rounds, options.filter.len()), (3, 2));
         assert!(options.wants("api-none") && options.wants("load") && !options.wants("run"));
+        let options = parse(&words("/proc/self/exe =pull")).unwrap();
+        assert!(options.wants("pull") && !options.wants("pull-ten"));
         for wrong in [
             "",
             "/proc/self/exe --rounds",

@@ -51,7 +51,15 @@ fn line(series: &Series, first: &Series) -> String {
             text.push_str(&format!(" x{:<6.2}", median / base));
         }
     }
+    if let Some(error) = &series.failed {
+        text.push_str(&format!(" FAILED: {}", last_line(error)));
+    }
     text
+}
+
+/// Programs warn first and say last why they end.
+fn last_line(text: &str) -> &str {
+    text.trim_end().lines().next_back().unwrap_or_default()
 }
 
 /// The target in words, and whether it is reached; `None` without the numbers.

@@ -55,10 +55,10 @@ pub fn all(options: &Options) -> Result<Vec<Contender>, String> {
                 options.against.is_empty() || options.against.iter().any(|one| one == name)
             };
             if wanted("docker") {
-                all.push(docker::start(peers)?);
+                all.extend(started("docker", docker::start(peers)));
             }
             if wanted("podman") {
-                all.push(podman::start(peers)?);
+                all.extend(started("podman", podman::start(peers)));
             }
         }
         None => say("SKIPPED: the real Docker and Podman: ../shared/peers is not here"),
@@ -69,6 +69,12 @@ pub fn all(options: &Options) -> Result<Vec<Contender>, String> {
         contender.client(&["import", &tar, IMAGE])?;
     }
     Ok(all)
+}
+
+/// A peer that cannot start is left out.
+fn started(name: &str, peer: Result<Contender, String>) -> Option<Contender> {
+    peer.map_err(|error| say(&format!("SKIPPED: {name}: {error}")))
+        .ok()
 }
 
 /// A plug-in of the stock client, if it is here.

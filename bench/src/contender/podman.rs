@@ -23,7 +23,9 @@ pub fn start(peers: &str) -> Result<Contender, String> {
         format!("{peers}/enter"),
         format!("--net=/run/netns/{PEERS_NETNS}"),
     );
-    let inside = ["nsenter", &netns, "--", &enter];
+    // Its warning would be in front of its errors.
+    let quiet = "PODMAN_IGNORE_CGROUPSV1_WARNING=1";
+    let inside = ["nsenter", &netns, "--", &enter, "env", quiet];
     let service = format!("unix://{}", socket.display());
     let daemon = [
         &inside,

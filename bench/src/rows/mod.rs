@@ -213,19 +213,59 @@ fn in_turns(
     contenders: &mut [Contender],
     rounds: usize,
     targets: Vec<Target>,
-    mut work: impl FnMut(&mut Contender, &mut Series) -> Result<(), String>,
+    work: impl FnMut(&mut Contender, &mut Series) -> Result<(), String>,
+) -> Result<Row, String> {
+    in_turns_after(|_| Ok(()), row, contenders, rounds, targets, work)
+}
+
+/// The same after each was prepared, untimed.
+fn in_turns_after(
+    prepare: impl FnMut(&mut Contender) -> Result<(), String>,
+    row: (&str, String),
+    contenders: &mut [Contender],
+    rounds: usize,
+    targets: Vec<Target>,
+    work: impl FnMut(&mut Contender, &mut Series) -> Result<(), String>,
 ) -> Result<Row, String> {
     let mut series: Vec<Series> = contenders.iter().map(|c| Series::new(c.name)).collect();
-    for _ in 0..rounds {
-        crate::ending::stop_here();
-        for (contender, series) in contenders.iter_mut().zip(&mut series) {
-            work(contender, series)?;
-        }
-    }
+    prepared(prepare, contenders, &mut series)?;
+    turns(rounds, contenders, &mut series, work)?;
     Ok(Row {
         name: row.0.to_owned(),
         title: row.1,
         series,
         targets,
     })
+}
+
+/// Prepares each of `who`; a peer that cannot be prepared has failed.
+fn prepared<T>(
+    mut prepare: impl FnMut(&mut T) -> Result<(), String>,
+    who: &mut [T],
+    series: &mut [Series],
+) -> Result<(), String> {
+    for (number, (one, series)) in who.iter_mut().zip(series).enumerate() {
+        series.bear(number == 0, prepare(one))?;
+    }
+    Ok(())
+}
+
+/// Rounds of work for each of `who` in turns, the first one being this engine: its
+/// failure is an error, that of a peer ends the peer's part.
+fn turns<T>(
+    rounds: usize,
+    who: &mut [T],
+    series: &mut [Series],
+    mut work: impl FnMut(&mut T, &mut Series) -> Result<(), String>,
+) -> Result<(), String> {
+    for _ in 0..rounds {
+        crate::ending::stop_here();
+        for (number, (one, series)) in who.iter_mut().zip(&mut *series).enumerate() {
+            if !series.is_over() {
+                let done = work(one, series);
+                series.bear(number == 0, done)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -32,6 +32,9 @@ pub fn all(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>, 
         return Ok(Vec::new());
     };
     let registries = Registries::start(contenders, peers)?;
+    for contender in contenders.iter() {
+        memory::forget_peaks(&contender.group);
+    }
     let mut rows = Vec::new();
     let real = PathBuf::from(REAL);
     let small = Path::new(OTHERS).join("small.tar");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::in_turns;
+use super::in_turns_after;
 use super::load::{IMAGE, USUAL};
 use crate::contender::Contender;
 use crate::measure::{Row, Series, Target};
@@ -51,11 +51,12 @@ fn fresh(
     path: &Path,
 ) -> Result<Row, String> {
     let name = format!("{ADDRESS}/bench/fresh:latest");
-    for contender in &mut *contenders {
-        contender.client(&["load", "-q", "-i", &path.display().to_string()])?;
-        contender.client(&["tag", IMAGE, &name])?;
-    }
-    let row = in_turns(
+    let archive = path.display().to_string();
+    let row = in_turns_after(
+        |contender| {
+            contender.client(&["load", "-q", "-i", &archive])?;
+            contender.client(&["tag", IMAGE, &name]).map(drop)
+        },
         (
             "push-fresh",
             "`push` of an image of 700 MB to an empty registry, the whole process".to_owned(),
@@ -69,7 +70,8 @@ fn fresh(
         },
     );
     for contender in contenders {
-        contender.client(&["rmi", "-f", &name, IMAGE])?;
+        // Who has failed may not have it.
+        let _ = contender.client(&["rmi", "-f", &name, IMAGE]);
     }
     row
 }
@@ -84,12 +86,14 @@ fn again(
     let registries = Registries::start(contenders, peers)?;
     registries.add(layout, "bench/pulled:latest")?;
     let pulled = format!("{ADDRESS}/bench/pulled:latest");
-    for contender in &mut *contenders {
-        let flags = [&["pull", "-q"], insecure(contender)].concat();
-        contender.client(&[&flags[..], &[&pulled]].concat())?;
-    }
     let mut round = 0;
-    let row = in_turns(
+    let row = in_turns_after(
+        |contender| {
+            let flags = [&["pull", "-q"], insecure(contender)].concat();
+            contender
+                .client(&[&flags[..], &[&pulled]].concat())
+                .map(drop)
+        },
         (
             "push-again",
             "`push` of a pulled image of 700 MB to another repository, the whole process"
@@ -107,7 +111,8 @@ fn again(
         },
     );
     for contender in contenders {
-        contender.client(&["rmi", "-f", &pulled])?;
+        // Who has failed may not have it.
+        let _ = contender.client(&["rmi", "-f", &pulled]);
     }
     row
 }

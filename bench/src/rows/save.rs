@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::in_turns;
+use super::in_turns_after;
 use super::load::{IMAGE, USUAL};
 use crate::contender::Contender;
 use crate::measure::{Row, Series, Target};
@@ -31,11 +31,13 @@ pub fn save(contenders: &mut [Contender], options: &Options) -> Result<Row, Stri
             targets: Vec::new(),
         });
     }
-    for contender in &mut *contenders {
-        contender.client(&["load", "-q", "-i", &path.display().to_string()])?;
-    }
     let dir = crate::ending::folder()?;
-    let row = in_turns(
+    let archive = path.display().to_string();
+    let row = in_turns_after(
+        |contender| {
+            let loaded = contender.client(&["load", "-q", "-i", &archive]);
+            loaded.map(drop)
+        },
         ("save", title.to_owned()),
         contenders,
         options.rounds,
@@ -43,7 +45,8 @@ pub fn save(contenders: &mut [Contender], options: &Options) -> Result<Row, Stri
         |contender, series| one(contender, series, dir.path()),
     );
     for contender in contenders {
-        contender.client(&["rmi", "-f", IMAGE])?;
+        // Who has failed may not have it.
+        let _ = contender.client(&["rmi", "-f", IMAGE]);
     }
     row
 }

@@ -8,6 +8,7 @@ mod material;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::{prepared, turns};
 use crate::contender::{self, Contender};
 use crate::measure::{Row, Series, Target};
 use crate::memory;
@@ -108,33 +109,29 @@ fn row(
             vec![docker(2.0)],
         ),
     };
-    let ways = ways(contenders, stock, material);
+    let mut ways = ways(contenders, stock, material);
     let mut series: Vec<Series> = ways.iter().map(|way| Series::new(way.name)).collect();
     let context = material.context(name)?;
-    for way in &ways {
-        build(
-            &mut contenders[way.contender],
-            way,
-            material,
-            &context,
-            false,
-        )?;
-    }
-    for round in 0..options.rounds.min(MOST_ROUNDS) {
-        for (way, series) in ways.iter().zip(&mut series) {
-            if name.starts_with("build-context") {
-                material.change(&context, round, way.name)?;
-            }
-            let contender = &mut contenders[way.contender];
-            let group = Arc::clone(&contender.group);
-            let fresh = matches!(name, "build-run" | "build-stages" | "build-copy");
-            series.client(&group, || build(contender, way, material, &context, fresh))?;
-            if name.starts_with("build-co") {
-                // Writing back is not the next one's.
-                crate::command::run(&["sync"])?;
-            }
+    let prepare = |way: &mut Way| {
+        let contender = &mut contenders[way.contender];
+        build(contender, way, material, &context, false).map(drop)
+    };
+    prepared(prepare, &mut ways, &mut series)?;
+    let rounds = options.rounds.min(MOST_ROUNDS);
+    turns(rounds, &mut ways, &mut series, |way, series| {
+        if name.starts_with("build-context") {
+            material.change(&context, series.wall.len(), way.name)?;
         }
-    }
+        let contender = &mut contenders[way.contender];
+        let group = Arc::clone(&contender.group);
+        let fresh = matches!(name, "build-run" | "build-stages" | "build-copy");
+        series.client(&group, || build(contender, way, material, &context, fresh))?;
+        match name.starts_with("build-co") {
+            // Writing back is not the next one's.
+            true => crate::command::run(&["sync"]),
+            false => Ok(()),
+        }
+    })?;
     Ok(Row {
         name: name.to_owned(),
         title: title.to_owned(),
