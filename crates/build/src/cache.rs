@@ -2,7 +2,7 @@
 //! blobs are held by a lease for each result, which outlives the daemon.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use gantry_image::{Epoch, ImageStore, Lease};
@@ -417,9 +417,12 @@ fn forget_lost(database: &Database, images: &ImageStore) -> Result<()> {
 }
 
 /// The boot of this machine.
-pub(crate) fn boot() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+pub(crate) fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    })
 }
 
 /// 32 hexadecimal digits that nobody has seen before.

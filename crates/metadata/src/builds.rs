@@ -34,8 +34,8 @@ pub struct ResultRow {
     pub used_at: i64,
     /// How often.
     pub uses: u64,
-    /// The boot of the machine in which it was made, until its bytes are known to be
-    /// on the disk; empty from then on.
+    /// When it was made, as a boot of the machine and an epoch of its disk, until its bytes
+    /// are known to be on that; empty from then on.
     pub boot: String,
 }
 
@@ -135,10 +135,11 @@ pub fn delete(tx: &Tx<'_>, id: &str) -> Result<bool, Error> {
     Ok(gone)
 }
 
-/// The results of that boot whose bytes may not be on the disk yet.
+/// The results of that boot whose bytes may not be on the disk yet. (`boot != ''` is what
+/// lets the index of the unsettled ones be used.)
 pub fn unsettled(view: &View<'_>, boot: &str) -> Result<Vec<String>, Error> {
     view.connection()
-        .prepare_cached("SELECT id FROM build_results WHERE boot = ?1")
+        .prepare_cached("SELECT id FROM build_results WHERE boot != '' AND boot = ?1")
         .and_then(|mut s| s.query_map([boot], |row| row.get(0))?.collect())
         .map_err(Error::at("look for unsettled results of builds"))
 }
@@ -160,7 +161,7 @@ pub fn settle(tx: &Tx<'_>, ids: &[String]) -> Result<(), Error> {
 pub fn forget_unsettled(tx: &Tx<'_>, boot: &str) -> Result<usize, Error> {
     let lost: Vec<String> = tx
         .connection()
-        .prepare_cached("SELECT id FROM build_results WHERE boot NOT IN ('', ?1)")
+        .prepare_cached("SELECT id FROM build_results WHERE boot != '' AND boot != ?1")
         .and_then(|mut s| s.query_map([boot], |row| row.get(0))?.collect())
         .map_err(Error::at("look for lost results of builds"))?;
     for id in &lost {

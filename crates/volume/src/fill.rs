@@ -106,14 +106,11 @@ fn fill_part(
     let Ok(place) = root.open_in_root(part, flags, Mode::empty()) else {
         return Ok(false);
     };
-    let failed = Error::disk("read directory", data);
-    let entries = Dir::read_from(&place).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let entries = entries.map_err(failed)?;
-    if !entries
-        .iter()
-        .all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
-    {
-        return Ok(false);
+    for entry in Dir::read_from(&place).map_err(Error::disk("read directory", data))? {
+        let entry = entry.map_err(Error::disk("read directory", data))?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
     }
     copy(place.as_fd())?;
     Ok(true)
