@@ -140,7 +140,7 @@ impl Inner {
             return Ok(None);
         }
         let layer = KeptLayer::plain(draft, &packed)?;
-        self.make_durable(active.since())?;
+        self.make_durable(active.since().min(layer.blob.epoch()))?;
         let mut diff_ids = base.map_or_else(Vec::new, |base| base.diff_ids.clone());
         diff_ids.push(packed.diff_id);
         let chain = ChainId::chain(&diff_ids)

@@ -179,7 +179,7 @@ impl Inner {
         let mut keep = Keep::stream(reader, self)?;
         let applied = self.apply(active.key(), &mut keep)?;
         let kept = keep.finish(None)?;
-        self.make_durable(active.since())?;
+        self.make_durable(active.since().min(kept.blob.epoch()))?;
         let chain = ChainId(applied.diff_id.0);
         {
             let _gate = self.gate();

@@ -66,7 +66,8 @@ impl<'j> Job<'j, '_> {
         for index in 0..self.sources.len() {
             let (layer, active) = self.make(index, self.parent(index))?;
             if let Some(active) = active {
-                self.inner.make_durable(active.since())?;
+                let since = active.since().min(layer.blob.epoch());
+                self.inner.make_durable(since)?;
                 active.commit(self.chain[index], self.parent(index))?;
             }
             kept.push(layer);
@@ -76,8 +77,11 @@ impl<'j> Job<'j, '_> {
 
     fn together(&self) -> Result<Vec<KeptLayer>> {
         let made = several::each(self.sources.len(), |index| self.make(index, None))?;
-        let written = made.iter().filter_map(|(_, active)| active.as_ref());
-        if let Some(since) = written.map(Unpacking::since).min() {
+        let written = made.iter().filter_map(|(layer, active)| {
+            let since = active.as_ref()?.since();
+            Some(since.min(layer.blob.epoch()))
+        });
+        if let Some(since) = written.min() {
             self.inner.make_durable(since)?;
         }
         let mut kept = Vec::new();
