@@ -339,6 +339,8 @@ impl<'p> Planner<'p> {
         let mut wished = wished.map(|stage| stage.to_lowercase());
         let fresh =
             self.options.no_cache || wished.any(|wish| wish == name || wish == index.to_string());
+        // What is made anew has its own time, not that of the cache's image.
+        let sources = if fresh { Sources::default() } else { sources };
         let current = Current {
             index,
             number: 0,

@@ -63,6 +63,8 @@ impl Bounding {
     fn end(&self) -> bool {
         let mut state = self.lock();
         state.running = state.wanted;
+        // Who has asked while the cache was being bound has got that.
+        state.asked &= state.wanted;
         self.changed.notify_all();
         !state.running
     }

@@ -49,7 +49,7 @@ impl World for Images<'_> {
     fn image(&self, name: &str, platform: Option<&Platform>) -> BuildResult<Base> {
         if let Some(borrowed) = self.request.borrowed.get(name) {
             let base = borrowed.base.clone();
-            self.inner.store.hold_layers(self.lease, &base.diff_ids)?;
+            self.hold(name, &base.diff_ids)?;
             return Ok(base);
         }
         let here = self.inner.images.for_build(name);
@@ -173,15 +173,18 @@ impl Images<'_> {
             false => images.find(&query, aside, self.cancel, &mut tell),
         };
         let found = found.map_err(told)?;
-        lock(&self.fresh).push(name.to_owned());
+        let fresh = || lock(&self.fresh).push(name.to_owned());
         let Some(found) = found else {
+            fresh();
             return Ok(Looked::Here(images.for_build(name).map_err(told)?));
         };
         let distant = Distant {
             reference: reference.or_latest(),
             found: Arc::new(found),
         };
+        // While its layers are elsewhere, what is here by that name is an older one.
         if classic || self.inner.store.get(distant.found.id).is_ok() {
+            fresh();
             return Ok(Looked::Here(self.get(&distant, None)?));
         }
         let config = self.inner.store.config_of(&distant.found, self.cancel)?;

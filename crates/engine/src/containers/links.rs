@@ -220,9 +220,11 @@ impl Inner {
         let id = target.id().as_str();
         for container in self.table.all() {
             let record = container.record();
-            let mut links = default_links(&record);
+            if !default_links(&record).any(|(known, _)| known == id) {
+                continue;
+            }
             let state = container.state();
-            if !state.running() || !links.any(|(known, _)| known == id) {
+            if !state.running() {
                 continue;
             }
             // Those that cannot be told of yet are told of when they start.

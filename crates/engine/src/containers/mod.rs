@@ -195,10 +195,7 @@ pub(crate) fn shown_driver(name: &str) -> &str {
 impl Inner {
     fn find(&self, idref: &str) -> Result<Arc<Container>> {
         let found = self.table.find(idref);
-        match found.is_err() {
-            true => self.linked(idref).map_or(found, Ok),
-            false => found,
-        }
+        found.or_else(|error| self.linked(idref).ok_or(error))
     }
 
     /// Changes the state of a container, in the database first. `change` is
