@@ -31,6 +31,7 @@ pub fn receive(body: impl BufRead + Send, directory: &Path) -> Result<()> {
     let owners = |_, _| (0, 0);
     let options = UnpackOptions {
         directory: Vec::new(),
+        make_directory: false,
         keep_kinds: false,
         owners: Some(&owners),
         max_entries: MAX_ENTRIES,

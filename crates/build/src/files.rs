@@ -432,6 +432,7 @@ pub(crate) fn unpacked(
     let owners = |uid, gid| owner.filter(|_| !keep).unwrap_or((uid, gid));
     let options = UnpackOptions {
         directory: target.as_bytes().to_vec(),
+        make_directory: true,
         keep_kinds: false,
         owners: Some(&owners),
         max_entries: 0,

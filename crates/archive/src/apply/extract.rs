@@ -192,10 +192,17 @@ impl<'o> Extractor<'o> {
         {
             return Ok(parent);
         }
+        let failed = |error: gantry_sys::Error| {
+            Error::file("open the directory of", &entry.path)(error.errno)
+        };
+        if let Some(required) = self.among.as_ref().and_then(Among::required) {
+            let directory = self.root.open_path(os_path(required)).map_err(failed)?;
+            if path == required {
+                return Ok(directory);
+            }
+        }
         let mode = Mode::from_raw_mode(0o755);
-        self.root
-            .mkdir_all(os_path(path), mode)
-            .map_err(|error| Error::file("open the directory of", &entry.path)(error.errno))
+        self.root.mkdir_all(os_path(path), mode).map_err(failed)
     }
 
     fn file(

@@ -24,6 +24,8 @@ pub struct UnpackOptions<'o> {
     /// The directory below the root that the archive's names begin at. Symbolic
     /// links in it, and in what is below it, are followed inside the root.
     pub directory: Vec<u8>,
+    /// Whether that directory may be missing, and is made then.
+    pub make_directory: bool,
     /// Whether a directory and something else may not replace each other.
     pub keep_kinds: bool,
     /// Who owns what; without, whom the archive names.
@@ -58,6 +60,7 @@ pub fn unpack(
 /// How an extractor works among files that are not its own.
 pub(super) struct Among<'o> {
     directory: Vec<u8>,
+    make_directory: bool,
     keep_kinds: bool,
     pub(super) owners: Option<Owners<'o>>,
     pub(super) stay: bool,
@@ -69,10 +72,16 @@ impl<'o> Among<'o> {
             .ok_or_else(|| Error::refused(&options.directory, "the name leaves the root"))?;
         Ok(Self {
             directory,
+            make_directory: options.make_directory,
             keep_kinds: options.keep_kinds,
             owners: options.owners,
             stay: options.stay,
         })
+    }
+
+    /// The directory that must be there, if one must.
+    pub(super) fn required(&self) -> Option<&[u8]> {
+        (!self.make_directory && !self.directory.is_empty()).then_some(&self.directory)
     }
 
     /// Where a name of the archive is below the root.

@@ -1,10 +1,11 @@
 //! Archives made to harm: refused, the entry named, nothing outside touched.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 
 use gantry_archive::compression::{Compression, Encoder, Limits};
 use gantry_archive::tar::{Entry, Kind};
-use gantry_archive::{ApplyOptions, Error, Whiteouts};
+use gantry_archive::{ApplyOptions, Error, UnpackOptions, Whiteouts, unpack};
 
 use crate::support::*;
 
@@ -322,4 +323,25 @@ fn attributes_that_direct_the_overlay_are_left_out() {
     assert_eq!(xattr(&path, "trusted.overlay.redirect"), None);
     assert_eq!(xattr(&path, "trusted.overlay.opaque"), None);
     assert_eq!(xattr(&path, "trusted.kept").as_deref(), Some(&b"y"[..]));
+}
+
+/// Whoever owns a tree may take the directory away while something is on its way into it.
+#[test]
+fn a_directory_that_went_is_made_only_where_that_is_asked_for() {
+    if !is_root() {
+        return;
+    }
+    for (make_directory, name) in [(false, "x"), (false, "a/x"), (true, "x"), (true, "a/x")] {
+        let target = Target::new();
+        let options = UnpackOptions {
+            directory: b"gone".to_vec(),
+            make_directory,
+            ..UnpackOptions::default()
+        };
+        let root = std::fs::File::open(target.root()).unwrap();
+        let bytes = archive(&[file(name, "text")]);
+        let done = unpack(root.as_fd(), &mut bytes.as_slice(), &options);
+        assert_eq!(done.is_ok(), make_directory, "{name}: {done:?}");
+        assert_eq!(target.path("gone").exists(), make_directory, "{name}");
+    }
 }

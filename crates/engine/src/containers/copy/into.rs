@@ -65,6 +65,7 @@ impl Containers {
         };
         let options = UnpackOptions {
             directory: place.clone().into_bytes(),
+            make_directory: false,
             keep_kinds: query.keep_kinds,
             owners: Some(&owners),
             max_entries: 0,
