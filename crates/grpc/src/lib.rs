@@ -8,6 +8,7 @@
 //!  caller, serve   the two ends of a connection
 //!  packet          the files that travel in messages
 //!  carry           bytes of another connection in messages
+//!  content         blobs, as containerd's content service gives them
 //! ```
 //!
 //! Invariant: what comes in is bounded and checked. What the messages mean is not known
@@ -15,6 +16,7 @@
 
 pub mod caller;
 pub mod carry;
+pub mod content;
 pub mod message_stream;
 pub mod packet;
 pub mod serve;

@@ -16,10 +16,10 @@ use super::super::Wishes;
 use super::super::context::{Kind, Source};
 use super::super::output::Sinks;
 use super::super::request::Secrets;
-use super::agents;
 use super::folder::{self, Folder};
 use super::plan::Plan;
 use super::store;
+use super::{PIECE, agents};
 use crate::credentials::{INDEX, Keyring};
 use crate::error::Error;
 use crate::session::Session;
@@ -39,8 +39,6 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// Docker's own registry, as it is asked about.
 const HUB: &[&str] = &["docker.io", "registry-1.docker.io"];
-/// How much of an archive is sent at a time.
-const PIECE: usize = 256 << 10;
 
 /// What there is to be asked for.
 pub(super) struct Attached {

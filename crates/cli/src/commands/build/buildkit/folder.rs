@@ -16,9 +16,8 @@ use gantry_grpc::{Call, Status};
 use http::HeaderMap;
 
 use super::super::context::Source;
+use super::{PIECE, wrong};
 
-/// How much of a file is sent at a time.
-const PIECE: usize = 256 << 10;
 /// How many links are followed, and how deep folders may be.
 const MOST_LINKS: usize = 255;
 const DEEPEST: usize = 500;
@@ -92,10 +91,6 @@ pub(super) async fn send(
         outgoing.send(&Packet::failed(&status.text)).await.ok();
     }
     sent
-}
-
-fn wrong(path: &Path, error: &std::io::Error) -> Status {
-    Status::unknown(format!("{}: {error}", path.display()))
 }
 
 type Contents = Box<dyn Read + Send>;

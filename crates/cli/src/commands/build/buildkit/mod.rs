@@ -16,6 +16,7 @@ mod plan;
 mod store;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -37,6 +38,13 @@ use crate::transport::Call;
 use attached::Attached;
 use plan::Plan;
 pub(super) use plan::{platforms, wished};
+
+/// How much of a file is sent or read at a time, in bytes.
+const PIECE: usize = 256 << 10;
+
+fn wrong(path: &Path, error: &std::io::Error) -> Status {
+    Status::unknown(format!("{}: {error}", path.display()))
+}
 
 /// The protocol of both connections.
 const PROTOCOL: &str = "h2c";

@@ -5,33 +5,24 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use gantry_grpc::content::{Question, digest_of};
 use gantry_grpc::message_stream::Outgoing;
 use gantry_grpc::wire::{Message, fields};
 use gantry_grpc::{Call, Code, Status};
 use gantry_types::Digest;
 use serde_json::{Value, json};
 
+use super::{PIECE, wrong};
 use crate::error::Error;
 
 /// What a message of a writer is to do.
 const APPEND: u64 = 1;
 const COMMIT: u64 = 2;
-/// How much of a blob is sent at a time.
-const PIECE: usize = 256 << 10;
 /// The annotation that names an entry of the index.
 const NAME: &str = "org.opencontainers.image.ref.name";
 
 fn path_of(store: &Path, digest: &Digest) -> PathBuf {
     store.join("blobs/sha256").join(digest.hex())
-}
-
-fn wrong(path: &Path, error: &std::io::Error) -> Status {
-    Status::unknown(format!("{}: {error}", path.display()))
-}
-
-fn digest_of(text: &str) -> Result<Digest, Status> {
-    let digest = text.parse();
-    digest.map_err(|_| Status::invalid("invalid checksum digest format"))
 }
 
 /// Takes a blob.
@@ -142,32 +133,17 @@ pub(super) async fn read(
     mut call: Call,
     outgoing: &mut Outgoing,
 ) -> Result<(), Status> {
-    let (mut digest, mut offset, mut size) = (String::new(), 0, 0);
-    for field in fields(&call.incoming.only().await?) {
-        let field = field?;
-        match field.number {
-            1 => digest = field.text()?,
-            2 => offset = field.number()?,
-            3 => size = field.number()?,
-            _ => {}
-        }
-    }
-    let path = path_of(store, &digest_of(&digest)?);
-    let missing = |_| Status::new(Code::NotFound, format!("content {digest}: not found"));
+    let question = Question::of(&mut call).await?;
+    let path = path_of(store, &question.digest);
+    let missing = |_| {
+        let text = format!("content {}: not found", question.digest);
+        Status::new(Code::NotFound, text)
+    };
     let mut file = File::open(&path).map_err(missing)?;
     let failed = |error: std::io::Error| wrong(&path, &error);
-    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-    let mut rest = file.take(if size == 0 { u64::MAX } else { size });
-    let mut piece = vec![0; PIECE];
-    loop {
-        let count = rest.read(&mut piece).map_err(failed)?;
-        if count == 0 {
-            return Ok(());
-        }
-        let message = Message::new().number(1, offset).bytes(2, &piece[..count]);
-        outgoing.send(&message.into_bytes()).await?;
-        offset += count as u64;
-    }
+    file.seek(SeekFrom::Start(question.offset))
+        .map_err(failed)?;
+    question.answer(file, outgoing, failed).await
 }
 
 /// What a folder's index says under a name; nothing when it has no such entry.
