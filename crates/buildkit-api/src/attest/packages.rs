@@ -60,11 +60,15 @@ pub(super) fn tell(
     let text = format!("{why}: only packages of dpkg and apk are listed\n");
     build.progress.log(&vertex.digest, 2, text.as_bytes());
     let files = service.engine.builds.files(&image.built);
-    let files = files.map_err(|error| Status::of(error.kind(), error.to_string()))?;
-    let found = files.map(|files| document(&files, &build.options()));
+    let found = files
+        .map(|files| files.map(|files| document(&files, &build.options())))
+        .map_err(|error| Status::of(error.kind(), error.to_string()));
     vertex.completed = Some(SystemTime::now());
+    if let Err(status) = &found {
+        vertex.error.clone_from(&status.text);
+    }
     build.progress.vertex(&vertex);
-    let Some(document) = found else {
+    let Some(document) = found? else {
         return Ok(Vec::new());
     };
     let attestation = Attestation::new(SPDX, &document);
@@ -80,6 +84,9 @@ fn document(files: &RootDir, options: &BTreeMap<String, String>) -> Value {
     let release = release(&read(files, "/etc/os-release"));
     let mut found = stanzas(&read(files, DPKG), "Package: ", dpkg);
     for name in parts(files) {
+        if found.len() >= MAX_PACKAGES {
+            break;
+        }
         found.extend(stanzas(
             &read(files, &format!("{DPKG_PARTS}/{name}")),
             "Package: ",
@@ -124,7 +131,12 @@ fn document(files: &RootDir, options: &BTreeMap<String, String>) -> Value {
 
 impl Package {
     fn tell(&self, number: usize, release: &Release) -> Value {
-        let mut url = format!("pkg:{}/{}/{}", self.kind, release.id, escaped(&self.name));
+        let mut url = format!(
+            "pkg:{}/{}/{}",
+            self.kind,
+            escaped(&release.id),
+            escaped(&self.name)
+        );
         url += &format!(
             "@{}?arch={}",
             escaped(&self.version),
