@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::copy::Unpacking;
 use super::fields;
-use crate::args::Matches;
+use crate::args::{Matches, parse_bool};
 use crate::error::Error;
 
 /// One thing that becomes of a result.
@@ -45,7 +45,7 @@ impl Output {
     pub(super) fn is_store(&self) -> bool {
         let tar = self.attributes.get("tar");
         matches!(self.kind.as_str(), "oci" | "docker")
-            && matches!(tar.map(String::as_str), Some("false" | "0"))
+            && tar.and_then(|tar| parse_bool(tar)) == Some(false)
     }
 
     /// Whether an image is kept here.
@@ -108,7 +108,9 @@ pub(super) fn outputs(matches: &Matches) -> Result<Vec<Output>, Error> {
         return Err(Error::message(text));
     }
     let kept = outputs.iter().any(Output::is_image);
-    if !outputs.is_empty() && !kept && (matches.bool("load") || matches.bool("push")) {
+    let pushed = kept || outputs.iter().any(|output| output.kind == "registry");
+    let missed = matches.bool("load") && !kept || matches.bool("push") && !pushed;
+    if !outputs.is_empty() && missed {
         outputs.push(Output::image());
     }
     Ok(outputs)
@@ -151,9 +153,11 @@ enum Sink {
 }
 
 impl Sinks {
-    /// Makes ready what files go to.
+    /// Makes ready what files go to. What is only cached is no output to the daemon, and
+    /// has no number there.
     pub(super) fn open(outputs: &[Output]) -> Result<Self, Error> {
-        let sinks = outputs.iter().map(|output| {
+        let outputs = outputs.iter().filter(|output| output.kind != "cacheonly");
+        let sinks = outputs.map(|output| {
             let failed =
                 |error: std::io::Error| Error::message(format!("{}: {error}", output.dest));
             Ok(match (output.kind.as_str(), output.dest.as_str()) {
@@ -229,6 +233,7 @@ mod tests {
             is("oci", "a,b", false)
         );
         assert!(one("type=oci,tar=false,dest=x").unwrap().is_store());
+        assert!(one("type=oci,tar=False,dest=x").unwrap().is_store());
         for wrong in [
             "type=local",
             "type=tar,dest",
@@ -239,5 +244,20 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn outputs_have_the_numbers_that_the_daemon_knows() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("x.tar");
+        let texts = [
+            "type=cacheonly",
+            &format!("type=tar,dest={}", place.display()),
+        ];
+        let outputs = texts.map(|text| one(text).unwrap());
+        let mut sinks = Sinks::open(&outputs).unwrap();
+        sinks.take(0, b"bytes").unwrap();
+        assert!(sinks.take(1, b"bytes").is_err());
+        assert_eq!(std::fs::read(place).unwrap(), b"bytes");
     }
 }

@@ -17,7 +17,7 @@ use super::super::output::Output;
 use super::super::request::{Secrets, are_large, build_args, number, pairs, size};
 use super::folder::Folder;
 use super::store;
-use crate::args::Matches;
+use crate::args::{Matches, parse_bool};
 use crate::container_options::{build_ulimits, extra_host};
 use crate::error::Error;
 use crate::session::Session;
@@ -78,7 +78,10 @@ pub(in super::super) fn wished(
         .into_iter()
         .find(|name| !matches.list(name).is_empty());
     let attestations = ["provenance", "sbom"].into_iter();
-    let asked = |name: &&str| !matches!(matches.text(name), "" | "false" | "0");
+    let asked = |name: &&str| {
+        let text = matches.text(name);
+        !text.is_empty() && parse_bool(text) != Some(false)
+    };
     let platforms = platforms(matches).len() > 1;
     let output = outputs.iter().any(|output| !output.is_plain());
     list.or_else(|| attestations.into_iter().find(asked))
@@ -210,11 +213,11 @@ impl Plan {
     fn attest(&mut self, matches: &Matches) -> Result<(), Error> {
         let mut texts = matches.list("attest");
         for kind in ["provenance", "sbom"] {
-            match matches.text(kind) {
-                "" => {}
-                "true" | "1" => texts.push(format!("type={kind}")),
-                "false" | "0" => texts.push(format!("type={kind},disabled=true")),
-                more => texts.push(format!("type={kind},{more}")),
+            match (matches.text(kind), parse_bool(matches.text(kind))) {
+                ("", _) => {}
+                (_, Some(true)) => texts.push(format!("type={kind}")),
+                (_, Some(false)) => texts.push(format!("type={kind},disabled=true")),
+                (more, None) => texts.push(format!("type={kind},{more}")),
             }
         }
         for text in texts {
@@ -223,8 +226,8 @@ impl Plan {
                 return Err(Error::message("attestation type not specified"));
             };
             let name = format!("attest:{kind}");
-            match wish.remove("disabled").as_deref() {
-                Some("true" | "1") => drop(self.options.remove(&name)),
+            match wish.remove("disabled").as_deref().and_then(parse_bool) {
+                Some(true) => drop(self.options.remove(&name)),
                 _ => drop(self.options.insert(name, fields::line(wish))),
             }
         }
@@ -251,9 +254,14 @@ impl Plan {
     /// A named context in BuildKit's words.
     fn context(&mut self, name: &str, what: &str) -> Result<String, Error> {
         if Path::new(what).is_dir() {
-            let folder = Folder::At(what.into());
-            self.folders.insert(name.to_owned(), folder);
-            return Ok(format!("local:{name}"));
+            // These two names are the build's own folders', as with buildx.
+            let local = match name {
+                "context" | "dockerfile" => format!("_{name}"),
+                _ => name.to_owned(),
+            };
+            let answer = format!("local:{local}");
+            self.folders.insert(local, Folder::At(what.into()));
+            return Ok(answer);
         }
         if let Some(place) = what.strip_prefix("oci-layout://") {
             let (place, digest) = match place.split_once('@') {
@@ -283,7 +291,10 @@ impl Plan {
         for text in matches.list("cache-from") {
             let (kind, mut attributes) = cache(&text)?;
             if kind == "local" {
-                let folder = attributes.get("src").cloned().unwrap_or_default();
+                let src = attributes.get("src").filter(|src| !src.is_empty());
+                let Some(folder) = src.cloned() else {
+                    return Err(Error::message("local cache importer requires src"));
+                };
                 let tag = attributes.get("tag").cloned();
                 let tag = tag.unwrap_or_else(|| "latest".to_owned());
                 if !attributes.contains_key("digest")
@@ -356,7 +367,7 @@ impl Plan {
             if kind == "moby" && matches.bool("push") {
                 attributes.insert("push".to_owned(), "true".to_owned());
             }
-            let pushed = attributes.get("push").is_some_and(|push| push == "true");
+            let pushed = attributes.get("push").and_then(|push| parse_bool(push)) == Some(true);
             if pushed && !attributes.contains_key("name") {
                 return Err(Error::message("tag is needed when pushing to registry"));
             }
