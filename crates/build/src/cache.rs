@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gantry_image::{Epoch, ImageStore, Lease};
 use gantry_metadata::builds::{self, ResultRow};
-use gantry_metadata::{Database, View, images, layers, leases};
+use gantry_metadata::{Database, Tx, View, images, layers, leases};
 use gantry_snapshot::SnapshotDriver;
 use gantry_types::{ChainId, DiffId};
 
@@ -31,6 +31,10 @@ pub struct Cache {
     sizes: Arc<Mutex<HashMap<ChainId, u64>>>,
     /// The keys of steps that are being run.
     running: Arc<(Mutex<BTreeSet<String>>, Condvar)>,
+    /// This life of the daemon: what syncs an earlier one has heard of nobody knows.
+    life: Arc<str>,
+    /// The epoch in which nothing that is known was lost.
+    sound: Arc<Mutex<Epoch>>,
 }
 
 /// A step that is being run: who wants the same waits until this goes.
@@ -117,24 +121,63 @@ pub struct Record {
 }
 
 impl Cache {
-    /// Opens the cache: what a power failure may have spoilt is forgotten.
+    /// Opens the cache: what a failure of the power or the disk may have spoilt is forgotten.
     ///
     /// # Errors
-    /// `Metadata`.
+    /// `Metadata`, `Image`.
     pub fn open(
         database: &Arc<Database>,
         images: &ImageStore,
         snapshots: &Arc<dyn SnapshotDriver>,
     ) -> Result<Self> {
-        forget_lost(database, images)?;
-        Ok(Self {
+        let cache = Self {
             database: Arc::clone(database),
             images: images.clone(),
             snapshots: Arc::clone(snapshots),
             in_use: Arc::default(),
             sizes: Arc::default(),
             running: Arc::default(),
-        })
+            life: random_name()?.into(),
+            sound: Arc::new(Mutex::new(images.epoch())),
+        };
+        cache.forget_lost()?;
+        Ok(cache)
+    }
+
+    /// Which epoch it is, for a build that begins. What is known of an earlier one and may
+    /// be lost is forgotten before: also its layers go, which the build may make again.
+    ///
+    /// # Errors
+    /// `Metadata`, `Image`.
+    pub fn begin(&self) -> Result<Epoch> {
+        let now = self.images.epoch();
+        let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        if *sound != now {
+            self.forget_lost()?;
+            *sound = now;
+        }
+        Ok(now)
+    }
+
+    /// What is written of a result whose bytes may not be on the disk yet: when they were
+    /// made.
+    fn unsettled_in(&self, epoch: Epoch) -> String {
+        format!("{}/{epoch}", self.life)
+    }
+
+    /// Forgets what may have been lost with an earlier life or epoch.
+    fn forget_lost(&self) -> Result<()> {
+        let now = self.unsettled_in(self.images.epoch());
+        let forget = |tx: &Tx<'_>| builds::forget_unsettled(tx, &now);
+        let lost = self.database.write_freeing(forget)?;
+        if lost != 0 {
+            self.images.collect()?;
+            tracing::warn!(
+                lost,
+                "results of builds that may not be on the disk are forgotten"
+            );
+        }
+        Ok(())
     }
 
     /// Waits until nobody runs the step of that key, in this build or in another one, and
@@ -173,7 +216,7 @@ impl Cache {
             return Ok(None);
         };
         let diff_ids = diff_ids(&row);
-        let lost = !row.boot.is_empty() && row.boot != unsettled_in(self.images.epoch());
+        let lost = !row.boot.is_empty() && row.boot != self.unsettled_in(self.images.epoch());
         if lost || !self.images.hold_layers(lease, &diff_ids)? {
             tracing::warn!(id = row.id, "a result of a build has lost its layers");
             self.database.write(|tx| builds::delete(tx, &row.id))?;
@@ -226,7 +269,7 @@ impl Cache {
             created_at: entry.created,
             used_at: gantry_metadata::now(),
             uses: 1,
-            boot: unsettled_in(since),
+            boot: self.unsettled_in(since),
         };
         self.database
             .write(|tx| -> Result<(), gantry_metadata::Error> {
@@ -260,15 +303,15 @@ impl Cache {
     /// `Image`, also when a sync has failed since then; `Metadata`.
     pub fn settle(&self, since: Epoch) -> Result<()> {
         let now = self.images.epoch();
-        let boot = unsettled_in(now);
+        let stamp = self.unsettled_in(now);
         // Not those that others add meanwhile.
-        let made = self.database.read(|view| builds::unsettled(view, &boot))?;
+        let made = self.database.read(|view| builds::unsettled(view, &stamp))?;
         // A build that has made nothing waits for no disk.
         if made.is_empty() && since == now {
             return Ok(());
         }
         if let Err(error) = self.images.sync_layers(since) {
-            forget_lost(&self.database, &self.images)?;
+            self.forget_lost()?;
             return Err(error.into());
         }
         Ok(self.database.write(|tx| builds::settle(tx, &made))?)
@@ -397,25 +440,6 @@ fn diff_ids(row: &ResultRow) -> Vec<DiffId> {
         .collect()
 }
 
-/// What is written of a result whose bytes may not be on the disk yet: when they were
-/// made.
-fn unsettled_in(epoch: Epoch) -> String {
-    format!("{}/{epoch}", boot())
-}
-
-/// Forgets what may have been lost with an earlier boot or epoch.
-fn forget_lost(database: &Database, images: &ImageStore) -> Result<()> {
-    let now = unsettled_in(images.epoch());
-    let lost = database.write_freeing(|tx| builds::forget_unsettled(tx, &now))?;
-    if lost != 0 {
-        tracing::warn!(
-            lost,
-            "results of builds that may not be on the disk are forgotten"
-        );
-    }
-    Ok(())
-}
-
 /// The boot of this machine.
 pub(crate) fn boot() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
@@ -431,4 +455,71 @@ pub(crate) fn random_name() -> Result<String> {
     getrandom::fill(&mut random)
         .map_err(|error| Error::Failed(format!("the kernel gives no random numbers: {error}")))?;
     Ok(format!("{:032x}", u128::from_ne_bytes(random)))
+}
+
+#[cfg(test)]
+mod tests {
+    use gantry_content::ContentStore;
+    use gantry_snapshot::{DriverKind, MetadataRecords};
+
+    use super::*;
+
+    /// A cache, and what it stands on, as a daemon opens them.
+    fn open(root: &std::path::Path) -> (ContentStore, ImageStore, Cache) {
+        let database = Arc::new(Database::open(root.join("metadata.db")).unwrap());
+        let records = Arc::new(MetadataRecords::new(Arc::clone(&database), "vfs"));
+        std::fs::create_dir_all(root.join("snapshots")).unwrap();
+        let snapshots = DriverKind::Vfs.open(&root.join("snapshots"), records);
+        let snapshots = snapshots.unwrap();
+        let content = ContentStore::open(root.join("content"), Arc::clone(&database)).unwrap();
+        let (blobs, layers) = (content.clone(), Arc::clone(&snapshots));
+        let images = ImageStore::open(Arc::clone(&database), blobs, layers).unwrap();
+        let cache = Cache::open(&database, &images, &snapshots).unwrap();
+        (content, images, cache)
+    }
+
+    fn insert(cache: &Cache, key: &str) {
+        let since = cache.begin().unwrap();
+        cache
+            .insert(&Entry::default(), &[key.to_owned()], since)
+            .unwrap();
+    }
+
+    fn is_known(images: &ImageStore, cache: &Cache, key: &str) -> bool {
+        let lease = images.empty_lease("test").unwrap();
+        cache.find(key, &lease).unwrap().is_some()
+    }
+
+    #[test]
+    fn what_was_not_settled_is_forgotten_by_the_next_daemon() {
+        let root = tempfile::tempdir().unwrap();
+        let (content, images, cache) = open(root.path());
+        insert(&cache, "settled");
+        cache.settle(cache.begin().unwrap()).unwrap();
+        insert(&cache, "left");
+        assert!(is_known(&images, &cache, "left"));
+        // The sync that fails is the last thing that this daemon sees: the next one
+        // counts from the start.
+        content.end_epoch();
+        drop((content, images, cache));
+        let (_, images, cache) = open(root.path());
+        assert!(!is_known(&images, &cache, "left"));
+        assert!(is_known(&images, &cache, "settled"));
+    }
+
+    #[test]
+    fn a_build_begins_without_what_a_failed_sync_may_have_lost() {
+        let root = tempfile::tempdir().unwrap();
+        let (content, _, cache) = open(root.path());
+        insert(&cache, "lost");
+        content.end_epoch();
+        insert(&cache, "made after that");
+        let left = cache.list().unwrap();
+        let keys: Vec<_> = left
+            .iter()
+            .map(|one| cache.keys(&one.row.id).unwrap())
+            .collect();
+        assert_eq!(keys, [["made after that"]]);
+        cache.settle(cache.begin().unwrap()).unwrap();
+    }
 }

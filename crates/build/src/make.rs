@@ -73,7 +73,7 @@ impl Solver<'_> {
                 if let (true, Some(layer)) = (alone, made) {
                     let layers: Vec<DiffId> =
                         below.iter().copied().chain([layer.diff_id]).collect();
-                    self.images.stack(&layers, self.lease)?;
+                    self.images.stack(&layers, self.lease, self.since)?;
                 }
             }
             Op::Merge(inputs) => return self.merge(inputs, values),
@@ -120,7 +120,7 @@ impl Solver<'_> {
     }
 
     fn stacked(&self, diff_ids: Vec<DiffId>) -> Result<Layers> {
-        self.images.stack(&diff_ids, self.lease)?;
+        self.images.stack(&diff_ids, self.lease, self.since)?;
         Ok(Layers {
             diff_ids,
             ..Layers::default()
@@ -152,6 +152,7 @@ impl Solver<'_> {
 
     fn commit(&self, key: &str, below: &[DiffId]) -> Result<Option<gantry_image::StepLayer>> {
         let ignore = |path: &[u8]| self.executor.is_scaffold(path);
+        let key = (key, self.since);
         Ok(self
             .images
             .commit_step(key, below, self.lease, &ignore, self.latest)?)

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use gantry_image::{ImageStore, Lease};
+use gantry_image::{Epoch, ImageStore, Lease};
 use gantry_snapshot::SnapshotDriver;
 use gantry_types::DiffId;
 
@@ -157,6 +157,8 @@ pub struct Solver<'s> {
     pub executor: &'s dyn Executor,
     /// Keeps everything that is needed.
     pub lease: &'s Lease,
+    /// What [`Cache::begin`] has said.
+    pub since: Epoch,
     /// Told what happens.
     pub tell: &'s (dyn Fn(NodeId, Event<'_>) + Sync),
     /// Whether all is to end.
@@ -464,13 +466,12 @@ impl Solver<'_> {
             },
             ..Entry::default()
         };
-        let since = self.images.epoch();
         let mut keys = vec![plan.keys[id].clone(), key];
         if let Some(apart) = apart.as_ref().filter(|_| !node.fresh)
             && let Some(mut layers) = self.moved(node, apart, below.as_ref())?
         {
             self.unchanged(graph, plan, id)?;
-            layers.stored = Some(self.cache.insert(&entry.of(&layers), &keys, since)?);
+            layers.stored = Some(self.cache.insert(&entry.of(&layers), &keys, self.since)?);
             (self.tell)(id, Event::Done(&layers));
             return Ok(layers);
         }
@@ -484,7 +485,7 @@ impl Solver<'_> {
         layers.created = gantry_metadata::now();
         let under = below.as_ref().map_or(0, |below| below.diff_ids().len());
         keys.extend(apart.filter(|_| layers.diff_ids.len() > under));
-        layers.stored = Some(self.cache.insert(&entry.of(&layers), &keys, since)?);
+        layers.stored = Some(self.cache.insert(&entry.of(&layers), &keys, self.since)?);
         (self.tell)(id, Event::Done(&layers));
         Ok(layers)
     }
@@ -498,7 +499,7 @@ impl Solver<'_> {
         };
         let mut diff_ids = below.map_or_else(Vec::new, |below| below.diff_ids().to_vec());
         diff_ids.push(*top);
-        self.images.stack(&diff_ids, self.lease)?;
+        self.images.stack(&diff_ids, self.lease, self.since)?;
         Ok(Some(Layers {
             diff_ids,
             created: stored.created,

@@ -141,6 +141,7 @@ impl Engine {
         self.system.stop_collector();
         self.events.shutdown();
         self.containers.shutdown();
+        self.builds.shutdown();
     }
 }
 

@@ -59,8 +59,11 @@ impl ImageStore {
     /// `Metadata`, `Content`.
     pub fn hold_layers(&self, lease: &Lease, layers: &[DiffId]) -> Result<bool> {
         let inner = self.inner();
-        let held = inner.claim(&ChainId::chain(layers), lease)?;
-        if held.contains(&false) {
+        let chain = ChainId::chain(layers);
+        let held = inner.claim_unsynced(&chain, lease)?;
+        let (unsynced, now) = (inner.unsynced().clone(), self.epoch());
+        let mut lost = chain.iter().filter_map(|chain| unsynced.get(chain));
+        if held.contains(&false) || lost.any(|since| *since != now) {
             return Ok(false);
         }
         match inner.kept_layers(layers, lease) {
@@ -73,13 +76,14 @@ impl ImageStore {
     /// Makes a layer of what the active snapshot `key` changes in the layers `below`,
     /// held by the lease. The snapshot is gone afterwards, whatever comes of it;
     /// `None` when it has changed nothing. Its times are at most `latest`. The layer is not
-    /// synced.
+    /// synced; it was begun `since` then.
     ///
     /// # Errors
-    /// `Stream` when a file cannot be read or written; `Invalid` for too many layers.
+    /// `Stream` when a file cannot be read or written; `Invalid` for too many layers;
+    /// `Content` when a sync has failed since then.
     pub fn commit_step(
         &self,
-        key: &str,
+        (key, since): (&str, Epoch),
         below: &[DiffId],
         lease: &Lease,
         ignore: &dyn Fn(&[u8]) -> bool,
@@ -103,7 +107,7 @@ impl ImageStore {
         let chain = top(&layers).unwrap_or(ChainId(packed.diff_id.0));
         let _gate = inner.gate();
         inner.record_layers(std::slice::from_ref(&layer), Some(chain), lease)?;
-        active.commit(chain, top(below))?;
+        inner.commit_soon(active, chain, top(below), since)?;
         Ok(Some(StepLayer {
             diff_id: packed.diff_id,
             size: packed.size,
@@ -123,13 +127,16 @@ impl ImageStore {
         self.inner().make_durable(since)
     }
 
-    /// Records an image of layers that are there, which `lease` holds.
+    /// Records an image of layers that are there, which `lease` holds; they are on the disk
+    /// for good before that.
     ///
     /// # Errors
     /// `Damaged` when one is missing; `Metadata`.
     pub fn record_built(&self, built: &Built<'_>, lease: &Lease) -> Result<Imported> {
         let inner = self.inner();
-        let layers = inner.kept_layers(&built.config.rootfs.diff_ids, lease)?;
+        let diff_ids = &built.config.rootfs.diff_ids;
+        inner.sync_those(&ChainId::chain(diff_ids))?;
+        let layers = inner.kept_layers(diff_ids, lease)?;
         let config = serde_json::to_vec(built.config)
             .map_err(|error| Error::Invalid(format!("image configuration: {error}")))?;
         let recorded = inner.record(&NewImage {

@@ -117,6 +117,7 @@ impl Inner {
             let disk = freed.measure(|| self.snapshots.disk(&name).unwrap_or(0));
             match self.snapshots.remove(&name) {
                 Ok(()) => {
+                    self.unsynced().remove(id);
                     freed.add(disk);
                     removed.push(*id);
                 }

@@ -150,7 +150,7 @@ impl Inner {
         let _gate = self.gate();
         self.database
             .write(|tx| leases::hold(tx, lease.id(), leases::Kind::Snapshot, &chain.to_string()))?;
-        active.commit(chain, parent)?;
+        self.commit_synced(active, chain, parent)?;
         Ok(Some((chain, layer)))
     }
 

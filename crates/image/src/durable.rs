@@ -7,13 +7,20 @@
 //! B:    write ─ ask ┈┈(it had begun)┈┈┈┬═══════ sync 2 ══════▶ record
 //! C:            write ─ ask ┈┈┈┈┈┈┈┈┈┈┈┴┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈▶ record
 //! ```
+//!
+//! Builds sync nothing until they end: their layers are committed before that, and known
+//! here until a sync has succeeded. One that was written before a sync that failed is
+//! nobody's from then on, though it stays while somebody holds it.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gantry_content::Epoch;
+use gantry_types::ChainId;
 
 use crate::store::Inner;
+use crate::unpack::Unpacking;
 use crate::{Error, Result};
 
 /// Shares a piece of work among those who want it done after they have asked.
@@ -70,14 +77,68 @@ impl Inner {
     /// disk for good; or a sync has failed since then, of whomever it was.
     pub(crate) fn make_durable(&self, since: Epoch) -> Result<()> {
         self.syncing.run(|| {
+            let now = self.content.epoch();
+            // Not those that are committed meanwhile.
+            let of_now = self.unsynced().clone().into_iter();
+            let of_now: Vec<ChainId> = of_now.filter(|of| of.1 == now).map(|of| of.0).collect();
             self.content.sync()?;
             if self.content.device()? != self.snapshots.device()? {
                 let synced = self.snapshots.sync();
                 synced.inspect_err(|_| self.content.end_epoch())?;
             }
+            let mut unsynced = self.unsynced();
+            if self.content.unbroken(now).is_ok() {
+                unsynced.retain(|chain, _| !of_now.contains(chain));
+            }
             Ok(())
         })?;
         Ok(self.content.unbroken(since)?)
+    }
+
+    /// The layers that no sync has followed, and since when they were written.
+    pub(crate) fn unsynced(&self) -> MutexGuard<'_, HashMap<ChainId, Epoch>> {
+        let unsynced = self.unsynced.lock();
+        unsynced.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits a layer that was written since then and is not synced.
+    pub(crate) fn commit_soon(
+        &self,
+        active: Unpacking,
+        chain: ChainId,
+        parent: Option<ChainId>,
+        since: Epoch,
+    ) -> Result<()> {
+        let since = match active.commit(chain, parent)? {
+            true => *self.unsynced().entry(chain).or_insert(since),
+            // Somebody else's, and as old as that.
+            false => self.unsynced().get(&chain).copied().unwrap_or(since),
+        };
+        Ok(self.content.unbroken(since)?)
+    }
+
+    /// Commits a layer that is on the disk for good.
+    pub(crate) fn commit_synced(
+        &self,
+        active: Unpacking,
+        chain: ChainId,
+        parent: Option<ChainId>,
+    ) -> Result<()> {
+        match active.commit(chain, parent)? {
+            true => Ok(()),
+            false => self.sync_those(&[chain]),
+        }
+    }
+
+    /// Makes sure that layers which are there are on the disk for good.
+    pub(crate) fn sync_those(&self, chains: &[ChainId]) -> Result<()> {
+        let unsynced = self.unsynced();
+        let since = chains.iter().filter_map(|chain| unsynced.get(chain)).min();
+        let Some(since) = since.copied() else {
+            return Ok(());
+        };
+        drop(unsynced);
+        self.make_durable(since)
     }
 }
 

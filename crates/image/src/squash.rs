@@ -36,6 +36,7 @@ impl ImageStore {
         };
         let (base, all) = (tree(below)?, tree(layers)?);
         let own = Unpacking::create(inner, top(below))?;
+        let since = own.since();
         let (reader, writer) = pipe().map_err(Error::disk("open", "a pipe"))?;
         std::thread::scope(|scope| {
             let packing = scope.spawn(move || {
@@ -53,6 +54,6 @@ impl ImageStore {
             applied.map(drop)
         })?;
         let key = own.release();
-        self.commit_step(&key, below, lease, &|_| false, None)
+        self.commit_step((&key, since), below, lease, &|_| false, None)
     }
 }

@@ -3,6 +3,7 @@
 use std::io::BufReader;
 
 use gantry_archive::compression::{Decoder, Limits};
+use gantry_content::Epoch;
 use gantry_metadata::leases;
 use gantry_types::{ChainId, DiffId};
 
@@ -12,17 +13,17 @@ use crate::{Error, ImageStore, MAX_LAYERS, Result};
 
 impl ImageStore {
     /// Puts layers on each other, bottom first, as far as that is not done; the lease
-    /// holds them then. They are not synced.
+    /// holds them then. They are not synced, and as old as what was begun `since` then.
     ///
     /// # Errors
     /// `Damaged` when the bytes of one are missing; `Invalid` for too many.
-    pub fn stack(&self, layers: &[DiffId], lease: &Lease) -> Result<()> {
+    pub fn stack(&self, layers: &[DiffId], lease: &Lease, since: Epoch) -> Result<()> {
         if layers.len() > MAX_LAYERS {
             return Err(Error::Invalid("max depth exceeded".to_owned()));
         }
         let inner = self.inner();
         let chains = ChainId::chain(layers);
-        let held = inner.claim(&chains, lease)?;
+        let held = inner.claim_unsynced(&chains, lease)?;
         let kept = inner.kept_layers(layers, lease)?;
         let mut below = None;
         for ((chain, held), layer) in chains.iter().zip(held).zip(&kept) {
@@ -36,7 +37,7 @@ impl ImageStore {
                 inner
                     .database
                     .write(|tx| leases::hold(tx, lease.id(), leases::Kind::Snapshot, &name))?;
-                active.commit(*chain, below)?;
+                inner.commit_soon(active, *chain, below, since)?;
             }
             below = Some(*chain);
         }

@@ -1,12 +1,13 @@
 //! The image store: what it stands on.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gantry_content::ContentStore;
+use gantry_content::{ContentStore, Epoch};
 use gantry_metadata::{Database, images, leases};
 use gantry_snapshot::SnapshotDriver;
-use gantry_types::ImageId;
+use gantry_types::{ChainId, ImageId};
 
 use crate::durable::Shared;
 use crate::pull::Downloads;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     /// And what leaves to them.
     pub(crate) uploads: Uploads,
     pub(crate) syncing: Shared,
+    /// Layers of builds until the next sync.
+    pub(crate) unsynced: Mutex<HashMap<ChainId, Epoch>>,
     pub(crate) removals: Removals,
     /// Held while layers are claimed and while unclaimed ones are removed, so
     /// that nobody claims what is being removed.
@@ -96,6 +99,7 @@ impl ImageStore {
                 downloads: Downloads::default(),
                 uploads: Uploads::default(),
                 syncing: Shared::default(),
+                unsynced: Mutex::default(),
                 removals: Removals::default(),
                 gate: Mutex::new(()),
             }),

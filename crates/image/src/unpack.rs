@@ -115,22 +115,22 @@ impl Unpacking {
         self.key.as_deref().unwrap_or_default()
     }
 
-    /// Commits the layer as `chain`; one that exists by now is as good. One that
-    /// somebody else is just committing is waited for: until then no layer can
-    /// be put on top of it, and it may still fail.
-    pub(crate) fn commit(mut self, chain: ChainId, parent: Option<ChainId>) -> Result<()> {
+    /// Commits the layer as `chain`; whether it is this one, and not another that exists
+    /// by now. One that somebody else is just committing is waited for: until then no layer
+    /// can be put on top of it, and it may still fail.
+    pub(crate) fn commit(mut self, chain: ChainId, parent: Option<ChainId>) -> Result<bool> {
         let (name, parent) = (chain.to_string(), parent.map(|parent| parent.to_string()));
         let begun = Instant::now();
         loop {
             match self.driver.commit(self.key(), &name, parent.as_deref()) {
                 Ok(()) => {
                     self.key = None;
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(gantry_snapshot::Error::AlreadyExists { .. })
                     if self.driver.status(&name).is_ok() =>
                 {
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(gantry_snapshot::Error::AlreadyExists { .. })
                     if begun.elapsed() < LONGEST_COMMIT =>
@@ -186,7 +186,7 @@ impl Inner {
             self.database.write(|tx| {
                 leases::hold(tx, lease.id(), leases::Kind::Snapshot, &chain.to_string())
             })?;
-            active.commit(chain, None)?;
+            self.commit_synced(active, chain, None)?;
         }
         Ok(KeptLayer {
             diff_id: applied.diff_id,
@@ -236,8 +236,16 @@ impl Inner {
         Keep::file(watched, file, self)
     }
 
-    /// Lets the lease hold the layers, and answers which exist.
+    /// Lets the lease hold the layers, and answers which exist; those are on the disk for
+    /// good.
     pub(crate) fn claim(&self, chain: &[ChainId], lease: &Lease) -> Result<Vec<bool>> {
+        let held = self.claim_unsynced(chain, lease)?;
+        self.sync_those(chain)?;
+        Ok(held)
+    }
+
+    /// The same for who syncs later.
+    pub(crate) fn claim_unsynced(&self, chain: &[ChainId], lease: &Lease) -> Result<Vec<bool>> {
         let _gate = self.gate();
         self.database
             .write(|tx| -> Result<(), gantry_metadata::Error> {

@@ -34,7 +34,7 @@ pub struct ResultRow {
     pub used_at: i64,
     /// How often.
     pub uses: u64,
-    /// When it was made, as a boot of the machine and an epoch of its disk, until its bytes
+    /// When it was made, as a life of the daemon and an epoch of its disk, until its bytes
     /// are known to be on that; empty from then on.
     pub boot: String,
 }

@@ -161,6 +161,14 @@ impl Builds {
         }
     }
 
+    /// What builds that have failed have made is kept for the next engine.
+    pub(crate) fn shutdown(&self) {
+        let cache = &self.inner.cache;
+        if let Err(error) = cache.begin().and_then(|since| cache.settle(since)) {
+            tracing::warn!(%error, "results of builds are forgotten");
+        }
+    }
+
     /// Lets a build be ended by the id that its client gave, while the answer lives.
     pub fn enlist(&self, query: &ClassicQuery, cancel: &Cancel) -> Option<Enlisted> {
         self.inner.enlist(&query.build_id, cancel)

@@ -162,7 +162,8 @@ impl Inner {
         tell: &(dyn Fn(BuildEvent<'_>) + Sync),
         make: &dyn Fn(&dyn World) -> gantry_build::Result<Plan>,
     ) -> Result<Solved> {
-        let (lease, since) = (self.store.empty_lease("build")?, self.store.epoch());
+        let since = self.cache.begin()?;
+        let lease = self.store.empty_lease("build")?;
         let pulling = |node, message| tell(BuildEvent::Pulling(node, message));
         let world = Images {
             inner: self,
@@ -190,6 +191,7 @@ impl Inner {
             imports: request.imports.as_deref(),
             executor: &steps,
             lease: &lease,
+            since,
             tell: &told,
             cancelled: &cancelled,
             explain: request.explain,

@@ -198,7 +198,7 @@ impl Check<'_> {
         let _gate = inner.gate();
         match there {
             true => inner.snapshots.exchange(again.key(), &name)?,
-            false => again.commit(layer.chain, layer.parent)?,
+            false => inner.commit_synced(again, layer.chain, layer.parent)?,
         }
         Ok(Ok("unpacked again from its blob".to_owned()))
     }

@@ -102,10 +102,11 @@ impl Drop for Fetched {
 }
 
 impl Taken {
-    pub(super) fn commit(mut self, chain: ChainId, parent: Option<ChainId>) -> Result<()> {
+    /// See [`Unpacking::commit`].
+    pub(super) fn commit(mut self, chain: ChainId, parent: Option<ChainId>) -> Result<bool> {
         match self.active.take() {
             Some(active) => active.commit(chain, parent),
-            None => Ok(()),
+            None => Ok(false),
         }
     }
 }

@@ -334,10 +334,14 @@ impl Pull<'_> {
 
     fn commit(&self, index: usize, files: Files, chain: &[ChainId]) -> Result<()> {
         let parent = index.checked_sub(1).map(|below| chain[below]);
-        match files {
-            Files::Taken(taken) => taken.commit(chain[index], parent),
-            Files::Own(active) => active.commit(chain[index], parent),
-            Files::There => Ok(()),
+        let new = match files {
+            Files::Taken(taken) => taken.commit(chain[index], parent)?,
+            Files::Own(active) => active.commit(chain[index], parent)?,
+            Files::There => false,
+        };
+        match new {
+            true => Ok(()),
+            false => self.inner.sync_those(&chain[index..=index]),
         }
     }
 

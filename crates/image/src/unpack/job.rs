@@ -68,7 +68,8 @@ impl<'j> Job<'j, '_> {
             if let Some(active) = active {
                 let since = active.since().min(layer.blob.epoch());
                 self.inner.make_durable(since)?;
-                active.commit(self.chain[index], self.parent(index))?;
+                let (chain, parent) = (self.chain[index], self.parent(index));
+                self.inner.commit_synced(active, chain, parent)?;
             }
             kept.push(layer);
         }
@@ -87,7 +88,8 @@ impl<'j> Job<'j, '_> {
         let mut kept = Vec::new();
         for (index, (layer, active)) in made.into_iter().enumerate() {
             if let Some(active) = active {
-                active.commit(self.chain[index], self.parent(index))?;
+                let (chain, parent) = (self.chain[index], self.parent(index));
+                self.inner.commit_synced(active, chain, parent)?;
             }
             kept.push(layer);
         }

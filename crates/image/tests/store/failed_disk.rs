@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantry_archive::compression::Compression;
-use gantry_image::Error;
+use gantry_image::{Error, Lease, StepLayer};
 use gantry_snapshot::DriverKind;
 use gantry_types::Digest;
 
@@ -81,4 +81,60 @@ fn layers_of_a_build_that_was_under_way_are_not_settled() {
     fixture.content.end_epoch();
     may_be_lost(&fixture.images.sync_layers(begun).unwrap_err());
     fixture.images.sync_layers(fixture.images.epoch()).unwrap();
+}
+
+/// What a step makes that writes one file.
+fn step(fixture: &Fixture, lease: &Lease) -> Result<StepLayer, Error> {
+    let (key, since) = ("unpack-build-step", fixture.images.epoch());
+    fixture.snapshots.create(key, None).unwrap();
+    let directory = fixture.snapshots.directory(key).unwrap();
+    let file = std::fs::File::create(directory.join("made")).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let images = &fixture.images;
+    let made = images.commit_step((key, since), &[], lease, &|_| false, None);
+    made.map(|layer| layer.expect("it has written a file"))
+}
+
+#[test]
+fn layers_that_a_build_has_committed_before_are_not_found_again_by_content() {
+    require_root!();
+    with_each_driver(|fixture| {
+        let images = &fixture.images;
+        let lease = images.empty_lease("first").unwrap();
+        let layer = step(fixture, &lease).unwrap().diff_id;
+        assert!(images.hold_layers(&lease, &[layer]).unwrap());
+        fixture.content.end_epoch();
+        let other = images.empty_lease("second").unwrap();
+        assert!(!images.hold_layers(&other, &[layer]).unwrap());
+        may_be_lost(&step(fixture, &other).unwrap_err());
+        // When nobody has the old one any more, it is made anew.
+        drop((lease, other));
+        images.collect().unwrap();
+        let lease = images.empty_lease("third").unwrap();
+        step(fixture, &lease).unwrap();
+        assert!(images.hold_layers(&lease, &[layer]).unwrap());
+        images.sync_layers(images.epoch()).unwrap();
+        fixture.content.end_epoch();
+        assert!(images.hold_layers(&lease, &[layer]).unwrap());
+    });
+}
+
+#[test]
+fn images_do_not_stand_on_what_a_build_has_not_synced() {
+    require_root!();
+    with_each_driver(|fixture| {
+        let layers = [tar(&[("made", b"")])];
+        let lease = fixture.images.empty_lease("build").unwrap();
+        let fake = Arc::new(Fake::of(&layers, Compression::Gzip));
+        assert_eq!(
+            step(fixture, &lease).unwrap().diff_id.0,
+            Digest::of(&layers[0])
+        );
+        fixture.content.end_epoch();
+        may_be_lost(&pull(fixture, &fake, "x:1").unwrap_err());
+        drop(lease);
+        fixture.images.collect().unwrap();
+        pull(fixture, &fake, "x:1").unwrap();
+    });
 }
