@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::gantry_only;
 use crate::harness::served::Registry;
-use crate::harness::{Engine, Outcome, finish, folder};
+use crate::harness::{Engine, Outcome, folder};
 
 const PORT: u16 = 5000;
 
@@ -119,14 +119,6 @@ fn what_a_command_runs_with_is_in_its_key() {
     assert!(known(&bounded, step), "{}", bounded.stderr);
 }
 
-/// The stock client without BuildKit.
-fn classic(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {
-    let dir = dir.to_str().expect("a path");
-    let mut command = engine.docker_command(&[&["build"], flags, &[dir]].concat());
-    command.env("DOCKER_BUILDKIT", "0");
-    finish(&mut command, b"")
-}
-
 #[test]
 fn an_images_history_is_a_source_of_the_cache() {
     let engine = Engine::with_busybox();
@@ -137,7 +129,7 @@ fn an_images_history_is_a_source_of_the_cache() {
         "context",
         &[("Dockerfile", file), ("f", "contents\n")],
     );
-    classic(&engine, &dir, &["-t", "source"]).ok();
+    engine.classic_build(&dir, &["-t", "source"]).ok();
     let id = engine.inspect("source", "{{.Id}}");
     let tar = engine.dir().join("saved.tar");
     let tar = tar.to_str().expect("a path");
@@ -148,7 +140,7 @@ fn an_images_history_is_a_source_of_the_cache() {
     engine.docker(&["builder", "prune", "-af"]).ok();
     engine.docker(&["load", "-i", tar]).ok();
     let from = ["--cache-from=source", "--cache-from=nowhere", "-t", "again"];
-    let again = classic(&engine, &dir, &from).ok();
+    let again = engine.classic_build(&dir, &from).ok();
     assert_eq!(
         again.stdout.matches("Using cache").count(),
         3,
@@ -158,7 +150,9 @@ fn an_images_history_is_a_source_of_the_cache() {
     assert_eq!(engine.inspect("again", "{{.Id}}"), id);
     // As far as it is the same, and no further.
     std::fs::write(dir.join("f"), "changed\n").expect("a file");
-    let changed = classic(&engine, &dir, &["--cache-from=source", "-t", "changed"]).ok();
+    let changed = engine
+        .classic_build(&dir, &["--cache-from=source", "-t", "changed"])
+        .ok();
     assert_eq!(
         changed.stdout.matches("Using cache").count(),
         1,
@@ -205,7 +199,7 @@ fn containers_of_steps_stay_when_that_is_wished() {
         (&["--no-cache"][..], &["3"]),
         (&["--no-cache", "--force-rm"], &[]),
     ] {
-        classic(&engine, &dir, flags).code(3);
+        engine.classic_build(&dir, flags).code(3);
         assert_eq!(left(&engine), stay, "{flags:?}");
         if flags.len() == 1 {
             engine.kill_daemon();

@@ -2,24 +2,13 @@
 //! contexts, agents, large secrets, caches and images that leave as files.
 
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::gantry_only;
-use crate::harness::{Engine, Outcome};
+use crate::harness::{Engine, Outcome, folder};
 
-/// A folder with files, and its name.
-fn folder(engine: &Engine, name: &str, files: &[(&str, &str)]) -> String {
-    let dir = engine.dir().join(name);
-    for (path, text) in files {
-        let path = dir.join(path);
-        let above = path.parent().expect("a folder");
-        std::fs::create_dir_all(above).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    }
-    dir.to_string_lossy().into_owned()
-}
-
-fn build(engine: &Engine, dir: &str, flags: &[&str]) -> Outcome {
+fn build(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {
+    let dir = dir.to_str().expect("a path");
     engine.gantry(&[&["build", "--progress", "plain"], flags, &[dir]].concat())
 }
 
@@ -46,7 +35,7 @@ fn contexts_agents_and_large_secrets_come_by_a_session() {
     let _agent = UnixListener::bind(&socket).expect("a socket");
     let flags = [
         "--build-context".to_owned(),
-        format!("more={more}"),
+        format!("more={}", more.display()),
         format!("--ssh=default={}", socket.display()),
         format!("--secret=id=s,src={}", secret.display()),
     ];
@@ -148,7 +137,7 @@ fn several_platforms_are_built_and_what_fails_is_shown_with_its_lines() {
         let file = out.join(platform).join("f");
         assert_eq!(std::fs::read_to_string(file).expect("the file"), text);
     }
-    let wrong = format!("{dir}/wrong");
+    let wrong = dir.join("wrong").to_string_lossy().into_owned();
     let failed = build(&engine, &dir, &["--annotation=a=b", "-f", &wrong]);
     let failed = failed.code(1);
     for part in [

@@ -1,20 +1,8 @@
 //! `docker build` as the classic builder has it: what comes of a Dockerfile, what is
 //! found again, what a failure says, and that nothing is left.
 
-use std::path::Path;
-
 use crate::gantry_only;
 use crate::harness::{Engine, Outcome, folder};
-
-/// The stock client without BuildKit.
-fn build(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {
-    let mut args = vec!["build"];
-    args.extend(flags);
-    args.push(dir.to_str().expect("a path"));
-    let mut command = engine.docker_command(&args);
-    command.env("DOCKER_BUILDKIT", "0");
-    crate::harness::finish(&mut command, b"")
-}
 
 const STAGES: &str = "ARG BASE=busybox
 FROM $BASE AS one
@@ -53,7 +41,7 @@ fn stages_are_built_and_found_again() {
         "--label",
         "l=m",
     ];
-    let told = build(&engine, &dir, &flags).ok().stdout;
+    let told = engine.classic_build(&dir, &flags).ok().stdout;
     let words = [
         "Step 1/14 : ARG BASE=busybox",
         "seen\n",
@@ -74,7 +62,7 @@ fn stages_are_built_and_found_again() {
     let id = engine.inspect("made", "{{.Id}}");
     engine.kill_daemon();
     engine.boot();
-    let again = build(&engine, &dir, &flags).ok();
+    let again = engine.classic_build(&dir, &flags).ok();
     assert_eq!(
         again.stdout.matches("Using cache").count(),
         4,
@@ -92,15 +80,18 @@ fn only_what_has_changed_is_run_again() {
                 FROM busybox\nCOPY two /two\nRUN date +%N >/b\nCOPY --from=a /one /one\n";
     let files = [("Dockerfile", text), ("one", "1"), ("two", "2")];
     let dir = folder(&engine, "context", &files);
-    build(&engine, &dir, &["-t", "x"]).ok();
+    engine.classic_build(&dir, &["-t", "x"]).ok();
     let touched = |path: &str, text: &str| std::fs::write(dir.join(path), text).expect("a file");
     // A time is no change.
     touched("one", "1");
     let used = |outcome: Outcome| outcome.ok().stdout.matches("Using cache").count();
-    assert_eq!(used(build(&engine, &dir, &["-t", "x"])), 5);
+    assert_eq!(used(engine.classic_build(&dir, &["-t", "x"])), 5);
     touched("two", "3");
-    assert_eq!(used(build(&engine, &dir, &["-t", "x"])), 2);
-    assert_eq!(used(build(&engine, &dir, &["-t", "x", "--no-cache"])), 0);
+    assert_eq!(used(engine.classic_build(&dir, &["-t", "x"])), 2);
+    assert_eq!(
+        used(engine.classic_build(&dir, &["-t", "x", "--no-cache"])),
+        0
+    );
 }
 
 #[test]
@@ -136,7 +127,10 @@ fn failures_say_what_dockers_say_and_leave_nothing() {
         ),
     ] {
         let dir = folder(&engine, "context", &[("Dockerfile", text)]);
-        build(&engine, &dir, &["--force-rm"]).code(code).says(words);
+        engine
+            .classic_build(&dir, &["--force-rm"])
+            .code(code)
+            .says(words);
     }
     engine.docker(&["ps", "-aq"]).ok().prints("");
 }
@@ -200,7 +194,7 @@ fn what_the_ignore_file_names_does_not_come_along() {
         ("b", "x"),
     ];
     let dir = folder(&engine, "context", &files);
-    let out = build(&engine, &dir, &["--no-cache"]).ok().stdout;
+    let out = engine.classic_build(&dir, &["--no-cache"]).ok().stdout;
     assert!(out.contains("./b\n./kept.log\n"), "{out}");
     assert!(!out.contains("a.log") && !out.contains("secret"), "{out}");
 }

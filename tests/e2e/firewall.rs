@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::gantry_only;
-use crate::harness::{Engine, command, finish, script};
+use crate::harness::{Engine, finish, in_network_of, script};
 
 /// Another host: what is sent from here comes to the engine from outside.
 struct Host {
@@ -48,10 +48,7 @@ impl Host {
     }
 
     fn run(&self, words: &str) -> String {
-        let target = self.alive.id().to_string();
-        let mut all = vec!["-t", &target, "-n", "--"];
-        all.extend(words.split(' '));
-        finish(&mut command("nsenter", &all), b"").stdout
+        in_network_of(self.alive.id(), words).stdout
     }
 
     /// What a web server answers; nothing where it is not reached.
@@ -69,10 +66,7 @@ impl Drop for Host {
 
 /// A command in the engine's own network.
 fn here(engine: &Engine, words: &str) -> String {
-    let target = engine.pid().to_string();
-    let mut all = vec!["-t", &target, "-n", "--"];
-    all.extend(words.split(' '));
-    finish(&mut command("nsenter", &all), b"").stdout
+    in_network_of(engine.pid(), words).stdout
 }
 
 fn fetch(engine: &Engine, address: &str) -> String {

@@ -2,16 +2,11 @@
 //! `cargo xtask vm-test network_links` runs them on a kernel that has them all.
 
 use crate::gantry_only;
-use crate::harness::{Engine, Outcome, finish, remark, script};
+use crate::harness::{Engine, finish, remark, script};
 
 fn ip(engine: &Engine, words: &str) -> String {
     let words = format!("nsenter -t {} -n ip {words}", engine.pid());
     finish(&mut script(&words), b"").stdout
-}
-
-/// What the client answers to a line of plain words.
-fn docker(engine: &Engine, line: &str) -> Outcome {
-    engine.docker(&line.split(' ').collect::<Vec<&str>>())
 }
 
 /// Says what is skipped, if the kernel does not have a kind of link.
@@ -33,21 +28,23 @@ fn vlans_of_a_parent_are_made_and_removed() {
     ip(&engine, "link add p0 type veth");
     ip(&engine, "link set p0 up");
     let words = "network create -d macvlan -o parent=p0.77 --subnet 10.180.0.0/24 lan";
-    let made = docker(&engine, words);
+    let made = engine.docker_line(words);
     if lacks(&made.stderr, "VLANs") {
         return;
     }
     made.ok();
     assert!(ip(&engine, "link").contains("p0.77@p0"));
-    let route = docker(&engine, "run --rm --network lan busybox ip route").ok();
+    let route = engine
+        .docker_line("run --rm --network lan busybox ip route")
+        .ok();
     assert!(route.stdout.contains("default via 10.180.0.1 dev eth0"));
-    docker(&engine, "network rm lan").ok();
+    engine.docker_line("network rm lan").ok();
     assert!(!ip(&engine, "link").contains("p0.77"));
     // One that was there stays.
     ip(&engine, "link add link p0 name p0.78 type vlan id 78");
     let words = "network create -d ipvlan -o parent=p0.78 --subnet 10.180.0.0/24 lan";
-    docker(&engine, words).ok();
-    docker(&engine, "network rm lan").ok();
+    engine.docker_line(words).ok();
+    engine.docker_line("network rm lan").ok();
     assert!(ip(&engine, "link").contains("p0.78@p0"));
 }
 
@@ -63,13 +60,10 @@ fn ipvlan_containers_share_the_parents_address() {
         let words = format!(
             "network create -d ipvlan -o parent=p0 -o ipvlan_mode={mode} --subnet {subnet}.0/24 lan"
         );
-        docker(&engine, &words).ok();
-        let one = docker(
-            &engine,
-            "run -d --name one --network lan busybox sleep 1000",
-        );
+        engine.docker_line(&words).ok();
+        let one = engine.docker_line("run -d --name one --network lan busybox sleep 1000");
         if lacks(&one.stderr, "ipvlan") {
-            docker(&engine, "rm -f one").ok();
+            engine.docker_line("rm -f one").ok();
             return;
         }
         one.ok();
@@ -104,8 +98,8 @@ fn ipvlan_containers_share_the_parents_address() {
             shown.starts_with(mac) && !shown.contains("0.0.0.0"),
             "{shown}"
         );
-        docker(&engine, "rm -f one").ok();
-        docker(&engine, "network rm lan").ok();
+        engine.docker_line("rm -f one").ok();
+        engine.docker_line("network rm lan").ok();
     }
 }
 
@@ -114,20 +108,23 @@ fn without_a_parent_a_link_leads_nowhere() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
     let words = "network create -d macvlan --internal --subnet 10.183.0.0/24 lan";
-    let made = docker(&engine, words);
+    let made = engine.docker_line(words);
     if lacks(&made.stderr, "dummy links") {
         return;
     }
     made.ok();
     assert!(ip(&engine, "link").contains("dm-"));
-    docker(
-        &engine,
-        "run -d --name one --network lan busybox sleep 1000",
-    )
-    .ok();
+    engine
+        .docker_line("run -d --name one --network lan busybox sleep 1000")
+        .ok();
     let ping = "run --rm --network lan busybox ping -c1 -W2 one";
-    assert!(docker(&engine, ping).stdout.contains("1 packets received"));
-    docker(&engine, "rm -f one").ok();
-    docker(&engine, "network rm lan").ok();
+    assert!(
+        engine
+            .docker_line(ping)
+            .stdout
+            .contains("1 packets received")
+    );
+    engine.docker_line("rm -f one").ok();
+    engine.docker_line("network rm lan").ok();
     assert!(!ip(&engine, "link").contains("dm-"));
 }

@@ -68,11 +68,9 @@ fn copied(engine: &Engine, name: &str) -> PathBuf {
 fn build(engine: &Engine, way: Way, dir: &Path, tag: &str) -> Outcome {
     let dir = dir.to_string_lossy();
     let mut words = vec!["build", "--network=host", "-t", tag];
-    if way != Way::Classic {
-        words.extend(["--progress=plain", "--allow=network.host"]);
-    }
     let secrets = secrets();
     if way != Way::Classic {
+        words.extend(["--progress=plain", "--allow=network.host"]);
         words.extend(secrets.iter().map(String::as_str));
     }
     words.push(&dir);

@@ -37,8 +37,7 @@ impl Network {
             return Ok(());
         };
         if !linked.is_empty() {
-            sysctl::set_if_possible(&format!("ipv4/neigh/{bridge}/proxy_delay"), "0");
-            sysctl::set_if_possible(&format!("ipv4/conf/{bridge}/proxy_arp_pvlan"), "1");
+            answer_for_others(&bridge);
         }
         let (closed, opened) = {
             let mut attached = lock(&self.attached);
@@ -86,6 +85,23 @@ impl Network {
         }
     }
 
+    /// What is let through for the links of all containers. The host begins to answer for
+    /// them: the bridge may be new.
+    pub(crate) fn open_links(&self) -> Vec<Forward> {
+        let Some(bridge) = self.silent_bridge() else {
+            return Vec::new();
+        };
+        let attached = lock(&self.attached);
+        let open: Vec<_> = attached
+            .values()
+            .flat_map(|one| forwards(&one.attachment))
+            .collect();
+        if !open.is_empty() {
+            answer_for_others(&bridge);
+        }
+        open
+    }
+
     /// The default bridge, if its containers do not reach each other.
     fn silent_bridge(&self) -> Option<String> {
         let segment = self.builder.default_segment()?;
@@ -94,8 +110,14 @@ impl Network {
     }
 }
 
+/// Packets for other ports of a bridge come to the host, by its own address.
+fn answer_for_others(bridge: &str) {
+    sysctl::set_if_possible(&format!("ipv4/neigh/{bridge}/proxy_delay"), "0");
+    sysctl::set_if_possible(&format!("ipv4/conf/{bridge}/proxy_arp_pvlan"), "1");
+}
+
 /// What the firewall lets through for a container.
-pub(crate) fn forwards(attachment: &Attachment) -> Vec<Forward> {
+fn forwards(attachment: &Attachment) -> Vec<Forward> {
     let mut all: Vec<Forward> = Vec::new();
     for linked in &attachment.linked {
         let same = |from: &IpAddr| from.is_ipv4() == linked.to.is_ipv4();

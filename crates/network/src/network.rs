@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::files::DnsOptions;
 use crate::firewall::{Firewall, Forward, Member, Policy};
 use crate::ip_cidr::IpCidr;
-use crate::links::{self, Linked};
+use crate::links::Linked;
 use crate::mode::NetworkMode;
 use crate::names::{Everybody, Names};
 use crate::netlink::{Family, Socket};
@@ -191,8 +191,8 @@ impl Network {
             // An address may be another's by now.
             let there = |to: &Linked| owners.get(&to.to.ip()) == Some(&to.container);
             one.attachment.linked.retain(there);
-            open.extend(links::forwards(&one.attachment));
         }
+        open.extend(self.open_links());
         self.forget_dead_links();
         // In one step: what is still wanted was never closed.
         if let Some(firewall) = &self.firewall {

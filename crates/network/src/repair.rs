@@ -64,6 +64,8 @@ impl Network {
         drop(socket);
         if segment.name == "bridge" {
             self.pool.discard();
+            // What they let through is still let through.
+            self.open_links();
         }
         let mut ports = false;
         let attached = lock(&self.attached).clone();

@@ -4,7 +4,7 @@
 
 use super::{Host, fetch, here, serve};
 use crate::gantry_only;
-use crate::harness::{Engine, command, finish};
+use crate::harness::{Engine, in_network_of};
 
 /// A kind of network, and who gets an answer there.
 struct Kind {
@@ -77,11 +77,8 @@ fn addresses(engine: &Engine, container: &str) -> [String; 2] {
 fn from_container(engine: &Engine, container: &str, at: &[String; 2]) -> [bool; 2] {
     let pid = engine.inspect(container, "{{.State.Pid}}");
     at.clone().map(|at| {
-        let words = format!("-t {pid} -n -- curl -sg -m 1 http://{at}");
-        let words: Vec<&str> = words.split(' ').collect();
-        !finish(&mut command("nsenter", &words), b"")
-            .stdout
-            .is_empty()
+        let fetched = in_network_of(&pid, &format!("curl -sg -m 1 http://{at}"));
+        !fetched.stdout.is_empty()
     })
 }
 
@@ -102,11 +99,11 @@ fn each_kind_of_network_lets_in_whom_it_should() {
         let words: Vec<&str> = create.split_whitespace().collect();
         engine.docker(&words).ok();
         let (open, closed) = (kind.name.to_owned(), format!("{}-closed", kind.name));
-        let port = format!("{}:80", 8100 + number);
-        serve(&engine, &open, &["--network", kind.name, "-p", &port]);
+        let port = 8100 + number;
+        let publish = format!("{port}:80");
+        serve(&engine, &open, &["--network", kind.name, "-p", &publish]);
         serve(&engine, &closed, &["--network", kind.name]);
         let (open_at, closed_at) = (addresses(&engine, &open), addresses(&engine, &closed));
-        let port = 8100 + number;
         let host_at = ["192.0.2.1", "[2001:db8:77::1]"].map(|host| format!("{host}:{port}"));
         let of_far = |at: &[String; 2]| at.clone().map(|at| !far.fetch(&at).is_empty());
         let of_here = |at: &[String; 2]| at.clone().map(|at| !fetch(&engine, &at).is_empty());

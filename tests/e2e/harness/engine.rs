@@ -126,6 +126,18 @@ impl Engine {
         self.docker_with(args, b"")
     }
 
+    /// Runs the stock client with the words of a line that needs no quoting.
+    pub fn docker_line(&self, line: &str) -> Outcome {
+        self.docker(&line.split(' ').collect::<Vec<&str>>())
+    }
+
+    /// `docker build` of a folder by the stock client, without BuildKit.
+    pub fn classic_build(&self, dir: &Path, flags: &[&str]) -> Outcome {
+        let dir = dir.to_str().expect("a path");
+        let mut command = self.docker_command(&[&["build"], flags, &[dir]].concat());
+        finish(command.env("DOCKER_BUILDKIT", "0"), b"")
+    }
+
     /// Runs the stock client with standard input.
     pub fn docker_with(&self, args: &[&str], stdin: &[u8]) -> Outcome {
         finish(&mut self.docker_command(args), stdin)

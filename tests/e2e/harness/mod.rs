@@ -21,7 +21,7 @@ pub mod transcript;
 pub use archive::{docker_archive, oci_archive};
 pub use engine::{Engine, gantry_binary};
 pub use folder::folder;
-pub use outcome::{Outcome, command, finish, script};
+pub use outcome::{Outcome, command, finish, in_network_of, script};
 pub use rootfs::{busybox_tar, debian_tar, store as image_store};
 
 /// Ends a test that only makes sense against gantry when another engine is

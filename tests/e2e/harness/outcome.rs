@@ -70,6 +70,14 @@ pub fn script(text: &str) -> Command {
     command("sh", &["-c", text])
 }
 
+/// Runs the words of a line in the network of a process.
+pub fn in_network_of(process: impl std::fmt::Display, line: &str) -> Outcome {
+    let target = process.to_string();
+    let mut words = vec!["-t", &target, "-n", "--"];
+    words.extend(line.split(' '));
+    finish(&mut command("nsenter", &words), b"")
+}
+
 /// Runs `command` to its end with `stdin`.
 pub fn finish(command: &mut Command, stdin: &[u8]) -> Outcome {
     let text = format!("{command:?}");
