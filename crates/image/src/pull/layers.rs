@@ -45,20 +45,8 @@ impl ImageStore {
                 annotations: None,
             },
         };
-        let pull = Pull {
-            inner: self.shared(),
-            source,
-            described: &described,
-            names: &[],
-            seal: None,
-            cancel,
-        };
-        let chain = ChainId::chain(&diff_ids);
-        let brought = pull.bring_layers(&config(diff_ids), &chain, lease);
-        if brought.is_err() {
-            self.inner().content.collect_files(Duration::ZERO)?;
-        }
-        brought
+        self.nameless(source, &described, cancel)
+            .bring(&config(diff_ids), lease)
     }
 
     /// Gets the image of a source without a record of it: its layers are here, and the
@@ -76,22 +64,39 @@ impl ImageStore {
     ) -> Result<(ImageId, ImageConfig)> {
         let document = source.digest(digest, cancel)?;
         let described = manifest::follow(&**source, document, platform, cancel)?;
-        let pull = Pull {
+        let pull = self.nameless(source, &described, cancel);
+        let (_, config) = pull.config()?;
+        pull.bring(&config, lease)?;
+        Ok((ImageId(described.manifest.config.digest), config))
+    }
+
+    /// A pull that gives no name to what it brings.
+    fn nameless<'p>(
+        &'p self,
+        source: &'p Arc<dyn Source>,
+        described: &'p Described,
+        cancel: &'p Cancel,
+    ) -> Pull<'p> {
+        Pull {
             inner: self.shared(),
             source,
-            described: &described,
+            described,
             names: &[],
             seal: None,
             cancel,
-        };
-        let (_, config) = pull.config()?;
-        let chain = ChainId::chain(&config.rootfs.diff_ids);
-        let brought = pull.bring_layers(&config, &chain, lease);
-        if brought.is_err() {
-            self.inner().content.collect_files(Duration::ZERO)?;
         }
-        brought?;
-        Ok((ImageId(described.manifest.config.digest), config))
+    }
+}
+
+impl Pull<'_> {
+    /// Brings the layers here; what has come of those that fail goes.
+    fn bring(&self, config: &ImageConfig, lease: &Lease) -> Result<u64> {
+        let chain = ChainId::chain(&config.rootfs.diff_ids);
+        let brought = self.bring_layers(config, &chain, lease);
+        if brought.is_err() {
+            self.inner.content.collect_files(Duration::ZERO)?;
+        }
+        brought
     }
 }
 
