@@ -1,6 +1,7 @@
 //! The words around registries: who one is, what there is, who has signed it.
 //! With our own registry, in the network namespace of the engine.
 
+mod bundles;
 mod trust;
 
 use std::os::unix::fs::PermissionsExt;

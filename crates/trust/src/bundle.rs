@@ -11,14 +11,15 @@
 //! signed: "DSSEv1 " length " " payloadType " " length " " payload
 //! ```
 //!
-//! What else is in it (certificates, entries of public logs) is not looked at.
+//! What else is in it (certificates, entries of public logs) is not checked.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantry_types::Digest;
 use serde_json::Value;
 
-use crate::{MAX_MANIFEST, MAX_SIGNATURES};
+use crate::payload::clipped;
+use crate::{MAX_MANIFEST, MAX_SIGNATURES, PublicKey};
 
 /// How the media type of a bundle begins; its version follows.
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle";
@@ -31,11 +32,12 @@ pub(crate) const MAX_BUNDLE: u64 = 256 << 10;
 
 /// An envelope whose signatures were not looked at yet.
 #[derive(Debug)]
-pub(crate) struct Envelope {
+pub struct Envelope {
     /// What is signed.
     pub(crate) signed: Vec<u8>,
     pub(crate) signatures: Vec<Vec<u8>>,
     statement: Vec<u8>,
+    certified: bool,
 }
 
 /// The digest and size of the bundle that a manifest holds, if it is one's.
@@ -53,7 +55,7 @@ pub(crate) fn of_manifest(bytes: &[u8]) -> Option<(Digest, u64)> {
 
 impl Envelope {
     /// Reads a bundle; `None` for what holds no envelope around a statement.
-    pub(crate) fn parse(bundle: &[u8]) -> Option<Self> {
+    pub fn parse(bundle: &[u8]) -> Option<Self> {
         let bundle: Value = serde_json::from_slice(bundle).ok()?;
         let envelope = &bundle["dsseEnvelope"];
         if envelope["payloadType"] != PAYLOAD_TYPE {
@@ -71,7 +73,36 @@ impl Envelope {
             signed: [head.as_bytes(), &statement].concat(),
             signatures: signatures.take(MAX_SIGNATURES).collect(),
             statement,
+            certified: ["certificate", "x509CertificateChain"]
+                .iter()
+                .any(|kind| !bundle["verificationMaterial"][kind].is_null()),
         })
+    }
+
+    /// Whether a certificate, which is not checked, stands for its key.
+    pub fn is_certified(&self) -> bool {
+        self.certified
+    }
+
+    /// What it states, as whoever has written it says, whose word it is: fit to be
+    /// shown, and not to be believed.
+    pub fn kind(&self) -> String {
+        match serde_json::from_slice::<Value>(&self.statement) {
+            Ok(statement) if statement["predicateType"] == SIGNED => "signature".to_owned(),
+            Ok(statement) => clipped(statement["predicateType"].as_str().unwrap_or("unknown")),
+            Err(_) => "unknown".to_owned(),
+        }
+    }
+
+    /// Which of the keys has signed it, if it is about this image.
+    pub fn signer(&self, image: Digest, keys: &[PublicKey]) -> Option<usize> {
+        let has_signed = |key: &PublicKey| {
+            let mut signatures = self.signatures.iter();
+            signatures.any(|signature| key.has_signed(&self.signed, signature))
+        };
+        let key = keys.iter().position(has_signed)?;
+        let statement: Value = serde_json::from_slice(&self.statement).ok()?;
+        names(&statement, image).then_some(key)
     }
 
     /// Whether the statement, whose signature was found to be right, signs this image.
@@ -81,23 +112,22 @@ impl Envelope {
     pub(crate) fn signs(&self, image: Digest) -> Result<(), String> {
         let statement: Value = serde_json::from_slice(&self.statement)
             .map_err(|error| format!("the signed statement cannot be read: {error}"))?;
-        let is = |key: &str, wanted: &str| {
-            let found = statement[key].as_str();
-            found.is_some_and(|found| found.starts_with(wanted))
-        };
-        if !is("_type", STATEMENT) || statement["predicateType"] != SIGNED {
+        let kind = statement["_type"].as_str().unwrap_or_default();
+        if !kind.starts_with(STATEMENT) || statement["predicateType"] != SIGNED {
             return Err("what is signed is a statement about it, not the image".to_owned());
         }
-        let hex = image.hex();
-        let subjects = statement["subject"].as_array().into_iter().flatten();
-        match subjects
-            .map(|subject| &subject["digest"]["sha256"])
-            .any(|named| *named == hex)
-        {
+        match names(&statement, image) {
             true => Ok(()),
             false => Err("its signature is that of another image".to_owned()),
         }
     }
+}
+
+/// Whether a statement is about this image.
+fn names(statement: &Value, image: Digest) -> bool {
+    let hex = image.hex();
+    let mut subjects = statement["subject"].as_array().into_iter().flatten();
+    subjects.any(|subject| subject["digest"]["sha256"] == hex)
 }
 
 /// A bundle as cosign writes it, for tests.
@@ -140,6 +170,11 @@ mod tests {
                 .starts_with(b"DSSEv1 28 application/vnd.in-toto+json ")
         );
         envelope.signs(image).unwrap();
+        let known = [key.public()];
+        assert_eq!(envelope.signer(image, &known), Some(0));
+        assert_eq!(envelope.signer(Digest::of(b"other"), &known), None);
+        assert_eq!(envelope.signer(image, &[]), None);
+        assert!(envelope.kind() == "signature" && !envelope.is_certified());
         assert!(envelope.signs(Digest::of(b"other")).is_err());
         let other = bundle(&key, "https://slsa.dev/provenance/v1", &image.hex());
         let refused = Envelope::parse(&other).unwrap().signs(image).unwrap_err();

@@ -21,11 +21,11 @@ pub trait Signatures {
     /// Says why they cannot be had.
     fn blob(&self, digest: Digest, size: u64) -> Result<Vec<u8>, String>;
 
-    /// The bundles that refer to an image.
+    /// The bundles that refer to an image; instead of one that cannot be had, why not.
     ///
     /// # Errors
-    /// Says why they cannot be had.
-    fn bundles(&self, image: Digest) -> Result<Vec<Vec<u8>>, String>;
+    /// Says why they cannot be known.
+    fn bundles(&self, image: Digest) -> Result<Vec<Result<Vec<u8>, String>>, String>;
 }
 
 /// Which key has signed an image.
@@ -139,16 +139,24 @@ impl Ready {
             .bundles(digest)
             .map_err(|reason| format!("its signatures cannot be read: {reason}"))?;
         let mut reason = None;
-        for envelope in bundles.iter().filter_map(|bytes| Envelope::parse(bytes)) {
-            let mut signers = envelope.signatures.iter();
-            let signer = signers.find_map(|bytes| self.signer(&envelope.signed, bytes));
-            match (signer, envelope.signs(digest)) {
-                (Some(key), Ok(())) => return Ok(Some(Seal { key, digest })),
-                (Some(_), Err(other)) => reason = Some(other),
-                (None, _) => {
-                    reason.get_or_insert("its signature is by no key of the policy".to_owned());
+        for bundle in bundles {
+            let other = match bundle.map(|bytes| Envelope::parse(&bytes)) {
+                Ok(None) => continue,
+                Ok(Some(envelope)) => {
+                    let mut signers = envelope.signatures.iter();
+                    let signer = signers.find_map(|bytes| self.signer(&envelope.signed, bytes));
+                    match (signer, envelope.signs(digest)) {
+                        (Some(key), Ok(())) => return Ok(Some(Seal { key, digest })),
+                        (Some(_), Err(other)) => {
+                            reason = Some(other);
+                            continue;
+                        }
+                        (None, _) => "its signature is by no key of the policy".to_owned(),
+                    }
                 }
-            }
+                Err(unread) => format!("one of its signatures cannot be read: {unread}"),
+            };
+            reason.get_or_insert(other);
         }
         reason.map_or(Ok(None), Err)
     }

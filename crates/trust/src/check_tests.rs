@@ -11,7 +11,7 @@ struct Shelf {
     manifests: HashMap<String, Vec<u8>>,
     blobs: HashMap<Digest, Vec<u8>>,
     down: bool,
-    bundles: Vec<Vec<u8>>,
+    bundles: Vec<Result<Vec<u8>, String>>,
 }
 
 impl Signatures for Shelf {
@@ -29,7 +29,7 @@ impl Signatures for Shelf {
             .ok_or_else(|| "blob unknown".to_owned())
     }
 
-    fn bundles(&self, _: Digest) -> Result<Vec<Vec<u8>>, String> {
+    fn bundles(&self, _: Digest) -> Result<Vec<Result<Vec<u8>, String>>, String> {
         Ok(self.bundles.clone())
     }
 }
@@ -248,11 +248,13 @@ fn bundles_count_where_the_rule_says_so() {
     let (mine, other) = (key(), key());
     let signed = "https://sigstore.dev/cosign/sign/v1";
     let mut shelf = Shelf::default();
-    let own = |key, kind, image: Digest| crate::bundle::bundle(key, kind, &image.hex());
+    let own = |key, kind, image: Digest| Ok(crate::bundle::bundle(key, kind, &image.hex()));
     let strict = policy(Mode::Require, &[&mine], |_| {});
     let wide = policy(Mode::Require, &[&mine], |rule| rule.bundles = true);
     assert!(refusal(&wide, &shelf).ends_with("it has no signature"));
-    shelf.bundles = vec![b"nonsense".to_vec(), own(&other, signed, image())];
+    shelf.bundles = vec![Err("gone".to_owned())];
+    assert!(refusal(&wide, &shelf).ends_with("one of its signatures cannot be read: gone"));
+    shelf.bundles = vec![Ok(b"nonsense".to_vec()), own(&other, signed, image())];
     assert!(refusal(&wide, &shelf).contains("by no key of the policy"));
     shelf
         .bundles
@@ -270,7 +272,8 @@ fn bundles_count_where_the_rule_says_so() {
     };
     assert_eq!(verdict, Verdict::Signed(seal));
     assert!(refusal(&strict, &shelf).ends_with("it has no signature"));
-    // What is wrong beside it does not matter.
+    // What is wrong beside it does not matter, nor what cannot be read.
+    shelf.bundles.insert(0, Err("gone".to_owned()));
     shelf.sign(&other, image(), &right());
     wide.check(&shelf, &reference(), &[image()]).unwrap();
 }

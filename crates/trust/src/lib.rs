@@ -29,6 +29,7 @@ mod pbes2;
 mod policy;
 mod registry;
 
+pub use bundle::Envelope;
 pub use check::{Seal, Signatures, Verdict};
 pub use error::Error;
 pub use key::{KeyId, PrivateKey, PublicKey};

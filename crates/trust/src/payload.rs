@@ -109,8 +109,9 @@ impl Payload {
 }
 
 /// The beginning of a text that somebody else wrote.
-fn clipped(text: &str) -> String {
-    text.chars().take(128).collect()
+pub(crate) fn clipped(text: &str) -> String {
+    let shown = text.chars().filter(|character| !character.is_control());
+    shown.take(128).collect()
 }
 
 #[cfg(test)]

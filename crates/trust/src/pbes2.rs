@@ -38,8 +38,7 @@ const MOST_ROUNDS: u64 = 20_000_000;
 
 /// Opens it, to the DER of the key; says why not.
 pub(crate) fn open(der: &[u8], passphrase: &str) -> Result<Vec<u8>, String> {
-    let parsed = parse(der).ok_or_else(|| "is damaged".to_owned())?;
-    let (algorithm, scheme) = parsed.algorithm;
+    let ((algorithm, scheme), ciphertext) = parse(der).ok_or_else(damaged)?;
     if algorithm != PBES2 {
         return Err(
             "is encrypted in an old way, not with PBES2: `openssl pkcs8 -topk8` makes \
@@ -47,7 +46,7 @@ pub(crate) fn open(der: &[u8], passphrase: &str) -> Result<Vec<u8>, String> {
                 .to_owned(),
         );
     }
-    let (kdf, cipher) = pair(scheme).ok_or_else(|| "is damaged".to_owned())?;
+    let (kdf, cipher) = pair(scheme).ok_or_else(damaged)?;
     let length = match cipher.0.strip_prefix(AES) {
         Some([2]) => 16,
         Some([22]) => 24,
@@ -59,27 +58,25 @@ pub(crate) fn open(der: &[u8], passphrase: &str) -> Result<Vec<u8>, String> {
     let text = iv
         .take(OCTETS)
         .and_then(|iv| <[u8; BLOCK]>::try_from(iv).ok())
-        .filter(|_| !parsed.ciphertext.is_empty() && parsed.ciphertext.len() % BLOCK == 0)
-        .map(|iv| decrypt(&key, iv, parsed.ciphertext))
-        .ok_or_else(|| "is damaged".to_owned())?;
+        .filter(|_| !ciphertext.is_empty() && ciphertext.len() % BLOCK == 0)
+        .map(|iv| decrypt(&key, iv, ciphertext))
+        .ok_or_else(damaged)?;
     unpadded(text).ok_or_else(|| "cannot be decrypted: the passphrase is wrong".to_owned())
 }
 
-struct Parsed<'d> {
-    /// Its identifier and its parameters.
-    algorithm: (&'d [u8], &'d [u8]),
-    ciphertext: &'d [u8],
+fn damaged() -> String {
+    "is damaged".to_owned()
 }
 
-fn parse(der: &[u8]) -> Option<Parsed<'_>> {
-    let mut all = Der(Der(der).take(SEQUENCE)?);
-    Some(Parsed {
-        algorithm: Der(all.take(SEQUENCE)?).algorithm()?,
-        ciphertext: all.take(OCTETS)?,
-    })
-}
-
+/// Its identifier and its parameters.
 type Algorithm<'d> = (&'d [u8], &'d [u8]);
+
+/// How it is encrypted, and what is.
+fn parse(der: &[u8]) -> Option<(Algorithm<'_>, &[u8])> {
+    let mut all = Der(Der(der).take(SEQUENCE)?);
+    let algorithm = Der(all.take(SEQUENCE)?).algorithm()?;
+    Some((algorithm, all.take(OCTETS)?))
+}
 
 /// How the key is made, and what it opens.
 fn pair(scheme: &[u8]) -> Option<(Algorithm<'_>, Algorithm<'_>)> {
@@ -96,7 +93,6 @@ fn stretch(
     passphrase: &[u8],
     length: usize,
 ) -> Result<Vec<u8>, String> {
-    let damaged = || "is damaged".to_owned();
     let mut rest = Der(Der(parameters).take(SEQUENCE).ok_or_else(damaged)?);
     let salt = rest.take(OCTETS).ok_or_else(damaged)?;
     let mut number = || rest.number().ok_or_else(damaged);

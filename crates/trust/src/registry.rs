@@ -5,7 +5,10 @@ use std::io::Read;
 use gantry_registry::{Error, Repository};
 use gantry_types::{Digest, ErrorKind};
 
-use crate::{MAX_PAYLOAD, MAX_SIGNATURES, Signatures, bundle};
+use crate::{MAX_SIGNATURES, Signatures, bundle};
+
+/// How many of those that refer to one image are asked what they are.
+const MAX_REFERRERS: usize = 256;
 
 impl Signatures for Repository {
     fn manifest(&self, tag: &str) -> Result<Option<Vec<u8>>, String> {
@@ -20,30 +23,27 @@ impl Signatures for Repository {
         let mut bytes = Vec::new();
         Repository::blob(self, digest, size, 0)
             .map_err(|error| error.to_string())?
-            .take(MAX_PAYLOAD)
+            .take(size)
             .read_to_end(&mut bytes)
             .map_err(|error| error.to_string())?;
         Ok(bytes)
     }
 
-    fn bundles(&self, image: Digest) -> Result<Vec<Vec<u8>>, String> {
-        let text = |error: Error| error.to_string();
-        let index = self.referrers(image).map_err(text)?;
-        let mut found = Vec::new();
-        for descriptor in index.manifests.iter().take(MAX_SIGNATURES) {
-            let document = self.resolve(&descriptor.digest.to_string()).map_err(text)?;
-            let Some((digest, size)) = bundle::of_manifest(&document.bytes) else {
-                continue;
-            };
-            let mut bytes = Vec::new();
-            Repository::blob(self, digest, size, 0)
-                .map_err(text)?
-                .take(bundle::MAX_BUNDLE)
-                .read_to_end(&mut bytes)
-                .map_err(|error| error.to_string())?;
-            found.push(bytes);
-        }
-        Ok(found)
+    fn bundles(&self, image: Digest) -> Result<Vec<Result<Vec<u8>, String>>, String> {
+        let index = self.referrers(image).map_err(|error| error.to_string())?;
+        let referrers = index.manifests.iter().take(MAX_REFERRERS);
+        let bundles = referrers.filter_map(|one| bundle_in(self, one.digest).transpose());
+        Ok(bundles.take(MAX_SIGNATURES).collect())
+    }
+}
+
+/// The bundle that a manifest holds, if it is one's.
+fn bundle_in(repository: &Repository, manifest: Digest) -> Result<Option<Vec<u8>>, String> {
+    let document = repository.resolve(&manifest.to_string());
+    let document = document.map_err(|error| error.to_string())?;
+    match bundle::of_manifest(&document.bytes) {
+        Some((digest, size)) => Signatures::blob(repository, digest, size).map(Some),
+        None => Ok(None),
     }
 }
 

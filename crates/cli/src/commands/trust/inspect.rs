@@ -1,7 +1,7 @@
 //! `trust inspect`: who has signed what.
 
 use futures_util::future::LocalBoxFuture;
-use gantry_trust::{PublicKey, is_tag_of_signatures};
+use gantry_trust::{Envelope, PublicKey, Signatures, is_tag_of_signatures};
 use gantry_types::Reference;
 use serde_json::{Value, json};
 
@@ -17,11 +17,22 @@ use crate::session::Session;
 /// How a signature is shown whose key has no name here.
 const UNKNOWN: &str = "(unknown key)";
 
-/// A tag that is signed.
+/// Nor one whose key a certificate stands for: it is not checked.
+const CERTIFIED: &str = "(certificate, not checked)";
+
+/// A tag that somebody has signed, or said something about.
 struct Row {
     tag: String,
     digest: String,
+    /// Whose signatures are under the tag of signatures.
     signers: Vec<String>,
+    bundles: Vec<Bundle>,
+}
+
+/// A bundle that refers to the tag's image.
+struct Bundle {
+    kind: String,
+    signer: String,
 }
 
 /// `docker trust inspect`.
@@ -37,12 +48,21 @@ pub(crate) fn inspect<'a>(
         let insecure = matches.bool("insecure");
         let (mut all, mut failures) = (Vec::new(), Vec::new());
         for text in &matches.operands {
-            match rows(session, text, &known, insecure) {
-                Ok(rows) if rows.is_empty() => failures.push(format!("no signatures for {text}")),
-                Ok(rows) if matches.bool("pretty") => pretty(session, text, &rows, &known),
-                Ok(rows) => all.push(document(text, &rows, &known)),
-                Err(error) => failures.push(error.to_string()),
+            let mut found = match rows(session, text, &known, insecure) {
+                Ok(found) => found,
+                Err(error) => {
+                    failures.push(error.to_string());
+                    continue;
+                }
+            };
+            if found.rows.is_empty() && found.unread.is_empty() {
+                failures.push(format!("no signatures for {text}"));
+            } else if matches.bool("pretty") {
+                pretty(session, text, &found.rows, &known);
+            } else {
+                all.push(document(text, &found.rows, &known));
             }
+            failures.append(&mut found.unread);
         }
         if !matches.bool("pretty") {
             let text = Value::Array(all).to_string();
@@ -55,13 +75,20 @@ pub(crate) fn inspect<'a>(
     })
 }
 
+/// The signed tags of a name, and why something about them is not known.
+#[derive(Default)]
+struct Found {
+    rows: Vec<Row>,
+    unread: Vec<String>,
+}
+
 /// The signed tags of a name: its own, or all of the repository.
 fn rows(
     session: &Session,
     text: &str,
     known: &[(String, PublicKey)],
     insecure: bool,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Found, Error> {
     let reference = names::normalized(text).map_err(Error::Message)?;
     let mut wanted = Vec::new();
     if reference.tag().is_some() || reference.digest().is_some() {
@@ -77,7 +104,7 @@ fn rows(
         }
     }
     let keys: Vec<PublicKey> = known.iter().map(|(_, key)| key.clone()).collect();
-    let mut rows = Vec::new();
+    let mut found = Found::default();
     for reference in wanted {
         let signed = Signed::find(session, &reference, insecure)?;
         let right = signed.by(&reference, &keys);
@@ -89,15 +116,47 @@ fn rows(
                 signers.push(name.to_owned());
             }
         }
-        if !signers.is_empty() {
-            rows.push(Row {
+        let bundles = bundles(&signed, &shown(&reference), known, &mut found.unread);
+        if !signers.is_empty() || !bundles.is_empty() {
+            found.rows.push(Row {
                 tag: shown(&reference),
                 digest: signed.digest.hex(),
                 signers,
+                bundles,
             });
         }
     }
-    Ok(rows)
+    Ok(found)
+}
+
+/// The bundles that refer to an image; `unread` gets to know of those that cannot be had.
+fn bundles(
+    signed: &Signed,
+    tag: &str,
+    known: &[(String, PublicKey)],
+    unread: &mut Vec<String>,
+) -> Vec<Bundle> {
+    let keys: Vec<PublicKey> = known.iter().map(|(_, key)| key.clone()).collect();
+    let mut found = Vec::new();
+    let all = Signatures::bundles(&signed.repository, signed.digest);
+    for bundle in all.unwrap_or_else(|error| vec![Err(error)]) {
+        match bundle.map(|bytes| Envelope::parse(&bytes)) {
+            Ok(None) => {}
+            Ok(Some(envelope)) => {
+                let signer = match envelope.signer(signed.digest, &keys) {
+                    Some(key) => known[key].0.as_str(),
+                    None if envelope.is_certified() => CERTIFIED,
+                    None => UNKNOWN,
+                };
+                found.push(Bundle {
+                    kind: envelope.kind(),
+                    signer: signer.to_owned(),
+                });
+            }
+            Err(error) => unread.push(format!("a bundle of {tag} cannot be read: {error}")),
+        }
+    }
+    found
 }
 
 fn shown(reference: &Reference) -> String {
@@ -108,43 +167,60 @@ fn shown(reference: &Reference) -> String {
 
 /// The keys that have signed any of it, by name.
 fn used<'a>(rows: &[Row], known: &'a [(String, PublicKey)]) -> Vec<&'a (String, PublicKey)> {
-    let has = |name: &String| rows.iter().any(|row| row.signers.contains(name));
+    let has = |name: &String| {
+        let mut bundles = rows.iter().flat_map(|row| &row.bundles);
+        rows.iter().any(|row| row.signers.contains(name))
+            || bundles.any(|bundle| bundle.signer == *name)
+    };
     known.iter().filter(|(name, _)| has(name)).collect()
 }
 
 fn document(text: &str, rows: &[Row], known: &[(String, PublicKey)]) -> Value {
     let tags: Vec<Value> = rows
         .iter()
+        .filter(|row| !row.signers.is_empty())
         .map(|row| json!({"SignedTag": row.tag, "Digest": row.digest, "Signers": row.signers}))
+        .collect();
+    let bundles: Vec<Value> = each_bundle(rows)
+        .map(|(row, bundle)| {
+            json!({"Tag": row.tag, "Digest": row.digest, "Kind": bundle.kind, "Signer": bundle.signer})
+        })
         .collect();
     let signers: Vec<Value> = used(rows, known)
         .iter()
         .map(|(name, key)| json!({"Name": name, "Keys": [{"ID": key.id().to_string()}]}))
         .collect();
-    json!({"Name": text, "SignedTags": tags, "Signers": signers, "AdministrativeKeys": []})
+    json!({"Name": text, "SignedTags": tags, "Bundles": bundles, "Signers": signers,
+           "AdministrativeKeys": []})
+}
+
+fn each_bundle(rows: &[Row]) -> impl Iterator<Item = (&Row, &Bundle)> {
+    let all = rows.iter();
+    all.flat_map(|row| row.bundles.iter().map(move |bundle| (row, bundle)))
 }
 
 fn pretty(session: &Session, text: &str, rows: &[Row], known: &[(String, PublicKey)]) {
-    let mut lines = vec!["SIGNED TAG\tDIGEST\tSIGNERS".to_owned()];
-    for row in rows {
-        lines.push(format!(
-            "{}\t{}\t{}",
-            row.tag,
-            row.digest,
-            row.signers.join(", ")
-        ));
-    }
-    let mut out = format!("\nSignatures for {text}\n\n{}", table::align(&lines, 10, 3));
-    let signers = used(rows, known);
-    if !signers.is_empty() {
-        let mut lines = vec!["SIGNER\tKEYS".to_owned()];
-        for (name, key) in signers {
-            lines.push(format!("{name}\t{}", key.id().short()));
+    let mut out = String::new();
+    let mut show = |title: &str, head: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            let lines = [vec![head.to_owned()], lines].concat();
+            out.push_str(&format!(
+                "\n{title} {text}\n\n{}",
+                table::align(&lines, 10, 3)
+            ));
         }
-        out.push_str(&format!(
-            "\nList of signers and their keys for {text}\n\n{}",
-            table::align(&lines, 10, 3)
-        ));
-    }
+    };
+    let signed = rows.iter().filter(|row| !row.signers.is_empty());
+    let line = |row: &Row| format!("{}\t{}\t{}", row.tag, row.digest, row.signers.join(", "));
+    let head = "SIGNED TAG\tDIGEST\tSIGNERS";
+    show("Signatures for", head, signed.map(line).collect());
+    let bundles = each_bundle(rows)
+        .map(|(row, one)| format!("{}\t{}\t{}\t{}", row.tag, row.digest, one.kind, one.signer));
+    let head = "TAG\tDIGEST\tKIND\tSIGNER";
+    show("Bundles for", head, bundles.collect());
+    let signers = used(rows, known).into_iter();
+    let signers = signers.map(|(name, key)| format!("{name}\t{}", key.id().short()));
+    let title = "List of signers and their keys for";
+    show(title, "SIGNER\tKEYS", signers.collect());
     session.printer.out(&out);
 }
