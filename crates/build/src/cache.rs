@@ -278,9 +278,7 @@ impl Cache {
                     leases::hold(tx, &id, leases::Kind::Snapshot, &chain.to_string())?;
                 }
                 for diff_id in &entry.diff_ids {
-                    for layer in layers::by_diff_id(tx, *diff_id)? {
-                        leases::hold(tx, &id, leases::Kind::Blob, &layer.blob.to_string())?;
-                    }
+                    leases::hold_layer(tx, &id, *diff_id)?;
                 }
                 builds::insert(tx, &row, keys)
             })?;

@@ -1,16 +1,17 @@
 //! What builds make: layers without an image yet, and at last the image.
 //!
 //! ```text
-//!  snapshot of a step ──read once──► archive ─► hash ─► blob
+//!  snapshot of a step ──read once──► archive ─► hash
 //!          └── becomes the layer itself, where the driver allows it
 //! ```
 //!
-//! Layers are packed when they leave, not while a build waits.
+//! The archive is made once more when the layer leaves; nobody keeps it.
 
 use gantry_archive::{PackOptions, Packed, Whiteouts, pack};
-use gantry_content::{Draft, Epoch};
+use gantry_content::Epoch;
 use gantry_types::{ChainId, DiffId, ImageConfig, ImageId, Reference};
 
+use crate::commit::Plain;
 use crate::import::Imported;
 use crate::lease::Lease;
 use crate::record::NewImage;
@@ -97,16 +98,20 @@ impl ImageStore {
         if below.len() >= MAX_LAYERS {
             return Err(Error::Invalid("max depth exceeded".to_owned()));
         }
-        let (active, draft, packed) = inner.pack_step(own, below, ignore)?;
+        let (active, archive, packed) = inner.pack_step(own, below, ignore)?;
         if packed.entries == 0 {
             return Ok(None);
         }
-        let layer = KeptLayer::plain(draft, &packed)?;
+        let layer = KeptLayer::plain(archive, &packed)?;
         let mut layers = below.to_vec();
         layers.push(packed.diff_id);
         let chain = top(&layers).unwrap_or(ChainId(packed.diff_id.0));
         let _gate = inner.gate();
-        inner.record_layers(std::slice::from_ref(&layer), Some(chain), lease)?;
+        inner.record_layers(
+            std::slice::from_ref(&layer),
+            Some((chain, packed.stream_bytes)),
+            lease,
+        )?;
         inner.commit_soon(active, chain, top(below), since)?;
         Ok(Some(StepLayer {
             diff_id: packed.diff_id,
@@ -174,23 +179,20 @@ impl Inner {
         own: Unpacking,
         below: &[DiffId],
         ignore: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<(Unpacking, Draft, Packed)> {
+    ) -> Result<(Unpacking, Plain, Packed)> {
         let driver = &*self.snapshots;
-        let mut draft = self.content.draft()?;
+        let mut archive = self.plain_draft()?;
         let target = driver.unpack_target(own.key())?;
         match target.whiteouts {
             Whiteouts::Overlay => {
-                let options = PackOptions {
-                    whole_seconds: true,
-                    ..PackOptions::new(target.whiteouts)
-                };
-                let packed = pack(target.open()?, &mut draft, &options)?;
-                Ok((own, draft, packed))
+                let options = PackOptions::layer(target.whiteouts);
+                let packed = pack(target.open()?, &mut archive, &options)?;
+                Ok((own, archive, packed))
             }
             _ => {
                 let copy = Unpacking::create(self, top(below))?;
-                let packed = driver.pack(own.key(), copy.key(), &mut draft, ignore)?;
-                Ok((copy, draft, packed))
+                let packed = driver.pack(own.key(), copy.key(), &mut archive, ignore)?;
+                Ok((copy, archive, packed))
             }
         }
     }

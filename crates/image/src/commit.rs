@@ -1,10 +1,11 @@
 //! `docker commit`: what a container has changed becomes a layer on its image's.
 //!
 //! ```text
-//!  snapshot ──read once──► archive ─► hash ─► blob
+//!  snapshot ──read once──► archive ─► hash
 //!                     └──► the layer's own snapshot, in a thread beside it
 //! ```
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use gantry_archive::Packed;
@@ -92,7 +93,7 @@ impl Inner {
         self.kept_layers(&image.diff_ids, lease)
     }
 
-    /// The blobs of layers, held by the lease.
+    /// The blobs of layers, and those that were made here, held by the lease.
     pub(crate) fn kept_layers(&self, diff_ids: &[DiffId], lease: &Lease) -> Result<Vec<KeptLayer>> {
         let missing = |diff_id: DiffId| Error::Damaged {
             id: diff_id.0,
@@ -102,23 +103,29 @@ impl Inner {
             let mut held = Vec::with_capacity(diff_ids.len());
             for diff_id in diff_ids {
                 let rows = layers::by_diff_id(tx, *diff_id)?;
-                for row in &rows {
-                    leases::hold(tx, lease.id(), leases::Kind::Blob, &row.blob.to_string())?;
-                }
-                held.push(rows.into_iter().next().ok_or_else(|| missing(*diff_id))?);
+                leases::hold_layer(tx, lease.id(), *diff_id)?;
+                let row = rows.into_iter().next();
+                let made = match row {
+                    None => self.made(tx, *diff_id, None)?,
+                    Some(_) => None,
+                };
+                held.push((*diff_id, row, made));
             }
             Ok(held)
         })?;
-        let mut kept = Vec::with_capacity(held.len());
-        for row in held {
-            kept.push(KeptLayer {
-                diff_id: row.diff_id,
-                blob: self.content.hold(row.blob)?,
-                media_type: row.media_type,
-                size: row.size,
-            });
-        }
-        Ok(kept)
+        let kept = held.into_iter().map(|(diff_id, row, made)| {
+            let size = row.as_ref().map(|row| row.size);
+            let size = size.or(made.map(|made| made.size));
+            let hold = |row: layers::LayerRow| -> Result<_> {
+                Ok((self.content.hold(row.blob)?, row.media_type))
+            };
+            Ok(KeptLayer {
+                diff_id,
+                size: size.ok_or_else(|| missing(diff_id))?,
+                blob: row.map(hold).transpose()?,
+            })
+        });
+        kept.collect()
     }
 
     /// Packs the layer and commits it on top of the base; `None` when nothing has
@@ -134,13 +141,13 @@ impl Inner {
         let parent = base.and_then(|base| base.top);
         let independent = driver.capabilities().independent_layers;
         let active = Unpacking::create(self, parent.filter(|_| !independent))?;
-        let mut draft = self.content.draft()?;
+        let mut draft = self.plain_draft()?;
         let packed = driver.pack(key, active.key(), &mut draft, ignore)?;
         if packed.entries == 0 {
             return Ok(None);
         }
         let layer = KeptLayer::plain(draft, &packed)?;
-        self.make_durable(active.since().min(layer.blob.epoch()))?;
+        self.make_durable(layer.since(active.since()))?;
         let mut diff_ids = base.map_or_else(Vec::new, |base| base.diff_ids.clone());
         diff_ids.push(packed.diff_id);
         let chain = ChainId::chain(&diff_ids)
@@ -148,8 +155,11 @@ impl Inner {
             .copied()
             .unwrap_or(ChainId(packed.diff_id.0));
         let _gate = self.gate();
-        self.database
-            .write(|tx| leases::hold(tx, lease.id(), leases::Kind::Snapshot, &chain.to_string()))?;
+        self.record_layers(
+            std::slice::from_ref(&layer),
+            Some((chain, packed.stream_bytes)),
+            lease,
+        )?;
         self.commit_synced(active, chain, parent)?;
         Ok(Some((chain, layer)))
     }
@@ -178,13 +188,50 @@ impl Inner {
     }
 }
 
+/// Where the archive of a layer goes that is just made.
+pub(crate) enum Plain {
+    /// Nowhere: it can be made of the files at any time.
+    Hashed,
+    /// Into a blob: the directory will hold more than the layer.
+    Kept(Draft),
+}
+
+impl Write for Plain {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Hashed => Ok(bytes.len()),
+            Self::Kept(draft) => draft.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// A place for the archive of a layer that is just made.
+    pub(crate) fn plain_draft(&self) -> Result<Plain> {
+        Ok(match self.snapshots.capabilities().independent_layers {
+            true => Plain::Hashed,
+            false => Plain::Kept(self.content.draft()?),
+        })
+    }
+}
+
 impl KeptLayer {
     /// One that was just made, not packed: that is done when it leaves.
-    pub(crate) fn plain(draft: Draft, packed: &Packed) -> Result<Self> {
+    pub(crate) fn plain(archive: Plain, packed: &Packed) -> Result<Self> {
+        let blob = match archive {
+            Plain::Hashed => None,
+            Plain::Kept(draft) => Some((
+                draft.commit_as(packed.diff_id.0)?,
+                media_type::OCI_LAYER.to_owned(),
+            )),
+        };
         Ok(Self {
             diff_id: packed.diff_id,
-            blob: draft.commit_as(packed.diff_id.0)?,
-            media_type: media_type::OCI_LAYER.to_owned(),
+            blob,
             size: packed.size,
         })
     }

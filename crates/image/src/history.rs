@@ -89,8 +89,8 @@ fn name_steps(view: &View<'_>, image: &Image, steps: &mut [HistoryEntry]) -> Res
 pub(crate) fn layer_sizes(view: &View<'_>, diff_ids: &[DiffId]) -> Result<HashMap<DiffId, u64>> {
     let mut sizes = HashMap::new();
     for diff_id in diff_ids {
-        if let Some(row) = layers::by_diff_id(view, *diff_id)?.first() {
-            sizes.insert(*diff_id, row.size);
+        if let Some(size) = layers::size(view, *diff_id)? {
+            sizes.insert(*diff_id, size);
         }
     }
     Ok(sizes)

@@ -33,6 +33,7 @@ mod import;
 mod lease;
 mod list;
 mod load;
+mod made;
 mod manifest;
 mod policy;
 mod portable;

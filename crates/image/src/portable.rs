@@ -8,6 +8,7 @@ use gantry_content::Blob;
 use gantry_metadata::{View, images, layers};
 use gantry_types::{Descriptor, DiffId, Digest, Manifest, media_type};
 
+use crate::save::entries::Source;
 use crate::store::Inner;
 use crate::{Error, Image, MAX_DOCUMENT, Result};
 
@@ -19,8 +20,11 @@ pub(crate) struct Portable {
     /// The manifest as it names the configuration and the layers.
     pub(crate) manifest: Document,
     /// Bottom first.
-    pub(crate) layers: Vec<PackedLayer>,
+    pub(crate) layers: Vec<PortableLayer>,
 }
+
+/// A layer as a manifest names it, and where it comes from.
+pub(crate) type PortableLayer = (Descriptor, Source);
 
 /// A manifest's bytes, or another document's.
 #[derive(Debug, Clone)]
@@ -70,7 +74,7 @@ impl Inner {
         for diff_id in &image.diff_ids {
             layers.push(self.packed(view, &image, *diff_id)?);
         }
-        let named: Vec<Descriptor> = layers.iter().map(|l| l.descriptor.clone()).collect();
+        let named: Vec<Descriptor> = layers.iter().map(|layer| layer.0.clone()).collect();
         let manifest = manifest_of(&config, &named)?;
         Ok(Portable {
             image,
@@ -81,7 +85,7 @@ impl Inner {
     }
 
     /// The manifest that the image came with, if it and all its layers are still here.
-    fn as_it_came(&self, image: &Image, digest: Digest) -> Option<(Document, Vec<PackedLayer>)> {
+    fn as_it_came(&self, image: &Image, digest: Digest) -> Option<(Document, Vec<PortableLayer>)> {
         let bytes = self.content.read(digest, MAX_DOCUMENT).ok()?;
         let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
         if manifest.config.digest != image.id.0 || manifest.layers.len() != image.diff_ids.len() {
@@ -90,7 +94,7 @@ impl Inner {
         let mut layers = Vec::with_capacity(manifest.layers.len());
         for descriptor in manifest.layers {
             let blob = self.content.hold(descriptor.digest).ok()?;
-            layers.push(PackedLayer { blob, descriptor });
+            layers.push((descriptor, Source::Blob(blob)));
         }
         let oci = || media_type::OCI_MANIFEST.to_owned();
         let document = Document {
@@ -102,22 +106,25 @@ impl Inner {
     }
 
     /// The first blob that holds the layer and is still there; one that is packed, if
-    /// there is one.
-    fn packed(&self, view: &View<'_>, image: &Image, diff_id: DiffId) -> Result<PackedLayer> {
+    /// there is one. What was made here leaves as it is.
+    fn packed(&self, view: &View<'_>, image: &Image, diff_id: DiffId) -> Result<PortableLayer> {
         let mut rows = layers::by_diff_id(view, diff_id)?;
         rows.sort_by_key(|row| oci_layer(&row.media_type) == media_type::OCI_LAYER);
-        rows.into_iter()
-            .find_map(|row| {
-                let blob = self.content.hold(row.blob).ok()?;
-                Some(PackedLayer {
-                    descriptor: descriptor(oci_layer(&row.media_type), row.blob, blob.size()),
-                    blob,
-                })
-            })
-            .ok_or_else(|| Error::Damaged {
-                id: image.id.0,
-                reason: format!("layer {diff_id} is missing"),
-            })
+        let found = rows.into_iter().find_map(|row| {
+            let blob = self.content.hold(row.blob).ok()?;
+            let descriptor = descriptor(oci_layer(&row.media_type), row.blob, blob.size());
+            Some((descriptor, Source::Blob(blob)))
+        });
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let made = self.made(view, diff_id, None)?;
+        let made = made.ok_or_else(|| Error::Damaged {
+            id: image.id.0,
+            reason: format!("layer {diff_id} is missing"),
+        })?;
+        let descriptor = descriptor(media_type::OCI_LAYER, diff_id.0, made.archive);
+        Ok((descriptor, Source::Made(made)))
     }
 }
 

@@ -38,23 +38,31 @@ impl Inner {
         self.database.write_durable(|tx| insert(tx, new))
     }
 
-    /// Records layers that no image needs yet; the lease holds them till then, and the
-    /// snapshot that one of them is about to become.
+    /// Records layers that no image needs yet; the lease holds them till then. One that was
+    /// just made is about to become that snapshot, and has an archive of that length.
     pub(crate) fn record_layers(
         &self,
         layers: &[KeptLayer],
-        chain: Option<ChainId>,
+        made: Option<(ChainId, u64)>,
         lease: &Lease,
     ) -> Result<()> {
         self.database.write(|tx| {
-            if let Some(chain) = chain {
+            if let Some((chain, _)) = made {
                 let key = chain.to_string();
                 leases::hold(tx, lease.id(), leases::Kind::Snapshot, &key)?;
             }
             for layer in layers {
                 insert_layer(tx, layer)?;
-                let key = layer.blob.digest().to_string();
-                leases::hold(tx, lease.id(), leases::Kind::Blob, &key)?;
+                leases::hold_layer(tx, lease.id(), layer.diff_id)?;
+                if let (None, Some((chain, archive))) = (&layer.blob, made) {
+                    let row = layers::MadeRow {
+                        diff_id: layer.diff_id,
+                        chain,
+                        size: layer.size,
+                        archive,
+                    };
+                    layers::insert_made(tx, &row)?;
+                }
             }
             Ok(())
         })
@@ -68,13 +76,16 @@ impl Inner {
 }
 
 fn insert_layer(tx: &Tx<'_>, layer: &KeptLayer) -> Result<()> {
-    blobs::insert(tx, layer.blob.digest(), layer.blob.size())?;
+    let Some((blob, media_type)) = &layer.blob else {
+        return Ok(());
+    };
+    blobs::insert(tx, blob.digest(), blob.size())?;
     let row = layers::LayerRow {
         diff_id: layer.diff_id,
-        blob: layer.blob.digest(),
-        media_type: layer.media_type.clone(),
+        blob: blob.digest(),
+        media_type: media_type.clone(),
         size: layer.size,
-        blob_size: layer.blob.size(),
+        blob_size: blob.size(),
     };
     Ok(layers::insert(tx, &row)?)
 }

@@ -40,10 +40,7 @@ impl ImageStore {
         let (reader, writer) = pipe().map_err(Error::disk("open", "a pipe"))?;
         std::thread::scope(|scope| {
             let packing = scope.spawn(move || {
-                let options = PackOptions {
-                    whole_seconds: true,
-                    ..PackOptions::new(Whiteouts::Remove)
-                };
+                let options = PackOptions::layer(Whiteouts::Remove);
                 pack_changes(base, all, writer, &options, &|_| false)
             });
             let applied = inner.apply(own.key(), reader);

@@ -4,7 +4,6 @@ use std::io::BufReader;
 
 use gantry_archive::compression::{Decoder, Limits};
 use gantry_content::Epoch;
-use gantry_metadata::leases;
 use gantry_types::{ChainId, DiffId};
 
 use crate::lease::Lease;
@@ -29,14 +28,25 @@ impl ImageStore {
         for ((chain, held), layer) in chains.iter().zip(held).zip(&kept) {
             if !held {
                 let active = Unpacking::create(inner, below)?;
-                let blob = inner.content.reader(layer.blob.digest())?;
-                let decoder = Decoder::new(blob, Limits::default())?;
-                inner.apply(active.key(), BufReader::new(decoder))?;
+                let made = match &layer.blob {
+                    Some((blob, _)) => {
+                        let blob = inner.content.reader(blob.digest())?;
+                        let decoder = Decoder::new(blob, Limits::default())?;
+                        inner.apply(active.key(), BufReader::new(decoder))?;
+                        None
+                    }
+                    None => {
+                        let made = inner
+                            .database
+                            .read(|view| inner.made(view, layer.diff_id, None))?;
+                        let made = made.ok_or(Error::NotHere(layer.diff_id))?;
+                        made.read(|archive| inner.apply(active.key(), archive))?;
+                        Some(made)
+                    }
+                };
+                let archive = made.map_or(0, |made| made.archive);
                 let _gate = inner.gate();
-                let name = chain.to_string();
-                inner
-                    .database
-                    .write(|tx| leases::hold(tx, lease.id(), leases::Kind::Snapshot, &name))?;
+                inner.record_layers(std::slice::from_ref(layer), Some((*chain, archive)), lease)?;
                 inner.commit_soon(active, *chain, below, since)?;
             }
             below = Some(*chain);

@@ -57,13 +57,21 @@ pub(crate) struct Unpacked {
     applied: Applied,
 }
 
-/// A layer that is on the disk: as a blob at least.
+/// A layer that is on the disk.
 pub(crate) struct KeptLayer {
     pub(crate) diff_id: DiffId,
-    pub(crate) blob: Blob,
-    pub(crate) media_type: String,
+    /// A blob that holds it, and in what packing; none of a layer that was made here.
+    pub(crate) blob: Option<(Blob, String)>,
     /// Sum of the sizes of its files.
     pub(crate) size: u64,
+}
+
+impl KeptLayer {
+    /// The older one of its blob's epoch and another.
+    pub(crate) fn since(&self, other: Epoch) -> Epoch {
+        let blob = self.blob.as_ref();
+        blob.map_or(other, |(blob, _)| blob.epoch().min(other))
+    }
 }
 
 /// Told how many bytes of a layer have been read.
@@ -188,10 +196,10 @@ impl Inner {
             })?;
             self.commit_synced(active, chain, None)?;
         }
+        let media_type = kept.media_type(None);
         Ok(KeptLayer {
             diff_id: applied.diff_id,
-            media_type: kept.media_type(None),
-            blob: kept.blob,
+            blob: Some((kept.blob, media_type)),
             size: applied.size,
         })
     }

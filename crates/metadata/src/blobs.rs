@@ -76,8 +76,18 @@ pub fn forget(tx: &Tx<'_>, digest: Digest) -> Result<bool, Error> {
 
 /// Deletes the records of all blobs that no image needs (as its manifest or as
 /// one of its layers, or to leave in its form), no repository of a registry has and no lease holds, and answers them. Their files are
-/// garbage from the commit of this transaction on.
+/// garbage from the commit of this transaction on. So it does with those of layers that
+/// were made here; a lease that holds the blob which they might be holds them.
 pub fn delete_unreferenced(tx: &Tx<'_>) -> Result<Vec<BlobRow>, Error> {
+    tx.connection()
+        .prepare_cached(
+            "DELETE FROM made_layers WHERE \
+             NOT EXISTS (SELECT 1 FROM image_layers WHERE image_layers.diff_id = made_layers.diff_id) \
+             AND NOT EXISTS (SELECT 1 FROM lease_items \
+                             WHERE kind = 'blob' AND key = made_layers.diff_id)",
+        )
+        .and_then(|mut s| s.execute([]))
+        .map_err(Error::at("delete unreferenced layers"))?;
     tx.connection()
         .prepare_cached(
             "DELETE FROM blobs WHERE \

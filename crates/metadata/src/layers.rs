@@ -1,8 +1,11 @@
 //! Table `layers`: which blobs hold a layer, and in what packing. One layer may
 //! be held by several blobs (as gzip from one registry, as zstd from another).
+//!
+//! Table `made_layers`: those that were made here. Their files are all that there is of
+//! them until they leave; a row may outlive the snapshot that it speaks of.
 
-use gantry_types::{DiffId, Digest};
-use rusqlite::params;
+use gantry_types::{ChainId, DiffId, Digest};
+use rusqlite::{OptionalExtension, params};
 
 use crate::{Error, Tx, View, column};
 
@@ -19,6 +22,70 @@ pub struct LayerRow {
     pub size: u64,
     /// The blob's length.
     pub blob_size: u64,
+}
+
+/// A layer whose archive can be made of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeRow {
+    /// The layer.
+    pub diff_id: DiffId,
+    /// The snapshot that has its files.
+    pub chain: ChainId,
+    /// Sum of the sizes of the regular files in the layer.
+    pub size: u64,
+    /// The archive's length.
+    pub archive: u64,
+}
+
+/// Records a layer that was made here; nothing changes when that is known.
+pub fn insert_made(tx: &Tx<'_>, row: &MadeRow) -> Result<(), Error> {
+    tx.connection()
+        .prepare_cached(
+            "INSERT INTO made_layers (diff_id, chain_id, size, archive) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut s| {
+            s.execute(params![
+                row.diff_id.to_string(),
+                row.chain.to_string(),
+                column::signed(row.size),
+                column::signed(row.archive)
+            ])
+        })
+        .map_err(Error::at("record layer"))?;
+    Ok(())
+}
+
+/// Where the files of a layer are that was made here.
+pub fn made(view: &View<'_>, diff_id: DiffId) -> Result<Vec<MadeRow>, Error> {
+    view.connection()
+        .prepare_cached("SELECT chain_id, size, archive FROM made_layers WHERE diff_id = ?1")
+        .and_then(|mut s| {
+            s.query_map([diff_id.to_string()], |row| {
+                Ok(MadeRow {
+                    diff_id,
+                    chain: ChainId(column::digest(row, 0)?),
+                    size: column::unsigned(row, 1)?,
+                    archive: column::unsigned(row, 2)?,
+                })
+            })?
+            .collect()
+        })
+        .map_err(Error::at("list layers"))
+}
+
+/// The sum of the sizes of the regular files in a layer that is known.
+pub fn size(view: &View<'_>, diff_id: DiffId) -> Result<Option<u64>, Error> {
+    view.connection()
+        .prepare_cached(
+            "SELECT size FROM layers WHERE diff_id = ?1 \
+             UNION ALL SELECT size FROM made_layers WHERE diff_id = ?1 LIMIT 1",
+        )
+        .and_then(|mut s| {
+            let size = |row: &rusqlite::Row<'_>| column::unsigned(row, 0);
+            s.query_row([diff_id.to_string()], size).optional()
+        })
+        .map_err(Error::at("look up layer"))
 }
 
 /// Records that a blob (recorded already) holds a layer; nothing changes when

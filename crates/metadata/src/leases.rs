@@ -2,6 +2,7 @@
 //! record points at it yet. A lease lives as long as the daemon that made it:
 //! the next one clears all when it starts.
 
+use gantry_types::DiffId;
 use rusqlite::params;
 
 use crate::{Error, Tx, View};
@@ -44,6 +45,15 @@ pub fn hold(tx: &Tx<'_>, id: &str, kind: Kind, key: &str) -> Result<(), Error> {
         )
         .and_then(|mut s| s.execute(params![id, kind.text(), key]))
         .map_err(Error::at("extend lease"))?;
+    Ok(())
+}
+
+/// Lets a lease hold all blobs of a layer, and what is said of it when it was made here.
+pub fn hold_layer(tx: &Tx<'_>, id: &str, diff_id: DiffId) -> Result<(), Error> {
+    hold(tx, id, Kind::Blob, &diff_id.to_string())?;
+    for row in crate::layers::by_diff_id(tx, diff_id)? {
+        hold(tx, id, Kind::Blob, &row.blob.to_string())?;
+    }
     Ok(())
 }
 

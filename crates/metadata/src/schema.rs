@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     VOLUME_MOUNTS,
     IMAGE_FORMS,
     UNSETTLED_BUILDS,
+    MADE_LAYERS,
 ];
 
 const V1: &str = "
@@ -255,6 +256,16 @@ CREATE INDEX image_forms_digest ON image_forms(digest);
 
 const UNSETTLED_BUILDS: &str = "
 CREATE INDEX build_results_unsettled ON build_results(boot) WHERE boot != '';
+";
+
+const MADE_LAYERS: &str = "
+CREATE TABLE made_layers (
+    diff_id     TEXT NOT NULL,
+    chain_id    TEXT NOT NULL,
+    size        INTEGER NOT NULL,
+    archive     INTEGER NOT NULL,
+    PRIMARY KEY (diff_id, chain_id)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the database to the newest version, in one transaction.

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use gantry_archive::{Change, Mirror, Packed, Whiteouts};
+use gantry_archive::{Change, Mirror, PackOptions, Packed, Whiteouts};
 use gantry_types::Mount;
 use rustix::fs::{Mode, XattrFlags};
 use rustix::io::Errno;
@@ -23,7 +23,7 @@ use rustix::io::Errno;
 use crate::driver::Ignore;
 use crate::error::Error;
 use crate::store::Store;
-use crate::stored::{CONTENTS, Layout, Stored, contents, open, packing};
+use crate::stored::{CONTENTS, Layout, Stored, contents, open};
 use crate::tree::State;
 
 const WORK: &str = "work";
@@ -101,7 +101,7 @@ impl Layout for Layers {
     ) -> Result<Packed, Error> {
         let number = store.tree().get(key)?.number;
         let upper = open(&contents(store, number))?;
-        let options = packing(Self::WHITEOUTS);
+        let options = PackOptions::layer(Self::WHITEOUTS);
         Ok(gantry_archive::pack_mirrored(
             upper, writer, &options, mirror,
         )?)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_archive::{Change, Mirror, PackOptions, Packed, Whiteouts};
+use gantry_archive::{Change, Mirror, Packed, Whiteouts};
 use gantry_types::Mount;
 
 use crate::driver::{Capabilities, DiskUsage, Ignore, SnapshotDriver, Status, UnpackTarget, Usage};
@@ -66,14 +66,6 @@ impl<L: Layout> Stored<L> {
             store: Store::open(directory, records)?,
             layout: PhantomData,
         })
-    }
-}
-
-/// How a layer is packed: as Docker does, times in whole seconds.
-pub(crate) fn packing(whiteouts: Whiteouts) -> PackOptions {
-    PackOptions {
-        whole_seconds: true,
-        ..PackOptions::new(whiteouts)
     }
 }
 

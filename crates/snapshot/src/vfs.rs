@@ -11,14 +11,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use gantry_archive::{Change, Mirror, Packed, Whiteouts, copy_tree};
+use gantry_archive::{Change, Mirror, PackOptions, Packed, Whiteouts, copy_tree};
 use gantry_types::Mount;
 use rustix::fs::Mode;
 
 use crate::driver::Ignore;
 use crate::error::Error;
 use crate::store::Store;
-use crate::stored::{CONTENTS, Layout, Stored, contents, open, packing};
+use crate::stored::{CONTENTS, Layout, Stored, contents, open};
 use crate::tree::State;
 
 /// The driver.
@@ -75,7 +75,7 @@ impl Layout for Copies {
         ignore: Ignore<'_>,
     ) -> Result<Packed, Error> {
         let (base, tree) = trees(store, key)?;
-        let options = packing(Self::WHITEOUTS);
+        let options = PackOptions::layer(Self::WHITEOUTS);
         Ok(match base {
             Some(base) => {
                 gantry_archive::pack_changes_mirrored(base, tree, writer, &options, ignore, mirror)?

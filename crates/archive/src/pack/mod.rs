@@ -58,6 +58,14 @@ impl PackOptions {
             time: None,
         }
     }
+
+    /// How layers are packed: as Docker does it.
+    pub fn layer(whiteouts: Whiteouts) -> Self {
+        Self {
+            whole_seconds: true,
+            ..Self::new(whiteouts)
+        }
+    }
 }
 
 /// What was packed.

@@ -9,6 +9,7 @@ use gantry_types::{DiffId, Digest, media_type};
 
 use super::{Check, REPAIR};
 use crate::Result;
+use crate::made::Made;
 
 /// A blob that is not what it should be.
 pub(super) struct Damaged {
@@ -115,18 +116,23 @@ impl Check<'_> {
         Ok(match (lost, rows.is_empty()) {
             (true, true) => Ok("removed: the image goes on without its manifest".to_owned()),
             (true, false) => Err(format!("removed; {again}")),
-            (false, _) if made.is_empty() => Ok("removed: another blob holds the layer".to_owned()),
+            (false, _) if made.is_empty() => {
+                Ok("removed: the layer is whole without it".to_owned())
+            }
             (false, _) => Ok("made again from the layer's files".to_owned()),
         })
     }
 
-    /// Whether another blob holds the layer, and is good.
+    /// Whether another blob holds the layer, and is good, or its own files do.
     fn has_other(&self, diff_id: DiffId, but: Digest) -> Result<bool> {
-        let database = self.store.database();
-        let rows = database.read(|view| layers::by_diff_id(view, diff_id))?;
-        Ok(rows
-            .iter()
-            .any(|row| row.blob != but && self.good.contains(&row.blob)))
+        let (database, inner) = (self.store.database(), self.store.inner());
+        let (rows, made) = database.read(|view| -> Result<_> {
+            let rows = layers::by_diff_id(view, diff_id)?;
+            Ok((rows, inner.made(view, diff_id, None)?))
+        })?;
+        let mut others = rows.iter().filter(|row| row.blob != but);
+        let is_whole = |made: Made| made.pack(std::io::sink()).is_ok();
+        Ok(others.any(|row| self.good.contains(&row.blob)) || made.is_some_and(is_whole))
     }
 
     /// Makes a layer's archive anew; nothing when that does not give the very same layer.
@@ -143,10 +149,7 @@ impl Check<'_> {
             let Ok(root) = File::open(&directory) else {
                 continue;
             };
-            let options = PackOptions {
-                whole_seconds: true,
-                ..PackOptions::new(Whiteouts::Overlay)
-            };
+            let options = PackOptions::layer(Whiteouts::Overlay);
             let mut draft = inner.content.draft()?;
             let Ok(packed) = gantry_archive::pack(root, &mut draft, &options) else {
                 continue;

@@ -1,5 +1,6 @@
 //! Layers: their directories there, and, where a good blob proves it, with exactly the
-//! files that the blob has.
+//! files that the blob has; those that were made here with the files that their digest
+//! says.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,6 +27,8 @@ enum Proof {
     /// No good blob holds it.
     Unproven,
     Damaged(String),
+    /// The same of one that nothing else is known of.
+    Changed(String),
 }
 
 impl Check<'_> {
@@ -38,7 +41,7 @@ impl Check<'_> {
             };
             self.checked.layers += 1;
             if let Some((problem, repairable)) = self.problem(&layer)? {
-                let again = "pull or load the image again";
+                let again = "build, pull or load the image again";
                 let repair = |check: &Self| match repairable {
                     true => check.unpack_again(&layer),
                     false => Ok(Err(again.to_owned())),
@@ -70,9 +73,7 @@ impl Check<'_> {
             }
             let name = layer.chain.to_string();
             leases::hold(tx, lease.id(), leases::Kind::Snapshot, &name)?;
-            for row in layers::by_diff_id(tx, layer.diff_id)? {
-                leases::hold(tx, lease.id(), leases::Kind::Blob, &row.blob.to_string())?;
-            }
+            leases::hold_layer(tx, lease.id(), layer.diff_id)?;
             Ok(true)
         })?;
         Ok(used.then_some(lease))
@@ -89,6 +90,7 @@ impl Check<'_> {
         match self.prove(layer)? {
             Proof::Whole => Ok(None),
             Proof::Damaged(problem) => Ok(Some((problem, true))),
+            Proof::Changed(problem) => Ok(Some((problem, false))),
             Proof::Unproven => {
                 let database = self.store.database();
                 let rows = database.read(|view| layers::by_diff_id(view, layer.diff_id))?;
@@ -139,10 +141,10 @@ impl Check<'_> {
         (!directory.is_dir()).then(|| format!("its directory {} is gone", directory.display()))
     }
 
-    /// Unpacks the layer a second time, and compares.
+    /// Unpacks the layer a second time, and compares; or packs it.
     fn prove(&self, layer: &Layer) -> Result<Proof> {
         let Some(again) = self.unpack(layer)? else {
-            return Ok(Proof::Unproven);
+            return self.prove_made(layer);
         };
         let snapshots = &self.store.inner().snapshots;
         let expected = snapshots.directory(again.key())?;
@@ -158,6 +160,19 @@ impl Check<'_> {
         Ok(match differences.first() {
             None => Proof::Whole,
             Some(first) => Proof::Damaged(format!("{} is {}", first.path, first.what)),
+        })
+    }
+
+    /// Packs a layer that was made here.
+    fn prove_made(&self, layer: &Layer) -> Result<Proof> {
+        let (inner, chain) = (self.store.inner(), Some(layer.chain));
+        let made = self.store.database();
+        let made = made.read(|view| inner.made(view, layer.diff_id, chain))?;
+        Ok(match made.map(|made| made.pack(std::io::sink())) {
+            None => Proof::Unproven,
+            Some(Ok(())) => Proof::Whole,
+            Some(Err(Error::Damaged { reason, .. })) => Proof::Changed(reason),
+            Some(Err(error)) => Proof::Changed(error.to_string()),
         })
     }
 

@@ -172,8 +172,10 @@ impl Pull<'_> {
             let row = best.or(rows.first()).filter(|_| present)?;
             Some(KeptLayer {
                 diff_id: row.diff_id,
-                blob: self.inner.content.hold(row.blob).ok()?,
-                media_type: row.media_type.clone(),
+                blob: Some((
+                    self.inner.content.hold(row.blob).ok()?,
+                    row.media_type.clone(),
+                )),
                 size: row.size,
             })
         };
@@ -356,8 +358,10 @@ impl Pull<'_> {
         let layer = &self.layers()[index];
         Ok(KeptLayer {
             diff_id: config.rootfs.diff_ids[index],
-            blob: self.inner.content.hold(fetched.blob().digest())?,
-            media_type: layer.media_type.clone(),
+            blob: Some((
+                self.inner.content.hold(fetched.blob().digest())?,
+                layer.media_type.clone(),
+            )),
             size: match made.size {
                 Some(size) => size,
                 None => self.inner.snapshots.usage(&chain[index].to_string())?.bytes,

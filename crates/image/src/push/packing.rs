@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use gantry_archive::compression::{Compression, Decoder, Encoder};
-use gantry_content::Blob;
+use gantry_content::{Blob, Ingest};
 use gantry_metadata::{blobs, layers};
 use gantry_types::{Descriptor, DiffId, Digest, Hasher, media_type};
 
@@ -97,35 +97,46 @@ impl Inner {
                 }
                 plain.get_or_insert((row, blob));
             }
-            let Some((row, blob)) = plain else {
-                return Err(Error::NotHere(diff_id));
-            };
             let usual = self.uploads.packing().format();
             let format = wanted.format.unwrap_or(usual);
-            self.pack_again(row, &blob, format, wanted.level)
+            if let Some((row, blob)) = plain {
+                return self.pack_again((diff_id, row.size), format, wanted.level, |encoder| {
+                    self.unpack_into(&blob, diff_id, encoder)
+                });
+            }
+            let made = self.database.read(|view| self.made(view, diff_id, None))?;
+            let made = made.ok_or(Error::NotHere(diff_id))?;
+            self.pack_again((diff_id, made.size), format, wanted.level, |encoder| {
+                made.pack(encoder)
+            })
         })
     }
 
-    /// Packs a layer in another way, and keeps that.
+    fn unpack_into(&self, blob: &Blob, diff_id: DiffId, to: &mut impl Write) -> Result<()> {
+        let file = self.content.reader(blob.digest())?;
+        let decoder = Decoder::new(file, self.layer_limits())?;
+        let found = copy_hashed(decoder, to)?;
+        if found != diff_id.0 {
+            return Err(Error::Damaged {
+                id: blob.digest(),
+                reason: format!("it unpacks to {found}, expected {diff_id}"),
+            });
+        }
+        Ok(())
+    }
+
+    /// Packs a layer whose archive `write` writes, and keeps that.
     fn pack_again(
         &self,
-        row: &layers::LayerRow,
-        blob: &Blob,
+        (diff_id, size): (DiffId, u64),
         format: Compression,
         level: Option<i32>,
+        write: impl FnOnce(&mut Encoder<Ingest>) -> Result<()>,
     ) -> Result<(Descriptor, Blob)> {
         // As much work as sending it, and more.
         let _slot = self.uploads.take();
-        let file = self.content.reader(blob.digest())?;
-        let decoder = Decoder::new(file, self.layer_limits())?;
         let mut encoder = Encoder::with_level(self.content.ingest()?, format, level)?;
-        let found = copy_hashed(decoder, &mut encoder)?;
-        if found != row.diff_id.0 {
-            return Err(Error::Damaged {
-                id: blob.digest(),
-                reason: format!("it unpacks to {found}, expected {}", row.diff_id),
-            });
-        }
+        write(&mut encoder)?;
         let blob = encoder
             .finish()
             .map_err(Error::disk("pack", "a layer"))?
@@ -134,7 +145,8 @@ impl Inner {
             blob: blob.digest(),
             media_type: called(format).to_owned(),
             blob_size: blob.size(),
-            ..row.clone()
+            diff_id,
+            size,
         };
         self.database.write(|tx| {
             blobs::insert(tx, blob.digest(), blob.size())?;

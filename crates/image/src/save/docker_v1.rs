@@ -54,11 +54,11 @@ pub(super) fn entries(inner: &Inner, images: Vec<Chosen>) -> Result<Entries> {
                 time,
             );
             entries.add(format!("{id}/json"), Source::Bytes(document), time);
-            entries.add(
-                format!("{id}/layer.tar"),
-                Source::Unpacked(layer.blob),
-                time,
-            );
+            let source = match layer {
+                (_, Source::Blob(blob)) => Source::Unpacked(blob),
+                (_, other) => other,
+            };
+            entries.add(format!("{id}/layer.tar"), source, time);
         }
     }
     let mut add = |name: &str, bytes| {

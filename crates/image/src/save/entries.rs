@@ -9,6 +9,7 @@ use gantry_archive::tar::{Entry, Kind, Output, Timestamp, Writer};
 use gantry_content::{Blob, ContentStore};
 
 use crate::image::nanoseconds;
+use crate::made::Made;
 use crate::{Error, Image, Result};
 
 /// Names and what they hold; directories end with a slash, and come before what
@@ -26,6 +27,8 @@ pub(crate) enum Source {
     Blob(Blob),
     /// What is packed in a blob.
     Unpacked(Blob),
+    /// A layer that was made here.
+    Made(Made),
 }
 
 impl Entries {
@@ -74,6 +77,10 @@ impl Entries {
                     entry.size = io::copy(&mut counted, &mut io::sink())
                         .map_err(Error::disk("unpack", blob.digest().to_string()))?;
                     archive.append(&entry, self.unpack(blob)?)?;
+                }
+                Source::Made(made) => {
+                    entry.size = made.archive;
+                    made.read(|layer| Ok(archive.append(&entry, layer)?))?;
                 }
             }
         }

@@ -64,7 +64,7 @@ pub(super) fn entries(inner: &Inner, images: Vec<Chosen>) -> Result<Entries> {
         items.push(item(&chosen, &ids));
         let layers = &chosen.portable.layers;
         if let Some(top) = layers.last() {
-            name(&mut repositories, &chosen, &top.descriptor.digest.hex());
+            name(&mut repositories, &chosen, &top.0.digest.hex());
         }
         add_blobs(&mut entries, chosen);
     }
@@ -107,7 +107,7 @@ fn item(chosen: &Chosen, ids: &[ImageId]) -> Item {
     Item {
         config: blob(portable.image.id.0),
         repo_tags: tags(chosen),
-        layers: layers.map(|layer| blob(layer.descriptor.digest)).collect(),
+        layers: layers.map(|layer| blob(layer.0.digest)).collect(),
         parent: portable.image.parent.filter(|parent| ids.contains(parent)),
     }
 }
@@ -141,12 +141,8 @@ fn add_blobs(entries: &mut Entries, chosen: Chosen) {
         Source::Bytes(portable.config),
         time,
     );
-    for layer in portable.layers {
-        entries.add(
-            blob(layer.descriptor.digest),
-            Source::Blob(layer.blob),
-            time,
-        );
+    for (descriptor, source) in portable.layers {
+        entries.add(blob(descriptor.digest), source, time);
     }
 }
 

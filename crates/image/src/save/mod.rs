@@ -14,8 +14,9 @@ mod names;
 
 use gantry_archive::tar::Output;
 use gantry_metadata::images;
-use gantry_types::{ImageId, Platform, Reference};
+use gantry_types::{ChainId, ImageId, Platform, Reference};
 
+use crate::lease::Lease;
 use crate::portable::Portable;
 use crate::{Error, ImageStore, Result};
 use entries::Entries;
@@ -45,6 +46,8 @@ pub enum Format {
 pub struct Saving {
     ids: Vec<ImageId>,
     entries: Entries,
+    /// Keeps the files of layers that were made here.
+    _lease: Lease,
 }
 
 /// An image with the names that it shall have in the archive.
@@ -77,6 +80,16 @@ impl ImageStore {
             }
             Ok(chosen)
         })?;
+        let lease = Lease::new(&inner.database, "save")?;
+        for Chosen { portable, .. } in &images {
+            let image = &portable.image;
+            if inner
+                .claim(&ChainId::chain(&image.diff_ids), &lease)?
+                .contains(&false)
+            {
+                return Err(Error::NoSuchImage(image.id.to_string()));
+            }
+        }
         let ids = images
             .iter()
             .map(|chosen| chosen.portable.image.id)
@@ -87,6 +100,7 @@ impl ImageStore {
                 Format::Current => layout::entries(inner, images)?,
                 Format::DockerV1 => docker_v1::entries(inner, images)?,
             },
+            _lease: lease,
         })
     }
 }

@@ -244,10 +244,9 @@ impl<'s> Ahead<'s> {
             .split('/')
             .filter_map(|part| format!("sha256:{part}").parse::<Digest>().ok());
         let is_recorded = |digest| {
-            let found = self.inner.database.read(|view| {
-                let mut rows = layers::by_diff_id(view, DiffId(digest))?;
-                rows.extend(layers::by_blob(view, digest)?);
-                Ok::<_, gantry_metadata::Error>(!rows.is_empty())
+            let found: Result<bool> = self.inner.database.read(|view| {
+                let layer = layers::size(view, DiffId(digest))?;
+                Ok(layer.is_some() || !layers::by_blob(view, digest)?.is_empty())
             });
             found.unwrap_or(false)
         };

@@ -66,7 +66,7 @@ impl<'j> Job<'j, '_> {
         for index in 0..self.sources.len() {
             let (layer, active) = self.make(index, self.parent(index))?;
             if let Some(active) = active {
-                let since = active.since().min(layer.blob.epoch());
+                let since = layer.since(active.since());
                 self.inner.make_durable(since)?;
                 let (chain, parent) = (self.chain[index], self.parent(index));
                 self.inner.commit_synced(active, chain, parent)?;
@@ -78,10 +78,9 @@ impl<'j> Job<'j, '_> {
 
     fn together(&self) -> Result<Vec<KeptLayer>> {
         let made = several::each(self.sources.len(), |index| self.make(index, None))?;
-        let written = made.iter().filter_map(|(layer, active)| {
-            let since = active.as_ref()?.since();
-            Some(since.min(layer.blob.epoch()))
-        });
+        let written = made
+            .iter()
+            .filter_map(|(layer, active)| Some(layer.since(active.as_ref()?.since())));
         if let Some(since) = written.min() {
             self.inner.make_durable(since)?;
         }
@@ -100,7 +99,7 @@ impl<'j> Job<'j, '_> {
     fn make(&self, index: usize, parent: Option<ChainId>) -> Result<Made> {
         let source = &self.sources[index];
         if self.present[index] {
-            let layer = match self.known(source)? {
+            let layer = match self.known(source, self.chain[index])? {
                 Some(layer) => layer,
                 None => self.keep_only(source, self.chain[index])?,
             };
@@ -119,10 +118,10 @@ impl<'j> Job<'j, '_> {
             kept,
             applied,
         } = unpacked;
+        let media_type = kept.media_type(source.media_type.as_deref());
         let layer = KeptLayer {
             diff_id: source.diff_id,
-            media_type: kept.media_type(source.media_type.as_deref()),
-            blob: kept.blob,
+            blob: Some((kept.blob, media_type)),
             size: applied.size,
         };
         Ok((layer, Some(active)))
@@ -144,32 +143,33 @@ impl<'j> Job<'j, '_> {
     }
 
     /// The layer as it is recorded already, if the blob is the one wanted.
-    fn known(&self, source: &LayerSource) -> Result<Option<KeptLayer>> {
-        let found = self
-            .inner
-            .database
-            .write(|tx| -> Result<_, gantry_metadata::Error> {
-                let rows = layers::by_diff_id(tx, source.diff_id)?;
-                let wanted =
-                    |row: &layers::LayerRow| source.file.digest.is_none_or(|d| d == row.blob);
-                let found = rows.into_iter().find(wanted);
-                if let Some(row) = &found {
-                    let key = row.blob.to_string();
-                    leases::hold(tx, self.lease.id(), leases::Kind::Blob, &key)?;
-                }
-                Ok(found)
-            })?;
-        let Some(row) = found else { return Ok(None) };
-        Ok(match self.inner.content.hold(row.blob) {
-            Ok(blob) => Some(KeptLayer {
-                diff_id: row.diff_id,
-                blob,
-                media_type: row.media_type,
+    fn known(&self, source: &LayerSource, chain: ChainId) -> Result<Option<KeptLayer>> {
+        let diff_id = source.diff_id;
+        let (found, made) = self.inner.database.write(|tx| -> Result<_> {
+            let rows = layers::by_diff_id(tx, diff_id)?;
+            let wanted = |row: &layers::LayerRow| source.file.digest.is_none_or(|d| d == row.blob);
+            let found = rows.into_iter().find(wanted);
+            let blob = found.as_ref().map_or(diff_id.0, |row| row.blob);
+            let key = blob.to_string();
+            leases::hold(tx, self.lease.id(), leases::Kind::Blob, &key)?;
+            Ok((found, self.inner.made(tx, diff_id, Some(chain))?))
+        })?;
+        // One that was lost to a damaged disk is taken from the archive again.
+        if let Some(row) = found
+            && let Ok(blob) = self.inner.content.hold(row.blob)
+        {
+            return Ok(Some(KeptLayer {
+                diff_id,
+                blob: Some((blob, row.media_type)),
                 size: row.size,
-            }),
-            // Lost to a damaged disk: taken from the archive again.
-            Err(_) => None,
-        })
+            }));
+        }
+        let made = made.filter(|_| source.file.digest.is_none());
+        Ok(made.map(|made| KeptLayer {
+            diff_id,
+            blob: None,
+            size: made.size,
+        }))
     }
 
     /// Verifies and keeps the bytes of a layer whose snapshot exists.
@@ -196,10 +196,10 @@ impl<'j> Job<'j, '_> {
         let kept = keep
             .finish(file.digest)
             .map_err(|error| named(file, error))?;
+        let media_type = kept.media_type(source.media_type.as_deref());
         Ok(KeptLayer {
             diff_id: source.diff_id,
-            media_type: kept.media_type(source.media_type.as_deref()),
-            blob: kept.blob,
+            blob: Some((kept.blob, media_type)),
             size: self.inner.snapshots.usage(&chain.to_string())?.bytes,
         })
     }

@@ -13,6 +13,7 @@ mod full_disk;
 mod hostile;
 mod import;
 mod load;
+mod made;
 mod names;
 mod policy;
 mod pull;
