@@ -15,6 +15,7 @@ mod bootstrap;
 mod build_cache;
 mod build_contexts;
 mod build_git;
+mod build_legacy;
 mod build_results;
 mod build_sessions;
 mod build_ssh;

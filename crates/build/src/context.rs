@@ -1,7 +1,7 @@
 //! What a build is given to work on: archives received into a directory, and ignore
 //! files.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +17,10 @@ use crate::{Error, Result, files};
 
 /// Most entries of a context.
 const MAX_ENTRIES: u64 = 16 << 20;
+/// The largest Dockerfile.
+const MAX_DOCKERFILE: u64 = 16 << 20;
+/// How much is looked at to tell archives from texts.
+const HEAD: u64 = 512;
 /// How much is decompressed at a time.
 const BUFFER: usize = 256 << 10;
 
@@ -56,6 +60,32 @@ pub fn receive(body: impl BufRead + Send, directory: &Path) -> Result<()> {
     unpack(root.as_fd(), &mut reader, &options).map_err(refused)
 }
 
+/// Unpacks an archive as [`receive`]; a text is a Dockerfile.
+///
+/// # Errors
+/// Those of [`receive`].
+pub fn receive_any(mut body: impl BufRead + Send, directory: &Path) -> Result<()> {
+    let failed = |error| Error::Failed(format!("reading the build context: {error}"));
+    let mut head = Vec::new();
+    body.by_ref()
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .map_err(failed)?;
+    // Archives of old have no name of their kind, but zeroes.
+    let archive = head.is_empty() || head.contains(&0) || is_archive(&head);
+    let mut body = head.chain(body);
+    if archive {
+        return receive(body, directory);
+    }
+    let mut text = Vec::new();
+    body.by_ref()
+        .take(MAX_DOCKERFILE)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    let path = directory.join("Dockerfile");
+    std::fs::write(&path, text).map_err(|error| Error::io("write", &path, &error))
+}
+
 /// Copies what of a part of a directory a command may see into an empty directory `target`,
 /// by the name `name`.
 ///
@@ -71,7 +101,7 @@ pub fn copy_part(local: &Arc<Local>, part: &str, target: &Path, name: &str) -> R
 }
 
 /// Whether bytes begin an archive, maybe a compressed one.
-pub fn is_archive(head: &[u8]) -> bool {
+fn is_archive(head: &[u8]) -> bool {
     let compressed =
         head.len() >= Compression::MAGIC_LENGTH && Compression::detect(head) != Compression::None;
     compressed || head.get(257..262).is_some_and(|magic| magic == b"ustar")

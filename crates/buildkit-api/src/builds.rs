@@ -2,7 +2,8 @@
 //! are ended.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use gantry_registry::Cancel;
@@ -16,6 +17,12 @@ use crate::status::{Code, Status};
 
 /// What a client's frontend has returned: a result's name, or nothing.
 pub(crate) type Returned = Result<Option<Arc<Solved>>, Status>;
+
+/// Where what a client's frontend returns arrives.
+pub(crate) type Returning = oneshot::Receiver<Returned>;
+
+/// The archive of a context, from whoever sends it.
+pub(crate) type Archive = Box<dyn Read + Send>;
 
 /// A build.
 pub(crate) struct Build {
@@ -34,6 +41,8 @@ pub(crate) struct Build {
     options: Mutex<BTreeMap<String, String>>,
     results: Mutex<BTreeMap<String, Arc<Solved>>>,
     waiting: Mutex<Option<oneshot::Sender<Returned>>>,
+    /// The context that came with the request.
+    archive: Mutex<Option<Archive>>,
 }
 
 impl Build {
@@ -44,7 +53,7 @@ impl Build {
         cancel: Cancel,
         allowed: Vec<String>,
         exporters: &[Exporter],
-    ) -> (Arc<Self>, oneshot::Receiver<Returned>) {
+    ) -> (Arc<Self>, Returning) {
         let (sender, receiver) = oneshot::channel();
         let build = Self {
             id,
@@ -57,6 +66,7 @@ impl Build {
             options: Mutex::default(),
             results: Mutex::default(),
             waiting: Mutex::new(Some(sender)),
+            archive: Mutex::default(),
         };
         (Arc::new(build), receiver)
     }
@@ -127,6 +137,11 @@ impl Build {
         }
         results.insert(name.to_owned(), Arc::clone(&solved));
         Ok(solved)
+    }
+
+    /// The place of the context that comes with the request, if one does.
+    pub(crate) fn archive(&self) -> MutexGuard<'_, Option<Archive>> {
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What its client may ask for.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use gantry_registry::Cancel;
 
 use crate::attest::{self, Statement, Wanted};
-use crate::builds::Build;
+use crate::builds::{Build, Returning};
 use crate::cache::{self, Place};
-use crate::exports::{Exporter, Exporting};
+use crate::exports::{Exporter, Exporting, Response};
 use crate::frontend::{self, Solved};
 use crate::history::Known;
 use crate::message_stream::Outgoing;
@@ -31,19 +31,19 @@ pub(crate) fn info() -> Message {
 
 /// What is to be built, and what is to become of it.
 #[derive(Default)]
-struct SolveRequest {
-    id: String,
-    session: String,
-    frontend: String,
-    options: BTreeMap<String, String>,
-    exporters: Vec<Exporter>,
+pub(crate) struct SolveRequest {
+    pub(crate) id: String,
+    pub(crate) session: String,
+    pub(crate) frontend: String,
+    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) exporters: Vec<Exporter>,
     /// The exporter as older clients tell it.
-    exporter: Exporter,
-    cache_exports: Vec<Place>,
+    pub(crate) exporter: Exporter,
+    pub(crate) cache_exports: Vec<Place>,
     /// A graph of steps; one that has none is an empty file system.
-    definition: Option<Vec<u8>>,
-    entitlements: Vec<String>,
-    internal: bool,
+    pub(crate) definition: Option<Vec<u8>>,
+    pub(crate) entitlements: Vec<String>,
+    pub(crate) internal: bool,
 }
 
 impl SolveRequest {
@@ -72,6 +72,17 @@ impl SolveRequest {
             request.exporters.push(exporter);
         }
         Ok(request)
+    }
+
+    /// The build that this is to be, and where what its client returns arrives.
+    pub(crate) fn build(&self) -> (Arc<Build>, Returning) {
+        Build::new(
+            self.id.clone(),
+            self.session.clone(),
+            Cancel::new(),
+            self.entitlements.clone(),
+            &self.exporters,
+        )
     }
 
     /// When the files of the result are said to have been changed.
@@ -111,25 +122,37 @@ fn cache_exports(field: Field<'_>) -> Result<Vec<Place>, Status> {
 
 pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Message, Status> {
     let request = SolveRequest::decode(&call.incoming.only().await?)?;
-    request.check().map_err(Status::plain)?;
-    let wanted = Wanted::of(&request.options).map_err(Status::plain)?;
+    let (build, returned) = request.build();
+    let solved = run(service, &request, &build, returned).await;
+    Ok(Message::new().map(1, &solved.map_err(Status::plain)?))
+}
+
+/// Builds; what its client is told of the result.
+///
+/// # Errors
+/// Whatever is wrong with the request, or goes wrong.
+pub(crate) async fn run(
+    service: &Arc<BuildKit>,
+    request: &SolveRequest,
+    build: &Arc<Build>,
+    returned: Returning,
+) -> Result<Response, Status> {
+    request.check()?;
+    let wanted = Wanted::of(&request.options)?;
     let granted = service.engine.builds.grant(&request.entitlements);
-    granted.map_err(|error| Status::of(error.kind(), error.to_string()).plain())?;
-    let (id, session) = (request.id.clone(), request.session.clone());
-    let allowed = request.entitlements.clone();
-    let (build, returned) = Build::new(id, session, Cancel::new(), allowed, &request.exporters);
-    let Some(place) = service.builds.enter(&request.id, Arc::clone(&build)) else {
+    granted.map_err(|error| Status::of(error.kind(), error.to_string()))?;
+    let Some(place) = service.builds.enter(&request.id, Arc::clone(build)) else {
         let text = format!("job ID {} exists", request.id);
         return Err(Status::new(Code::AlreadyExists, text));
     };
     // Whatever way this ends, who listens hears the end, and can ask for a while.
-    let _ending = Ending(Arc::clone(&build), Some(place));
+    let _ending = Ending(Arc::clone(build), Some(place));
     let known = Mutex::default();
     let solving = async {
         let solved = match (request.frontend.as_str(), &request.definition) {
             ("", Some(definition)) if llb::is_empty(definition)? => None,
             ("", Some(definition)) => {
-                Some(llb::solve(service, &build, definition, build.allowed()).await?)
+                Some(llb::solve(service, build, definition, build.allowed()).await?)
             }
             // The client is its own frontend.
             ("", None) => returned.await.map_err(|_| Status::canceled())??,
@@ -137,16 +160,16 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
                 frontend::check_kind(kind, &request.options)?;
                 build.note_options(&request.options);
                 let (options, inputs) = (request.options.clone(), BTreeMap::new());
-                Some(frontend::solve(service, &build, options, inputs).await?)
+                Some(frontend::solve(service, build, options, inputs).await?)
             }
         };
         let Some(solved) = solved else {
             return Ok(BTreeMap::new());
         };
-        let statements = Arc::new(wanted.tell(service, &build, &solved).await?);
+        let statements = Arc::new(wanted.tell(service, build, &solved).await?);
         let exporting = Exporting {
             service,
-            build: &build,
+            build,
             solved: &solved,
             known: &statements,
             epoch: request.epoch()?,
@@ -154,24 +177,24 @@ pub(crate) async fn solve(service: &Arc<BuildKit>, mut call: Call) -> Result<Mes
         };
         let mut response = exporting.all(&request.exporters).await?;
         let places = &request.cache_exports;
-        response.extend(cache::export(service, &build, &solved, places).await?);
+        response.extend(cache::export(service, build, &solved, places).await?);
         if !request.internal {
-            let told = tell(service, &build, &solved, &wanted, &statements)?;
+            let told = tell(service, build, &solved, &wanted, &statements)?;
             *known.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
         Ok(response)
     };
     if !request.internal {
-        service.history.begin(&build, &request.exporters);
+        service.history.begin(build, &request.exporters);
     }
     let solved = solving.await;
     if !request.internal {
         let known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
-        service.history.end(&build, solved.clone(), known);
+        service.history.end(build, solved.clone(), known);
     }
     let cleaner = Arc::clone(service);
     tokio::task::spawn_blocking(move || cleaner.kept.clean(cleaner.engine.builds.bound()));
-    Ok(Message::new().map(1, &solved.map_err(Status::plain)?))
+    solved
 }
 
 /// What the history is to know of a result.

@@ -26,6 +26,7 @@ mod frontend;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod history;
+mod legacy;
 mod links;
 mod llb;
 mod posted;
@@ -52,6 +53,8 @@ use crate::files::kept::Kept;
 #[cfg(fuzzing)]
 pub use crate::fuzzing::{read_message, receive_files};
 use crate::history::History;
+pub use crate::legacy::Legacy;
+use crate::legacy::Upload;
 pub use crate::posted::Tell;
 use crate::register::Register;
 pub use crate::session::Introduction;
@@ -76,6 +79,8 @@ pub struct BuildKit {
     builds: Register<Build>,
     history: History,
     kept: Kept,
+    /// Contexts that come by a request of their own.
+    uploads: Register<Upload>,
 }
 
 impl BuildKit {
@@ -88,6 +93,7 @@ impl BuildKit {
             sessions: Register::default(),
             builds: Register::default(),
             history: History::default(),
+            uploads: Register::default(),
         })
     }
 

@@ -23,7 +23,7 @@ use crate::progress::Vertex;
 use crate::status::Status;
 
 /// Under this a client finds what is told of a build.
-const TRACE: &str = "moby.buildkit.trace";
+pub(crate) const TRACE: &str = "moby.buildkit.trace";
 /// Under this it finds the files of a result, as pieces of an archive.
 const FILES: &str = "gantry.build.files";
 /// Under this it finds what was exported.
@@ -169,7 +169,7 @@ fn build_id(query: &ClassicQuery) -> String {
     }
 }
 
-fn aux(id: &str, value: Value) -> ProgressMessage {
+pub(crate) fn aux(id: &str, value: Value) -> ProgressMessage {
     ProgressMessage {
         id: id.to_owned(),
         aux: Some(value),

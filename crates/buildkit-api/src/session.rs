@@ -68,7 +68,8 @@ impl Introduction {
 pub(crate) struct Session {
     shared_key: String,
     methods: HashSet<String>,
-    caller: Caller,
+    /// `None` for a build without a session.
+    caller: Option<Caller>,
 }
 
 /// Serves a session until its connection ends, and calls it by its id meanwhile.
@@ -84,7 +85,7 @@ pub(crate) async fn run(
     let session = Arc::new(Session {
         shared_key: introduction.shared_key,
         methods: introduction.methods,
-        caller,
+        caller: Some(caller),
     });
     let Some(_place) = sessions.enter(&introduction.id, Arc::clone(&session)) else {
         return tracing::warn!("a session has the id of another, or there are too many");
@@ -125,18 +126,31 @@ pub(crate) async fn tunnel(
     }
 }
 
-/// The session of an id; it may still be about to come.
+/// The session of an id; it may still be about to come. Without an id it is one that has
+/// nothing to offer.
 ///
 /// # Errors
 /// When it does not come.
 pub(crate) async fn find(sessions: &Register<Session>, id: &str) -> Result<Arc<Session>, Status> {
+    if id.is_empty() {
+        return Ok(Arc::new(Session {
+            shared_key: String::new(),
+            methods: HashSet::new(),
+            caller: None,
+        }));
+    }
     // What is before a colon tells sessions of one client apart, for its own sake.
     let id = match id.split_once(':') {
         Some((_, id)) if !id.is_empty() => id,
         _ => id,
     };
     let found = sessions.get(id).await;
-    found.ok_or_else(|| Status::new(Code::NotFound, format!("no active session for {id}")))
+    found.ok_or_else(|| {
+        Status::new(
+            Code::NotFound,
+            format!("no active session for {id}: context deadline exceeded"),
+        )
+    })
 }
 
 /// Returns when a client has not answered for long.
@@ -171,7 +185,7 @@ impl Session {
     /// # Errors
     /// When the session is gone.
     pub(crate) async fn call(&self, method: &str, metadata: HeaderMap) -> Result<Exchange, Status> {
-        self.caller.call(method, metadata).await
+        self.caller()?.call(method, metadata).await
     }
 
     /// A call with one message each way.
@@ -179,6 +193,11 @@ impl Session {
     /// # Errors
     /// The client's status, and when the session is gone.
     pub(crate) async fn unary(&self, method: &str, message: &[u8]) -> Result<Bytes, Status> {
-        self.caller.unary(method, message).await
+        self.caller()?.unary(method, message).await
+    }
+
+    fn caller(&self) -> Result<&Caller, Status> {
+        let none = || Status::new(Code::FailedPrecondition, "no active sessions");
+        self.caller.as_ref().ok_or_else(none)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Exporter {
 }
 
 /// What is told of an exported result.
-type Response = BTreeMap<String, String>;
+pub(crate) type Response = BTreeMap<String, String>;
 
 impl Exporter {
     /// From `moby.buildkit.v1.Exporter`, or anything else with a type and attributes.

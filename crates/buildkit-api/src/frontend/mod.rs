@@ -14,7 +14,7 @@ mod needs;
 mod options;
 pub(crate) mod plain;
 mod posted;
-mod remote;
+pub(crate) mod remote;
 mod run;
 mod solved;
 mod story;

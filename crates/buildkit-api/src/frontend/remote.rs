@@ -1,7 +1,7 @@
 //! A context that is no directory of the client: an archive that it hands over (`docker
 //! build - < context.tar`), a git repository, or what is at a URL.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -17,6 +17,8 @@ use crate::status::Status;
 
 /// How the client names what it hands over itself.
 const HOST: &str = "buildkit-session";
+/// How the context is called that comes with the request itself.
+pub(crate) const POSTED: &str = "http://build-context/";
 const METHOD: &str = "/moby.upload.v1.Upload/Pull";
 /// How much is read at a time.
 const BUFFER: usize = 256 << 10;
@@ -33,6 +35,11 @@ pub(super) async fn get(
 ) -> Result<(Place, String), Status> {
     let prefix = format!("http://{HOST}/");
     match address.strip_prefix(&prefix) {
+        _ if address == POSTED => {
+            let archive = build.archive().take();
+            let archive = archive.ok_or_else(|| Status::invalid("no context came"));
+            receive(service, build, async { archive }).await
+        }
         Some(path) => hand_over(service, build, path).await,
         None => distant(service, build, address, keep).await,
     }
@@ -96,16 +103,28 @@ async fn hand_over(
     let path = path.map_err(|_| Status::invalid("a context that cannot be asked for"))?;
     metadata.insert("urlpath", path);
     metadata.insert("urlhost", HeaderValue::from_static(HOST));
+    let archive = async {
+        let exchange = session.call(METHOD, metadata).await?;
+        Ok(Reading::new(exchange, Handle::current(), 1))
+    };
+    receive(service, build, archive).await
+}
+
+/// Keeps what an archive has; one that is none is a Dockerfile.
+async fn receive(
+    service: &Arc<BuildKit>,
+    build: &Arc<Build>,
+    archive: impl Future<Output = Result<impl Read + Send + 'static, Status>>,
+) -> Result<(Place, String), Status> {
     let vertex = load::vertex(build, "load remote build context");
     let digest = vertex.digest.clone();
     let receive = async {
-        let exchange = session.call(METHOD, metadata).await?;
+        let archive = archive.await?;
         let place = service.kept.take(&[""]);
         let place = place.map_err(|error| Status::internal(format!("keeping files: {error}")))?;
-        let body = Reading::new(exchange, Handle::current(), 1);
         let work = tokio::task::spawn_blocking(move || {
-            let body = BufReader::with_capacity(BUFFER, body);
-            let received = gantry_build::context::receive(body, &place.directory);
+            let body = BufReader::with_capacity(BUFFER, archive);
+            let received = gantry_build::context::receive_any(body, &place.directory);
             received
                 .map(|()| place)
                 .map_err(|error| Status::unknown(error.to_string()))

@@ -2,7 +2,7 @@
 //! Dockerfile in it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -177,18 +177,8 @@ impl Inner {
             let text = format!("a build from {url:?} is not supported by this version of gantry");
             return Err(Error::Unsupported(text));
         }
-        let mut body = BufReader::new(self.registries.get(url)?);
-        let failed = |error| Error::io("read", url, error);
-        let head = body.fill_buf().map_err(failed)?;
-        if context::is_archive(head) {
-            return Ok(context::receive(body, directory)?);
-        }
-        let mut text = Vec::new();
-        body.take(MAX_DOCKERFILE)
-            .read_to_end(&mut text)
-            .map_err(failed)?;
-        let path = directory.join(DOCKERFILE);
-        std::fs::write(&path, text).map_err(|error| Error::io("write", &path, error))
+        let body = BufReader::new(self.registries.get(url)?);
+        Ok(context::receive_any(body, directory)?)
     }
 }
 

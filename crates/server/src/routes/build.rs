@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use gantry_api::{AuthConfig, Ulimit};
+use gantry_buildkit_api::Legacy;
 use gantry_engine::{
     BuildOptions, BuildOutput, CachePruneQuery, CacheSpace, ClassicContext, ClassicQuery, Dialect,
     Error as EngineError, Kept, StepLimits,
@@ -45,6 +46,9 @@ pub(super) fn routes(router: &mut Router) {
 
 async fn build(mut call: Call) -> Result<Answer> {
     let query = query(&call)?;
+    if is_legacy(&call) {
+        return legacy(call, query).await;
+    }
     let live = call.query.filled("contextfd").map(|text| live(&call, text));
     let live = live.transpose()?;
     let engine = call.state.engine().await?;
@@ -75,6 +79,28 @@ async fn build(mut call: Call) -> Result<Answer> {
         let received = builds.receive(&query, context, progress.gone())?;
         kit.post(&query, received, progress.gone(), &runtime, &tell);
         Ok(())
+    })
+    .await
+}
+
+/// Whether BuildKit is asked for as by clients older than `/grpc`.
+fn is_legacy(call: &Call) -> bool {
+    call.query.filled("version") == Some("2")
+}
+
+async fn legacy(mut call: Call, query: ClassicQuery) -> Result<Answer> {
+    let engine = call.state.engine().await?;
+    let kit = call.state.buildkit().await?;
+    let runtime = Handle::current();
+    let legacy = Legacy {
+        query,
+        session: call.query.owned("session").unwrap_or_default(),
+        body: Box::new(call.reader()),
+    };
+    stream::answer("build", move |progress| {
+        let _enlisted = engine.builds.enlist(&legacy.query, progress.gone());
+        let tell = |message| progress.tell(message);
+        kit.post_legacy(legacy, progress.gone(), &runtime, &tell)
     })
     .await
 }
@@ -189,10 +215,10 @@ fn ulimits(call: &Call) -> Result<Vec<(String, i64, i64)>> {
 /// What is not there is refused by name.
 fn refuse(call: &Call) -> Result<()> {
     let query = &call.query;
-    if query.filled("version") == Some("2") {
-        let text = "POST /build with version=2 (BuildKit) is not supported yet by this version of \
-                    gantry: use version=1";
-        return Err(Failure::new(ErrorKind::Unsupported, text));
+    if let Some(version) = query.filled("version")
+        && !matches!(version, "1" | "2")
+    {
+        return Err(Failure::invalid(format!("invalid version {version:?}")));
     }
     if query
         .filled("securityopt")
@@ -219,15 +245,18 @@ fn outputs(call: &Call) -> Result<Vec<BuildOutput>> {
         let known: &[&str] = match kind.as_str() {
             "image" | "docker" | "moby" => &["name", "rewrite-timestamp"],
             "local" | "tar" => &["dest"],
+            _ if is_legacy(call) => &[],
             _ => return Err(unsupported(format!("outputs of type {kind:?}"))),
         };
-        if let Some(key) = attributes.keys().find(|key| !known.contains(&key.as_str())) {
+        // BuildKit's exporters know their own.
+        let mut keys = attributes.keys().filter(|_| !is_legacy(call));
+        if let Some(key) = keys.find(|key| !known.contains(&key.as_str())) {
             let text = format!("attribute {key} of outputs of type {kind:?}");
             return Err(unsupported(text));
         }
         outputs.push(BuildOutput { kind, attributes });
     }
-    let classic = call.query.get("dialect") != Some("buildkit");
+    let classic = call.query.get("dialect") != Some("buildkit") && !is_legacy(call);
     if classic
         && outputs
             .iter()
@@ -261,7 +290,7 @@ struct Output {
 fn tag(text: &str) -> Result<Reference> {
     let reference: Reference = text
         .parse()
-        .map_err(|error| Failure::invalid(format!("invalid reference format: {error}")))?;
+        .map_err(|error: gantry_types::ReferenceError| Failure::invalid(error.to_string()))?;
     if reference.digest().is_some() {
         let text = "build tag cannot contain a digest";
         return Err(Failure::invalid(text));
