@@ -19,6 +19,7 @@ mod hints;
 mod invocation;
 mod output;
 mod plugins;
+mod random_id;
 mod registry;
 mod session;
 mod settings;

@@ -11,6 +11,7 @@
 
 mod commands;
 pub mod config;
+mod csv;
 mod directives;
 mod error;
 mod expose;
@@ -33,6 +34,7 @@ mod suggest;
 mod tests;
 mod wildcard;
 
+pub use csv::fields;
 pub use error::{Error, Span, excerpt};
 pub use expose::Exposed;
 pub use glob::{Glob, clean, has_wildcard};

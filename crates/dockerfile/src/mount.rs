@@ -3,6 +3,7 @@
 //! The text is read twice, as in BuildKit: with the file, where only `from` can
 //! be known, and when the step is made, with the variables of that moment.
 
+use crate::csv::fields;
 use crate::error::Error;
 use crate::suggest::Case;
 
@@ -330,46 +331,4 @@ fn invalid(key: &str, value: &str) -> Error {
 fn unexpected(key: &str, kind: MountType) -> Error {
     let kind = kind.name();
     Error::new(format!("unexpected key '{key}' for mount type '{kind}'"))
-}
-
-/// The fields of one line of CSV.
-fn fields(text: &str) -> Result<Vec<String>, Error> {
-    let mut fields = Vec::new();
-    let mut rest = text;
-    loop {
-        let (field, behind) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_field(quoted)?,
-            None => match rest.split_once(',') {
-                Some((field, behind)) => (field.to_owned(), Some(behind)),
-                None => (rest.to_owned(), None),
-            },
-        };
-        if !rest.starts_with('"') && field.contains('"') {
-            return Err(Error::new("bare \" in non-quoted-field"));
-        }
-        fields.push(field);
-        match behind {
-            Some(behind) => rest = behind,
-            None => return Ok(fields),
-        }
-    }
-}
-
-/// A field up to its closing quote; a doubled quote is one of its characters.
-fn quoted_field(mut rest: &str) -> Result<(String, Option<&str>), Error> {
-    let bad = || Error::new("extraneous or missing \" in quoted-field");
-    let mut field = String::new();
-    loop {
-        let (part, behind) = rest.split_once('"').ok_or_else(bad)?;
-        field.push_str(part);
-        match behind.chars().next() {
-            Some('"') => {
-                field.push('"');
-                rest = &behind[1..];
-            }
-            Some(',') => return Ok((field, Some(&behind[1..]))),
-            None => return Ok((field, None)),
-            Some(_) => return Err(bad()),
-        }
-    }
 }

@@ -191,22 +191,32 @@ fn digest(mut file: File) -> std::io::Result<Digest> {
     }
 }
 
-fn fields(value: &str) -> impl Iterator<Item = (&str, &str)> {
-    let fields = value.split(',').filter(|field| !field.is_empty());
-    fields.map(|field| field.split_once('=').unwrap_or((field, "")))
+/// The attributes of an attestation, which may be quoted; the client's own commas are.
+fn fields(value: &str) -> Result<Vec<(String, String)>, Status> {
+    let fields = gantry_dockerfile::fields(value);
+    let fields = fields.map_err(|error| Status::invalid(format!("{value}: {error}")))?;
+    let fields = fields.into_iter().filter(|field| !field.is_empty());
+    Ok(fields
+        .map(|field| match field.split_once('=') {
+            Some((key, value)) => (key.to_owned(), value.to_owned()),
+            None => (field, String::new()),
+        })
+        .collect())
 }
 
-fn disabled(value: &str) -> bool {
-    fields(value).any(|(key, value)| key == "disabled" && is_true(value))
+fn disabled(fields: &[(String, String)]) -> bool {
+    let mut fields = fields.iter();
+    fields.any(|(key, value)| key == "disabled" && is_true(value))
 }
 
 impl Provenance {
     fn of(value: &str) -> Result<Option<Self>, Status> {
         let mut wanted = Self::default();
-        for (key, value) in fields(value) {
-            match key {
+        let fields = fields(value)?;
+        for (key, value) in &fields {
+            match key.as_str() {
                 "mode" => {
-                    wanted.min = match value {
+                    wanted.min = match value.as_str() {
                         "min" => true,
                         "max" | "full" => false,
                         _ => return Err(Status::invalid(format!("invalid mode {value:?}"))),
@@ -214,7 +224,7 @@ impl Provenance {
                 }
                 "inline-only" => wanted.inline_only = is_true(value),
                 "version" => {
-                    wanted.slsa_1 = match value {
+                    wanted.slsa_1 = match value.as_str() {
                         "v1" => true,
                         "v0.2" => false,
                         _ => {
@@ -233,7 +243,7 @@ impl Provenance {
                 }
             }
         }
-        Ok(Some(wanted).filter(|_| !disabled(value)))
+        Ok(Some(wanted).filter(|_| !disabled(&fields)))
     }
 
     fn tell(
@@ -286,6 +296,8 @@ mod tests {
         assert!(!max.min && max.slsa_1 && max.builder == "me");
         let none = wanted("provenance", "disabled=true").unwrap();
         assert_eq!(none, Wanted::default());
+        let quoted = wanted("provenance", "\"builder-id=a,b\",mode=min").unwrap();
+        assert_eq!(quoted.provenance.unwrap().builder, "a,b");
         assert!(wanted("provenance", "").unwrap().provenance.is_some());
         for (kind, value) in [
             ("provenance", "mode=some"),

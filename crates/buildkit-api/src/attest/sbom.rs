@@ -55,14 +55,15 @@ impl Sbom {
     /// `InvalidArgument` for what is no scanner's name.
     pub(super) fn of(value: &str) -> Result<Option<Self>, Status> {
         let (mut generator, mut parameters) = (None, BTreeMap::new());
-        for (key, value) in super::fields(value) {
-            match key {
+        let fields = super::fields(value)?;
+        for (key, value) in &fields {
+            match key.as_str() {
                 "generator" if value.is_empty() => {
                     return Err(Status::invalid("sbom generator cannot be empty"));
                 }
-                "generator" => generator = Some(value),
+                "generator" => generator = Some(value.as_str()),
                 "disabled" => {}
-                key => drop(parameters.insert(key.to_owned(), value.to_owned())),
+                _ => drop(parameters.insert(key.clone(), value.clone())),
             }
         }
         let text = generator.unwrap_or(USUAL);
@@ -73,7 +74,7 @@ impl Sbom {
             named: generator.is_some(),
             parameters,
         };
-        Ok(Some(wanted).filter(|_| !super::disabled(value)))
+        Ok(Some(wanted).filter(|_| !super::disabled(&fields)))
     }
 
     /// What the scanner says of an image of a result.

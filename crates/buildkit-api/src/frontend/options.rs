@@ -109,12 +109,12 @@ impl Options {
             "contextkey" => self.context_directory = text,
             "context" if !value.is_empty() => self.remote = Some(text),
             "target" => self.target = text,
-            "platform" => self.platforms = list(value),
-            "no-cache" => self.no_cache = Some(list(value)),
+            "platform" => self.platforms = list(value)?,
+            "no-cache" => self.no_cache = Some(list(value)?),
             "add-hosts" => self.add_hosts = hosts(value)?,
             "force-network-mode" => self.network = network(value)?,
             "shm-size" => self.shm_size = number(key, value)?,
-            "ulimit" => self.ulimits = list(value),
+            "ulimit" => self.ulimits = list(value)?,
             "cgroup-parent" => self.cgroup_parent = text,
             "memory" => self.limits.memory = number(key, value)?,
             "memswap" => self.limits.memory_swap = number(key, value)?,
@@ -137,7 +137,7 @@ impl Options {
             "requestid" if !value.is_empty() => self.request = Some(text),
             "cache-from" => self
                 .cache_from
-                .extend(list(value).into_iter().map(registry)),
+                .extend(list(value)?.into_iter().map(registry)),
             "cache-imports" => self.cache_from.extend(imports(value)?),
             key if IDLE.contains(&key) => {}
             "filename" | "context" | "requestid" => {}
@@ -152,24 +152,11 @@ fn unsupported(key: &str) -> Status {
 }
 
 /// The fields of a line of comma-separated values, which may be quoted.
-fn list(text: &str) -> Vec<String> {
-    let mut fields = Vec::new();
-    let (mut field, mut quoted) = (String::new(), false);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                field.push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(std::mem::take(&mut field)),
-            _ => field.push(character),
-        }
-    }
-    fields.push(field);
+fn list(text: &str) -> Result<Vec<String>, Status> {
+    let fields = gantry_dockerfile::fields(text);
+    let mut fields = fields.map_err(|error| Status::invalid(format!("{text}: {error}")))?;
     fields.retain(|field| !field.is_empty());
-    fields
+    Ok(fields)
 }
 
 /// The cache that an image has, or a name of a registry.
@@ -215,7 +202,7 @@ fn hosts(text: &str) -> Result<Vec<String>, Status> {
         }
         Ok(format!("{}:{address}", name.to_lowercase()))
     };
-    list(text).into_iter().map(host).collect()
+    list(text)?.into_iter().map(host).collect()
 }
 
 fn network(text: &str) -> Result<String, Status> {

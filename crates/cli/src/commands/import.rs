@@ -52,10 +52,5 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
 
 /// A file that cannot be opened, in Go's words.
 pub(super) fn open_error(path: &str, error: &std::io::Error) -> Error {
-    let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    };
-    Error::message(format!("open {path}: {reason}"))
+    Error::message(format!("open {path}: {}", crate::error::reason(error)))
 }

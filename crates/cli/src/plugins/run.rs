@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{Plugin, candidate, find};
 use crate::error::Error;
+use crate::random_id::random_id;
 use crate::settings::Settings;
 
 /// Tells plug-ins by which program they were called.
@@ -110,10 +111,7 @@ struct Held {
 impl Held {
     /// A socket without a file, so that none is left.
     fn open() -> Option<Self> {
-        let mut random = [0; 16];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).ok()?;
-        let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("docker_cli_{random}");
+        let name = format!("docker_cli_{}", random_id().ok()?);
         let address = SocketAddr::from_abstract_name(&name).ok()?;
         let listener = UnixListener::bind_addr(&address).ok()?;
         listener.set_nonblocking(true).ok()?;

@@ -172,11 +172,7 @@ fn read_all(reader: impl Read, name: &str) -> Result<Vec<u8>, Error> {
 /// What is said of a Dockerfile that cannot be read.
 fn unread(path: &Path, error: &std::io::Error) -> Error {
     let name = path.file_name().unwrap_or(path.as_os_str()).display();
-    let why = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    };
+    let why = crate::error::reason(error);
     let text = format!("failed to solve: failed to read dockerfile: open {name}: {why}");
     Error::message(text)
 }

@@ -5,23 +5,11 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 
 /// The fields of a line of comma-separated values.
-pub(super) fn fields(text: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        let last = fields.len() - 1;
-        match character {
-            '"' if quoted && characters.next_if_eq(&'"').is_some() => fields[last].push('"'),
-            '"' if quoted || fields[last].is_empty() => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            _ => fields[last].push(character),
-        }
-    }
-    fields
+pub(super) fn fields(text: &str) -> Result<Vec<String>, Error> {
+    gantry_dockerfile::fields(text).map_err(|error| Error::message(error.to_string()))
 }
 
-/// The same as a line.
+/// Fields as a line.
 pub(super) fn line(fields: impl IntoIterator<Item = (String, String)>) -> String {
     let fields = fields.into_iter().map(|(key, value)| {
         let field = format!("{key}={value}");
@@ -39,7 +27,7 @@ pub(super) fn map(text: &str) -> Result<BTreeMap<String, String>, Error> {
         Some((key, value)) => Ok((key.trim().to_lowercase(), value.to_owned())),
         None => Err(Error::message(format!("invalid value {field}"))),
     };
-    fields(text).into_iter().map(pair).collect()
+    fields(text)?.into_iter().map(pair).collect()
 }
 
 #[cfg(test)]
@@ -48,8 +36,6 @@ mod tests {
 
     #[test]
     fn fields_may_be_quoted() {
-        assert_eq!(fields("a=1,\"b=x,y\"\"z\",c"), ["a=1", "b=x,y\"z", "c"]);
-        assert_eq!(fields(""), [""]);
         let all = map("Type=local,\"dest=a,b\"").unwrap();
         assert_eq!(all["type"], "local");
         assert_eq!(all["dest"], "a,b");

@@ -117,7 +117,7 @@ pub(super) fn outputs(matches: &Matches) -> Result<Vec<Output>, Error> {
 }
 
 fn one(text: &str) -> Result<Output, Error> {
-    let alone = fields::fields(text) == [text] && !text.starts_with("type=");
+    let alone = fields::fields(text)? == [text] && !text.starts_with("type=");
     if alone {
         let kind = if text == "-" { "tar" } else { "local" };
         return Ok(Output {

@@ -251,7 +251,7 @@ pub(super) fn read_secrets(texts: &[String]) -> Result<Secrets, Error> {
 fn secret(text: &str) -> Result<(String, Vec<u8>), Error> {
     let wrong = |text: String| Err(Error::message(text));
     let (mut id, mut path, mut variable, mut from_env) = (String::new(), None, None, false);
-    for field in fields::fields(text) {
+    for field in fields::fields(text)? {
         let Some((key, value)) = field.split_once('=') else {
             return wrong(format!("invalid field '{field}' must be a key=value pair"));
         };

@@ -122,12 +122,7 @@ async fn target(session: &Session, container: &str, to: &str) -> Result<Target, 
 
 fn plan(from: &str, follow: bool, target: &Target) -> Result<Plan, Error> {
     let missing = |error: std::io::Error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            std::io::ErrorKind::NotADirectory => "not a directory".to_owned(),
-            _ => error.to_string(),
-        };
+        let reason = crate::error::reason(&error);
         Error::message(format!("lstat {}: {reason}", first_missing(from)))
     };
     let follows = follow || paths::asserts_directory(from);

@@ -29,10 +29,9 @@ pub(super) fn sockets(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Err
             return Err(Error::message(text));
         }
         let found = std::fs::metadata(&socket).map_err(|error| {
-            let why = super::super::super::import::open_error(&socket, &error).to_string();
-            let why = why.replacen("open", "stat", 1);
+            let why = crate::error::reason(&error);
             Error::message(format!(
-                "failed to convert agent config for ID: {id:?}: {why}"
+                "failed to convert agent config for ID: {id:?}: stat {socket}: {why}"
             ))
         })?;
         if !found.file_type().is_socket() {

@@ -11,6 +11,7 @@ use gantry_grpc::wire::{Message, fields};
 use gantry_grpc::{Call, Code, Service, Status};
 use gantry_types::Digest;
 use http::HeaderMap;
+use http_body_util::BodyExt;
 
 use super::super::Wishes;
 use super::super::context::{Kind, Source};
@@ -24,7 +25,7 @@ use crate::credentials::{INDEX, Keyring};
 use crate::error::Error;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::transport::Call as Request;
+use crate::transport::{Call as Request, channel_body};
 
 const FILES: &str = "/moby.filesync.v1.FileSync/DiffCopy";
 const SENT: &str = "/moby.filesync.v1.FileSend/DiffCopy";
@@ -171,17 +172,17 @@ impl Attached {
         let head = self.archive.lock();
         let head = head.unwrap_or_else(PoisonError::into_inner).take();
         let head = head.ok_or_else(|| Status::new(Code::NotFound, "no archive is handed over"))?;
-        let mut from = std::io::Cursor::new(head).chain(std::io::stdin());
-        let mut piece = vec![0; PIECE];
-        loop {
-            let count = from.read(&mut piece);
-            let count = count.map_err(|error| Status::unknown(format!("stdin: {error}")))?;
-            if count == 0 {
-                return Ok(());
+        // Read by a thread of its own: other calls are answered meanwhile.
+        let mut from = channel_body(std::io::Cursor::new(head).chain(std::io::stdin()));
+        while let Some(frame) = from.frame().await {
+            let frame = frame.map_err(|error| Status::unknown(format!("stdin: {error}")))?;
+            for piece in frame.into_data().iter().flat_map(|data| data.chunks(PIECE)) {
+                outgoing
+                    .send(&Message::new().bytes(1, piece).into_bytes())
+                    .await?;
             }
-            let message = Message::new().bytes(1, &piece[..count]).into_bytes();
-            outgoing.send(&message).await?;
         }
+        Ok(())
     }
 }
 

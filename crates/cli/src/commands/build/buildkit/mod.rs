@@ -33,6 +33,7 @@ use super::events::Events;
 use super::send::{Built, TICK};
 use super::show::Show;
 use crate::error::Error;
+use crate::random_id::random_id;
 use crate::session::Session;
 use crate::transport::Call;
 use attached::Attached;
@@ -58,7 +59,7 @@ pub(super) async fn build(
     mut show: Show,
 ) -> Result<Built, Error> {
     let plan = Plan::of(session, wishes)?;
-    let id = random_id()?;
+    let id = random_id().map_err(|errno| Error::message(format!("random numbers: {errno}")))?;
     let attached = Arc::new(Attached::new(session, wishes, &plan)?);
     let introduction = attached.introduce(Call::post("/session"), &id, wishes.source);
     let called = session.client.upgrade(&introduction, PROTOCOL).await?;
@@ -93,7 +94,7 @@ async fn solve(
     session: &str,
     show: &mut Show,
 ) -> Result<BTreeMap<String, String>, Status> {
-    let id = random_id().map_err(|error| Status::internal(error.to_string()))?;
+    let id = random_id().map_err(|errno| Status::internal(format!("random numbers: {errno}")))?;
     let request = plan.request(&id, session).into_bytes();
     let solving = caller.unary("/moby.buildkit.v1.Control/Solve", &request);
     let watching = watch(caller, &id, show);
@@ -160,14 +161,6 @@ fn excerpt(status: &Status, source: &Source) -> Option<String> {
 
 fn broken(status: Status) -> Error {
     Error::message(format!("failed to solve: {status}"))
-}
-
-/// A name that nobody else has.
-fn random_id() -> Result<String, Error> {
-    let mut random = [0; 16];
-    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
-        .map_err(|errno| Error::message(format!("random numbers: {errno}")))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
