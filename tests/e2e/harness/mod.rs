@@ -17,6 +17,7 @@ mod rootfs;
 pub mod served;
 pub mod traces;
 pub mod transcript;
+pub mod tunnel;
 
 pub use archive::{docker_archive, oci_archive};
 pub use engine::{Engine, gantry_binary};
