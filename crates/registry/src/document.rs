@@ -1,5 +1,7 @@
 //! Manifests, indexes and other short documents, whole and compared with their digests.
 
+use std::fmt;
+
 use gantry_types::Digest;
 
 use crate::http::Head;
@@ -29,6 +31,18 @@ pub struct RateLimit {
     pub remaining: u64,
     /// In which time, in seconds; 0 where it is not told.
     pub window: u64,
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (limit, remaining) = (self.limit, self.remaining);
+        write!(f, "Rate limit: {remaining} of {limit} pulls left")?;
+        match self.window {
+            0 => Ok(()),
+            window if window % 3600 == 0 => write!(f, " (in {} hours)", window / 3600),
+            window => write!(f, " (in {window} seconds)"),
+        }
+    }
 }
 
 impl RateLimit {

@@ -61,6 +61,8 @@ pub enum Fault {
     Raw(Vec<u8>),
     /// This head, and then zeros for ever.
     Endless(&'static str),
+    /// It is answered, with these header lines too.
+    Headers(&'static str),
     /// A bit of the answer is another one.
     Flip,
     /// It is answered when this becomes true.
@@ -222,9 +224,13 @@ impl Inner {
             };
             lock(&self.asked).push(asked.clone());
             let fault = (lock(&self.plan))(&asked);
-            let (head, mut body) = self.answer(&asked);
+            let (mut head, mut body) = self.answer(&asked);
             let most = match fault {
                 Fault::None => body.len(),
+                Fault::Headers(lines) => {
+                    head = head.replacen("\r\n", &format!("\r\n{lines}"), 1);
+                    body.len()
+                }
                 Fault::Wait(ref go) => {
                     while !go.load(Ordering::SeqCst) {
                         std::thread::sleep(Duration::from_millis(5));

@@ -285,7 +285,7 @@ fn line(step: &Step, reference: &Reference) -> ProgressMessage {
             },
             ..ProgressMessage::status(format!("Pulling from {}", reference.path()))
         },
-        Step::Doubt(text) => ProgressMessage::status(text.clone()),
+        Step::Remark(text) => ProgressMessage::status(text.clone()),
         Step::Layer { digest, state } => ProgressMessage {
             id: digest.hex().chars().take(12).collect(),
             progress_detail: Some(detail(*state)),

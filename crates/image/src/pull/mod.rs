@@ -114,7 +114,7 @@ impl ImageStore {
             (Some(digest), _) => source.digest(digest, cancel)?,
             (None, tag) => source.tag(tag.unwrap_or("latest"), cancel)?,
         };
-        let digest = document.digest;
+        let (digest, rate_limit) = (document.digest, document.rate_limit);
         let platform = request.platform.as_ref();
         let what = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => digest.to_string(),
@@ -122,9 +122,12 @@ impl ImageStore {
         };
         let described = manifest::follow(&**source, document, platform, cancel)?;
         tell(Step::Begun { what });
+        if let Some(limit) = rate_limit {
+            tell(Step::Remark(limit.to_string()));
+        }
         let admission = admit(&[digest, described.digest()])?;
         if let Some(text) = admission.doubt {
-            tell(Step::Doubt(text));
+            tell(Step::Remark(text));
         }
         Ok(Found {
             source: Arc::clone(source),

@@ -12,8 +12,9 @@ pub enum Step {
         /// The tag or digest that was asked for.
         what: String,
     },
-    /// It comes in, though it is not trusted, for this reason.
-    Doubt(String),
+    /// What the user is to know: why an image that comes in is not trusted, how often
+    /// the registry still lets us ask.
+    Remark(String),
     /// Of one layer.
     Layer {
         /// The layer's blob.
