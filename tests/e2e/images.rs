@@ -355,3 +355,43 @@ fn platforms_and_times_are_told_as_docker_tells_them() {
         .code(1)
         .says("failed to parse value as time or duration: \"never\"");
 }
+
+#[test]
+fn archives_of_the_first_dockers_load_with_what_they_do_not_say() {
+    let engine = Engine::start();
+    // Neither a system nor an architecture, and a layer without a byte.
+    let text = format!(
+        "mkdir -p $1/below $1/top && cd $1 && cp {layer} below/layer.tar && : >top/layer.tar && \
+         echo 1.0 | tee below/VERSION top/VERSION && \
+         echo '{{\"id\": \"below\", \"created\": \"2014-10-31T16:03:07Z\"}}' >below/json && \
+         echo '{{\"id\": \"top\", \"parent\": \"below\", \"created\": \"2014-10-31T16:03:08Z\", \
+                 \"config\": {{\"Cmd\": [\"echo\", \"old\"]}}}}' >top/json && \
+         echo '{{\"first\": {{\"one\": \"top\"}}}}' >repositories && tar cf ../v1.tar .",
+        layer = busybox_tar().display(),
+    );
+    let dir = engine.dir().join("v1");
+    let text = text.replace("$1", &dir.display().to_string());
+    finish(&mut script(&text), b"").ok();
+    let archive = engine.dir().join("v1.tar").display().to_string();
+    let loaded = engine.docker(&["load", "-i", &archive]).ok();
+    assert!(
+        loaded.stdout.contains("Loaded image: first:one\n"),
+        "{loaded:?}"
+    );
+    engine
+        .docker(&["run", "--rm", "first:one"])
+        .ok()
+        .prints("old\n");
+    let told = engine.inspect("first:one", "{{.Os}}/{{.Architecture}} {{.Created}}");
+    assert_eq!(told, "linux/amd64 2014-10-31T16:03:08Z");
+    // Its names are those that it had: it was tagged when it came, and not again.
+    let tagged = || engine.inspect("first:one", "{{.Metadata.LastTagTime}}");
+    let before = tagged();
+    engine.docker(&["load", "-i", &archive]).ok();
+    assert_eq!(tagged(), before);
+    let blank = engine.docker(&["rmi", " "]).code(1);
+    assert!(
+        blank.stderr.contains("image name cannot be blank"),
+        "{blank:?}"
+    );
+}

@@ -105,6 +105,11 @@ fn an_image_is_pulled_run_and_pulled_again() {
         .docker(&["pull", "-q", &digests])
         .ok()
         .prints(&format!("{digests}\n"));
+    // What only a digest names dangles.
+    let dangling = ["images", "-f", "dangling=true", "--digests"];
+    let shown = engine.docker(&dangling).ok().stdout;
+    let digest = digests.split('@').nth(1).expect("a digest");
+    assert!(shown.contains(digest), "{shown}");
     engine.docker(&["rmi", &digests]).ok();
     nothing_is_left(&engine, "removed");
     engine
@@ -293,4 +298,29 @@ fn a_pull_is_an_event() {
         events.stdout.lines().any(|line| line == wanted),
         "{events:?}"
     );
+}
+
+#[test]
+fn how_often_a_registry_may_be_asked_is_told() {
+    let engine = Engine::start();
+    gantry_only!(engine);
+    let registry = Registry::start(&engine);
+    let limited = |lines: &'static str| {
+        registry.plan(move |asked| match asked.path.ends_with("/manifests/1") {
+            true => Fault::Headers(lines),
+            false => Fault::None,
+        });
+    };
+    limited("RateLimit-Limit: 100;w=21600\r\nRateLimit-Remaining: 7;w=21600\r\n");
+    let pulled = engine.docker(&["pull", IMAGE]).ok().stdout;
+    let line = "Rate limit: 7 of 100 pulls left (in 6 hours)\n";
+    assert!(pulled.contains(line), "{pulled}");
+    limited("RateLimit-Limit: 100\r\nRateLimit-Remaining: 7\r\n");
+    let pulled = engine.docker(&["pull", IMAGE]).ok().stdout;
+    assert!(
+        pulled.contains("Rate limit: 7 of 100 pulls left\n"),
+        "{pulled}"
+    );
+    let name = format!("{IMAGE}\n");
+    engine.docker(&["pull", "-q", IMAGE]).ok().prints(&name);
 }

@@ -127,7 +127,9 @@ fn names(image: &Image, filter: &ListFilter, is_parent: bool) -> Option<Vec<Refe
             || !filter.references.is_empty();
         return (!hidden).then(Vec::new);
     }
-    (filter.dangling != Some(true)).then_some(matching)
+    // One that only a digest names dangles, and is in both lists.
+    let has_tag = matching.iter().any(|name| name.tag().is_some());
+    (filter.dangling != Some(true) || !has_tag).then_some(matching)
 }
 
 struct Limits {

@@ -25,6 +25,7 @@ impl ImageStore {
         self.database().write_durable(|tx| {
             let id = resolve_id(tx, name)?;
             let moved = set(tx, reference, id)?;
+            images::set_tagged(tx, id, gantry_metadata::now())?;
             Ok(Tagged { id, moved })
         })
     }
@@ -34,7 +35,9 @@ impl ImageStore {
 pub(crate) fn set(tx: &Tx<'_>, reference: &Reference, id: ImageId) -> Result<Option<ImageId>> {
     let reference = reference.clone().or_latest();
     let before = references::set(tx, &reference, id)?;
-    images::set_tagged(tx, id, gantry_metadata::now())?;
+    if before != Some(id) {
+        images::set_tagged(tx, id, gantry_metadata::now())?;
+    }
     Ok(before.filter(|before| *before != id))
 }
 

@@ -31,7 +31,7 @@ struct Body {
 
 #[derive(Deserialize)]
 struct Item {
-    #[serde(default)]
+    #[serde(default, alias = "Code")]
     code: String,
     #[serde(default)]
     message: String,
@@ -55,6 +55,12 @@ impl Refusal {
         };
         if let Some(details) = parsed.as_ref().and_then(|body| body.details.clone()) {
             return made(if code.is_empty() { "UNKNOWN" } else { code }, details);
+        }
+        let text = std::str::from_utf8(body).unwrap_or_default().trim();
+        let is_plain = parsed.is_none() && !text.is_empty() && !text.starts_with('<');
+        if is_plain && (400..500).contains(&status) {
+            let code = if code.is_empty() { "UNKNOWN" } else { code };
+            return made(code, text.to_owned());
         }
         if let Some(item) = parsed.and_then(|body| body.errors.into_iter().next()) {
             let message = match item.message.is_empty() {
@@ -172,6 +178,13 @@ mod tests {
                 502,
                 "<html>",
                 "received unexpected HTTP status: 502 Bad Gateway",
+            ),
+            (403, "no way\n", "denied: no way"),
+            (400, "use HTTPS", "unknown: use HTTPS"),
+            (
+                401,
+                r#"{"errors":[{"Code":"UNAUTHORIZED","message":"a word"}]}"#,
+                "unauthorized: a word",
             ),
             (418, "{}", "received unexpected HTTP status: 418"),
             (

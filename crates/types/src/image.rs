@@ -104,9 +104,11 @@ pub struct Index {
 /// An image configuration document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageConfig {
-    /// `GOARCH` of the binaries inside.
+    /// `GOARCH` of the binaries inside; Docker's first archives do not say it.
+    #[serde(default = "host_architecture")]
     pub architecture: String,
-    /// `GOOS` of the binaries inside.
+    /// `GOOS` of the binaries inside; they do not say that either.
+    #[serde(default = "linux")]
     pub os: String,
     /// Variant of the architecture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +146,14 @@ where
     T: Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn host_architecture() -> String {
+    Platform::host().architecture
+}
+
+fn linux() -> String {
+    Platform::host().os
 }
 
 /// The layers of an image by diffID, bottom first.

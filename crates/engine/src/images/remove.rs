@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::list::until;
 use super::{Images, invalid};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const KNOWN: [&str; 4] = ["dangling", "label", "label!", "until"];
 
@@ -23,6 +23,9 @@ impl Images {
     /// # Errors
     /// When there is no such image, or a container uses it.
     pub fn remove(&self, name: &str, force: bool, noprune: bool) -> Result<Vec<ImageDeleted>> {
+        if name.trim().is_empty() {
+            return Err(Error::Invalid("image name cannot be blank".to_owned()));
+        }
         // Its labels are gone with it.
         let image = self.store.resolve(name)?;
         let options = RemoveOptions { force, noprune };
