@@ -143,7 +143,7 @@ fn an_images_history_is_a_source_of_the_cache() {
     let again = engine.classic_build(&dir, &from).ok();
     assert_eq!(
         again.stdout.matches("Using cache").count(),
-        3,
+        4,
         "{}",
         again.stdout
     );
@@ -155,7 +155,7 @@ fn an_images_history_is_a_source_of_the_cache() {
         .ok();
     assert_eq!(
         changed.stdout.matches("Using cache").count(),
-        1,
+        2,
         "{}",
         changed.stdout
     );

@@ -65,7 +65,7 @@ fn stages_are_built_and_found_again() {
     let again = engine.classic_build(&dir, &flags).ok();
     assert_eq!(
         again.stdout.matches("Using cache").count(),
-        4,
+        11,
         "{}",
         again.stdout
     );
@@ -277,4 +277,36 @@ fn a_link_in_the_context_leads_nowhere_outside() {
     let text = "FROM busybox\nCOPY out/passwd /x\n";
     std::fs::write(dir.join("Dockerfile"), text).expect("a file");
     engine.gantry(&["build", path]).code(1).says("not found");
+}
+
+/// As Docker has it: each instruction is one step, which has its time from when it was
+/// first done on the same image.
+#[test]
+fn what_only_changes_the_configuration_is_found_again() {
+    let engine = Engine::with_busybox();
+    let built = |text: &str, flags: &[&str]| {
+        let dir = folder(&engine, "configured", &[("Dockerfile", text)]);
+        let all = engine.classic_build(&dir, flags).ok().stdout;
+        let id = all
+            .lines()
+            .find_map(|line| line.strip_prefix("Successfully built "));
+        let found = all.matches(" ---> Using cache\n").count();
+        (id.expect("an id").to_owned(), found)
+    };
+    for file in [
+        "FROM scratch\nMAINTAINER me\nEXPOSE 80\n",
+        "FROM busybox\nENV A=b\nRUN echo $A >/a\nLABEL l=1\nCMD a\n",
+    ] {
+        let steps = file.lines().count() - 1;
+        let (first, found) = built(file, &[]);
+        assert_eq!(found, 0, "{file}");
+        assert_eq!(built(file, &[]), (first.clone(), steps), "{file}");
+        let (anew, found) = built(file, &["--no-cache"]);
+        assert_eq!(found, 0, "{file}");
+        assert_ne!(anew, first, "{file}");
+        assert_eq!(built(file, &[]), (anew, steps), "the newest is found");
+    }
+    let other = "FROM busybox\nENV A=b\nRUN echo $A >/a\nLABEL l=2\nCMD a\n";
+    assert_eq!(built(other, &[]).1, 2, "what is above another label");
+    engine.docker(&["image", "prune", "-af"]).ok();
 }

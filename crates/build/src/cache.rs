@@ -247,6 +247,23 @@ impl Cache {
         Ok(self.database.read(|view| builds::keys(view, id))?)
     }
 
+    /// When a step that makes no layers was first done, and whether it was done before;
+    /// `anew` it is done again.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn moment(&self, key: &str, entry: Entry, anew: bool, since: Epoch) -> Result<(i64, bool)> {
+        let known = self.database.read(|view| builds::find(view, key))?;
+        if let Some(row) = known.filter(|_| !anew) {
+            self.database.write(|tx| builds::used(tx, &row.id))?;
+            return Ok((row.created_at, true));
+        }
+        let created = gantry_metadata::now();
+        let entry = Entry { created, ..entry };
+        self.insert(&entry, &[key.to_owned()], since)?;
+        Ok((created, false))
+    }
+
     /// Remembers a result, made `since` then, whose layers somebody holds; answers its
     /// name.
     ///

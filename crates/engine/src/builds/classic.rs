@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use gantry_api::{ProgressError, ProgressMessage};
+use gantry_api::{ProgressError, ProgressMessage, rfc3339_nano};
+use gantry_build::cache::{Cache, Entry};
 use gantry_build::dockerfile::{self, Options, Plan, StageBase};
 use gantry_build::solve::Layers;
 use gantry_build::{Error as BuildError, Event, NodeId, RunOutput, Value};
+use gantry_image::Epoch;
 use gantry_registry::Cancel;
 use gantry_types::{Digest, ImageId};
 
 use super::explain;
 use super::request::{ClassicContext, ClassicQuery};
-use super::solve::BuildEvent;
+use super::solve::{BuildEvent, Solved};
 use super::{Builds, Inner};
 use crate::error::{Error, Result};
 
@@ -34,13 +36,20 @@ impl Builds {
         let _enlisted = inner.enlist(&query.build_id, cancel);
         let received = self.receive(query, context, cancel)?;
         let request = &received.request;
-        let printer = Printer::new(query, &request.options, progress);
+        let printer = Printer {
+            quiet: query.quiet,
+            options: &request.options,
+            cache: &inner.cache,
+            since: inner.cache.begin()?,
+            progress,
+            told: Mutex::default(),
+        };
         let solved = inner.solve(request, cancel, &|event| printer.hear(event));
         let mut solved = match solved {
             Ok(solved) => solved,
             Err(error) => return printer.fail(error),
         };
-        printer.finish(&solved.plan, &solved.values);
+        printer.finish(&mut solved);
         if query.squash {
             inner.squash(&mut solved)?;
         }
@@ -54,6 +63,8 @@ impl Builds {
 struct Printer<'p> {
     quiet: bool,
     options: &'p Options,
+    cache: &'p Cache,
+    since: Epoch,
     progress: &'p (dyn Fn(ProgressMessage) -> bool + Sync),
     told: Mutex<Told>,
 }
@@ -78,20 +89,7 @@ struct Line {
     node: Option<NodeId>,
 }
 
-impl<'p> Printer<'p> {
-    fn new(
-        query: &ClassicQuery,
-        options: &'p Options,
-        progress: &'p (dyn Fn(ProgressMessage) -> bool + Sync),
-    ) -> Self {
-        Self {
-            quiet: query.quiet,
-            options,
-            progress,
-            told: Mutex::default(),
-        }
-    }
-
+impl Printer<'_> {
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,21 +155,68 @@ impl<'p> Printer<'p> {
                 if layers.cached {
                     self.say(" ---> Using cache\n");
                 }
+            } else if let Some(image) = image
+                && self.was_done(told, image)
+            {
+                self.say(" ---> Using cache\n");
             }
             if let Some(id) = image.and_then(|image| self.image(told, image)) {
-                self.say(format!(" ---> {id}\n"));
+                self.say(format!(
+                    " ---> {}\n",
+                    id.chars().take(12).collect::<String>()
+                ));
             }
             told.at += 1;
             told.begun = false;
         }
     }
 
-    /// The short id of an image after so many steps of a stage.
+    /// Whether a step that only changes the configuration was done before on the same image,
+    /// as Docker asks; its time is kept then, and is now otherwise.
+    fn was_done(&self, told: &mut Told, (stage, steps): (usize, usize)) -> bool {
+        let Some(before) = steps.checked_sub(1) else {
+            return false;
+        };
+        let Some(parent) = self.image(told, (stage, before)) else {
+            return false;
+        };
+        let stages = told.plan.as_mut().map(|plan| &mut plan.stages);
+        let stage = stages.and_then(|stages| stages.get_mut(stage));
+        let Some(step) = stage.and_then(|stage| stage.steps.get_mut(before)) else {
+            return false;
+        };
+        if step.created.is_some() {
+            return true;
+        }
+        let words = [parent.as_str(), &step.author, &step.created_by].join("\n");
+        let entry = Entry {
+            kind: "regular".to_owned(),
+            description: step.text.clone(),
+            ..Entry::default()
+        };
+        let key = Digest::of(words.as_bytes()).to_string();
+        let found = self
+            .cache
+            .moment(&key, entry, self.options.no_cache, self.since);
+        match found {
+            Ok((created, known)) => {
+                step.created = Some(rfc3339_nano(created));
+                known
+            }
+            // It has the time of what is below it.
+            Err(error) => {
+                tracing::warn!(%error, "a step of a build is not remembered");
+                false
+            }
+        }
+    }
+
+    /// The id of an image after so many steps of a stage, without its algorithm.
     fn image(&self, told: &Told, (stage, steps): (usize, usize)) -> Option<String> {
         let plan = told.plan.as_ref()?;
         match &plan.stages.get(stage)?.base {
             StageBase::Image(base) if steps == 0 => {
-                return Some(base.id.0.hex().chars().take(12).collect());
+                return Some(base.id.0.hex());
             }
             StageBase::Scratch if steps == 0 => return Some(String::new()),
             _ => {}
@@ -183,25 +228,29 @@ impl<'p> Printer<'p> {
             .collect();
         let config = dockerfile::image_at(plan, self.options, &values, stage, steps)?;
         let bytes = serde_json::to_vec(&config).ok()?;
-        Some(Digest::of(&bytes).hex().chars().take(12).collect())
+        Some(Digest::of(&bytes).hex())
     }
 
-    /// Tells of steps that nobody had to look at.
-    fn finish(&self, plan: &Plan, values: &BTreeMap<NodeId, Value>) {
+    /// Tells of steps that nobody had to look at; the image says when all steps were done.
+    fn finish(&self, solved: &mut Solved) {
         let mut told = self.told();
-        for (node, value) in values {
+        for (node, value) in &solved.values {
             if let Value::Layers(layers) = value {
                 told.done.entry(*node).or_insert_with(|| layers.clone());
             }
         }
         // What was in the cache only as a part of something later.
-        for node in 0..plan.graph.nodes.len() {
+        for node in 0..solved.plan.graph.nodes.len() {
             told.done.entry(node).or_insert_with(|| Layers {
                 cached: true,
                 ..Layers::default()
             });
         }
         self.pump(&mut told);
+        if let Some(told) = told.plan.take() {
+            solved.plan.stages = told.stages;
+            solved.config = dockerfile::image(&solved.plan, self.options, &solved.values);
+        }
     }
 
     /// A failure: before the first line it is the answer, later a message.
