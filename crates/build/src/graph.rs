@@ -274,6 +274,11 @@ pub enum Action {
         /// Its permissions.
         mode: u32,
     },
+    /// Nothing is done, and nothing but a directory may be there.
+    NoFile {
+        /// Where.
+        path: String,
+    },
     /// One as definitions of clients have it.
     Plain(Plain),
 }

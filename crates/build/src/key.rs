@@ -168,9 +168,14 @@ fn action(parts: &mut Parts, action: &Action, inputs: &impl Inputs) -> Result<()
             let text = format!("{} {owner} {mode:o}", Digest::of(bytes));
             add(parts, format!("file {path} {name}"), text);
         }
+        Action::NoFile { path } => add(parts, format!("no file {path}"), ""),
         Action::Plain(plain) => self::plain(parts, plain, inputs)?,
         Action::Copy(copy) => {
-            let from = copy.sources.join(" ");
+            // For the classic builder only what is taken counts, not how that was named.
+            let from = match copy.classic {
+                true => String::new(),
+                false => copy.sources.join(" "),
+            };
             let mut how = format!(
                 "{:?} {:?} {} {} {:?}",
                 copy.owner, copy.mode, copy.unpack, copy.parents, copy.exclude

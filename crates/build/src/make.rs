@@ -7,6 +7,7 @@ use gantry_types::{ChainId, DiffId};
 use crate::cache::random_name;
 use crate::graph::{Action, Exec, NodeId, Op, Plain};
 use crate::solve::{Event, KEY, Layers, RunFailure, RunOutput, Solver, StepRun, Value};
+use crate::trees::Tree;
 use crate::{Error, Result, files, trees, whose};
 
 impl Solver<'_> {
@@ -201,6 +202,12 @@ impl Solver<'_> {
                 };
                 files::make_file(root, &path, bytes, owner, *mode)
             }
+            Action::NoFile { path } => match Tree::of(root)?.find(path)? {
+                Some(place) if !place.directory => Err(Error::Failed(format!(
+                    "cannot mount volume over existing file, file exists {path}"
+                ))),
+                _ => Ok(()),
+            },
             Action::Plain(plain) => {
                 let from = match plain {
                     Plain::Copy(copy) => copy.from.and_then(values),

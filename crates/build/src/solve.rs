@@ -179,7 +179,10 @@ struct Plan {
 /// What the workers share.
 struct Work {
     values: Vec<Option<Value>>,
+    /// For how many others each waits.
     waiting: Vec<usize>,
+    /// Who waits for each.
+    waiters: Vec<Vec<NodeId>>,
     ready: VecDeque<NodeId>,
     left: usize,
     failure: Option<Error>,
@@ -330,6 +333,7 @@ impl Solver<'_> {
         let mut work = Work {
             values: plan.values.clone(),
             waiting: vec![0; graph.nodes.len()],
+            waiters: vec![Vec::new(); graph.nodes.len()],
             ready: VecDeque::new(),
             left: missing.len(),
             failure: None,
@@ -338,7 +342,10 @@ impl Solver<'_> {
             let mut inputs = graph.nodes[*id].op.inputs();
             inputs.sort_unstable();
             inputs.dedup();
-            work.waiting[*id] = inputs.iter().filter(|input| open(input)).count();
+            for input in inputs.into_iter().filter(open) {
+                work.waiting[*id] += 1;
+                work.waiters[input].push(*id);
+            }
             if work.waiting[*id] == 0 {
                 work.ready.push_back(*id);
             }
@@ -397,12 +404,10 @@ impl Solver<'_> {
                     }
                     work.values[id] = Some(Value::Layers(layers));
                     work.left -= 1;
-                    for next in 0..graph.nodes.len() {
-                        if work.waiting[next] != 0 && graph.nodes[next].op.inputs().contains(&id) {
-                            work.waiting[next] -= 1;
-                            if work.waiting[next] == 0 {
-                                work.ready.push_back(next);
-                            }
+                    for next in std::mem::take(&mut work.waiters[id]) {
+                        work.waiting[next] -= 1;
+                        if work.waiting[next] == 0 {
+                            work.ready.push_back(next);
                         }
                     }
                 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::current::Current;
 use super::stage::Planner;
 use super::{Dialect, config, history, run};
-use crate::graph::{Action, Node, Op};
+use crate::graph::{Action, Node, NodeId, Op};
 use crate::{Error, Result};
 
 impl Planner<'_> {
@@ -20,16 +20,9 @@ impl Planner<'_> {
             Command::Copy(_) | Command::Add(_) => return self.copy(now, what, shown),
             Command::Workdir(word) => return self.workdir(now, word, span, shown),
             Command::Arg(args) => self.arg(now, args, span)?,
-            Command::Env(pairs) => {
-                let scope = now.scope.clone();
-                let (said, names) = config::env(&mut now.config, pairs, &scope, escape, span)?;
-                now.scope
-                    .set(now.config.env.clone().unwrap_or_default(), &names);
-                said
-            }
+            Command::Env(pairs) => config::env(&mut now.scope, pairs, escape, span)?,
             Command::Label(pairs) => {
-                let scope = now.scope.clone();
-                config::label(&mut now.config, pairs, &scope, escape, span)?
+                config::label(&mut now.config, pairs, &now.scope, escape, span)?
             }
             Command::Cmd(line) => {
                 let words = config::words(&now.config, line);
@@ -45,8 +38,8 @@ impl Planner<'_> {
                 said
             }
             Command::Expose(ports) => {
-                let scope = now.scope.clone();
-                let (words, ports) = config::expose(&mut now.config, ports, &scope, escape, span)?;
+                let (words, ports) =
+                    config::expose(&mut now.config, ports, &now.scope, escape, span)?;
                 match dialect {
                     Dialect::Classic => format!("EXPOSE {}", words.join(" ")),
                     Dialect::BuildKit => format!("EXPOSE [{}]", ports.join(" ")),
@@ -84,8 +77,32 @@ impl Planner<'_> {
             Command::Volume(words) => self.volume(now, words, span)?,
         };
         let created_by = history::of_config(dialect, &config::shell(&now.config), &said);
-        now.push(shown, None, created_by, span);
+        let node = match &what.command {
+            Command::Volume(_) => self.no_files(now, &shown),
+            _ => None,
+        };
+        now.push(shown, node, created_by, span);
         Ok(())
+    }
+
+    /// For the classic builder, which makes a container of each step, a volume in the place
+    /// of a file is a failure.
+    fn no_files(&mut self, now: &Current, shown: &str) -> Option<NodeId> {
+        let root = now
+            .node
+            .filter(|_| self.options.dialect == Dialect::Classic)?;
+        let volumes = now.config.volumes.iter().flat_map(|set| set.keys());
+        let actions = volumes.cloned().map(|path| Action::NoFile { path });
+        Some(self.graph.add(Node {
+            op: Op::Files {
+                root: Some(root),
+                actions: actions.collect(),
+                apart: false,
+            },
+            label: shown.to_owned(),
+            place: self.place(now),
+            fresh: now.fresh,
+        }))
     }
 
     /// Flags that the classic builder does not have.
@@ -217,8 +234,8 @@ impl Planner<'_> {
                 Dialect::BuildKit => now.scope.lookup(name).or_else(|| value.clone()),
                 Dialect::Classic => value.clone(),
             };
-            let hidden = self.options.dialect == Dialect::Classic
-                && super::variables::env_value(&now.scope.env, name).is_some();
+            let hidden =
+                self.options.dialect == Dialect::Classic && now.scope.env.value(name).is_some();
             match (value, hidden) {
                 (Some(value), false) => Some(format!("{name}={value}")),
                 (None, false) if self.options.dialect == Dialect::BuildKit => {

@@ -9,35 +9,30 @@ use gantry_types::ProcessConfig;
 use serde_json::json;
 
 use super::history::quoted_list;
-use super::variables::{Scope, set_env};
+use super::variables::Scope;
 use super::{Dialect, placed};
 use crate::{Error, Result};
 
 /// The search path where an image has none.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// `ENV`: what the history says of it, and the names.
-pub(super) fn env(
-    config: &mut ProcessConfig,
-    pairs: &[Pair],
-    scope: &Scope,
-    escape: char,
-    span: Span,
-) -> Result<(String, Vec<String>)> {
-    let (mut said, mut names) = (Vec::new(), Vec::new());
-    let mut env = config.env.take().unwrap_or_default();
+/// `ENV`: what the history says of it. None of its values sees the others.
+pub(super) fn env(scope: &mut Scope, pairs: &[Pair], escape: char, span: Span) -> Result<String> {
+    let mut set = Vec::new();
     for pair in pairs {
         let name = scope.expand(&pair.name, escape, span)?;
         let value = scope.expand(&pair.value, escape, span)?;
         if name.is_empty() {
             return Err(Error::Invalid("ENV names can not be blank".to_owned()));
         }
-        set_env(&mut env, &name, &value);
-        said.push(format!("{name}={value}"));
-        names.push(name);
+        set.push((name, value));
     }
-    config.env = Some(env);
-    Ok((format!("ENV {}", said.join(" ")), names))
+    let mut said = "ENV".to_owned();
+    for (name, value) in set {
+        scope.set(&name, &value);
+        said.push_str(&format!(" {name}={value}"));
+    }
+    Ok(said)
 }
 
 /// `LABEL`.

@@ -25,6 +25,7 @@ pub(super) struct Current {
     /// Steps of the stage that make layers.
     pub(super) name: String,
     pub(super) node: Option<NodeId>,
+    /// Without the environment, which the scope has.
     pub(super) config: ProcessConfig,
     pub(super) scope: Scope,
     pub(super) steps: Vec<Step>,
@@ -67,19 +68,28 @@ impl Current {
         });
     }
 
-    /// The configuration as it is now, unless too much of them is kept already.
+    /// The configuration as it is now.
+    pub(super) fn configured(&self) -> ProcessConfig {
+        ProcessConfig {
+            env: Some(self.scope.env.list().clone()),
+            ..self.config.clone()
+        }
+    }
+
+    /// The same, unless too much of them is kept already.
     fn kept(&self) -> Option<Arc<ProcessConfig>> {
         if self.keeps.get() == 0 {
             return None;
         }
+        let config = self.configured();
         let last = self.steps.last().and_then(|step| step.config.as_ref());
-        if let Some(last) = last.filter(|last| ***last == self.config) {
+        if let Some(last) = last.filter(|last| ***last == config) {
             return Some(Arc::clone(last));
         }
-        let size = serde_json::to_vec(&self.config).map_or(usize::MAX, |json| json.len());
+        let size = serde_json::to_vec(&config).map_or(usize::MAX, |json| json.len());
         let left = self.keeps.get().checked_sub(size);
         self.keeps.set(left.unwrap_or(0));
-        left.map(|_| Arc::new(self.config.clone()))
+        left.map(|_| Arc::new(config))
     }
 }
 

@@ -5,10 +5,12 @@ use gantry_dockerfile::{
     Run, Security, Sharing as Written,
 };
 
+use gantry_types::ProcessConfig;
+
 use super::config::PATH;
 use super::current::Current;
 use super::stage::Planner;
-use super::variables::env_value;
+use super::variables::Variables;
 use super::{Dialect, history, placed};
 use crate::graph::{Action, Exec, ExecMount, MountKind, Node, Op, Sharing};
 use crate::{Error, Result};
@@ -40,32 +42,37 @@ impl Planner<'_> {
         let declared = self.run_args(now);
         let mut env = now.scope.seen.as_ref().unwrap_or(&now.scope.env).clone();
         for variable in &declared {
-            let name = variable.split('=').next().unwrap_or_default();
-            if env_value(&env, name).is_none() && now.scope.lookup(name).is_some() {
-                env.push(variable.clone());
+            let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+            if env.value(name).is_none() && now.scope.lookup(name).is_some() {
+                env.set(name, value);
             }
         }
-        if env_value(&env, "PATH").is_none() {
-            env.push(format!("PATH={PATH}"));
+        if env.value("PATH").is_none() {
+            env.set("PATH", PATH);
         }
         let mounts = self.mounts(now, what, run)?;
         let agent = mounts
             .iter()
             .find(|mount| matches!(mount.kind, MountKind::Ssh { .. }));
         if let Some(agent) = agent
-            && env_value(&env, AGENT).is_none()
+            && env.value(AGENT).is_none()
         {
-            env.push(format!("{AGENT}={}", agent.target));
+            env.set(AGENT, &agent.target);
         }
         let proxies = self.proxies(&env);
         let hidden = !proxies.is_empty();
         let created_by = history::of_run(dialect, &declared, hidden, &args);
+        let shown_args = args.join(" ");
+        let args = match dialect {
+            Dialect::Classic if args.is_empty() => own_command(&now.config),
+            _ => args,
+        };
         let exec = Exec {
             root: now.node,
-            shown: args.join(" "),
+            shown: shown_args,
             args,
             uncounted_env: proxies,
-            env,
+            env: env.list().clone(),
             cwd: match now.config.working_dir.as_str() {
                 "" => "/".to_owned(),
                 path => path.to_owned(),
@@ -123,11 +130,11 @@ impl Planner<'_> {
     }
 
     /// Predefined arguments that were given, unless the file declares them.
-    fn proxies(&mut self, env: &[String]) -> Vec<String> {
+    fn proxies(&mut self, env: &Variables) -> Vec<String> {
         let given = self.options.build_args.iter();
         let given: Vec<String> = given
             .filter(|(name, _)| PROXY_ARGS.contains(&name.as_str()))
-            .filter(|(name, _)| env_value(env, name).is_none())
+            .filter(|(name, _)| env.value(name).is_none())
             .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
             .collect();
         given
@@ -299,6 +306,13 @@ impl Planner<'_> {
             writable: !mount.read_only,
         })
     }
+}
+
+/// What the classic builder runs where there is no command: the image's own program, as it
+/// is without arguments.
+fn own_command(config: &ProcessConfig) -> Vec<String> {
+    let program = config.entrypoint.clone().filter(|words| !words.is_empty());
+    program.or_else(|| config.cmd.clone()).unwrap_or_default()
 }
 
 /// Whether a line is a here-document and nothing else.

@@ -11,7 +11,7 @@ use gantry_types::{Platform, ProcessConfig};
 use super::cache_from::Sources;
 use super::config::PATH;
 use super::current::{Current, KEPT_CONFIGS};
-use super::variables::{Scope, env_value, is_predefined, platform_args, set_env};
+use super::variables::{Scope, Variables, is_predefined, platform_args};
 use super::{
     Base, Dialect, Named, Options, Plan, PlannedStage, StageBase, World, history, placed, run,
 };
@@ -266,7 +266,7 @@ impl<'p> Planner<'p> {
         }
         let ended = Ended {
             node: current.node,
-            config: current.config,
+            config: current.configured(),
             platform: current.platform.clone(),
             scope: current.scope,
             sources: current.sources,
@@ -331,9 +331,10 @@ impl<'p> Planner<'p> {
                 StageBase::Image(Box::new(base))
             }
         };
-        let env = config.env.get_or_insert_default();
-        if env_value(env, "PATH").is_none() {
-            set_env(env, "PATH", PATH);
+        // Until the stage ends the scope has them.
+        let mut env = Variables::of(&config.env.take().unwrap_or_default());
+        if env.value("PATH").is_none() {
+            env.set("PATH", PATH);
         }
         let wished = self.options.no_cache_stages.iter();
         let mut wished = wished.map(|stage| stage.to_lowercase());
@@ -346,9 +347,9 @@ impl<'p> Planner<'p> {
             number: 0,
             node,
             scope: inherited.unwrap_or_else(|| Scope {
-                env: config.env.clone().unwrap_or_default(),
+                seen: (!classic).then(|| env.clone()),
                 args: Vec::new(),
-                seen: config.env.clone().filter(|_| !classic),
+                env,
             }),
             config,
             steps: Vec::new(),

@@ -1,8 +1,8 @@
 //! Arguments and environment: what a word in a Dockerfile may stand for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-pub(super) use gantry_dockerfile::config::{env_value, set_env};
 use gantry_dockerfile::{PROXY_ARGS, Span, Word, expand};
 use gantry_types::Platform;
 
@@ -14,24 +14,74 @@ pub(super) fn is_predefined(name: &str) -> bool {
     PROXY_ARGS.contains(&name) || ["SOURCE_DATE_EPOCH", "BUILDKIT_INLINE_CACHE"].contains(&name)
 }
 
+/// Variables in the order in which they were first set, found by their names: a file may
+/// set thousands. Those who have cloned them share them until one sets another.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables(Arc<Set>);
+
+#[derive(Debug, Clone, Default)]
+struct Set {
+    list: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Variables {
+    /// Those of `NAME=value`s.
+    pub(super) fn of(list: &[String]) -> Self {
+        let mut set = Set::default();
+        for variable in list {
+            let name = variable.split_once('=').map(|(name, _)| name);
+            if let Some(name) = name {
+                // Of two the first one counts.
+                let place = set.list.len();
+                set.places.entry(name.to_owned()).or_insert(place);
+            }
+            set.list.push(variable.clone());
+        }
+        Self(Arc::new(set))
+    }
+
+    /// `NAME=value` each.
+    pub(super) fn list(&self) -> &Vec<String> {
+        &self.0.list
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        let variable = self.0.list.get(*self.0.places.get(name)?)?;
+        variable.get(name.len() + 1..)
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        let set = Arc::make_mut(&mut self.0);
+        let text = format!("{name}={value}");
+        match set.places.get(name) {
+            Some(place) => set.list[*place] = text,
+            None => {
+                set.places.insert(name.to_owned(), set.list.len());
+                set.list.push(text);
+            }
+        }
+    }
+}
+
 /// What is known in one place of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    /// `NAME=value` of the configuration.
-    pub(super) env: Vec<String>,
+    /// Those of the configuration.
+    pub(super) env: Variables,
     /// Declared arguments in the order of their declaration.
     pub(super) args: Vec<(String, Option<String>)>,
-    /// What commands see, `NAME=value`, in the words of BuildKit: there an argument and
-    /// a variable hide each other, whichever comes last, and stages inherit both.
-    pub(super) seen: Option<Vec<String>>,
+    /// What commands see, in the words of BuildKit: there an argument and a variable hide
+    /// each other, whichever comes last, and stages inherit both.
+    pub(super) seen: Option<Variables>,
 }
 
 impl Scope {
     pub(super) fn lookup(&self, name: &str) -> Option<String> {
         if let Some(seen) = &self.seen {
-            return env_value(seen, name);
+            return seen.value(name).map(str::to_owned);
         }
-        env_value(&self.env, name).or_else(|| {
+        self.env.value(name).map(str::to_owned).or_else(|| {
             let mut args = self.args.iter().rev();
             let found = args.find(|(known, _)| known == name);
             found.and_then(|(_, value)| value.clone())
@@ -41,7 +91,7 @@ impl Scope {
     /// Declares an argument, or gives it another value.
     pub(super) fn declare(&mut self, name: &str, value: Option<String>) {
         if let (Some(seen), Some(value)) = (&mut self.seen, &value) {
-            set_env(seen, name, value);
+            seen.set(name, value);
         }
         match self.args.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
@@ -49,16 +99,12 @@ impl Scope {
         }
     }
 
-    /// The configuration has these variables now, of which some are `named` anew.
-    pub(super) fn set(&mut self, env: Vec<String>, named: &[String]) {
+    /// The configuration has this variable now.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         if let Some(seen) = &mut self.seen {
-            for name in named {
-                if let Some(value) = env_value(&env, name) {
-                    set_env(seen, name, &value);
-                }
-            }
+            seen.set(name, value);
         }
-        self.env = env;
+        self.env.set(name, value);
     }
 
     /// Expands a word.

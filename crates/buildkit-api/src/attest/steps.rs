@@ -46,6 +46,8 @@ fn operation(node: &Node) -> Value {
 /// An operation on files; one that copies several is several.
 fn action(action: &Action) -> Vec<Value> {
     let actions: Vec<Value> = match action {
+        // The classic builder alone has these.
+        Action::NoFile { .. } => Vec::new(),
         Action::Copy(copy) => {
             let one = |from: &String| json!({"copy": {"src": from, "dest": copy.target}});
             copy.sources.iter().map(one).collect()

@@ -224,13 +224,14 @@ fn refuse(call: &Call) -> Result<()> {
         .filled("securityopt")
         .is_some_and(|text| text != "[]" && text != "null")
     {
-        let text = "The daemon on this platform does not support setting security options on build";
-        return Err(Failure::invalid(text));
+        return Err(Failure::invalid(
+            "security options are not supported on linux",
+        ));
     }
     let isolation = query.filled("isolation");
     if isolation.is_some_and(|mode| !matches!(mode, "default")) {
         let mode = isolation.unwrap_or_default();
-        return Err(Failure::invalid(format!("Unsupported isolation: {mode:?}")));
+        return Err(Failure::invalid(format!("unsupported isolation: {mode:?}")));
     }
     Ok(())
 }

@@ -61,12 +61,12 @@ pub(super) fn check(matches: &Matches) -> Result<(), Error> {
     }
     if !matches!(matches.text("isolation"), "" | "default") {
         return refused(format!(
-            "Unsupported isolation: {:?}",
+            "unsupported isolation: {:?}",
             matches.text("isolation")
         ));
     }
     if !matches.list("security-opt").is_empty() {
-        let text = "The daemon on this platform does not support setting security options on build";
+        let text = "security options are not supported on linux";
         return refused(text.to_owned());
     }
     let progress = matches.text("progress");
