@@ -11,6 +11,7 @@ use gantry_types::{ChainId, DiffId};
 
 use super::{Check, REPAIR};
 use crate::lease::Lease;
+use crate::made::Made;
 use crate::unpack::Unpacking;
 use crate::{Error, Result};
 
@@ -141,10 +142,21 @@ impl Check<'_> {
         (!directory.is_dir()).then(|| format!("its directory {} is gone", directory.display()))
     }
 
-    /// Unpacks the layer a second time, and compares; or packs it.
+    /// Packs a layer that was made here; unpacks another one a second time, and compares.
     fn prove(&self, layer: &Layer) -> Result<Proof> {
+        if let Some(made) = self.made(layer)? {
+            let reason = match made.pack(std::io::sink()) {
+                Ok(()) => return Ok(Proof::Whole),
+                Err(Error::Damaged { reason, .. }) => reason,
+                Err(error) => error.to_string(),
+            };
+            return Ok(match self.good_blobs(layer)?.is_empty() {
+                true => Proof::Changed(reason),
+                false => Proof::Damaged(reason),
+            });
+        }
         let Some(again) = self.unpack(layer)? else {
-            return self.prove_made(layer);
+            return Ok(Proof::Unproven);
         };
         let snapshots = &self.store.inner().snapshots;
         let expected = snapshots.directory(again.key())?;
@@ -163,27 +175,29 @@ impl Check<'_> {
         })
     }
 
-    /// Packs a layer that was made here.
-    fn prove_made(&self, layer: &Layer) -> Result<Proof> {
+    fn made(&self, layer: &Layer) -> Result<Option<Made>> {
         let (inner, chain) = (self.store.inner(), Some(layer.chain));
-        let made = self.store.database();
-        let made = made.read(|view| inner.made(view, layer.diff_id, chain))?;
-        Ok(match made.map(|made| made.pack(std::io::sink())) {
-            None => Proof::Unproven,
-            Some(Ok(())) => Proof::Whole,
-            Some(Err(Error::Damaged { reason, .. })) => Proof::Changed(reason),
-            Some(Err(error)) => Proof::Changed(error.to_string()),
-        })
+        let database = self.store.database();
+        database.read(|view| inner.made(view, layer.diff_id, chain))
+    }
+
+    fn good_blobs(&self, layer: &Layer) -> Result<Vec<layers::LayerRow>> {
+        let database = self.store.database();
+        let mut rows = database.read(|view| layers::by_diff_id(view, layer.diff_id))?;
+        rows.retain(|row| self.good.contains(&row.blob));
+        Ok(rows)
     }
 
     /// The layer from a good blob, in a place of its own.
     fn unpack(&self, layer: &Layer) -> Result<Option<Unpacking>> {
         let inner = self.store.inner();
-        let database = self.store.database();
-        let rows = database.read(|view| layers::by_diff_id(view, layer.diff_id))?;
+        // What is made here has the top directory of what it stands on.
         let independent = inner.snapshots.capabilities().independent_layers;
-        let parent = layer.parent.filter(|_| !independent);
-        for row in rows.iter().filter(|row| self.good.contains(&row.blob)) {
+        let parent = match independent && self.made(layer)?.is_none() {
+            true => None,
+            false => layer.parent,
+        };
+        for row in self.good_blobs(layer)? {
             let Ok(file) = inner.content.reader(row.blob) else {
                 continue;
             };
