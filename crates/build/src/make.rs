@@ -147,7 +147,9 @@ impl Solver<'_> {
                 path = path.rsplit_once('/').map_or("", |(above, _)| above);
             }
         }
-        stubs.sort_by_key(|path| std::cmp::Reverse(path.matches('/').count()));
+        gantry_types::sort::by_key(&mut stubs, |path| {
+            std::cmp::Reverse(path.matches('/').count())
+        });
         Ok(stubs)
     }
 

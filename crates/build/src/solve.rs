@@ -5,6 +5,7 @@
 //! step whose result is known needs no inputs. Then those that remain are run as soon
 //! as their inputs are there, unless their contents turn out to be known.
 
+use gantry_types::sort::IntoMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -216,7 +217,9 @@ impl Solver<'_> {
         let plan = self.plan(graph, wanted, held)?;
         let values = self.run(graph, &plan, held)?;
         let known = values.into_iter().enumerate();
-        Ok(known.filter_map(|(id, value)| Some((id, value?))).collect())
+        Ok(known
+            .filter_map(|(id, value)| Some((id, value?)))
+            .into_map())
     }
 
     /// All that a step's layers depend on.

@@ -1,6 +1,7 @@
 //! Builds that run: what their client is told, what they have come to, and how they
 //! are ended.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,7 +82,7 @@ impl Build {
                 true => (name.clone(), gantry_git::redacted(value)),
                 false => (name.clone(), value.clone()),
             })
-            .collect();
+            .into_map();
     }
 
     /// What the frontend was given.

@@ -251,7 +251,7 @@ pub(crate) async fn listen(
         let mut records: Vec<&Record> = records.filter(fits).collect();
         if limit != 0 {
             // The last ones.
-            records.sort_by_key(|record| std::cmp::Reverse(record.created));
+            gantry_types::sort::by_key(&mut records, |record| std::cmp::Reverse(record.created));
             records.truncate(limit);
         }
         let event = |record: &Record| match record.completed {

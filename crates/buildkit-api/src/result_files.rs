@@ -159,7 +159,7 @@ fn list(root: &RootDir, question: &Question) -> Result<Message, Status> {
         };
         stats.push(Stat::of(&name, &found, link));
     }
-    stats.sort_by(|a, b| a.path.cmp(&b.path));
+    gantry_types::sort::by(&mut stats, |a, b| a.path.cmp(&b.path));
     Ok(stats.iter().fold(Message::new(), |message, stat| {
         message.message(1, &stat.encode())
     }))

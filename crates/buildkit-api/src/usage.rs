@@ -1,5 +1,6 @@
 //! What of builds is kept on the disk, and its removal.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,7 +77,7 @@ pub(crate) async fn prune(service: &Arc<BuildKit>, request: &[u8]) -> Result<Vec
         let before: BTreeMap<&str, &BuildCacheRecord> = before
             .iter()
             .map(|record| (record.id.as_str(), record))
-            .collect();
+            .into_map();
         let pruned = builds.prune(&query).map_err(told)?;
         if query.filters.is_empty() {
             service.kept.clear();

@@ -6,6 +6,7 @@ use crate::group::Cgroup;
 use crate::hierarchy::Controller;
 use crate::resources::Memory;
 use crate::stats::MemoryStats;
+use gantry_types::sort::IntoMap;
 
 const V1_LIMIT: &str = "memory.limit_in_bytes";
 const V1_SWAP: &str = "memory.memsw.limit_in_bytes";
@@ -199,7 +200,7 @@ pub(crate) fn measure(group: &Cgroup, stats: &mut MemoryStats) {
     let detail = dir.read("memory.stat").unwrap_or_default();
     stats.detail = keyed_lines(&detail)
         .map(|(key, value)| (key.to_owned(), value))
-        .collect();
+        .into_map();
 }
 
 #[cfg(test)]

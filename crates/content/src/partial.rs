@@ -119,7 +119,7 @@ impl Partials {
                 path,
             });
         }
-        found.sort_by_key(|waiting| waiting.modified);
+        gantry_types::sort::by_key(&mut found, |waiting| waiting.modified);
         Ok(found)
     }
 }

@@ -150,7 +150,7 @@ fn ports(arguments: &Arguments) -> Result<Vec<Word>, Error> {
     if ports.is_empty() {
         return Err(at_least_one("EXPOSE"));
     }
-    ports.sort_by(|a, b| a.0.cmp(&b.0));
+    gantry_types::sort::by(&mut ports, |a, b| a.0.cmp(&b.0));
     Ok(ports)
 }
 

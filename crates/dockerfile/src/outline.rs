@@ -155,9 +155,9 @@ impl Outline {
                 }
             }
         }
-        outline.args.sort_by_key(|arg| arg.span.first_line);
-        outline.secrets.sort_by_key(|asked| asked.span.first_line);
-        outline.ssh.sort_by_key(|asked| asked.span.first_line);
+        gantry_types::sort::by_key(&mut outline.args, |arg| arg.span.first_line);
+        gantry_types::sort::by_key(&mut outline.secrets, |asked| asked.span.first_line);
+        gantry_types::sort::by_key(&mut outline.ssh, |asked| asked.span.first_line);
         Ok(outline)
     }
 

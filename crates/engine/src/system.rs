@@ -1,7 +1,6 @@
 //! What the engine is and what it finds on this machine: `version` and `info`.
 //! It looks at everything and changes nothing.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +120,7 @@ impl System {
     /// now.
     pub fn tell_reloaded(&self, options: &[(&str, String)]) {
         let (_, _, name) = uname();
-        let mut attributes = BTreeMap::from([("name".to_owned(), name)]);
+        let mut attributes = gantry_types::sort::map([("name".to_owned(), name)]);
         for (option, value) in options {
             attributes.insert((*option).to_owned(), value.clone());
         }

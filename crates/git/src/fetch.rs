@@ -102,7 +102,9 @@ fn find(server: &mut Server<'_>, source: &Source) -> Result<Reference> {
                 ],
             };
             let mut found = server.references(&names)?;
-            found.sort_by_key(|it| names.iter().position(|name| *name == it.name));
+            gantry_types::sort::by_key(&mut found, |it| {
+                names.iter().position(|name| *name == it.name)
+            });
             let missing = || match wished {
                 "" => format!("repository {source} has no default branch"),
                 name => format!("repository does not contain ref {name}"),

@@ -144,7 +144,7 @@ fn pack_index(pack: &Pack) -> Result<Vec<u8>> {
 /// The index of a working tree, version 2. Times and numbers of files are not told: git
 /// looks at the files then.
 fn working_index(mut files: Vec<Indexed>) -> Vec<u8> {
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+    gantry_types::sort::by(&mut files, |a, b| a.path.cmp(&b.path));
     let count = u32::try_from(files.len()).unwrap_or_default();
     let mut index = b"DIRC\0\0\0\x02".to_vec();
     index.extend_from_slice(&count.to_be_bytes());

@@ -1,6 +1,5 @@
 //! The images that are built in: one static executable each.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use gantry_archive::tar::{Entry, Kind, Writer};
@@ -47,7 +46,12 @@ impl BuiltIn {
 
     fn config(self) -> ProcessConfig {
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
-        let set = |key: &str| Some(BTreeMap::from([(key.to_owned(), serde_json::json!({}))]));
+        let set = |key: &str| {
+            Some(gantry_types::sort::map([(
+                key.to_owned(),
+                serde_json::json!({}),
+            )]))
+        };
         match self {
             Self::Hello => ProcessConfig {
                 cmd: words(&["/hello"]),

@@ -86,7 +86,7 @@ impl ImageStore {
                 };
                 list.push(summary(image, &names, shared_size));
             }
-            list.sort_by_key(|summary| std::cmp::Reverse(summary.created));
+            gantry_types::sort::by_key(&mut list, |summary| std::cmp::Reverse(summary.created));
             Ok(list)
         })
     }

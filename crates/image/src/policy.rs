@@ -65,7 +65,7 @@ impl ImageStore {
             return Ok(());
         };
         // The longest unused is last.
-        left.sort_by_key(|(used, _)| Reverse(*used));
+        gantry_types::sort::by_key(&mut left, |(used, _)| Reverse(*used));
         loop {
             let disk = self.disk_usage()?;
             if disk.layers + disk.blobs <= most {

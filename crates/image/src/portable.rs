@@ -109,7 +109,9 @@ impl Inner {
     /// there is one. What was made here leaves as it is.
     fn packed(&self, view: &View<'_>, image: &Image, diff_id: DiffId) -> Result<PortableLayer> {
         let mut rows = layers::by_diff_id(view, diff_id)?;
-        rows.sort_by_key(|row| oci_layer(&row.media_type) == media_type::OCI_LAYER);
+        gantry_types::sort::by_key(&mut rows, |row| {
+            oci_layer(&row.media_type) == media_type::OCI_LAYER
+        });
         let found = rows.into_iter().find_map(|row| {
             let blob = self.content.hold(row.blob).ok()?;
             let descriptor = descriptor(oci_layer(&row.media_type), row.blob, blob.size());

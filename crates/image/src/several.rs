@@ -43,6 +43,6 @@ pub(crate) fn each<T: Send>(
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut made = results.into_iter().collect::<Result<Vec<_>>>()?;
-    made.sort_by_key(|(index, _)| *index);
+    gantry_types::sort::by_key(&mut made, |(index, _)| *index);
     Ok(made.into_iter().map(|(_, made)| made).collect())
 }

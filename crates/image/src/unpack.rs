@@ -206,11 +206,11 @@ impl Inner {
 
     /// Unpacks a layer from its file. `told` hears of each piece that is read,
     /// and may end the reading.
-    fn unpack_file(
-        &self,
+    fn unpack_file<'d>(
+        &'d self,
         file: &LayerFile,
         parent: Option<ChainId>,
-        told: impl FnMut(u64) -> io::Result<()>,
+        told: impl FnMut(u64) -> io::Result<()> + 'd,
     ) -> Result<Unpacked> {
         let active = Unpacking::create(self, parent)?;
         let mut keep = self.keep(file, told)?;
@@ -234,11 +234,11 @@ impl Inner {
     }
 
     /// Opens a layer for reading; its bytes are kept.
-    fn keep<'d, T: FnMut(u64) -> io::Result<()>>(
+    fn keep<'d>(
         &'d self,
         file: &LayerFile,
-        told: T,
-    ) -> Result<Keep<'d, Watched<T>>> {
+        told: impl FnMut(u64) -> io::Result<()> + 'd,
+    ) -> Result<Keep<'d>> {
         let opened = File::open(&file.path).map_err(Error::disk("open", &file.path))?;
         let watched = Watched { file: opened, told };
         Keep::file(watched, file, self)

@@ -146,7 +146,7 @@ impl Network {
             named.push(config);
         }
         // IPv4 is shown first, whatever the client's order.
-        named.sort_by_key(|config| config.subnet.contains(':'));
+        gantry_types::sort::by_key(&mut named, |config| config.subnet.contains(':'));
         definition
             .gateways
             .sort_by_key(|gateway| !gateway.is_ipv4());

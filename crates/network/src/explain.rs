@@ -64,7 +64,7 @@ impl Network {
                 }
             }
         }
-        ways.sort_by_key(|way| way.host);
+        gantry_types::sort::by_key(&mut ways, |way| way.host);
         ways
     }
 

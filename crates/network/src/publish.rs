@@ -102,7 +102,7 @@ impl Network {
         if !direct.is_empty() {
             published.extend(direct);
             // As Docker has them: IPv4 first.
-            published.sort_by_key(|port| port.host_ip.is_ipv6());
+            gantry_types::sort::by_key(&mut published, |port| port.host_ip.is_ipv6());
         }
         let Some(firewall) = &self.firewall else {
             return Ok(published);

@@ -3,6 +3,7 @@
 //! Nothing here touches the disk; every method is one short critical section
 //! of [`crate::store::Store`].
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 use crate::driver::{Status, Usage};
@@ -44,7 +45,7 @@ impl Tree {
             let node = Node::new(record.number, record.parent, state);
             (record.key, node)
         });
-        Self(nodes.collect())
+        Self(nodes.into_map())
     }
 
     /// The snapshot, if it is there and nobody is busy with it.

@@ -11,6 +11,7 @@ mod image;
 mod mount;
 mod platform;
 mod reference;
+pub mod sort;
 pub mod units;
 
 pub use digest::{ChainId, DiffId, Digest, DigestError, Hasher};

@@ -264,7 +264,9 @@ impl VolumeStore {
                 Err(error) => warnings.push(error.to_string()),
             }
         }
-        all.sort_by(|a, b| a.listed.volume.name.cmp(&b.listed.volume.name));
+        gantry_types::sort::by(&mut all, |a, b| {
+            a.listed.volume.name.cmp(&b.listed.volume.name)
+        });
         (all, warnings)
     }
 }

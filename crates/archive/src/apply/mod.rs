@@ -12,7 +12,7 @@ mod unpack;
 mod whiteout;
 
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use gantry_types::DiffId;
 
@@ -93,8 +93,19 @@ pub fn apply(
     target: impl AsFd,
     options: &ApplyOptions,
 ) -> Result<Applied, Error> {
-    let extractor = Extractor::new(target.as_fd(), options)?;
-    let decoder = Decoder::new(reader, options.limits)?;
+    apply_decoded(
+        Decoder::new(reader, options.limits)?,
+        target.as_fd(),
+        options,
+    )
+}
+
+fn apply_decoded(
+    decoder: Decoder<'_>,
+    target: BorrowedFd<'_>,
+    options: &ApplyOptions,
+) -> Result<Applied, Error> {
+    let extractor = Extractor::new(target, options)?;
     let (totals, stream) = pipeline::run(decoder, |pieces| extractor.run(pieces))?;
     Ok(Applied {
         diff_id: DiffId(stream.digest),

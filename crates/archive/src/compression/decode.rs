@@ -15,16 +15,17 @@ const XZ_BESIDE_KIB: u64 = 2 << 10;
 /// How many compressed bytes are read at a time.
 const INPUT_BUFFER: usize = 128 << 10;
 
-/// What the inner decoders read from: the sniffed first bytes, then the rest.
-type Source<R> = BufReader<Counted<io::Chain<Cursor<Vec<u8>>, R>>>;
+/// What the inner decoders read from: the sniffed first bytes, then the rest. Which
+/// reader that is does not matter to them: they are here once, and not for each.
+type Source<'r> = BufReader<Counted<io::Chain<Cursor<Vec<u8>>, Box<dyn Read + 'r>>>>;
 
 /// Decodes a stream whose format it finds out by itself.
 ///
 /// Errors come out of `read` as `io::Error`s that wrap an [`Error`]:
 /// `Limit` when the stream becomes too large, `Compression` when it is damaged,
 /// `Read` when the source fails.
-pub struct Decoder<R: Read> {
-    inner: Inner<R>,
+pub struct Decoder<'r> {
+    inner: Inner<'r>,
     format: Compression,
     limits: Limits,
     consumed: Arc<AtomicU64>,
@@ -32,20 +33,24 @@ pub struct Decoder<R: Read> {
     ended: bool,
 }
 
-enum Inner<R: Read> {
-    Plain(Source<R>),
-    Gzip(Box<Gzip<R>>),
-    Bzip2(Box<bzip2::bufread::MultiBzDecoder<Source<R>>>),
-    Xz(Box<lzma_rust2::XzReader<Source<R>>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, Source<R>>>),
+enum Inner<'r> {
+    Plain(Source<'r>),
+    Gzip(Box<Gzip<'r>>),
+    Bzip2(Box<bzip2::bufread::MultiBzDecoder<Source<'r>>>),
+    Xz(Box<lzma_rust2::XzReader<Source<'r>>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Source<'r>>>),
 }
 
-impl<R: Read> Decoder<R> {
+impl<'r> Decoder<'r> {
     /// Reads the first bytes of `reader` and chooses the decoder.
     ///
     /// # Errors
     /// `Read` when the reader fails.
-    pub fn new(mut reader: R, limits: Limits) -> Result<Self, Error> {
+    pub fn new(reader: impl Read + 'r, limits: Limits) -> Result<Self, Error> {
+        Self::boxed(Box::new(reader), limits)
+    }
+
+    fn boxed(mut reader: Box<dyn Read + 'r>, limits: Limits) -> Result<Self, Error> {
         let mut head = Vec::with_capacity(Compression::MAGIC_LENGTH);
         (&mut reader)
             .take(Compression::MAGIC_LENGTH as u64)
@@ -176,7 +181,7 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-impl<R: Read> Read for Decoder<R> {
+impl Read for Decoder<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.ended || buffer.is_empty() {
             return Ok(0);
@@ -244,25 +249,25 @@ impl<R: Read> Read for Counted<R> {
 
 /// gzip members one after the other, and zeros after the last (tapes and some
 /// writers pad).
-struct Gzip<R: Read> {
+struct Gzip<'r> {
     /// `None` only while one member is exchanged for the next.
-    member: Option<GzDecoder<Source<R>>>,
+    member: Option<GzDecoder<Source<'r>>>,
 }
 
-impl<R: Read> Gzip<R> {
-    fn new(source: Source<R>) -> Self {
+impl<'r> Gzip<'r> {
+    fn new(source: Source<'r>) -> Self {
         Self {
             member: Some(GzDecoder::new(source)),
         }
     }
 
-    fn member(&mut self) -> &mut GzDecoder<Source<R>> {
+    fn member(&mut self) -> &mut GzDecoder<Source<'r>> {
         self.member
             .as_mut()
             .expect("a member is only taken to be replaced at once")
     }
 
-    fn source(&mut self) -> &mut Source<R> {
+    fn source(&mut self) -> &mut Source<'r> {
         self.member().get_mut()
     }
 
@@ -282,7 +287,7 @@ impl<R: Read> Gzip<R> {
     }
 }
 
-impl<R: Read> Read for Gzip<R> {
+impl Read for Gzip<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let count = self.member().read(buffer)?;

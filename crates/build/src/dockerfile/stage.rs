@@ -116,7 +116,7 @@ impl<'p> Planner<'p> {
         self.target = target;
         self.stage(target)?;
         let wanted = self.done.get(&target).and_then(|ended| ended.node);
-        self.stages.sort_by_key(|stage| stage.index);
+        gantry_types::sort::by_key(&mut self.stages, |stage| stage.index);
         let place = self.stages.iter().position(|stage| stage.index == target);
         let last = place.map(|place| &self.stages[place]);
         let nothing = last

@@ -97,7 +97,9 @@ fn document(files: &RootDir, options: &BTreeMap<String, String>) -> Value {
         found.extend(stanzas(&read(files, path), "", apk));
     }
     found.truncate(MAX_PACKAGES);
-    found.sort_by(|a, b| (a.kind, &a.name, &a.version).cmp(&(b.kind, &b.name, &b.version)));
+    gantry_types::sort::by(&mut found, |a, b| {
+        (a.kind, &a.name, &a.version).cmp(&(b.kind, &b.name, &b.version))
+    });
     let packages = found.iter().enumerate();
     let packages: Vec<Value> = packages
         .map(|(number, package)| package.tell(number, &release))

@@ -289,7 +289,9 @@ fn written(files: &gantry_sys::RootDir) -> Result<Vec<Statement>, Status> {
             return Err(Status::invalid(text));
         }
     }
-    names.sort_by_key(|name| (name.split('.').next() != Some("sbom"), name.clone()));
+    gantry_types::sort::by_key(&mut names, |name| {
+        (name.split('.').next() != Some("sbom"), name.clone())
+    });
     names
         .into_iter()
         .map(|name| {

@@ -26,7 +26,7 @@ pub(super) fn send(parts: &[Part], exchange: Exchange, runtime: &Handle) -> Resu
     };
     let mut parts: Vec<&Part> = parts.iter().collect();
     // Everything is told of in order.
-    parts.sort_by(|a, b| a.directory.cmp(&b.directory));
+    gantry_types::sort::by(&mut parts, |a, b| a.directory.cmp(&b.directory));
     for part in parts {
         sender.part(part)?;
     }

@@ -1,5 +1,6 @@
 //! Images of layouts of OCI that the client has: `oci-layout://STORE@DIGEST`.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -78,7 +79,7 @@ pub(crate) async fn borrow(
                 let image = image.map_err(|error| Status::of(error.kind(), error.to_string()))?;
                 Ok((key(platform), Arc::new(image)))
             };
-            platforms.iter().map(get).collect()
+            platforms.iter().map(get).try_into_map()
         });
         work.await
             .map_err(|error| Status::internal(error.to_string()))?

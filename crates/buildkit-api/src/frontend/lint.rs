@@ -1,7 +1,7 @@
 //! The rules of `--check`, as a request of its own and as warnings of every build; and
 //! the other requests of `--call`, for which nothing is built.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use gantry_dockerfile::ignore::Patterns;
 use gantry_dockerfile::lint::{self, Base, Report, Setting};
@@ -87,7 +87,7 @@ pub(super) fn answer(
             return Err(Status::unsupported(format!("unsupported request {other}")));
         }
     };
-    let mut texts = BTreeMap::from([
+    let mut texts = gantry_types::sort::map([
         ("result.json".to_owned(), format!("{json:#}").into_bytes()),
         ("result.txt".to_owned(), text.into_bytes()),
         ("version".to_owned(), b"1.0.0".to_vec()),

@@ -1,6 +1,7 @@
 //! What a client tells the frontend, as texts by names; what is not known is refused by
 //! its name.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -179,7 +180,7 @@ fn imports(text: &str) -> Result<Vec<Place>, Status> {
         let attributes = entry["Attrs"].as_object().into_iter().flatten();
         Place {
             kind: text(&entry["Type"]),
-            attributes: attributes.map(|(k, v)| (k.clone(), text(v))).collect(),
+            attributes: attributes.map(|(k, v)| (k.clone(), text(v))).into_map(),
         }
     };
     Ok(entries

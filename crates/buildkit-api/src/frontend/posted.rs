@@ -1,5 +1,6 @@
 //! A build whose context is here already: what a session would load is known.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -37,7 +38,7 @@ pub(crate) fn posted(
     let options = Options {
         build_args: given
             .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
-            .collect(),
+            .into_map(),
         target: request.options.target.clone(),
         ..Options::default()
     };

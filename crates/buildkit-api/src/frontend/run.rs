@@ -1,5 +1,6 @@
 //! A build by the engine, told as it goes.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -313,8 +314,8 @@ fn request(
         dockerfile: source.text.clone(),
         name: source.name.clone(),
         context: context.transpose()?,
-        named: named.collect(),
-        borrowed: borrowed.collect(),
+        named: named.into_map(),
+        borrowed: borrowed.into_map(),
         options: language(options, platform)?,
         pull: options.pull,
         limits: options.limits.clone(),
@@ -351,7 +352,7 @@ fn language(options: &Options, platform: Option<Platform>) -> Result<Language, S
     Ok(Language {
         build_args: arguments
             .map(|(name, value)| (name.clone(), Some(value.clone())))
-            .collect(),
+            .into_map(),
         target: options.target.clone(),
         labels: options.labels.clone(),
         no_cache: options.no_cache.as_ref().is_some_and(Vec::is_empty),

@@ -119,7 +119,7 @@ impl Planner<'_> {
     ) -> gantry_build::Result<BTreeMap<i64, Option<NodeId>>> {
         let custom = operation.description.get("llb.customname");
         let name = |own: String| custom.cloned().unwrap_or(own);
-        let only = |node| BTreeMap::from([(0, node)]);
+        let only = |node| gantry_types::sort::map([(0, node)]);
         let fresh = operation.ignore_cache;
         match operation.kind {
             kind::SOURCE => {
@@ -132,7 +132,7 @@ impl Planner<'_> {
                 let command = exec::read(&operation.message, self.allowed, &input).map_err(told)?;
                 let shown = name(command.shown);
                 let node = self.add(Op::Exec(command.exec), &shown, fresh);
-                Ok(BTreeMap::from([(command.output, Some(node))]))
+                Ok(gantry_types::sort::map([(command.output, Some(node))]))
             }
             kind::FILE => self.files(operation, &name),
             kind::MERGE | kind::DIFF => {

@@ -30,7 +30,7 @@ pub(crate) fn flag_lines(flags: &[&Flag]) -> String {
         .filter(|flag| !flag.hidden)
         .map(|flag| (left(flag), right(flag)))
         .collect();
-    rows.sort_by(|a, b| a.0[6..].cmp(&b.0[6..]));
+    gantry_types::sort::by(&mut rows, |a, b| a.0[6..].cmp(&b.0[6..]));
     let column = rows.iter().map(|row| row.0.len()).max().unwrap_or(0) + 3;
     let width = WIDTH.saturating_sub(column).max(24);
     let mut out = String::new();

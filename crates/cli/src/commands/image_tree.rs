@@ -64,7 +64,7 @@ pub(super) async fn run(session: &Session, matches: &Matches, filters: &str) -> 
         all.any(|name| !name.starts_with("<none>"))
     };
     images.retain(|image| matches.bool("all") || named(image));
-    images.sort_by_key(|image| Reverse(image.created));
+    gantry_types::sort::by_key(&mut images, |image| Reverse(image.created));
     let (_, width) = terminal::size();
     let width = match width {
         0 => 80,
@@ -167,7 +167,7 @@ impl Branch {
         // Docker has a column for this only when a platform is in use.
         used &= !platforms.is_empty();
         let mut names = image.repo_tags.clone();
-        names.sort_by_key(|name| Reverse(name.len()));
+        gantry_types::sort::by_key(&mut names, |name| Reverse(name.len()));
         Self {
             top: Line {
                 name: names.pop().unwrap_or_else(|| UNTAGGED.to_owned()),

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn sorts_numbers_by_value() {
         let mut names = ["a10", "a9", "a", "b1", "a09x", "B"];
-        names.sort_by(|a, b| natural_order(a, b));
+        gantry_types::sort::by(&mut names, |a, b| natural_order(a, b));
         assert_eq!(names, ["B", "a", "a9", "a09x", "a10", "b1"]);
     }
 

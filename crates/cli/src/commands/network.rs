@@ -88,7 +88,7 @@ pub(crate) fn list<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFu
     Box::pin(async move {
         let call = Call::get("/networks").query_some("filters", &filters::query(matches));
         let mut networks: Vec<Summary> = session.client.json(&call).await?;
-        networks.sort_by(|a, b| natural_order(&a.name, &b.name));
+        gantry_types::sort::by(&mut networks, |a, b| natural_order(&a.name, &b.name));
         let quiet = matches.bool("quiet");
         let mut format = matches.text("format").to_owned();
         if format.is_empty() && !quiet {

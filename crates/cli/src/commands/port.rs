@@ -36,7 +36,7 @@ pub(crate) fn run<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFut
             Some(wanted) => one(&ports, wanted, container)?,
             None => all(&ports),
         };
-        lines.sort_by(|a, b| natural_order(a, b));
+        gantry_types::sort::by(&mut lines, |a, b| natural_order(a, b));
         for line in lines {
             session.printer.line(&line);
         }

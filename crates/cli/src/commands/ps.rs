@@ -230,7 +230,9 @@ fn group(ip: &str, kind: &str, first: u16, last: u16) -> String {
 /// Ports, neighbours merged when they are published under their own number.
 fn ports(all: &[Port]) -> String {
     let mut sorted: Vec<&Port> = all.iter().collect();
-    sorted.sort_by_key(|port| (port.private_port, &port.ip, port.public_port, &port.kind));
+    gantry_types::sort::by_key(&mut sorted, |port| {
+        (port.private_port, &port.ip, port.public_port, &port.kind)
+    });
     let mut open: BTreeMap<(&str, &str), (u16, u16)> = BTreeMap::new();
     let mut order = Vec::new();
     let (mut done, mut mapped) = (Vec::new(), Vec::new());

@@ -74,7 +74,7 @@ fn warning(all: bool, volumes: bool, wanted: &gantry_api::Filters) -> String {
                 .map(move |value| format!("{key}={value}"))
         })
         .collect();
-    filters.sort_by(|a, b| natural_order(a, b));
+    gantry_types::sort::by(&mut filters, |a, b| natural_order(a, b));
     let mut out = String::from("WARNING! This will remove:\n");
     for kind in kinds {
         out.push_str(&format!("  - {kind}\n"));

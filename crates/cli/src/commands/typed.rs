@@ -181,7 +181,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
         Value::Object(object) => structure(object).or_else(|| {
             object.values().any(|value| text(value).is_some()).then(|| {
                 let mut pairs: Vec<(&String, &Value)> = object.iter().collect();
-                pairs.sort_by_key(|(key, _)| *key);
+                gantry_types::sort::by_key(&mut pairs, |(key, _)| *key);
                 let shown = pairs.into_iter().map(|(key, value)| {
                     let value = match value {
                         Value::Null => "[]".to_owned(),

@@ -81,7 +81,7 @@ pub(crate) fn list<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFu
             session.printer.error_line(&format!("WARNING: {warning}"));
         }
         let mut volumes = listed.volumes.unwrap_or_default();
-        volumes.sort_by(|a, b| natural_order(&a.name, &b.name));
+        gantry_types::sort::by(&mut volumes, |a, b| natural_order(&a.name, &b.name));
         let quiet = matches.bool("quiet");
         let mut format = matches.text("format").to_owned();
         if format.is_empty() && !quiet {

@@ -1,5 +1,6 @@
 //! `--device` and `--gpus`.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 use gantry_api::{Device, DeviceRequest};
@@ -67,7 +68,7 @@ pub(crate) fn gpus(text: &str) -> Result<DeviceRequest, String> {
                 request.options = Some(
                     pairs
                         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                        .collect(),
+                        .into_map(),
                 );
             }
             Some((key, _)) => return Err(format!("unexpected key '{key}' in '{field}'")),

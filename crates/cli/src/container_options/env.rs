@@ -1,5 +1,6 @@
 //! `--env`, `--env-file`, `--label`, `--label-file`: pairs from flags and files.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -97,7 +98,7 @@ pub(crate) fn pairs(entries: &[String]) -> BTreeMap<String, String> {
             let (key, value) = entry.split_once('=').unwrap_or((entry, ""));
             (key.to_owned(), value.to_owned())
         })
-        .collect()
+        .into_map()
 }
 
 #[cfg(test)]

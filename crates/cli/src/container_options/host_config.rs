@@ -1,5 +1,6 @@
 //! The part of the body that is about the host.
 
+use gantry_types::sort::IntoMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gantry_api::{Empty, HostConfig, LogConfig, RestartPolicy};
@@ -48,7 +49,7 @@ pub(super) fn volumes(matches: &Matches) -> Result<Mounted, Error> {
             let (path, options) = text.split_once(':').unwrap_or((text, ""));
             (path.to_owned(), options.to_owned())
         })
-        .collect();
+        .into_map();
     Ok((binds, anonymous, tmpfs))
 }
 
@@ -312,7 +313,7 @@ pub(crate) fn ulimits(matches: &Matches) -> Result<Vec<gantry_api::Ulimit>, Erro
     let named: BTreeMap<String, gantry_api::Ulimit> = all
         .into_iter()
         .map(|limit| (limit.name.clone(), limit))
-        .collect();
+        .into_map();
     Ok(named.into_values().collect())
 }
 

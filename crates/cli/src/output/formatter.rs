@@ -41,7 +41,7 @@ impl Row {
     /// The fields in the order of their names.
     pub(crate) fn sorted_fields(&self) -> Value {
         let mut fields: Vec<_> = self.fields.iter().collect();
-        fields.sort_by(|a, b| a.0.cmp(b.0));
+        gantry_types::sort::by(&mut fields, |a, b| a.0.cmp(b.0));
         let pairs = fields.into_iter();
         Value::Object(
             pairs

@@ -108,7 +108,7 @@ impl ContextStore {
                 all.push(parse(&path, &text)?);
             }
         }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
+        gantry_types::sort::by(&mut all, |a, b| a.name.cmp(&b.name));
         Ok(all)
     }
 

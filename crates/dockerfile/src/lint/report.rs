@@ -23,7 +23,7 @@ impl Report {
     /// The findings by line.
     pub fn by_line(&self) -> Vec<&Finding> {
         let mut findings: Vec<&Finding> = self.findings.iter().collect();
-        findings.sort_by_key(|finding| finding.span.first_line);
+        gantry_types::sort::by_key(&mut findings, |finding| finding.span.first_line);
         findings
     }
 

@@ -1,6 +1,7 @@
 //! `POST /build` as the classic builder of Docker answers it: the steps in the order of
 //! the file, whatever the order in which they are done.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -225,7 +226,7 @@ impl Printer<'_> {
             .done
             .iter()
             .map(|(node, layers)| (*node, Value::Layers(layers.clone())))
-            .collect();
+            .into_map();
         let config = dockerfile::image_at(plan, self.options, &values, stage, steps)?;
         let bytes = serde_json::to_vec(&config).ok()?;
         Some(Digest::of(&bytes).hex())
@@ -274,7 +275,7 @@ impl Printer<'_> {
 
     fn built(&self, inner: &Inner, query: &ClassicQuery, plan: &Plan, id: ImageId) {
         (self.progress)(ProgressMessage {
-            aux: serde_json::to_value(BTreeMap::from([("ID", id.to_string())])).ok(),
+            aux: serde_json::to_value(gantry_types::sort::map([("ID", id.to_string())])).ok(),
             ..ProgressMessage::default()
         });
         if self.quiet {

@@ -1,6 +1,7 @@
 //! Why a step was not in the cache: what its place depended on, and on what it depends
 //! now.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 /// The longest value that is shown.
@@ -45,7 +46,7 @@ fn pairs(parts: &Parts) -> BTreeMap<&str, &str> {
     let pairs = parts.iter();
     pairs
         .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
+        .into_map()
 }
 
 #[cfg(test)]

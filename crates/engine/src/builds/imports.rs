@@ -2,6 +2,7 @@
 //! here when a step needs them. Whatever is wrong with one is told once, and then it has
 //! nothing: a build never fails for it.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -199,7 +200,7 @@ impl Reading<'_> {
     fn config(&self, config: &Descriptor, layers: Vec<Descriptor>) -> Result<Offers> {
         let config = CacheConfig::parse(&self.read(config)?)?;
         let blobs = layers.into_iter().map(|layer| (layer.digest, layer));
-        Ok(config.offered(&blobs.collect()))
+        Ok(config.offered(&blobs.into_map()))
     }
 
     /// What an image's configuration says of the image's own layers, and of no others.
@@ -214,7 +215,7 @@ impl Reading<'_> {
         let blobs: BTreeMap<Digest, Descriptor> = layers
             .iter()
             .map(|layer| (layer.digest, layer.clone()))
-            .collect();
+            .into_map();
         let own: Vec<DiffId> = config.rootfs.diff_ids;
         let mut offers = cache.offered(&blobs);
         offers.retain(|_, offered| {

@@ -1,6 +1,7 @@
 //! Whether containers have what their records speak of, and whether what lies there
 //! is of a container.
 
+use gantry_types::sort::IntoMap;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,7 +137,7 @@ pub(crate) fn layers_below<'r>(
         .list()
         .into_iter()
         .map(|status| (status.key, status.parent))
-        .collect();
+        .into_map();
     let mut used = HashSet::new();
     for record in records {
         let claimed = record.mounts.iter().filter_map(|point| point.snapshot());

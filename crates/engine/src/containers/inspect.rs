@@ -1,7 +1,5 @@
 //! Everything about one container.
 
-use std::collections::BTreeMap;
-
 use gantry_api::{
     Config, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, ZERO_TIME,
     rfc3339_nano,
@@ -121,7 +119,7 @@ impl Inner {
 
     fn graph_driver(&self, container: &Container) -> GraphDriver {
         let id = container.id().as_str();
-        let mut data = BTreeMap::from([("ID".to_owned(), id.to_owned())]);
+        let mut data = gantry_types::sort::map([("ID".to_owned(), id.to_owned())]);
         match self.snapshots.mounts(id) {
             Ok(Mount::Overlay { lower, upper }) => {
                 let text = |path: &std::path::Path| path.display().to_string();

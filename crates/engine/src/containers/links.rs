@@ -259,7 +259,9 @@ fn variables(target: &Record, alias: &str, path: &str, address: IpAddr) -> Vec<S
     let prefix = alias.replace('-', "_").to_uppercase();
     let mut env = vec![format!("{prefix}_NAME={path}")];
     let mut ports = publish::exposed_ports(&target.config);
-    ports.sort_by_key(|(number, protocol)| (*protocol != Protocol::Tcp, *number));
+    gantry_types::sort::by_key(&mut ports, |(number, protocol)| {
+        (*protocol != Protocol::Tcp, *number)
+    });
     for (index, (number, protocol)) in ports.into_iter().enumerate() {
         let url = format!("{protocol}://{address}:{number}");
         if index == 0 {

@@ -1,5 +1,6 @@
 //! The list of containers, newest first.
 
+use gantry_types::sort::IntoMap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -51,7 +52,9 @@ impl Containers {
                 (all || state.active()) && filter.matches(container, state)
             })
             .collect();
-        containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.record().created));
+        gantry_types::sort::by_key(&mut containers, |(container, _)| {
+            std::cmp::Reverse(container.record().created)
+        });
         containers.truncate(limit.unwrap_or(usize::MAX));
         let now = now_nano();
         let mut images = HashMap::new();
@@ -81,7 +84,7 @@ impl Containers {
     pub(crate) fn disk_usage(&self) -> BTreeMap<String, u64> {
         let all = self.inner.table.all().into_iter();
         all.map(|container| (container.id().to_string(), self.inner.disk(&container)))
-            .collect()
+            .into_map()
     }
 }
 

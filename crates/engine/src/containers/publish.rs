@@ -1,6 +1,7 @@
 //! Published ports: what `-p`, `-P` and `--expose` mean for a container, and how
 //! `inspect` and the list show what became of them.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -147,7 +148,7 @@ pub(crate) fn map(record: &Record, state: &State) -> PortMap {
     };
     let name = |number: u16, protocol: Protocol| format!("{number}/{protocol}");
     let exposed = exposed(&record.config).map(|t| (name(t.number, t.protocol), None));
-    let mut map: PortMap = exposed.collect();
+    let mut map: PortMap = exposed.into_map();
     for port in &attachment.published {
         let bindings = map.entry(name(port.container_port, port.protocol));
         let bindings = bindings.or_default().get_or_insert_default();

@@ -56,7 +56,9 @@ impl Inner {
         }
         let mut all = self.table.all();
         // Who joins another's namespaces is started after those who do not.
-        all.sort_by_key(|container| joined::joins_any(&container.record().host_config));
+        gantry_types::sort::by_key(&mut all, |container| {
+            joined::joins_any(&container.record().host_config)
+        });
         for container in all {
             self.resume(&container);
         }

@@ -1,5 +1,6 @@
 //! Everything about one image, and how it came to be.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -147,7 +148,7 @@ fn comment(image: &Image) -> String {
 fn shown(config: &ProcessConfig) -> ImageInspectConfig {
     let set = |map: &Option<BTreeMap<String, serde_json::Value>>| {
         let keys = map.as_ref()?.keys();
-        Some(keys.map(|key| (key.clone(), Empty {})).collect())
+        Some(keys.map(|key| (key.clone(), Empty {})).into_map())
     };
     let healthcheck = config.healthcheck.clone();
     ImageInspectConfig {

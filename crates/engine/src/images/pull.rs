@@ -1,7 +1,6 @@
 //! `docker pull`: images from registries, and those that are built in, in the
 //! words that clients know.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Cursor;
 use std::sync::Arc;
@@ -81,7 +80,7 @@ impl Images {
                 _ => pull.one(&reference, progress)?.new,
             }
         };
-        let attributes = BTreeMap::from([("name".to_owned(), reference.familiar_name())]);
+        let attributes = gantry_types::sort::map([("name".to_owned(), reference.familiar_name())]);
         self.events.publish("image", "pull", &shown, attributes);
         let status = match new {
             true => format!("Status: Downloaded newer image for {shown}"),
@@ -127,7 +126,7 @@ impl Images {
             progress(line(&step, reference));
         };
         let pulled = self.store.bring(found, cancel, &mut tell)?;
-        let attributes = BTreeMap::from([("name".to_owned(), reference.familiar_name())]);
+        let attributes = gantry_types::sort::map([("name".to_owned(), reference.familiar_name())]);
         let shown = reference.familiar();
         self.events.publish("image", "pull", &shown, attributes);
         Ok(self.store.get(pulled.id)?)

@@ -1,7 +1,5 @@
 //! `docker push`: images to registries, in the words that clients know.
 
-use std::collections::BTreeMap;
-
 use gantry_api::{ProgressDetail, ProgressMessage};
 use gantry_image::{PushState, PushStep};
 use gantry_registry::{Cancel, Credentials};
@@ -92,7 +90,7 @@ impl Images {
                 ..ProgressMessage::default()
             });
         }
-        let attributes = BTreeMap::from([("name".to_owned(), familiar)]);
+        let attributes = gantry_types::sort::map([("name".to_owned(), familiar)]);
         let shown = reference.familiar();
         self.events.publish("image", "push", &shown, attributes);
         Ok(())

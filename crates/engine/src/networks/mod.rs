@@ -5,7 +5,6 @@ mod create;
 mod filter;
 mod shown;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_api::{Filters, NetworkInspect, NetworksPruned};
@@ -90,7 +89,7 @@ impl Networks {
                 Err(error) => tracing::debug!(network = definition.name, %error, "not pruned"),
             }
         }
-        let attributes = BTreeMap::from([("reclaimed".to_owned(), "0".to_owned())]);
+        let attributes = gantry_types::sort::map([("reclaimed".to_owned(), "0".to_owned())]);
         self.events.publish("network", "prune", "", attributes);
         Ok(NetworksPruned {
             networks_deleted: Some(deleted).filter(|deleted| !deleted.is_empty()),

@@ -1,6 +1,7 @@
 //! How registries are configured, as `info` shows it.
 
 use gantry_api::{RegistryConfig, RegistryIndex};
+use gantry_types::sort::IntoMap;
 
 use super::Registries;
 
@@ -35,7 +36,7 @@ impl Registries {
         });
         let indexes = insecure.chain([hub]);
         RegistryConfig {
-            index_configs: indexes.map(|index| (index.name.clone(), index)).collect(),
+            index_configs: indexes.map(|index| (index.name.clone(), index)).into_map(),
             insecure_registry_cidrs: LOOPBACK
                 .map(str::to_owned)
                 .into_iter()

@@ -1,6 +1,7 @@
 //! From measurements to what clients are told: Docker's names, and of
 //! `memory.stat` the lines that Docker shows for each version of cgroups.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 use gantry_api::{
@@ -144,7 +145,7 @@ fn lines_v1(detail: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     let total = V1.iter().map(|key| format!("total_{key}"));
     own.chain(total)
         .filter_map(|key| detail.get(&key).map(|&value| (key, value)))
-        .collect()
+        .into_map()
 }
 
 fn lines_v2(detail: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
@@ -157,7 +158,9 @@ fn lines_v2(detail: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
         };
         get(key).unwrap_or_else(kinds)
     };
-    V2.iter().map(|&key| (key.to_owned(), value(key))).collect()
+    V2.iter()
+        .map(|&key| (key.to_owned(), value(key)))
+        .into_map()
 }
 
 /// v1 has lists for what only an old scheduler counted, v2 has none.

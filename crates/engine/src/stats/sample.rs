@@ -1,5 +1,6 @@
 //! One measurement of one container.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -72,7 +73,7 @@ fn parse(text: &str) -> BTreeMap<String, InterfaceStats> {
         };
         (name != "lo").then(|| (name.to_owned(), counters))
     };
-    text.lines().filter_map(line).collect()
+    text.lines().filter_map(line).into_map()
 }
 
 #[cfg(test)]

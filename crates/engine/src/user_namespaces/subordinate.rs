@@ -43,7 +43,7 @@ impl Subordinate {
             .iter()
             .filter(|(owner, _)| names.contains(&owner.as_str()));
         let mut ranges: Vec<Range<u32>> = own.map(|(_, range)| range.clone()).collect();
-        ranges.sort_by_key(|range| range.start);
+        gantry_types::sort::by_key(&mut ranges, |range| range.start);
         ranges
     }
 

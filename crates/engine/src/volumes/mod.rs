@@ -4,6 +4,7 @@
 mod list;
 mod prune;
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -129,7 +130,7 @@ impl Volumes {
         let all = driver.iter().chain(more);
         let attributes: BTreeMap<String, String> = all
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
+            .into_map();
         self.events.publish("volume", action, name, attributes);
     }
 }

@@ -1,6 +1,5 @@
 //! Removing the volumes that nobody uses.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gantry_api::{Filters, VolumesPruned};
@@ -72,7 +71,7 @@ impl Volumes {
         if !deleted.is_empty() {
             self.store().wait_for_trash(LONGEST_DELETION);
         }
-        let attributes = BTreeMap::from([("reclaimed".to_owned(), reclaimed.to_string())]);
+        let attributes = gantry_types::sort::map([("reclaimed".to_owned(), reclaimed.to_string())]);
         self.events.publish("volume", "prune", "", attributes);
         Ok(VolumesPruned {
             volumes_deleted: Some(deleted),

@@ -1,5 +1,6 @@
 //! Typed values of options.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,7 @@ pub(super) fn pairs(values: &Values, name: &str) -> BTreeMap<String, String> {
     };
     map.iter()
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
+        .into_map()
 }
 
 /// A path, which must not depend on where the daemon was started.

@@ -15,6 +15,7 @@ mod attested;
 mod documents;
 mod stored;
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -198,7 +199,7 @@ impl Annotations {
     fn of(words: &[(Option<Platform>, String, String)], platform: &Platform) -> Words {
         let meant = |of: &Option<Platform>| of.as_ref().is_none_or(|of| platform.matches(of));
         let words = words.iter().filter(|(of, _, _)| meant(of));
-        words.map(|(_, k, v)| (k.clone(), v.clone())).collect()
+        words.map(|(_, k, v)| (k.clone(), v.clone())).into_map()
     }
 
     fn of_manifest(&self, platform: &Platform) -> Words {

@@ -197,7 +197,7 @@ impl Pull<'_> {
             .filter(|index| matches!(places[*index], Place::Coming))
             .collect();
         // The longest first: it should not be what all others wait for in the end.
-        missing.sort_by_key(|index| Reverse(self.layers()[*index].size));
+        gantry_types::sort::by_key(&mut missing, |index| Reverse(self.layers()[*index].size));
         for index in missing {
             seat.join(index);
         }

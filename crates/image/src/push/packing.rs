@@ -1,6 +1,5 @@
 //! Layers in the packing in which they shall leave.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 
 use gantry_archive::compression::{Compression, Decoder, Encoder};
@@ -158,7 +157,7 @@ impl Inner {
 }
 
 /// Copies all, and answers its digest.
-fn copy_hashed(mut from: Decoder<File>, to: &mut impl Write) -> Result<Digest> {
+fn copy_hashed(mut from: Decoder<'static>, to: &mut impl Write) -> Result<Digest> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 256 << 10];
     loop {

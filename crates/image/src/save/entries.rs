@@ -87,7 +87,7 @@ impl Entries {
         Ok(archive.finish()?)
     }
 
-    fn unpack(&self, blob: &Blob) -> Result<Decoder<File>> {
+    fn unpack(&self, blob: &Blob) -> Result<Decoder<'static>> {
         Ok(Decoder::new(self.open(blob)?, self.limits)?)
     }
 

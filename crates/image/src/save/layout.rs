@@ -90,7 +90,7 @@ fn describe(chosen: &Chosen, index: &mut Index) {
     }
     for reference in &chosen.references {
         let mut named = plain.clone();
-        named.annotations = Some(BTreeMap::from([
+        named.annotations = Some(gantry_types::sort::map([
             (IMAGE_NAME.to_owned(), reference.to_string()),
             (
                 REF_NAME.to_owned(),

@@ -16,21 +16,14 @@ use crate::store::Inner;
 use crate::{Error, Result};
 
 /// Reads a layer's bytes (to be decompressed by the one who reads) and keeps them.
-pub(crate) struct Keep<'c, R: Read> {
-    input: Input<R>,
+pub(crate) struct Keep<'c> {
+    /// Formats that no layer may have are decoded before they are kept.
+    input: Box<dyn Read + 'c>,
     into: Into<'c>,
     /// Whether the bytes are kept as they came.
     as_is: bool,
     media_type: &'static str,
 }
-
-enum Input<R: Read> {
-    Plain(Headed<R>),
-    /// Formats that no layer may have are decoded before they are kept.
-    Decoded(Box<Decoder<Headed<R>>>),
-}
-
-type Headed<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 
 enum Into<'c> {
     /// As they are.
@@ -64,24 +57,24 @@ impl Kept {
     }
 }
 
-impl<'c, R: Read> Keep<'c, R> {
+impl<'c> Keep<'c> {
     /// Keeps a stream.
-    pub(crate) fn stream(reader: R, inner: &'c Inner) -> Result<Self> {
-        let (reader, format) = sniff(reader)?;
+    pub(crate) fn stream(reader: impl Read + 'c, inner: &'c Inner) -> Result<Self> {
+        let (reader, format) = sniff(Box::new(reader))?;
         Self::packing(reader, format, inner)
     }
 
     /// Keeps a layer that lies in a file of the store's scratch directory,
     /// whose bytes `reader` gives.
-    pub(crate) fn file(reader: R, file: &LayerFile, inner: &'c Inner) -> Result<Self> {
-        let (reader, format) = sniff(reader)?;
+    pub(crate) fn file(reader: impl Read + 'c, file: &LayerFile, inner: &'c Inner) -> Result<Self> {
+        let (reader, format) = sniff(Box::new(reader))?;
         let as_is = file.digest.is_some() || natural(format).is_some();
         if !as_is {
             return Self::packing(reader, format, inner);
         }
         let own = natural(format).unwrap_or(media_type::OCI_LAYER);
         Ok(Self {
-            input: Input::Plain(reader),
+            input: reader,
             into: Into::File {
                 content: &inner.content,
                 path: file.path.clone(),
@@ -93,25 +86,25 @@ impl<'c, R: Read> Keep<'c, R> {
         })
     }
 
-    fn packing(reader: Headed<R>, format: Compression, inner: &Inner) -> Result<Self> {
+    fn packing(reader: Box<dyn Read + 'c>, format: Compression, inner: &Inner) -> Result<Self> {
         let ingest = inner.content.ingest()?;
         if let Some(own) = natural(format) {
             return Ok(Self {
-                input: Input::Plain(reader),
+                input: reader,
                 into: Into::Ingest(ingest),
                 as_is: true,
                 media_type: own,
             });
         }
         let input = match format {
-            Compression::None => Input::Plain(reader),
+            Compression::None => reader,
             // One at a time, at the word of this machine's user: it may need its memory.
             _ => {
                 let limits = Limits {
                     bytes: inner.limits.layer_bytes,
                     ..Limits::default()
                 };
-                Input::Decoded(Box::new(Decoder::new(reader, limits)?))
+                Box::new(Decoder::new(reader, limits)?)
             }
         };
         let packing = inner.uploads.packing();
@@ -152,12 +145,9 @@ impl<'c, R: Read> Keep<'c, R> {
     }
 }
 
-impl<R: Read> Read for Keep<'_, R> {
+impl Read for Keep<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = match &mut self.input {
-            Input::Plain(reader) => reader.read(buffer)?,
-            Input::Decoded(decoder) => decoder.read(buffer)?,
-        };
+        let count = self.input.read(buffer)?;
         let bytes = &buffer[..count];
         match &mut self.into {
             Into::Ingest(ingest) => ingest.write_all(bytes)?,
@@ -181,7 +171,7 @@ fn natural(format: Compression) -> Option<&'static str> {
 }
 
 /// Looks at the first bytes and puts them back.
-fn sniff<R: Read>(mut reader: R) -> Result<(Headed<R>, Compression)> {
+fn sniff<'r>(mut reader: Box<dyn Read + 'r>) -> Result<(Box<dyn Read + 'r>, Compression)> {
     let mut head = Vec::new();
     reader
         .by_ref()
@@ -189,5 +179,5 @@ fn sniff<R: Read>(mut reader: R) -> Result<(Headed<R>, Compression)> {
         .read_to_end(&mut head)
         .map_err(|source| gantry_archive::Error::Read { source })?;
     let format = Compression::detect(&head);
-    Ok((io::Cursor::new(head).chain(reader), format))
+    Ok((Box::new(io::Cursor::new(head).chain(reader)), format))
 }

@@ -1,6 +1,7 @@
 //! What is said of a container beside its output: labels and variables that
 //! options choose, and the tag.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 use regex_lite::Regex;
@@ -16,7 +17,7 @@ pub(super) fn chosen(options: &Options, subject: &Subject<'_>) -> Result<BTreeMa
         .iter()
         .filter_map(|pair| pair.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
+        .into_map();
     let mut chosen = BTreeMap::new();
     for (names, pattern, pairs) in [
         ("labels", "labels-regex", &subject.labels),

@@ -4,6 +4,7 @@
 use super::{Options, files, invalid, number};
 use crate::error::Result;
 use crate::settings::Settings;
+use gantry_types::sort::IntoMap;
 
 /// Their names. Drivers that need no copy take them too, as in Docker.
 pub(super) const OPTIONS: [&str; 4] = [
@@ -36,7 +37,7 @@ impl Cache {
         };
         Ok(Self {
             disabled,
-            options: options.iter().filter_map(local).collect(),
+            options: options.iter().filter_map(local).into_map(),
         })
     }
 

@@ -227,7 +227,7 @@ impl Firewall {
             let forwards = forwards.filter(|f| f.ip() == ip);
             elements.extend(forwards.flat_map(Forward::elements));
             // Stable: an interval's end stays behind its beginning.
-            elements.sort_by_key(|element| element.set);
+            gantry_types::sort::by_key(&mut elements, |element| element.set);
             rules::skeleton(&table, ip, self.policy, wanted.alone)
                 .add_elements(&elements)
                 .commit(&mut wanted.socket)
@@ -255,7 +255,7 @@ fn grouped(all: impl Iterator<Item = (Ip, Vec<Element>)>) -> Vec<(Ip, Vec<Elemen
             .filter(|(family, _)| *family == ip)
             .flat_map(|(_, elements)| elements.iter().cloned())
             .collect();
-        elements.sort_by_key(|element| element.set);
+        gantry_types::sort::by_key(&mut elements, |element| element.set);
         (ip, elements)
     };
     let groups = Ip::ALL.into_iter().map(of);

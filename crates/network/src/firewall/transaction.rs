@@ -410,6 +410,6 @@ pub(super) fn hooks(socket: &mut Socket) -> Result<Vec<Hooked>, Error> {
             accepts: attributes.get(5).and_then(number) != Some(0),
         })
     })?;
-    found.sort_by_key(|hook| (hook.number, hook.priority));
+    gantry_types::sort::by_key(&mut found, |hook| (hook.number, hook.priority));
     Ok(found)
 }

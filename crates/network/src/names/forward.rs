@@ -146,7 +146,7 @@ impl Forwards {
         let mut servers = servers.to_vec();
         let now = Instant::now();
         let is_silent = |s: &IpAddr| self.silent.get(s).is_some_and(|at| *at + SILENCE > now);
-        servers.sort_by_key(is_silent);
+        gantry_types::sort::by_key(&mut servers, is_silent);
         servers
     }
 

@@ -40,7 +40,7 @@ impl Sources {
             return Err("there is no subnet to publish to".to_owned());
         }
         // Wider ones first: each of the others is in one of them, or stays.
-        subnets.sort_by_key(IpCidr::prefix);
+        gantry_types::sort::by_key(&mut subnets, IpCidr::prefix);
         let mut kept: Vec<IpCidr> = Vec::new();
         for subnet in subnets {
             if !kept.iter().any(|wide| wide.contains(subnet.address())) {

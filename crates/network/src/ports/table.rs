@@ -80,7 +80,7 @@ impl Ports {
     ) -> Result<Vec<Published>, Error> {
         // Those that leave no choice come first, so that nothing else takes theirs.
         let mut requests = requests.to_vec();
-        requests.sort_by_key(|request| request.host_ports);
+        gantry_types::sort::by_key(&mut requests, |request| request.host_ports);
         let mut published = Vec::new();
         for request in &requests {
             let addresses = match request.host_ip.or(binding) {

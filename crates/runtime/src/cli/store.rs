@@ -172,7 +172,7 @@ pub(super) fn all(context: &Context) -> Vec<Record> {
     let mut records: Vec<_> = entries
         .filter_map(|e| read_record(&e.path()).ok())
         .collect();
-    records.sort_by(|a, b| a.id.cmp(&b.id));
+    gantry_types::sort::by(&mut records, |a, b| a.id.cmp(&b.id));
     records
 }
 

@@ -1,5 +1,6 @@
 //! Builds: `POST /build`, `/build/prune`, `/build/cancel`.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 use std::os::fd::OwnedFd;
@@ -318,7 +319,7 @@ fn registries(call: &Call) -> BTreeMap<String, Credentials> {
     let known = all.into_iter();
     known
         .map(|(host, config)| (host, credentials::of_config(config)))
-        .collect()
+        .into_map()
 }
 
 /// What commands see and no layer keeps, beyond Docker. Never logged.
@@ -333,7 +334,7 @@ fn secrets(call: &Call) -> Result<BTreeMap<String, Vec<u8>>> {
         let bytes = STANDARD.decode(text).map_err(|_| wrong())?;
         Ok((id, bytes))
     });
-    read.collect()
+    read.try_into_map()
 }
 
 async fn prune(call: Call) -> Result<Answer> {

@@ -3,6 +3,7 @@
 use gantry_api::{ApiVersion, VolumeCopy, VolumeCreate};
 use gantry_engine::VolumeCopyKind;
 use gantry_types::ErrorKind;
+use gantry_types::sort::IntoMap;
 use http::{Method, StatusCode};
 
 use crate::body::{Answer, json, no_content, with_type};
@@ -86,7 +87,7 @@ async fn import(mut call: Call) -> Result<Answer> {
         let (key, value) = label.split_once('=').unwrap_or((label, ""));
         (key.to_owned(), value.to_owned())
     });
-    let labels = labels.collect();
+    let labels = labels.into_map();
     let engine = call.state.engine().await?;
     let reader = call.reader();
     let volume = on_a_thread("volume-import", engine, move |engine| {

@@ -1,5 +1,6 @@
 //! `--check` and `--call`: what a Dockerfile is like, without a daemon.
 
+use gantry_types::sort::IntoMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gantry_dockerfile::ignore::Patterns;
@@ -34,7 +35,7 @@ pub(super) fn run(session: &Session, matches: &Matches, source: &Source, what: &
         .iter()
         .filter_map(|arg| arg.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+        .into_map();
     let predefined = platform_args();
     let target = matches.text("target");
     let setting = Setting {

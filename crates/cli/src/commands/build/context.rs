@@ -317,7 +317,7 @@ fn pack(
     let mut open = vec![(folder.to_owned(), String::new())];
     while let Some((directory, above)) = open.pop() {
         let mut entries: Vec<_> = std::fs::read_dir(&directory)?.collect::<Result<_, _>>()?;
-        entries.sort_by_key(std::fs::DirEntry::file_name);
+        gantry_types::sort::by_key(&mut entries, std::fs::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
             let name = name.to_string_lossy();

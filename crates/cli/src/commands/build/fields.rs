@@ -1,5 +1,6 @@
 //! Flags that say several things: `key=value,key=value`, where a field may be quoted.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 use crate::error::Error;
@@ -27,7 +28,7 @@ pub(super) fn map(text: &str) -> Result<BTreeMap<String, String>, Error> {
         Some((key, value)) => Ok((key.trim().to_lowercase(), value.to_owned())),
         None => Err(Error::message(format!("invalid value {field}"))),
     };
-    fields(text)?.into_iter().map(pair).collect()
+    fields(text)?.into_iter().map(pair).try_into_map()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is asked of the daemon.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -209,7 +210,7 @@ pub(super) fn pairs(texts: &[String], from_environment: bool) -> Values {
         None if from_environment => (text.clone(), std::env::var(text).ok()),
         None => (text.clone(), Some(String::new())),
     });
-    pairs.collect()
+    pairs.into_map()
 }
 
 /// Who the user is to the registries that the Dockerfile names.
@@ -233,7 +234,7 @@ fn header_of(secrets: &Secrets) -> Result<Option<String>, Error> {
     let encoded = secrets
         .iter()
         .map(|(id, bytes)| (id, STANDARD.encode(bytes)));
-    let encoded: BTreeMap<_, _> = encoded.collect();
+    let encoded: BTreeMap<_, _> = encoded.into_map();
     let json = serde_json::to_vec(&encoded).map_err(|error| Error::message(error.to_string()))?;
     Ok((!secrets.is_empty()).then(|| URL_SAFE.encode(json)))
 }
@@ -245,7 +246,7 @@ pub(super) fn are_large(secrets: &Secrets) -> bool {
 
 /// `--secret id=NAME[,src=PATH|,env=VARIABLE]`, read.
 pub(super) fn read_secrets(texts: &[String]) -> Result<Secrets, Error> {
-    texts.iter().map(|text| secret(text)).collect()
+    texts.iter().map(|text| secret(text)).try_into_map()
 }
 
 fn secret(text: &str) -> Result<(String, Vec<u8>), Error> {

@@ -83,7 +83,7 @@ fn flags(line: &Line) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut shown: Vec<&Flag> = line.flags();
     shown.retain(|flag| !flag.hidden);
-    shown.sort_by_key(|flag| flag.long);
+    gantry_types::sort::by_key(&mut shown, |flag| flag.long);
     for flag in shown {
         all.push((format!("--{}", flag.long), flag.help.to_owned()));
         if let Some(short) = flag.short {

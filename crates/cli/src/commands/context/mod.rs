@@ -4,7 +4,7 @@ mod archive;
 mod change;
 mod options;
 
-use std::collections::BTreeMap;
+use gantry_types::sort::IntoMap;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn default_meta(session: &Session) -> Meta {
     let docker = docker.as_object().cloned().unwrap_or_default();
     Meta {
         name: DEFAULT_CONTEXT.to_owned(),
-        endpoints: BTreeMap::from([(DOCKER_ENDPOINT.to_owned(), docker)]),
+        endpoints: gantry_types::sort::map([(DOCKER_ENDPOINT.to_owned(), docker)]),
         ..Meta::default()
     }
 }
@@ -54,7 +54,7 @@ pub(crate) fn list<'a>(session: &'a Session, matches: &'a Matches) -> LocalBoxFu
         let current = session.settings.context.as_str();
         let mut all = session.settings.contexts.list()?;
         all.push(default_meta(session));
-        all.sort_by(|a, b| natural_order(&a.name, &b.name));
+        gantry_types::sort::by(&mut all, |a, b| natural_order(&a.name, &b.name));
         let mut rows: Vec<Row> = all.iter().map(|meta| row(meta, current, "")).collect();
         if !all.iter().any(|meta| meta.name == current) {
             let missing = Meta {
@@ -138,11 +138,11 @@ pub(crate) fn inspect<'a>(
 fn object(session: &Session, name: &str) -> Result<String, Error> {
     let meta = get(session, name)?;
     let store = &session.settings.contexts;
-    let material: BTreeMap<String, Vec<String>> = store
+    let material: std::collections::BTreeMap<String, Vec<String>> = store
         .tls(name)?
         .into_iter()
         .map(|(endpoint, files)| (endpoint, files.into_keys().collect()))
-        .collect();
+        .into_map();
     let storage = match name {
         DEFAULT_CONTEXT => json!({"MetadataPath": "<IN MEMORY>", "TLSPath": "<IN MEMORY>"}),
         name => json!({

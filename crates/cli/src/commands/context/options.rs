@@ -1,5 +1,6 @@
 //! `--docker`: a daemon in words.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -73,5 +74,5 @@ fn parse(texts: &[String]) -> BTreeMap<String, String> {
             let (key, value) = field.split_once('=').unwrap_or((field, ""));
             (key.to_owned(), value.to_owned())
         })
-        .collect()
+        .into_map()
 }

@@ -191,7 +191,7 @@ fn append(builder: &mut tar::Builder<impl Write>, path: &Path, name: &Path) -> s
         return Ok(());
     }
     let mut entries = std::fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
+    gantry_types::sort::by_key(&mut entries, std::fs::DirEntry::file_name);
     for entry in entries {
         append(builder, &entry.path(), &name.join(entry.file_name()))?;
     }

@@ -34,7 +34,9 @@ pub(super) fn size(records: &[Record]) -> i64 {
 
 /// Those used longest ago first.
 pub(super) fn sort(records: &mut [Record]) {
-    records.sort_by(|a, b| (&a.last_used_at, &a.id).cmp(&(&b.last_used_at, &b.id)));
+    gantry_types::sort::by(records, |a, b| {
+        (&a.last_used_at, &a.id).cmp(&(&b.last_used_at, &b.id))
+    });
 }
 
 /// The shape of the table.

@@ -78,7 +78,7 @@ impl Execs {
             .filter(|exec| exec.container == *container)
             .cloned()
             .collect();
-        found.sort_by_key(|exec| exec.number);
+        gantry_types::sort::by_key(&mut found, |exec| exec.number);
         found
     }
 

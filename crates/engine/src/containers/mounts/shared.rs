@@ -30,7 +30,7 @@ impl Inner {
             .filter(|other| other.id() != &record.id && other.state().running())
             .filter_map(|other| Some((other, target(&other.record(), volume)?)))
             .collect();
-        users.sort_by_key(|(other, _)| other.state().started_at);
+        gantry_types::sort::by_key(&mut users, |(other, _)| other.state().started_at);
         for (other, target) in users {
             if let Some(tree) = tree_of(other, &target)? {
                 return Ok(Some(tree));

@@ -100,7 +100,7 @@ fn wanted(inner: &Inner, container: &Container) -> Vec<Upon> {
             }
         }
     }
-    upon.sort_by_key(|mount| mount.target.components().count());
+    gantry_types::sort::by_key(&mut upon, |mount| mount.target.components().count());
     upon
 }
 
