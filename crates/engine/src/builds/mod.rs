@@ -26,6 +26,7 @@ mod imports;
 mod policy;
 mod prune;
 mod received;
+mod removal;
 mod request;
 mod run;
 mod secrets;

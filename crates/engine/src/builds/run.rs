@@ -1,6 +1,7 @@
 //! A command of a step, in a container like any other: the same supervisor, network,
 //! seccomp profile and cgroups. The container goes with the step.
 
+use gantry_types::sort::IntoMap;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -19,6 +20,7 @@ use gantry_types::{ChainId, DiffId};
 use super::Inner;
 use super::agents::Listening;
 use super::cache_mount::CacheMount;
+use super::removal::Removal;
 use super::request::BuildRequest;
 use super::space::Space;
 use super::world::{Images, told};
@@ -42,6 +44,7 @@ pub(super) struct Steps<'b> {
     pub(super) inner: &'b Arc<Inner>,
     pub(super) request: &'b BuildRequest,
     pub(super) world: &'b Images<'b>,
+    pub(super) removal: Removal,
 }
 
 /// What a command needs besides its container.
@@ -80,6 +83,7 @@ impl Executor for Steps<'_> {
         let request = self.container(step, &around);
         let containers = &self.inner.containers;
         let fail = |error: Error| RunFailure::Error(told(error));
+        let alone = around.mounts.is_empty();
         let container = containers
             .create_step(request, step.below.clone(), around.mounts)
             .map_err(|error| RunFailure::NotBegun(told(error)))?;
@@ -90,6 +94,8 @@ impl Executor for Steps<'_> {
             Err(_) => false,
         };
         let ended = match (stays, &ran) {
+            // The next step need not wait for that.
+            (false, Ok(_)) if alone => self.removal.begin(self.inner, container.clone()),
             (false, _) => containers.remove_step(&container),
             // Its files have become a layer: it gets that.
             (true, Ok(top)) => self
@@ -187,7 +193,7 @@ impl Steps<'_> {
             user: exec.user.clone(),
             attach_stdout: true,
             attach_stderr: true,
-            volumes: Some(volumes.collect()).filter(|set: &BTreeMap<_, _>| !set.is_empty()),
+            volumes: Some(volumes.into_map()).filter(|set: &BTreeMap<_, _>| !set.is_empty()),
             ..Config::default()
         };
         let host_config = HostConfig {

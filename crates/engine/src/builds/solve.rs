@@ -12,6 +12,7 @@ use gantry_registry::Cancel;
 use gantry_sys::RootDir;
 use gantry_types::{ChainId, Digest, ImageConfig, ImageId, Platform, Reference};
 
+use super::removal::Removal;
 use super::request::BuildRequest;
 use super::run::Steps;
 use super::world::Images;
@@ -181,6 +182,7 @@ impl Inner {
             inner: self,
             request,
             world: &world,
+            removal: Removal::default(),
         };
         let told = |node: NodeId, event: Event<'_>| tell(BuildEvent::Step(node, event));
         let cancelled = || cancel.is_cancelled();
@@ -199,6 +201,7 @@ impl Inner {
         };
         let wanted: Vec<NodeId> = plan.wanted.into_iter().collect();
         let values = solver.solve(&plan.graph, &wanted)?;
+        steps.removal.end()?;
         gantry_sys::give_back_heap();
         let config = dockerfile::image(&plan, &request.options, &values);
         let parent = plan

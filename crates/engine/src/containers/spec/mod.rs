@@ -2,13 +2,14 @@
 //! alone, and the compiled seccomp filter beside it.
 //!
 //! One module for each part: process (and its capabilities), mounts, devices,
-//! cgroup (limits), security options, seccomp.
+//! cgroup (limits), security options, seccomp, and what every root file system has.
 
 mod capabilities;
 mod cgroup;
 mod devices;
 mod mounts;
 mod process;
+mod scaffold;
 mod seccomp;
 mod security;
 mod sysctl;
@@ -17,13 +18,12 @@ mod tmpfs;
 use std::path::{Path, PathBuf};
 
 use gantry_api::{HostConfig, Ulimit};
-use gantry_runtime::Scaffold;
 use gantry_runtime::oci::{Linux, LinuxNamespace, LinuxNamespaceType, Process, Root, Spec};
-use gantry_types::Mount;
 
 pub(crate) use cgroup::{changes, check_shares, too_few_or_many_shares};
 pub(crate) use mounts::NAME_FILES;
 pub(crate) use process::{every_capability, exec_environment, process};
+pub(crate) use scaffold::{MTAB, scaffold, scaffold_layer};
 pub(crate) use seccomp::filter as seccomp_filter;
 pub(crate) use security::{Security, parse as security};
 pub(crate) use tmpfs::options as tmpfs_options;
@@ -33,21 +33,8 @@ use super::joined::Joined;
 use super::record::Record;
 use crate::error::Result;
 
-/// Directories that every container has, whatever its image has in their places.
-const DIRECTORIES: [&str; 4] = ["/dev", "/etc", "/proc", "/sys"];
-/// Files that others are mounted over, and the one by which programs know that
-/// they are in a container.
-const FILES: [&str; 4] = [
-    "/etc/resolv.conf",
-    "/etc/hosts",
-    "/etc/hostname",
-    "/.dockerenv",
-];
 /// Where a container sees its init program.
 const INIT: &str = "/sbin/docker-init";
-
-/// The old place of the list of mounts, a link in every container.
-pub(crate) const MTAB: &str = "/etc/mtab";
 
 /// The version of the OCI runtime specification that the spec follows.
 const OCI_VERSION: &str = "1.2.0";
@@ -126,29 +113,6 @@ fn first_process(input: &SpecInput<'_>) -> Result<Process> {
             .splice(0..0, [INIT.to_owned(), "--".to_owned()]);
     }
     Ok(process)
-}
-
-/// What every container's root file system has: Docker puts it between the
-/// image and the container's own layer.
-pub(crate) fn scaffold() -> Vec<Scaffold> {
-    let directories = DIRECTORIES
-        .iter()
-        .map(|path| Scaffold::Directory(PathBuf::from(path)));
-    let files = FILES.iter().map(|path| Scaffold::File(PathBuf::from(path)));
-    let link = Scaffold::Link {
-        path: PathBuf::from(MTAB),
-        target: PathBuf::from("/proc/mounts"),
-    };
-    directories.chain(files).chain([link]).collect()
-}
-
-/// Where all containers of an image find it: beside the image's topmost layer, so
-/// that it goes when that goes.
-pub(crate) fn scaffold_layer(rootfs: &Mount) -> Option<PathBuf> {
-    match rootfs {
-        Mount::Overlay { lower, .. } => Some(lower.first()?.parent()?.join("scaffold")),
-        Mount::Bind { .. } => None,
-    }
 }
 
 fn linux(input: &SpecInput<'_>) -> Result<Linux> {

@@ -45,7 +45,7 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
         }
     }
     // What is nearer to the root is mounted first.
-    wished.sort_by_key(|mount| mount.destination.components().count());
+    gantry_types::sort::by_key(&mut wished, |mount| mount.destination.components().count());
     mounts.extend(wished);
     Ok(mounts)
 }
