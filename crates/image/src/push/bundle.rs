@@ -6,6 +6,7 @@ use std::io::Cursor;
 use gantry_registry::Repository;
 use gantry_types::Reference;
 
+use super::layer::Layers;
 use super::plan::{Plan, PlannedLayer};
 use super::{PushStep, Pushed, Send};
 use crate::bundle::{Bundle, Packaged};
@@ -63,11 +64,14 @@ impl ImageStore {
             came: Some(layer.descriptor.clone()),
         });
         let plan = Plan::of(part.config.clone(), part.manifest.clone(), layers.collect());
-        let send = Send {
+        let layers = Layers {
             inner: self.inner(),
             repository,
             reference,
-            config_is_there: repository.head_blob(part.config.digest)?.is_some(),
+        };
+        let send = Send {
+            config_is_there: layers.has_config(plan.id)?,
+            layers,
         };
         send.parts(&plan, tell).map(drop)
     }

@@ -94,14 +94,22 @@ impl Layers<'_> {
         Ok(self.repository.upload(blob.digest(), total, &open)?)
     }
 
+    /// Whether the configuration is there; mounted, if it is likely to be elsewhere.
+    pub(super) fn has_config(&self, id: ImageId) -> Result<bool> {
+        let known = self.known(|_| Ok(vec![id]))?;
+        if !known.here {
+            for from in known.elsewhere {
+                if self.repository.mount(id.0, &from)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(self.repository.head_blob(id.0)?.is_some())
+    }
+
     /// Brings the configuration there, which it does not have.
     pub(super) fn send_config(&self, plan: &Plan) -> Result<()> {
         let (digest, size) = (plan.id.0, plan.config.len() as u64);
-        for from in self.known(|_| Ok(vec![plan.id]))?.elsewhere {
-            if self.repository.mount(digest, &from)? {
-                return Ok(());
-            }
-        }
         Ok(self.repository.upload(digest, size, &|offset| {
             let mut reader = Cursor::new(&plan.config[..]);
             reader.set_position(offset);

@@ -23,7 +23,6 @@ use gantry_metadata::references;
 use gantry_registry::Repository;
 use gantry_types::{Descriptor, Digest, ImageId, Reference};
 
-use crate::store::Inner;
 use crate::{Error, ImageStore, Result};
 use layer::Layers;
 pub use packing::{LayerCompression, Packing};
@@ -69,15 +68,14 @@ impl ImageStore {
             }
         }
         // Whether anybody is there is said before anything is said of layers.
-        let known = match repository.head_blob(plan.id.0) {
-            Err(error @ gantry_registry::Error::Request { .. }) => return Err(error.into()),
-            known => known,
-        };
-        let send = Send {
+        let layers = Layers {
             inner,
             repository,
             reference,
-            config_is_there: known?.is_some(),
+        };
+        let send = Send {
+            config_is_there: layers.has_config(plan.id)?,
+            layers,
         };
         let (plan, layers) = match send.parts(&plan, tell) {
             // What came from elsewhere cannot leave as it came: not all of it is here.
@@ -114,9 +112,7 @@ impl ImageStore {
 
 /// The parts of an image on their way to one repository.
 struct Send<'p> {
-    inner: &'p Inner,
-    repository: &'p Repository,
-    reference: &'p Reference,
+    layers: Layers<'p>,
     config_is_there: bool,
 }
 
@@ -129,15 +125,11 @@ impl Send<'_> {
         for (index, layer) in plan.layers.iter().enumerate().rev() {
             tell(PushStep::of(layer.diff_id, PushState::Preparing));
             // The topmost ones wait: it begins with the lowest.
-            if index >= self.inner.uploads.most() {
+            if index >= self.layers.inner.uploads.most() {
                 tell(PushStep::of(layer.diff_id, PushState::Waiting));
             }
         }
-        let layers = Layers {
-            inner: self.inner,
-            repository: self.repository,
-            reference: self.reference,
-        };
+        let layers = &self.layers;
         let sent: Vec<Mutex<Option<Descriptor>>> = (0..count).map(|_| Mutex::default()).collect();
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failure = Mutex::new(None);
