@@ -34,6 +34,8 @@ pub struct Contender {
     pub socket: PathBuf,
     /// Everything that works for it.
     pub group: Arc<CpuGroup>,
+    /// The most memory in bytes that its daemon was seen to have in builds.
+    pub peak: u64,
     /// The words before a command of its own client.
     client: Vec<String>,
     /// Flags of `run` that put the container where the others are.
@@ -243,6 +245,7 @@ impl Plan {
             pidfile: self.pidfile,
             remove: self.remove,
             group: Arc::new(group),
+            peak: 0,
         };
         let deadline = Instant::now() + PATIENCE;
         while !answers(&contender.socket) {

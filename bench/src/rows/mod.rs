@@ -137,8 +137,28 @@ const WORK: &[Work] = &[
         run: push::all,
     },
     Work {
-        names: builds::NAMES,
-        run: builds::all,
+        names: &["build-run"],
+        run: |c, o| builds::some(&["build-run"], c, o),
+    },
+    Work {
+        names: &["build-cached", "build-cached-stock"],
+        run: |c, o| builds::some(&["build-cached", "build-cached-stock"], c, o),
+    },
+    Work {
+        names: &["build-context", "build-context-stock"],
+        run: |c, o| builds::some(&["build-context", "build-context-stock"], c, o),
+    },
+    Work {
+        names: &["build-stages"],
+        run: |c, o| builds::some(&["build-stages"], c, o),
+    },
+    Work {
+        names: &["build-copy"],
+        run: |c, o| builds::some(&["build-copy"], c, o),
+    },
+    Work {
+        names: &["build-memory"],
+        run: |c, o| builds::peaks(c, o).map(one),
     },
 ];
 

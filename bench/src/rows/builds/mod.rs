@@ -17,17 +17,6 @@ use crate::say;
 use crate::worker::Done;
 use material::Material;
 
-/// The names of the rows, in their order.
-pub const NAMES: &[&str] = &[
-    "build-run",
-    "build-cached",
-    "build-cached-stock",
-    "build-context",
-    "build-context-stock",
-    "build-stages",
-    "build-copy",
-    "build-memory",
-];
 /// More rounds of these rows say nothing more.
 const MOST_ROUNDS: usize = 7;
 const MIB: f64 = (1 << 20) as f64;
@@ -51,8 +40,12 @@ struct Way {
     how: How,
 }
 
-/// All rows that are wanted.
-pub fn all(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>, String> {
+/// The rows of these names that are wanted.
+pub fn some(
+    names: &[&'static str],
+    contenders: &mut [Contender],
+    options: &Options,
+) -> Result<Vec<Row>, String> {
     let plugin = contender::plugin("docker-buildx");
     if plugin.is_none() {
         say("SKIPPED: builds by BuildKit: the plug-in docker-buildx is not here");
@@ -61,12 +54,13 @@ pub fn all(contenders: &mut [Contender], options: &Options) -> Result<Vec<Row>, 
     for contender in contenders.iter() {
         memory::forget_peaks(&contender.group);
     }
-    let wanted = NAMES.iter().filter(|name| options.wants(name));
-    let rows = wanted.map(|name| match *name {
-        "build-memory" => Ok(peaks(contenders)),
-        name => row(name, contenders, options, &material),
-    });
-    rows.collect()
+    let wanted = names.iter().filter(|name| options.wants(name));
+    let rows = wanted.map(|name| row(name, contenders, options, &material));
+    let rows = rows.collect();
+    for contender in contenders {
+        contender.peak = contender.peak.max(memory::highest(&contender.group));
+    }
+    rows
 }
 
 fn row(
@@ -99,7 +93,7 @@ fn row(
         ),
         "build-context-stock" => ("the same by the stock buildx", true, vec![docker(5.0)]),
         "build-stages" => (
-            "a diamond of 8 stages, each with a second of one processor",
+            "a diamond of 8 stages, each with some tenths of a second of one processor",
             false,
             vec![Target::times("docker-classic", 1.5), docker(1.0)],
         ),
@@ -112,7 +106,12 @@ fn row(
     let mut ways = ways(contenders, stock, material);
     let mut series: Vec<Series> = ways.iter().map(|way| Series::new(way.name)).collect();
     let context = material.context(name)?;
+    let fresh = matches!(name, "build-run" | "build-stages" | "build-copy");
     let prepare = |way: &mut Way| {
+        // It keeps no context, and the cache is not used.
+        if fresh && way.how == How::Classic {
+            return Ok(());
+        }
         let contender = &mut contenders[way.contender];
         build(contender, way, material, &context, false).map(drop)
     };
@@ -124,7 +123,6 @@ fn row(
         }
         let contender = &mut contenders[way.contender];
         let group = Arc::clone(&contender.group);
-        let fresh = matches!(name, "build-run" | "build-stages" | "build-copy");
         series.client(&group, || build(contender, way, material, &context, fresh))?;
         match name.starts_with("build-co") {
             // Writing back is not the next one's.
@@ -203,18 +201,16 @@ fn build(
 }
 
 /// The most memory that each daemon had in all the rows before.
-fn peaks(contenders: &[Contender]) -> Row {
+pub fn peaks(contenders: &mut [Contender], _: &Options) -> Result<Row, String> {
     let series = contenders.iter().map(|contender| {
         let mut series = Series::new(contender.name);
-        series
-            .memory
-            .push(memory::highest(&contender.group) as f64 / MIB);
+        series.memory.push(contender.peak as f64 / MIB);
         series
     });
-    Row {
+    Ok(Row {
         name: "build-memory".to_owned(),
         title: "the most memory of the daemon in the rows of builds before".to_owned(),
         series: series.collect(),
         targets: vec![Target::memory(96.0)],
-    }
+    })
 }
