@@ -3,25 +3,27 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::command::run;
 
-/// The packed layers of an image.
+/// The packed layers of images.
 pub struct Floor {
     dir: tempfile::TempDir,
     layers: Vec<PathBuf>,
 }
 
 impl Floor {
-    /// Takes them out of an OCI archive.
-    pub fn of(archive: &Path) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("{}: {error}", archive.display());
+    /// Takes them out of OCI archives.
+    pub fn of(archives: &[PathBuf]) -> Result<Self, String> {
         let dir = crate::ending::folder()?;
-        let (from, to) = (archive.display(), dir.path().display());
-        run(&["tar", "-xf", &from.to_string(), "-C", &to.to_string()])?;
+        let failed = |error: io::Error| format!("{}: {error}", dir.path().display());
+        for archive in archives {
+            let (from, to) = (archive.display(), dir.path().display());
+            run(&["tar", "-xf", &from.to_string(), "-C", &to.to_string()])?;
+        }
         let mut layers = Vec::new();
         for entry in std::fs::read_dir(dir.path().join("blobs/sha256")).map_err(failed)? {
             let path = entry.map_err(failed)?.path();

@@ -87,15 +87,21 @@ fn one(
     let image = format!("bench/{name}:latest");
     registries.add(archive, &image)?;
     let names = [format!("{ADDRESS}/{image}")];
-    let floor = Floor::of(archive)?;
-    let mut lowest = Series::new("floor");
-    let mut row = super::in_turns(
+    let archives = [archive.to_owned()];
+    let row = super::in_turns(
         (name, title.to_owned()),
         contenders,
         options.rounds,
         vec![Target::times("docker", 4.0)],
         |contender, series| pull(contender, series, &names),
     )?;
+    with_floor(row, &archives, options)
+}
+
+/// The same bytes inflated and written with nothing else, beside it.
+fn with_floor(mut row: Row, archives: &[PathBuf], options: &Options) -> Result<Row, String> {
+    let floor = Floor::of(archives)?;
+    let mut lowest = Series::new("floor");
     for _ in 0..options.rounds {
         lowest.wall.push(millis(floor.measure()?));
         std::thread::sleep(REST);
@@ -110,14 +116,15 @@ fn ten(
     options: &Options,
     registries: &Registries,
 ) -> Result<Row, String> {
-    let mut names = Vec::new();
+    let (mut names, mut archives) = (Vec::new(), Vec::new());
     for number in 0..AT_ONCE {
         let image = format!("bench/ten-{number}:latest");
         let archive = Path::new(OTHERS).join(format!("ten-{number}.tar"));
         registries.add(&archive, &image)?;
         names.push(format!("{ADDRESS}/{image}"));
+        archives.push(archive);
     }
-    super::in_turns(
+    let row = super::in_turns(
         (
             "pull-ten",
             "`pull` of ten different images at once".to_owned(),
@@ -126,7 +133,8 @@ fn ten(
         options.rounds,
         vec![Target::times("docker", 5.0)],
         |contender, series| pull(contender, series, &names),
-    )
+    )?;
+    with_floor(row, &archives, options)
 }
 
 fn pull(contender: &mut Contender, series: &mut Series, names: &[String]) -> Result<(), String> {
