@@ -2,6 +2,7 @@
 //! With our own registry, in the network namespace of the engine.
 
 mod bundles;
+mod digests;
 mod trust;
 
 use std::os::unix::fs::PermissionsExt;

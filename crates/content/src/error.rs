@@ -20,7 +20,7 @@ pub enum Error {
         /// What was asked for.
         expected: Digest,
         /// What the bytes hash to.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// There are more or fewer bytes than were said.
     #[error("unexpected size of {digest}: {found} bytes, expected {expected}")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use gantry_types::{Digest, Hasher};
 
 use crate::store::Inner;
+use crate::verify::hashed;
 use crate::{Blob, Epoch, Error};
 
 /// A blob that is being written: [`Write`] its bytes, then [`commit`](Self::commit).
@@ -95,9 +96,18 @@ impl Ingest {
         expected: Option<Digest>,
         expected_size: Option<u64>,
     ) -> Result<Blob, Error> {
-        let found = self.digest();
+        let mut found = self.digest();
+        // It was not known by what it would be named.
+        if let Some(expected) = expected.filter(|one| one.algorithm() != found.algorithm()) {
+            found = File::open(&self.draft.path)
+                .and_then(|mut file| hashed(&mut file, expected.hasher()))
+                .map_err(Error::disk("read", &self.draft.path))?;
+        }
         if let Some(expected) = expected.filter(|expected| *expected != found) {
-            return Err(Error::WrongDigest { expected, found });
+            return Err(Error::WrongDigest {
+                expected,
+                found: Box::new(found),
+            });
         }
         if let Some(expected) = expected_size.filter(|expected| *expected != self.size()) {
             return Err(Error::WrongSize {

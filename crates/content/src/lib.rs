@@ -1,7 +1,7 @@
 //! Blobs by digest.
 //!
 //! ```text
-//! content/blobs/sha256/<hex>    complete, verified, once recorded on the disk; never changes
+//! content/blobs/<alg>/<hex>     complete, verified, once recorded on the disk; never changes
 //! content/ingest/<random>       being written; of a dead daemon: removed at open
 //! content/ingest/<random>/      scratch directories of those who unpack archives
 //! content/partial/<hex>.<size>  what has come of a blob from far away, for the next try
@@ -26,4 +26,4 @@ pub use ingest::{Draft, Ingest};
 pub use measured::DiskUsage;
 pub use partial::Partial;
 pub use store::{Blob, Collected, ContentStore};
-pub use verify::Recorded;
+pub use verify::{Recorded, hashed};

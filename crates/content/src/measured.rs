@@ -7,6 +7,7 @@ use std::path::Path;
 
 use gantry_types::Digest;
 
+use crate::store::ALGORITHMS;
 use crate::{ContentStore, Error};
 
 /// What the store takes on the disk.
@@ -36,9 +37,12 @@ impl ContentStore {
         }
         let partial = &inner.partials.directory;
         usage.arriving = arriving(&inner.ingests)? + arriving(partial)?;
-        let parents = inner.blobs.ancestors().take(3);
+        let parents = inner.blobs.ancestors().take(2);
         for directory in parents.chain([inner.ingests.as_path(), partial]) {
             usage.rest += blocks(directory)?;
+        }
+        for algorithm in ALGORITHMS {
+            usage.rest += blocks(&inner.blobs.join(algorithm))?;
         }
         Ok(usage)
     }

@@ -41,7 +41,7 @@ impl Key {
     fn parse(name: &str) -> Option<Self> {
         let (hex, size) = name.split_once('.')?;
         Some(Self {
-            digest: format!("sha256:{hex}").parse().ok()?,
+            digest: Digest::from_hex(hex)?,
             size: size.parse().ok()?,
         })
     }
@@ -148,7 +148,7 @@ impl ContentStore {
                     file,
                     stored,
                     place: 0,
-                    hasher: Hasher::new(),
+                    hasher: digest.hasher(),
                     epoch,
                 };
                 if stored > size {
@@ -337,7 +337,7 @@ impl Partial {
         if found != digest {
             return Err(Error::WrongDigest {
                 expected: digest,
-                found,
+                found: Box::new(found),
             });
         }
         Ok(())
@@ -368,7 +368,7 @@ impl Partial {
         self.file = file;
         self.stored = stored;
         self.place = 0;
-        self.hasher = Hasher::new();
+        self.hasher = self.key.digest.hasher();
         Ok(())
     }
 

@@ -15,6 +15,9 @@ use crate::epoch::Epochs;
 use crate::partial::Partials;
 use crate::{Draft, Epoch, Error, Ingest};
 
+/// A directory for each: by what blobs are named.
+pub(crate) const ALGORITHMS: [&str; 2] = ["sha256", "sha512"];
+
 /// The content store of one daemon. Cheap to clone; all methods block.
 #[derive(Clone)]
 pub struct ContentStore {
@@ -70,8 +73,9 @@ impl ContentStore {
     /// `Disk`, `Metadata`.
     pub fn open(root: impl AsRef<Path>, database: Arc<Database>) -> Result<Self, Error> {
         let root = root.as_ref();
-        let (blobs, ingests) = (root.join("blobs/sha256"), root.join("ingest"));
-        for directory in [&blobs, &ingests] {
+        let (blobs, ingests) = (root.join("blobs"), root.join("ingest"));
+        let by_algorithm = ALGORITHMS.map(|name| blobs.join(name));
+        for directory in by_algorithm.iter().chain([&ingests]) {
             std::fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -332,7 +336,7 @@ impl ContentStore {
 
 impl Inner {
     pub(crate) fn path(&self, digest: Digest) -> PathBuf {
-        self.blobs.join(digest.hex())
+        self.blobs.join(digest.algorithm()).join(digest.hex())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Held>> {
@@ -442,15 +446,16 @@ impl Inner {
 
     pub(crate) fn files(&self) -> Result<Vec<(PathBuf, Option<Digest>)>, Error> {
         let at = || Error::disk("list", &self.blobs);
-        std::fs::read_dir(&self.blobs)
-            .map_err(at())?
-            .map(|entry| {
+        let mut files = Vec::new();
+        for algorithm in ALGORITHMS {
+            for entry in std::fs::read_dir(self.blobs.join(algorithm)).map_err(at())? {
                 let path = entry.map_err(at())?.path();
                 let name = path.file_name().and_then(|name| name.to_str());
-                let digest = name.and_then(|name| format!("sha256:{name}").parse().ok());
-                Ok((path, digest))
-            })
-            .collect()
+                let digest = name.and_then(|name| format!("{algorithm}:{name}").parse().ok());
+                files.push((path, digest));
+            }
+        }
+        Ok(files)
     }
 
     fn remove_ingests(&self) -> Result<(), Error> {
@@ -473,7 +478,8 @@ impl Blob {
     pub(crate) fn synced(self) -> Result<Self, Error> {
         let path = self.inner.path(self.digest);
         let file = File::open(&path).and_then(|file| file.sync_data());
-        let name = File::open(&self.inner.blobs).and_then(|directory| directory.sync_all());
+        let folder = path.parent().unwrap_or(&self.inner.blobs);
+        let name = File::open(folder).and_then(|directory| directory.sync_all());
         let Err(error) = file.and(name) else {
             return Ok(self);
         };

@@ -1,6 +1,6 @@
 //! Whether the files are what their records say.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 
 use gantry_metadata::blobs;
@@ -20,6 +20,22 @@ pub enum Recorded {
 
 /// How much is read at a time.
 const PIECE: usize = 256 << 10;
+
+/// The digest of all that is left to be read.
+///
+/// # Errors
+/// Those of the reader.
+pub fn hashed(reader: &mut impl Read, mut hasher: Hasher) -> io::Result<Digest> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(count) => hasher.update(&piece[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
 
 impl ContentStore {
     /// Why the blob is not what it should be, if so. Without `thorough` its bytes are
@@ -41,16 +57,10 @@ impl ContentStore {
         if !thorough {
             return None;
         }
-        let mut hasher = Hasher::new();
-        let mut piece = vec![0; PIECE];
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => break,
-                Ok(count) => hasher.update(&piece[..count]),
-                Err(error) => return Some(error.to_string()),
-            }
-        }
-        let found = hasher.finish();
+        let found = match hashed(&mut file, digest.hasher()) {
+            Ok(found) => found,
+            Err(error) => return Some(error.to_string()),
+        };
         (found != digest).then(|| format!("its bytes are those of {found}"))
     }
 

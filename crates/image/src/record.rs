@@ -138,6 +138,11 @@ pub(crate) fn parse_config(bytes: &[u8], entry: &str) -> Result<ImageConfig> {
         );
         return Err(Error::archive(entry, reason));
     }
+    let mut layers = config.rootfs.diff_ids.iter();
+    if let Some(other) = layers.find(|layer| layer.0.algorithm() != "sha256") {
+        let reason = format!("layers are known by sha256 alone, not as {other}");
+        return Err(Error::archive(entry, reason));
+    }
     let count = config.rootfs.diff_ids.len();
     if count > MAX_LAYERS {
         let reason = format!("max depth exceeded: {count} layers, at most {MAX_LAYERS}");

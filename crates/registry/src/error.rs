@@ -114,7 +114,7 @@ pub enum Error {
         /// What was asked for.
         expected: Digest,
         /// What came.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// There are more or fewer bytes than was said.
     #[error("{what} has {found} bytes, expected {expected}")]

@@ -58,7 +58,9 @@ impl Repository {
             Err(Error::Refused(refusal)) if refusal.status == 404 => refusal,
             other => return other,
         };
-        match self.resolve(&digest.to_string().replace(':', "-")) {
+        // A tag has no room for all digits of a longer one.
+        let digits: String = digest.hex().chars().take(64).collect();
+        match self.resolve(&format!("{}-{digits}", digest.algorithm())) {
             Ok(document) => {
                 serde_json::from_slice(&document.bytes).map_err(|_| Error::Refused(refused))
             }

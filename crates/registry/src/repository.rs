@@ -129,10 +129,10 @@ impl Repository {
         let response = self.session().ask(&ask)?;
         let stored = response.head.get("docker-content-digest");
         match stored.and_then(|stored| stored.parse::<Digest>().ok()) {
-            Some(found) if found != digest => Err(Error::WrongDigest {
+            Some(found) if found != found.like(bytes) => Err(Error::WrongDigest {
                 what: "manifest",
                 expected: digest,
-                found,
+                found: Box::new(found),
             }),
             _ => Ok(digest),
         }
@@ -193,14 +193,15 @@ impl Repository {
         let (url, ask) = (ask.url.clone(), ask.header("Accept", document::ACCEPT));
         let mut response = self.session().ask(&ask)?;
         let bytes = self.session().whole(&url, "the manifest", &mut response)?;
-        let digest = Digest::of(&bytes);
         let said = response.head.get("docker-content-digest");
-        let said = said.and_then(|said| said.parse().ok());
-        match wanted.or(said) {
+        let said = said.and_then(|said| said.parse::<Digest>().ok());
+        let expected = wanted.or(said);
+        let digest = expected.map_or_else(|| Digest::of(&bytes), |one| one.like(&bytes));
+        match expected {
             Some(expected) if expected != digest => Err(Error::WrongDigest {
                 what: "manifest",
                 expected,
-                found: digest,
+                found: Box::new(digest),
             }),
             _ => Ok(Document {
                 media_type: document::media_type(&response.head, &bytes),

@@ -127,7 +127,7 @@ impl Envelope {
 fn names(statement: &Value, image: Digest) -> bool {
     let hex = image.hex();
     let mut subjects = statement["subject"].as_array().into_iter().flatten();
-    subjects.any(|subject| subject["digest"]["sha256"] == hex)
+    subjects.any(|subject| subject["digest"][image.algorithm()] == hex)
 }
 
 /// A bundle as cosign writes it, for tests.

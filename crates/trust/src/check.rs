@@ -202,7 +202,9 @@ impl Ready {
         let payload = signatures
             .blob(signature.payload, signature.size)
             .map_err(|reason| format!("a signed payload cannot be read: {reason}"))?;
-        if payload.len() as u64 != signature.size || Digest::of(&payload) != signature.payload {
+        if payload.len() as u64 != signature.size
+            || signature.payload.like(&payload) != signature.payload
+        {
             return Err("a signed payload is not what its digest says".to_owned());
         }
         let Some(key) = self.signer(&payload, &signature.bytes) else {

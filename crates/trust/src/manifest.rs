@@ -18,7 +18,7 @@ const MAX_SIGNATURE_TEXT: usize = 128;
 
 /// The tag below which the signatures of an image are.
 pub fn tag_of(image: Digest) -> String {
-    format!("sha256-{}.sig", image.hex())
+    format!("{}-{}.sig", image.algorithm(), image.hex())
 }
 
 /// Whether a tag is that of an image's signatures, and not of an image.

@@ -236,7 +236,7 @@ impl Reading<'_> {
             .take(MAX_DOCUMENT + 1)
             .read_to_end(&mut bytes)
             .map_err(invalid)?;
-        match Digest::of(&bytes) == descriptor.digest {
+        match descriptor.digest.like(&bytes) == descriptor.digest {
             true => Ok(bytes),
             false => Err(invalid(format!(
                 "{} is not what it says",

@@ -91,7 +91,7 @@ fn platforms(repository: &Repository, found: &Document) -> Option<Vec<Distributi
     let mut bytes = Vec::new();
     let blob = repository.blob(config.digest, config.size, 0).ok()?;
     blob.take(MAX_CONFIG).read_to_end(&mut bytes).ok()?;
-    if Digest::of(&bytes) != config.digest {
+    if config.digest.like(&bytes) != config.digest {
         return None;
     }
     let platform: DistributionPlatform = serde_json::from_slice(&bytes).ok()?;

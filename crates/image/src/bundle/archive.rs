@@ -35,10 +35,13 @@ impl ImageStore {
         for file in bundle.files() {
             match file {
                 File::Document(digest, bytes) => {
-                    add(path(digest), Source::Bytes(bytes.to_vec()));
+                    add(digest.blob_path(), Source::Bytes(bytes.to_vec()));
                 }
                 File::Layer(digest, _) => {
-                    add(path(digest), Source::Blob(inner.content.hold(digest)?));
+                    add(
+                        digest.blob_path(),
+                        Source::Blob(inner.content.hold(digest)?),
+                    );
                 }
             }
         }
@@ -47,10 +50,13 @@ impl ImageStore {
         add("index.json".to_owned(), Source::Bytes(index));
         if docker {
             let part = &bundle.parts[bundle.own()];
-            let layers = part.layers.iter().map(|layer| path(layer.blob.digest()));
+            let layers = part
+                .layers
+                .iter()
+                .map(|layer| layer.blob.digest().blob_path());
             let tags: Vec<String> = names.iter().map(Reference::familiar).collect();
             let item = json!([{
-                "Config": path(part.config.digest),
+                "Config": part.config.digest.blob_path(),
                 "RepoTags": tags,
                 "Layers": layers.collect::<Vec<_>>(),
             }]);
@@ -110,10 +116,6 @@ impl Bundle {
             annotations: None,
         }
     }
-}
-
-fn path(digest: Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {

@@ -119,5 +119,5 @@ pub(super) fn blob_digest(name: &str) -> Option<Digest> {
 fn digest_in(name: &str) -> Option<Digest> {
     let last = name.rsplit('/').next().unwrap_or(name);
     let hex = last.strip_suffix(".json").unwrap_or(last);
-    format!("sha256:{hex}").parse().ok()
+    Digest::from_hex(hex)
 }

@@ -10,7 +10,7 @@ use super::{Found, FoundLayer};
 use crate::{Error, MAX_LAYERS, Result};
 
 /// Where blobs lie.
-pub(super) const BLOBS: &str = "blobs/sha256/";
+pub(super) const BLOBS: &str = "blobs/";
 const INDEX: &str = "index.json";
 /// Most descriptors of one index.
 const MAX_MANIFESTS: usize = 4096;
@@ -65,7 +65,7 @@ pub(super) fn manifests_by_config(spool: &Spool) -> HashMap<Digest, (Vec<u8>, Ma
             continue;
         };
         for descriptor in index.manifests {
-            let entry = blob(descriptor.digest);
+            let entry = descriptor.digest.blob_path();
             if is_index(&descriptor) && depth < MAX_DEPTH {
                 waiting.push((entry, depth + 1));
             } else if let Ok((bytes, manifest)) = manifest(spool, &descriptor)
@@ -86,7 +86,7 @@ pub(super) fn layers(manifest: &Manifest) -> Vec<FoundLayer> {
         .layers
         .iter()
         .map(|layer| FoundLayer {
-            entry: blob(layer.digest),
+            entry: layer.digest.blob_path(),
             digest: Some(layer.digest),
             media_type: Some(layer.media_type.clone()),
         })
@@ -99,7 +99,7 @@ fn image(
     platform: Option<&Platform>,
     depth: usize,
 ) -> Result<Found> {
-    let entry = blob(descriptor.digest);
+    let entry = descriptor.digest.blob_path();
     if is_index(descriptor) {
         if depth == MAX_DEPTH {
             return Err(Error::archive(entry, "indexes within indexes without end"));
@@ -119,7 +119,7 @@ fn image(
     let (bytes, manifest) = manifest(spool, descriptor)?;
     let config = verified(spool, &manifest.config)?;
     Ok(Found {
-        config: (config, blob(manifest.config.digest)),
+        config: (config, manifest.config.digest.blob_path()),
         layers: layers(&manifest),
         manifest: Some(bytes),
         references: Vec::new(),
@@ -154,7 +154,7 @@ fn choose<'d>(
 }
 
 fn manifest(spool: &Spool, descriptor: &Descriptor) -> Result<(Vec<u8>, Manifest)> {
-    let entry = blob(descriptor.digest);
+    let entry = descriptor.digest.blob_path();
     let known = [media_type::OCI_MANIFEST, media_type::DOCKER_MANIFEST, ""];
     if !known.contains(&descriptor.media_type.as_str()) {
         let reason = format!("unknown media type {:?}", descriptor.media_type);
@@ -189,9 +189,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], entry: &str) -> Result<T> {
 
 /// The bytes of a document, if they are what the descriptor says.
 fn verified(spool: &Spool, descriptor: &Descriptor) -> Result<Vec<u8>> {
-    let entry = blob(descriptor.digest);
+    let entry = descriptor.digest.blob_path();
     let bytes = spool.document(&entry)?;
-    let found = Digest::of(&bytes);
+    let found = descriptor.digest.like(&bytes);
     if found != descriptor.digest {
         let reason = format!("unexpected digest {found}, expected {}", descriptor.digest);
         return Err(Error::archive(entry, reason));
@@ -201,10 +201,6 @@ fn verified(spool: &Spool, descriptor: &Descriptor) -> Result<Vec<u8>> {
         return Err(Error::archive(entry, reason));
     }
     Ok(bytes)
-}
-
-fn blob(digest: Digest) -> String {
-    format!("{BLOBS}{}", digest.hex())
 }
 
 fn is_index(descriptor: &Descriptor) -> bool {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gantry_content::Epoch;
 use gantry_metadata::{layers, leases, seals};
 use gantry_registry::Cancel;
-use gantry_types::{ChainId, Descriptor, Digest, ImageConfig, Reference};
+use gantry_types::{ChainId, Descriptor, Digest, ImageConfig, ImageId, Reference};
 
 use super::download::{Downloads, Listener, Outcome, Stage};
 use super::fetched::{Fetched, Taken};
@@ -126,6 +126,15 @@ impl Pull<'_> {
         Ok(kept.last().map_or(0, |layer| layer.size))
     }
 
+    /// The image's id here, which is always made by `sha256`.
+    pub(super) fn id(&self) -> Result<ImageId> {
+        let digest = self.described.manifest.config.digest;
+        match digest.algorithm() {
+            "sha256" => Ok(ImageId(digest)),
+            _ => Ok(ImageId(Digest::of(&self.config()?.0))),
+        }
+    }
+
     /// The configuration, whose bytes are what the manifest says.
     pub(super) fn config(&self) -> Result<(Vec<u8>, ImageConfig)> {
         let descriptor = &self.described.manifest.config;
@@ -135,7 +144,9 @@ impl Pull<'_> {
             .take(MAX_DOCUMENT + 1)
             .read_to_end(&mut bytes)
             .map_err(layer::failed)?;
-        if Digest::of(&bytes) != descriptor.digest || bytes.len() as u64 != descriptor.size {
+        if descriptor.digest.like(&bytes) != descriptor.digest
+            || bytes.len() as u64 != descriptor.size
+        {
             return Err(Error::Manifest(format!(
                 "image config verification failed for digest {}",
                 descriptor.digest

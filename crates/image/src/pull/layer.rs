@@ -113,7 +113,7 @@ impl Inner {
         let active = Unpacking::create(self, parent)?;
         let mut reader = Hashed {
             file: self.content.reader(blob.digest())?,
-            hasher: Hasher::new(),
+            hasher: blob.digest().hasher(),
             count: 0,
             told,
         };
@@ -121,7 +121,11 @@ impl Inner {
         let found = reader.hasher.finish();
         if found != blob.digest() {
             let expected = blob.digest();
-            return Err(gantry_content::Error::WrongDigest { expected, found }.into());
+            return Err(gantry_content::Error::WrongDigest {
+                expected,
+                found: Box::new(found),
+            }
+            .into());
         }
         Ok((active, applied))
     }

@@ -65,9 +65,9 @@ impl ImageStore {
         let document = source.digest(digest, cancel)?;
         let described = manifest::follow(&**source, document, platform, cancel)?;
         let pull = self.nameless(source, &described, cancel);
-        let (_, config) = pull.config()?;
+        let (bytes, config) = pull.config()?;
         pull.bring(&config, lease)?;
-        Ok((ImageId(described.manifest.config.digest), config))
+        Ok((ImageId(Digest::of(&bytes)), config))
     }
 
     /// A pull that gives no name to what it brings.

@@ -129,7 +129,7 @@ impl ImageStore {
         if let Some(text) = admission.doubt {
             tell(Step::Remark(text));
         }
-        Ok(Found {
+        let mut found = Found {
             source: Arc::clone(source),
             id: ImageId(described.manifest.config.digest),
             names: match request.aside {
@@ -139,7 +139,9 @@ impl ImageStore {
             described,
             seal: admission.seal,
             digest,
-        })
+        };
+        found.id = found.pull(self, cancel).id()?;
+        Ok(found)
     }
 
     /// The configuration of an image that was found.

@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 
 use gantry_archive::tar::Timestamp;
-use gantry_types::{Digest, ImageId, Index, media_type};
+use gantry_types::{ImageId, Index, media_type};
 use serde::Serialize;
 
 use super::Chosen;
@@ -105,9 +105,9 @@ fn item(chosen: &Chosen, ids: &[ImageId]) -> Item {
     let portable = &chosen.portable;
     let layers = portable.layers.iter();
     Item {
-        config: blob(portable.image.id.0),
+        config: portable.image.id.0.blob_path(),
         repo_tags: tags(chosen),
-        layers: layers.map(|layer| blob(layer.0.digest)).collect(),
+        layers: layers.map(|layer| layer.0.digest.blob_path()).collect(),
         parent: portable.image.parent.filter(|parent| ids.contains(parent)),
     }
 }
@@ -135,19 +135,15 @@ fn add_blobs(entries: &mut Entries, chosen: Chosen) {
     let time = created(&portable.image);
     let manifest = portable.manifest;
     let bytes = Source::Bytes(manifest.bytes);
-    entries.add(blob(manifest.digest), bytes, Timestamp::default());
+    entries.add(manifest.digest.blob_path(), bytes, Timestamp::default());
     entries.add(
-        blob(portable.image.id.0),
+        portable.image.id.0.blob_path(),
         Source::Bytes(portable.config),
         time,
     );
     for (descriptor, source) in portable.layers {
-        entries.add(blob(descriptor.digest), source, time);
+        entries.add(descriptor.digest.blob_path(), source, time);
     }
-}
-
-fn blob(digest: Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
 }
 
 /// A document's bytes.

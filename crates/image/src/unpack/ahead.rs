@@ -240,9 +240,7 @@ impl<'s> Ahead<'s> {
     /// always it is there then, and need not be unpacked again. A wrong guess
     /// costs time, nothing else.
     fn is_known(&self, entry: &str) -> bool {
-        let digests = entry
-            .split('/')
-            .filter_map(|part| format!("sha256:{part}").parse::<Digest>().ok());
+        let digests = entry.split('/').filter_map(Digest::from_hex);
         let is_recorded = |digest| {
             let found: Result<bool> = self.inner.database.read(|view| {
                 let layer = layers::size(view, DiffId(digest))?;

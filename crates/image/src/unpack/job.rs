@@ -209,7 +209,10 @@ impl<'j> Job<'j, '_> {
 fn check_digest(source: &LayerSource, found: Digest) -> Result<()> {
     match source.file.digest {
         Some(expected) if expected != found => {
-            let wrong = gantry_content::Error::WrongDigest { expected, found };
+            let wrong = gantry_content::Error::WrongDigest {
+                expected,
+                found: Box::new(found),
+            };
             Err(named(&source.file, wrong.into()))
         }
         _ => Ok(()),

@@ -130,9 +130,19 @@ impl<'c> Keep<'c> {
                 hasher,
                 size,
             } => {
-                let found = hasher.finish();
+                let mut found = hasher.finish();
+                // It was not known by what it would be named.
+                if let Some(other) = expected.filter(|one| one.algorithm() != found.algorithm()) {
+                    found = std::fs::File::open(&path)
+                        .and_then(|mut file| gantry_content::hashed(&mut file, other.hasher()))
+                        .map_err(Error::disk("read", &path))?;
+                }
                 if let Some(expected) = expected.filter(|expected| *expected != found) {
-                    return Err(gantry_content::Error::WrongDigest { expected, found }.into());
+                    return Err(gantry_content::Error::WrongDigest {
+                        expected,
+                        found: Box::new(found),
+                    }
+                    .into());
                 }
                 content.adopt(&path, found, size)?
             }

@@ -41,6 +41,46 @@ fn a_blob_is_pushed_by_one_post() {
 }
 
 #[test]
+fn blobs_and_manifests_may_be_named_by_sha512() {
+    let registry = Registry::new();
+    let long: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
+    let bytes = noise(2_000_000);
+    let (digest, short) = (long.like(&bytes), Digest::of(&bytes));
+    let at = |digest: &Digest| format!("/v2/a/blobs/{digest}");
+    for (location, right) in [
+        (registry.begin("a"), digest),
+        (registry.begin("a"), short),
+        (registry.begin("a"), long),
+    ] {
+        let reply = registry.send("PATCH", &location, &[OCTETS], &bytes[..1_000_000]);
+        assert_eq!(reply.status, 202);
+        let path = format!("{location}?digest={right}");
+        let reply = registry.send("PUT", &path, &[OCTETS], &bytes[1_000_000..]);
+        assert_eq!(reply.status, if right == long { 400 } else { 201 });
+    }
+    // Each is a blob of its own.
+    assert!(registry.get(&at(&digest)).body == bytes);
+    assert_eq!(registry.send("DELETE", &at(&short), &[], b"").status, 202);
+    assert_eq!(registry.get(&at(&short)).status, 404);
+    assert_eq!(registry.get(&at(&digest)).status, 200);
+
+    let kind = ("Content-Type", super::MANIFEST);
+    let text = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{kind}","config":{{"mediaType":"x/y","digest":"{digest}","size":2000000}},"layers":[]}}"#,
+        kind = super::MANIFEST,
+    );
+    let name = long.like(text.as_bytes()).to_string();
+    let path = format!("/v2/a/manifests/{name}");
+    let reply = registry.send("PUT", &path, &[kind], text.as_bytes());
+    assert_eq!(reply.status, 201, "{:?}", reply.code());
+    assert_eq!(reply.header("docker-content-digest"), Some(name.as_str()));
+    assert_eq!(registry.get(&path).body, text.as_bytes());
+    let path = format!("/v2/a/manifests/{long}");
+    let reply = registry.send("PUT", &path, &[kind], text.as_bytes());
+    assert_eq!(reply.code(), "DIGEST_INVALID");
+}
+
+#[test]
 fn a_blob_is_pushed_in_chunks() {
     let registry = Registry::new();
     let bytes = noise(1_000_000);
@@ -135,13 +175,13 @@ fn the_digest_must_be_right() {
     assert_eq!(registry.get(&location).code(), "BLOB_UPLOAD_UNKNOWN");
     let digest = Digest::of(b"bytes");
     assert_eq!(registry.get(&format!("/v2/a/blobs/{digest}")).status, 404);
-    let path = "/v2/a/blobs/uploads/?digest-algorithm=sha512";
+    let path = "/v2/a/blobs/uploads/?digest-algorithm=sha384";
     let reply = registry.send("POST", path, &[], b"");
     assert_eq!(
         (reply.status, reply.code().as_str()),
         (400, "DIGEST_INVALID")
     );
-    assert!(String::from_utf8_lossy(&reply.body).contains("only sha256"));
+    assert!(String::from_utf8_lossy(&reply.body).contains("only sha256 and sha512"));
 }
 
 #[test]

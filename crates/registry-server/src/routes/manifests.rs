@@ -55,7 +55,10 @@ pub(super) async fn put(call: Call, name: String, reference: String) -> Result<A
     let kind = call.header(header::CONTENT_TYPE).map(str::to_owned);
     let tags = tags(&call, &reference)?;
     let bytes = Call::bytes(call.body, manifest::MAX_SIZE, Code::ManifestInvalid).await?;
-    let digest = Digest::of(&bytes);
+    let digest = match &reference {
+        Reference::Digest(expected) => expected.like(&bytes),
+        Reference::Tag(_) => Digest::of(&bytes),
+    };
     if let Reference::Digest(expected) = reference
         && expected != digest
     {

@@ -37,9 +37,11 @@ pub(super) async fn begin(call: Call, name: String) -> Result<Answer> {
     }
     let wanted = call.query.get("digest").map(digest).transpose()?;
     if let Some(algorithm) = call.query.get("digest-algorithm")
-        && algorithm != "sha256"
+        && !["sha256", "sha512"].contains(&algorithm)
     {
-        let text = format!("unsupported digest algorithm {algorithm:?}: only sha256 is supported");
+        let text = format!(
+            "unsupported digest algorithm {algorithm:?}: only sha256 and sha512 are supported"
+        );
         return Err(Failure::with(Code::DigestInvalid, text));
     }
     let (app, into) = (Arc::clone(&call.app), name.clone());

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gantry_content::hashed;
 use gantry_metadata::registry::{blobs as links, repositories, uploads};
 use gantry_metadata::{Database, blobs, now};
 use gantry_types::{Digest, Hasher};
@@ -336,7 +337,13 @@ impl Store {
         partial: Partial,
         expected: Digest,
     ) -> Result<()> {
-        let found = partial.hasher.clone().finish();
+        let mut found = partial.hasher.clone().finish();
+        // Nobody had to say by what it would be named.
+        if found.algorithm() != expected.algorithm() {
+            found = File::open(&partial.path)
+                .and_then(|mut file| hashed(&mut file, expected.hasher()))
+                .map_err(|error| Failure::disk("read an upload", &error))?;
+        }
         if found != expected {
             self.uploads.cancel(session)?;
             return Err(Failure::new(Code::DigestInvalid).detail(serde_json::json!({

@@ -96,7 +96,7 @@ impl ImageManifest {
     /// The exact bytes.
     pub(super) fn bytes(&self) -> Result<Vec<u8>, Error> {
         let bytes = STANDARD.decode(&self.raw).unwrap_or_default();
-        match Digest::of(&bytes) == self.descriptor.digest {
+        match self.descriptor.digest.like(&bytes) == self.descriptor.digest {
             true => Ok(bytes),
             false => Err(Error::message(format!(
                 "the local manifest of {} is damaged",
@@ -208,7 +208,7 @@ fn of_config(repository: &Repository, config: &Value) -> Result<DistributionPlat
         .map_err(failed)?
         .read_to_end(&mut bytes)
         .map_err(|error| wrong(&error.to_string()))?;
-    if Digest::of(&bytes) != digest {
+    if digest.like(&bytes) != digest {
         return Err(wrong("it is not what its digest says"));
     }
     serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))
