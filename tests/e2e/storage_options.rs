@@ -62,6 +62,24 @@ fn a_container_writes_what_it_may_and_no_more() {
         engine.docker(&create).code(1).says(words);
     }
     engine.docker(&["rm", "one"]).ok();
+    // What the daemon says is for containers that say nothing.
+    engine.stop_daemon();
+    let mut engine = engine.with_flags(&["--storage-opt", "overlay2.size=8m"]);
+    engine.boot();
+    let size = "df -m / | awk 'NR==2{print $2}'";
+    let all = ["run", "--rm", "busybox", "sh", "-c", size];
+    engine.docker(&all).ok().prints("8\n");
+    let own = [
+        "run",
+        "--rm",
+        "--storage-opt",
+        "size=9m",
+        "busybox",
+        "sh",
+        "-c",
+        size,
+    ];
+    engine.docker(&own).ok().prints("9\n");
     engine.docker(&["ps", "-aq"]).ok().prints("");
     engine.docker(&["rmi", "busybox"]).ok();
     engine.stop_daemon();

@@ -52,6 +52,8 @@ pub struct EngineConfig {
     pub log_opts: BTreeMap<String, String>,
     /// Bytes of `/dev/shm` for containers that do not say.
     pub shm_size: u64,
+    /// How much containers may write that do not say, as a size.
+    pub storage_size: Option<String>,
     /// The IPC mode of containers that do not say.
     pub ipc_mode: String,
     /// Their cgroup namespace: `host` or `private`; when not given, private where
@@ -118,6 +120,7 @@ impl EngineConfig {
             log_driver: "json-file".to_owned(),
             log_opts: BTreeMap::new(),
             shm_size: 64 << 20,
+            storage_size: None,
             ipc_mode: "private".to_owned(),
             cgroupns_mode: None,
             default_ulimits: Vec::new(),

@@ -176,6 +176,7 @@ fn settings(config: &EngineConfig, cgroup_v2: bool, limits: Abilities) -> Settin
         log_driver: config.log_driver.clone(),
         log_opts: config.log_opts.clone(),
         shm_size: config.shm_size,
+        storage_size: config.storage_size.clone(),
         ipc_mode: config.ipc_mode.clone(),
         cgroupns_mode: config.cgroupns_mode.clone(),
         default_ulimits: config.default_ulimits.clone(),

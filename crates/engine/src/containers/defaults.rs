@@ -30,6 +30,11 @@ pub(crate) fn fill(host: &mut HostConfig, settings: &Settings) {
     if host.shm_size == 0 && host.ipc_mode != "host" {
         host.shm_size = i64::try_from(settings.shm_size).unwrap_or(i64::MAX);
     }
+    if let Some(size) = &settings.storage_size
+        && host.storage_opt.as_ref().is_none_or(BTreeMap::is_empty)
+    {
+        host.storage_opt = Some(BTreeMap::from([("size".to_owned(), size.clone())]));
+    }
     log(host, settings);
     memory_and_limits(host);
     confinement(host);

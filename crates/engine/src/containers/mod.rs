@@ -153,6 +153,7 @@ pub(crate) struct Settings {
     pub(crate) log_driver: String,
     pub(crate) log_opts: BTreeMap<String, String>,
     pub(crate) shm_size: u64,
+    pub(crate) storage_size: Option<String>,
     pub(crate) ipc_mode: String,
     pub(crate) cgroupns_mode: Option<String>,
     pub(crate) default_ulimits: Vec<Ulimit>,

@@ -177,8 +177,8 @@ mod tests {
             (&["--mtu"], "flag needs an argument: --mtu"),
             (&["--mtu", "x"], "invalid argument \"x\" for \"--mtu\" flag"),
             (
-                &["--storage-opt", "a=b"],
-                "option --storage-opt is not supported yet",
+                &["--metrics-addr", "x"],
+                "option --metrics-addr is not supported yet",
             ),
             (
                 &["--network-control-plane-mtu", "1"],

@@ -330,6 +330,13 @@ pub(super) static OPTIONS: &[Opt] = &[
             "overlay2 or vfs (default: the best that works)",
         ),
     ),
+    opt(
+        "storage-opt",
+        "storage-opts",
+        List,
+        Yes,
+        "overlay2.size=SIZE: how much each container may write",
+    ),
     both(
         "tls",
         Switch,
@@ -572,7 +579,6 @@ pub(super) static OPTIONS: &[Opt] = &[
     not_yet("node-generic-resource", "node-generic-resources", List),
     both("rootless", Switch, Only("false"), ""),
     both("selinux-enabled", Switch, Only("false"), ""),
-    not_yet("storage-opt", "storage-opts", List),
     not_yet(
         "swarm-default-advertise-addr",
         "swarm-default-advertise-addr",

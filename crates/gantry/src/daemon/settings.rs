@@ -145,6 +145,7 @@ impl Settings {
             config.shm_size =
                 quantity::bytes(size).map_err(|error| format!("--default-shm-size: {error}"))?;
         }
+        config.storage_size = storage_size(values)?;
         (config.ipc_mode, config.cgroupns_mode) = namespaces(values)?;
         config.default_ulimits = self.ulimits()?;
         config.no_new_privileges = switch(values, "no-new-privileges", false);
@@ -370,6 +371,20 @@ fn features(values: &Values) -> Result<bool, String> {
         }
     }
     Ok(buildkit)
+}
+
+/// How much containers may write: the one option of storage drivers that there is.
+fn storage_size(values: &Values) -> Result<Option<String>, String> {
+    let mut found = None;
+    for option in strings(values, "storage-opt") {
+        let (name, value) = option.split_once('=').unwrap_or((&option, ""));
+        if !name.eq_ignore_ascii_case("overlay2.size") {
+            return Err(format!("overlay2: unknown option {name}"));
+        }
+        quantity::bytes(value).map_err(|error| format!("--storage-opt {name}: {error}"))?;
+        found = Some(value.to_owned());
+    }
+    Ok(found)
 }
 
 /// The default modes of IPC and cgroup namespaces.
