@@ -1,13 +1,13 @@
 //! How registries are reached: with and without TLS, by mirrors, and as the
 //! configuration says at the time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tempfile::NamedTempFile;
 
 use crate::gantry_only;
-use crate::harness::registry::{Fault, gzip};
+use crate::harness::registry::{Asked, Fault, IMAGE, Registry as Played, gzip};
 use crate::harness::relay::{Deed, Relay};
 use crate::harness::served::Registry;
 use crate::harness::{Engine, command, finish};
@@ -312,4 +312,44 @@ fn reconfigure(engine: &Engine, file: &NamedTempFile, json: &str) {
     let before = taken();
     change(engine, file, json);
     wait_for(|| taken() > before);
+}
+
+#[test]
+fn what_one_mirror_cuts_off_another_server_ends() {
+    let (engine, _file) = engine(
+        r#"{"max-download-attempts": 1, "registries": [{"prefix": "127.0.0.1:5002/team",
+                            "mirrors": [{"url": "http://127.0.0.1:5000/team"}]}]}"#,
+    );
+    gantry_only!(engine);
+    let mirror = Played::start(&engine);
+    let _registry = Registry::ours(&engine, 5001);
+    let relay = Relay::start(&engine, 5002, 5001);
+    // The same bytes are in both.
+    engine.docker(&["pull", IMAGE]).ok();
+    let name = "127.0.0.1:5002/team/app:1";
+    engine.docker(&["tag", IMAGE, name]).ok();
+    engine.docker(&["push", name]).ok();
+    engine.docker(&["rmi", IMAGE, name]).ok();
+    mirror.plan(|asked: &Asked| match asked.is_blob() {
+        // And nothing more, however often it is asked.
+        true => Fault::Cut(100_usize.saturating_sub(asked.start)),
+        false => Fault::None,
+    });
+    let ranges = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&ranges);
+    relay.plan(move |request| {
+        if request.verb == "GET" && request.target.contains("/blobs/") {
+            let range = request.header("range").to_owned();
+            seen.lock().expect("no panic").push(range);
+        }
+        Deed::Pass
+    });
+    engine.docker(&["pull", name]).ok();
+    engine
+        .docker(&["run", "--rm", name])
+        .ok()
+        .prints("from-the-top\n");
+    let ranges = ranges.lock().expect("no panic");
+    let goes_on = |range: &&String| range.starts_with("bytes=") && !range.starts_with("bytes=0");
+    assert!(ranges.iter().any(|range| goes_on(&range)), "{ranges:?}");
 }
