@@ -52,9 +52,13 @@ pub(crate) fn choose(tree: &Tree, copying: &Copying) -> Result<Vec<Chosen>> {
             };
             any = true;
             let base = path.rsplit('/').next().unwrap_or_default().to_owned();
-            let above = match (copying.parents, path.strip_prefix(pivot.as_str())) {
-                (true, Some(rest)) => rest.trim_start_matches('/').to_owned(),
-                _ => String::new(),
+            let above = match copying.parents {
+                // Which names a wildcard stands for does not matter, only how many.
+                true => names(&path)
+                    .skip(names(&pivot).count())
+                    .collect::<Vec<_>>()
+                    .join("/"),
+                false => String::new(),
             };
             chosen.push(Chosen { place, base, above });
         }
@@ -67,6 +71,11 @@ pub(crate) fn choose(tree: &Tree, copying: &Copying) -> Result<Vec<Chosen>> {
         return Err(Error::Invalid(text));
     }
     Ok(chosen)
+}
+
+/// The names of a path.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !matches!(*name, "" | "."))
 }
 
 /// With `--parents`, what is above the part `/./` does not come along.

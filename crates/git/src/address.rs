@@ -116,7 +116,8 @@ impl Source {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (key, value) = (decoded(key)?, decoded(value)?);
-            if value.is_empty() {
+            let switch_alone = matches!(key.as_str(), "keep-git-dir" | "submodules");
+            if value.is_empty() && !switch_alone {
                 return Err(Error::Invalid(format!("query {key:?} has no value")));
             }
             match key.as_str() {
@@ -308,7 +309,7 @@ fn put(place: &mut String, value: String, what: &str) -> Result<()> {
 
 fn switch(key: &str, value: &str) -> Result<bool> {
     match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "" | "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err(Error::Invalid(format!("invalid {key} value: {value:?}"))),
     }

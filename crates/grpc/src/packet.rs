@@ -119,6 +119,15 @@ impl Stat {
         self.mode & 0o777 | special.map(|(_, bit)| bit).sum::<u32>()
     }
 
+    /// A directory that is nowhere yet.
+    pub fn directory(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            mode: GO_DIRECTORY | 0o755,
+            ..Self::default()
+        }
+    }
+
     /// What the kernel tells of a file.
     pub fn of(path: &str, found: &rustix::fs::Stat, link: String) -> Self {
         let kind = match FileType::from_raw_mode(found.st_mode) {

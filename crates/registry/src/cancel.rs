@@ -9,7 +9,13 @@ pub(crate) const TICK: Duration = Duration::from_millis(250);
 
 /// A switch that is thrown once. Copies are the same switch.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Switch>);
+
+#[derive(Debug, Default)]
+struct Switch {
+    thrown: AtomicBool,
+    above: Option<Cancel>,
+}
 
 impl Cancel {
     /// A switch that is not thrown.
@@ -17,15 +23,24 @@ impl Cancel {
         Self::default()
     }
 
+    /// A switch for a part of what this one is for: thrown by itself, or with this one.
+    pub fn below(&self) -> Self {
+        Self(Arc::new(Switch {
+            thrown: AtomicBool::new(false),
+            above: Some(self.clone()),
+        }))
+    }
+
     /// Throws it: what waits ends with [`crate::Error::Cancelled`] within a
     /// quarter of a second.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.thrown.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is thrown.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let thrown = self.0.thrown.load(Ordering::Relaxed);
+        thrown || self.0.above.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// Sleeps, unless it is thrown; answers whether it slept to the end.

@@ -152,7 +152,11 @@ impl Planner<'_> {
                 .unwrap_or_else(|_| rest.to_owned()),
         };
         let on_build = if now.trigger { "ONBUILD " } else { "" };
-        format!("{on_build}{name} {text}").trim_end().to_owned()
+        match rest.is_empty() {
+            true => format!("{on_build}{name}"),
+            // What is expanded to nothing leaves the space before it, as in BuildKit.
+            false => format!("{on_build}{name} {text}"),
+        }
     }
 
     fn volume(&self, now: &mut Current, words: &[Word], span: Span) -> Result<String> {
@@ -177,11 +181,14 @@ impl Planner<'_> {
         for arg in args {
             let scope = before.as_ref().unwrap_or(&now.scope);
             let name = scope.expand(&arg.name, self.file.escape(), span)?;
+            let given = self.given(&name);
             let default = match &arg.default {
+                // In BuildKit a default that is not used need not make sense.
+                Some(_) if given.is_some() && before.is_none() => None,
                 Some(word) => Some(scope.expand(word, self.file.escape(), span)?),
                 None => None,
             };
-            let value = match self.given(&name) {
+            let value = match given {
                 Some(value) => value,
                 None => default
                     .clone()

@@ -79,13 +79,14 @@ impl Planner<'_> {
             .transpose()?;
         let mode = chmod.as_deref().map(mode).transpose()?;
         let from = match wish.from {
-            Some(word) => Some(now.scope.expand(word, escape, span)?),
+            Some(word) if classic => Some(word.as_str().to_owned()),
+            Some(word) => Some(stage_name(word, escape, span)?),
             None => None,
         };
         let mut actions = Vec::new();
         if !sources.is_empty() {
             let step = match &from {
-                Some(name) => self.from(name, now)?,
+                Some(name) => self.from(name, now, None, span)?,
                 None => self.context()?,
             };
             actions.push(Action::Copy(Copying {
@@ -361,6 +362,18 @@ fn wish(command: &Command) -> Result<Wish<'_>> {
     }
 }
 
+/// What `--from` says, in which BuildKit knows no variables.
+fn stage_name(word: &Word, escape: char, span: Span) -> Result<String> {
+    let name = gantry_dockerfile::expand(word, escape, &|_| None);
+    let name = name.map_err(|error| placed(error, span))?;
+    if name != word.as_str() {
+        let text = "variable expansion is not supported for --from, define a new stage with FROM \
+                    using ARG from global scope as a workaround";
+        return Err(Error::Failed(text.to_owned()));
+    }
+    Ok(name)
+}
+
 /// The name that a file of the network gets in a directory.
 fn url_name(url: &str, target: &str) -> Result<String> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
@@ -411,7 +424,7 @@ fn leaves(path: &str) -> bool {
 /// The absolute path of a destination; with a slash at its end when it is a directory.
 fn target(current: &str, written: &str) -> String {
     let path = config::directory(current, written);
-    let directory = written.ends_with('/') || is_dot(written);
+    let directory = written.is_empty() || written.ends_with('/') || is_dot(written);
     match (directory, path.as_str()) {
         (_, "/") => path,
         (true, _) => format!("{path}/"),

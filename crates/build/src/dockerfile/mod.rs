@@ -73,6 +73,8 @@ pub struct Options {
     pub shm_size: i64,
     /// The parent of all cgroups; empty for the daemon's choice.
     pub cgroup_parent: String,
+    /// How commands see this machine called; empty for what containers see.
+    pub hostname: String,
     /// Kept as `docker_version`, as the classic builder does.
     pub engine_version: Option<String>,
     /// Images that have what steps make, as far as their histories say so.

@@ -1,8 +1,10 @@
 //! `RUN`: a command with what it sees.
 
+use std::collections::BTreeMap;
+
 use gantry_dockerfile::{
     Command, CommandLine, Dockerfile, Heredoc, Instruction, Mount, MountType, Network, PROXY_ARGS,
-    Run, Security, Sharing as Written,
+    Run, Security, Sharing as Written, Span,
 };
 
 use gantry_types::ProcessConfig;
@@ -92,6 +94,7 @@ impl Planner<'_> {
                 }
                 Dialect::BuildKit => Vec::new(),
             },
+            hostname: self.options.hostname.clone(),
             hosts: self.options.hosts.clone(),
             ulimits: self.options.ulimits.clone(),
             shm_size: self.options.shm_size,
@@ -129,15 +132,30 @@ impl Planner<'_> {
         self.command_words(now, &CommandLine::Shell(text))
     }
 
-    /// Predefined arguments that were given, unless the file declares them.
+    /// Predefined arguments that were given, unless the file declares them. In BuildKit
+    /// they are told in both cases, in whichever they were given.
     fn proxies(&mut self, env: &Variables) -> Vec<String> {
-        let given = self.options.build_args.iter();
-        let given: Vec<String> = given
-            .filter(|(name, _)| PROXY_ARGS.contains(&name.as_str()))
-            .filter(|(name, _)| env.value(name).is_none())
-            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
-            .collect();
-        given
+        let both = self.options.dialect == Dialect::BuildKit;
+        let mut proxies = BTreeMap::new();
+        for (name, value) in &self.options.build_args {
+            let (upper, lower) = (name.to_uppercase(), name.to_lowercase());
+            let Some(value) = value.as_ref().filter(|_| PROXY_ARGS.contains(&&*lower)) else {
+                continue;
+            };
+            let own = PROXY_ARGS.contains(&name.as_str());
+            let names = [(name.clone(), own), (upper, both), (lower, both)];
+            for (known, _) in names.into_iter().filter(|(_, told)| *told) {
+                // One that was given itself has its own value.
+                let itself = self.options.build_args.contains_key(&known);
+                if env.value(&known).is_none() && (known == *name || !itself) {
+                    proxies.insert(known, value);
+                }
+            }
+        }
+        let proxies = proxies.into_iter();
+        proxies
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     }
 
     fn mounts(&mut self, now: &Current, what: &Instruction, run: &Run) -> Result<Vec<ExecMount>> {
@@ -151,7 +169,7 @@ impl Planner<'_> {
                     })
                 })
                 .map_err(|error| placed(error, what.span))?;
-            mounts.push(self.mount(now, mount)?);
+            mounts.push(self.mount(now, mount, what.span)?);
         }
         let agents = mounts
             .iter_mut()
@@ -214,7 +232,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn mount(&mut self, now: &Current, mount: Mount) -> Result<ExecMount> {
+    fn mount(&mut self, now: &Current, mount: Mount, span: Span) -> Result<ExecMount> {
         let owner = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
         let target = super::config::directory(&now.config.working_dir, &mount.target);
         let hidden = matches!(mount.kind, MountType::Secret | MountType::Ssh);
@@ -227,7 +245,7 @@ impl Planner<'_> {
             from = match (mount.from.as_str(), mount.kind) {
                 ("", MountType::Bind) => Some(self.context()?),
                 ("", _) => None,
-                (name, _) => Some(self.from(name, now)?),
+                (name, _) => Some(self.from(name, now, Some(&target), span)?),
             };
         }
         let id = match mount.id.as_str() {
@@ -258,6 +276,8 @@ impl Planner<'_> {
             MountType::Tmpfs => MountKind::Tmpfs { size: mount.size },
             MountType::Secret => {
                 let target = match mount.target.as_str() {
+                    // A variable needs no file, unless one is asked for.
+                    "" if mount.env.is_some() => String::new(),
                     "" => format!("/run/secrets/{id}"),
                     _ => target,
                 };

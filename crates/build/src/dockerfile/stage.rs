@@ -20,6 +20,8 @@ use crate::{Error, Result};
 
 /// The base of a stage that begins with nothing.
 const SCRATCH: &str = "scratch";
+/// What the classic builder says of a file that makes nothing.
+const NOTHING: &str = "No image was generated. Is your Dockerfile empty?";
 /// So deep is planning nested for stages that only a trigger or a variable names.
 const DEEPEST: usize = 24;
 
@@ -42,6 +44,16 @@ pub(super) struct Planner<'p> {
     open: Vec<usize>,
     target: usize,
     pub(super) used_args: BTreeSet<String>,
+}
+
+/// How the stage is called that is built in the end; the classic builder does not say it.
+fn target_stage<'t>(file: &'t Dockerfile, options: &'t Options) -> Option<&'t str> {
+    let last = file.stages.last().and_then(|stage| stage.name.as_deref());
+    let target = match options.target.as_str() {
+        "" => last.unwrap_or_default(),
+        target => target,
+    };
+    (options.dialect == Dialect::BuildKit).then_some(target)
 }
 
 /// A stage that is planned.
@@ -82,7 +94,7 @@ impl<'p> Planner<'p> {
             used_args: BTreeSet::new(),
         };
         let target = options.platform.clone().unwrap_or_else(Platform::host);
-        for (name, value) in platform_args(&target, &options.target) {
+        for (name, value) in platform_args(&target, target_stage(file, options)) {
             planner.meta.declare(&name, Some(value));
         }
         for arg in &file.meta_args {
@@ -112,6 +124,13 @@ impl<'p> Planner<'p> {
     }
 
     pub(super) fn plan(mut self) -> Result<Plan> {
+        if self.file.stages.is_empty() {
+            let text = match self.options.dialect {
+                Dialect::Classic => NOTHING,
+                Dialect::BuildKit => "dockerfile contains no stages to build",
+            };
+            return Err(Error::Invalid(text.to_owned()));
+        }
         let target = self.target()?;
         self.target = target;
         self.stage(target)?;
@@ -122,8 +141,7 @@ impl<'p> Planner<'p> {
         let nothing = last
             .is_some_and(|last| last.steps.is_empty() && matches!(last.base, StageBase::Scratch));
         if nothing && self.options.dialect == Dialect::Classic {
-            let text = "No image was generated. Is your Dockerfile empty?";
-            return Err(Error::Invalid(text.to_owned()));
+            return Err(Error::Invalid(NOTHING.to_owned()));
         }
         let unused = self
             .options
@@ -355,7 +373,7 @@ impl<'p> Planner<'p> {
             steps: Vec::new(),
             author: String::new(),
             cmd_given: false,
-            platform_args: platform_args(&target, &self.options.target),
+            platform_args: platform_args(&target, target_stage(self.file, self.options)),
             platform,
             fresh,
             trigger: false,
@@ -405,8 +423,15 @@ impl<'p> Planner<'p> {
         Ok((base, node))
     }
 
-    /// The step that a `--from` means: a stage, a named context, or an image.
-    pub(super) fn from(&mut self, name: &str, current: &Current) -> Result<NodeId> {
+    /// The step that a `--from` means: a stage, a named context, or an image; for a copy,
+    /// or for the mount of this place.
+    pub(super) fn from(
+        &mut self,
+        name: &str,
+        current: &Current,
+        mount: Option<&str>,
+        span: Span,
+    ) -> Result<NodeId> {
         if let Some(named) = self.world.named(name) {
             return match named {
                 Named::Image(image) => Ok(self.image(&image, None)?.1),
@@ -417,10 +442,28 @@ impl<'p> Planner<'p> {
             return Ok(self.graph.add(empty()));
         }
         match self.find(name, self.end_for(current.index)) {
-            Some(index) => match self.stage(index)?.node {
-                Some(node) => Ok(node),
-                None => Ok(self.graph.add(empty())),
-            },
+            Some(index) => {
+                let ended = self.stage(index)?;
+                if index > current.index {
+                    // A stage that needs this one is told of as a circle before.
+                    let text = match mount {
+                        None => format!(
+                            "cannot copy from stage {name:?}, it needs to be defined before \
+                             current stage {:?}",
+                            current.name
+                        ),
+                        Some(target) => format!(
+                            "cannot mount from stage {name:?} to {target:?}, stage needs to be \
+                             defined before current command"
+                        ),
+                    };
+                    return Err(placed(gantry_dockerfile::Error::new(text), span));
+                }
+                match ended.node {
+                    Some(node) => Ok(node),
+                    None => Ok(self.graph.add(empty())),
+                }
+            }
             None if name.parse::<usize>().is_ok() => Err(match self.options.dialect {
                 Dialect::Classic => {
                     let text = format!("invalid from flag value {name}: index out of bounds");

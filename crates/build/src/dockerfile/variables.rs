@@ -114,7 +114,7 @@ impl Scope {
 }
 
 /// The arguments that say on what and for what is built.
-pub(super) fn platform_args(target: &Platform, stage: &str) -> BTreeMap<String, String> {
+pub(super) fn platform_args(target: &Platform, stage: Option<&str>) -> BTreeMap<String, String> {
     let host = Platform::host();
     let mut args = BTreeMap::new();
     for (prefix, platform) in [("TARGET", target), ("BUILD", &host)] {
@@ -124,7 +124,9 @@ pub(super) fn platform_args(target: &Platform, stage: &str) -> BTreeMap<String, 
         args.insert(format!("{prefix}ARCH"), platform.architecture.clone());
         args.insert(format!("{prefix}VARIANT"), variant);
     }
-    let stage = if stage.is_empty() { "default" } else { stage };
-    args.insert("TARGETSTAGE".to_owned(), stage.to_owned());
+    if let Some(stage) = stage {
+        let stage = if stage.is_empty() { "default" } else { stage };
+        args.insert("TARGETSTAGE".to_owned(), stage.to_owned());
+    }
     args
 }

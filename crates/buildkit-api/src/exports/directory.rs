@@ -89,7 +89,12 @@ impl<'r> Sender<'r> {
     /// Tells of the directory that a part comes into.
     fn top(&mut self, part: &Part) -> Result<(), Status> {
         let Some(root) = &part.files else {
-            return Ok(());
+            // It has what is said of nothing.
+            let stat = Stat::directory(&part.directory);
+            return match part.statements.is_empty() {
+                true => Ok(()),
+                false => self.told(part, stat),
+            };
         };
         let name = &part.directory;
         let found = rustix::fs::fstat(walk::top(root)?).map_err(|errno| failed(name, errno))?;

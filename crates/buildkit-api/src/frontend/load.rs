@@ -41,7 +41,7 @@ pub(crate) async fn definition(
     options: &Options,
 ) -> Result<Loaded, Status> {
     let name = &options.filename;
-    if let Some(address) = &options.remote {
+    if let Some(address) = options.remote.as_ref().filter(|_| !options.own_dockerfile) {
         let keep = options.keep_git_dir();
         return remote_definition(service, build, address, name, keep).await;
     }
@@ -56,12 +56,19 @@ pub(crate) async fn definition(
     let vertex = vertex(build, &format!("load build definition from {name}"));
     let digest = vertex.digest.clone();
     let place = pull(service, build, options, vertex, &wanted, "dockerfile").await?;
-    Ok(Loaded {
+    let mut loaded = Loaded {
         source: source(&place, name)?,
         vertex: digest,
         ignore: read(&place.directory, &beside).ok(),
         remote: None,
-    })
+    };
+    if let Some(address) = &options.remote {
+        let got = remote::get(service, build, address, options.keep_git_dir()).await?;
+        let ignore = || read(&got.0.directory, ".dockerignore").unwrap_or_default();
+        loaded.ignore.get_or_insert_with(ignore);
+        loaded.remote = Some(got);
+    }
+    Ok(loaded)
 }
 
 /// The Dockerfile of a directory.
@@ -119,21 +126,39 @@ pub(crate) async fn ignored(
     options: &Options,
     loaded: &Loaded,
 ) -> Result<Vec<String>, Status> {
-    let text = match &loaded.ignore {
-        Some(text) => text.clone(),
-        None => {
-            let wanted = Wanted {
-                directory: options.context_directory.clone(),
-                follow: vec![".dockerignore".to_owned()],
-                ..Wanted::default()
-            };
-            let vertex = vertex(build, "load .dockerignore");
-            let place = pull(service, build, options, vertex, &wanted, ".dockerignore").await?;
-            // Most contexts have none.
-            read(&place.directory, ".dockerignore").unwrap_or_default()
-        }
+    match &loaded.ignore {
+        Some(text) => patterns(text),
+        None => ignored_in(service, build, options, &options.context_directory).await,
+    }
+}
+
+/// What of a directory of the client does not count, by its own word.
+///
+/// # Errors
+/// As [`ignored`].
+pub(super) async fn ignored_in(
+    service: &Arc<BuildKit>,
+    build: &Arc<Build>,
+    options: &Options,
+    directory: &str,
+) -> Result<Vec<String>, Status> {
+    let wanted = Wanted {
+        directory: directory.to_owned(),
+        follow: vec![".dockerignore".to_owned()],
+        ..Wanted::default()
     };
-    let patterns = Patterns::parse(&text)
+    let name = match directory == options.context_directory {
+        true => "load .dockerignore".to_owned(),
+        false => format!("context {directory}: load .dockerignore"),
+    };
+    let vertex = vertex(build, &name);
+    let place = pull(service, build, options, vertex, &wanted, ".dockerignore").await?;
+    // Most have none.
+    patterns(&read(&place.directory, ".dockerignore").unwrap_or_default())
+}
+
+fn patterns(text: &[u8]) -> Result<Vec<String>, Status> {
+    let patterns = Patterns::parse(text)
         .map_err(|error| Status::invalid(format!("failed parsing .dockerignore: {error}")))?;
     Ok(patterns.texts().collect())
 }

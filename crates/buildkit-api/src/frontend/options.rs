@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) filename: String,
     /// The client's names for the directories of the Dockerfile and of the context.
     pub(crate) dockerfile_directory: String,
+    /// Whether the Dockerfile is the client's, wherever the context is.
+    pub(crate) own_dockerfile: bool,
     pub(crate) context_directory: String,
     /// A context that is no directory of the client.
     pub(crate) remote: Option<String>,
@@ -36,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) shm_size: u64,
     pub(crate) ulimits: Vec<String>,
     pub(crate) cgroup_parent: String,
+    /// How commands see this machine called.
+    pub(crate) hostname: String,
     /// What else a command may take.
     pub(crate) limits: StepLimits,
     /// Whether images are looked for in registries even when they are here.
@@ -91,7 +95,12 @@ impl Options {
     fn named(&mut self, kind: &str, name: &str, value: &str) -> Result<(), Status> {
         let (name, value) = (name.to_owned(), value.to_owned());
         match kind {
-            "build-arg" => drop(self.build_args.insert(name, value)),
+            "build-arg" => {
+                if name == "BUILDKIT_SANDBOX_HOSTNAME" && !value.is_empty() {
+                    self.hostname.clone_from(&value);
+                }
+                self.build_args.insert(name, value);
+            }
             "label" => drop(self.labels.insert(name, value)),
             "context" => drop(self.contexts.insert(name, value)),
             "local-sessionid" => drop(self.sessions.insert(name, value)),
@@ -106,7 +115,7 @@ impl Options {
         let text = value.to_owned();
         match key {
             "filename" if !value.is_empty() => self.filename = text,
-            "dockerfilekey" => self.dockerfile_directory = text,
+            "dockerfilekey" => (self.dockerfile_directory, self.own_dockerfile) = (text, true),
             "contextkey" => self.context_directory = text,
             "context" if !value.is_empty() => self.remote = Some(text),
             "target" => self.target = text,
@@ -116,6 +125,8 @@ impl Options {
             "force-network-mode" => self.network = network(value)?,
             "shm-size" => self.shm_size = number(key, value)?,
             "ulimit" => self.ulimits = list(value)?,
+            "hostname" if self.hostname.is_empty() => self.hostname = text,
+            "hostname" => {}
             "cgroup-parent" => self.cgroup_parent = text,
             "memory" => self.limits.memory = number(key, value)?,
             "memswap" => self.limits.memory_swap = number(key, value)?,
@@ -265,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_is_named() {
-        for (key, value) in [("nosuch:name", ""), ("hostname", "x")] {
+        for (key, value) in [("nosuch:name", ""), ("nosuch", "x")] {
             let status = of(&[(key, value)]).unwrap_err();
             assert_eq!(status.code, crate::status::Code::Unimplemented);
             assert!(status.text.contains(key), "{}", status.text);

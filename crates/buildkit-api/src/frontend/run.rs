@@ -39,7 +39,14 @@ pub(super) async fn run(
     loaded: Loaded,
 ) -> Result<Solved, Status> {
     let source = loaded.source.clone();
-    let file = source.parse()?;
+    let file = match source.parse() {
+        Ok(file) => file,
+        Err(status) => {
+            // What is odd above that line is told all the same.
+            drop(lint::warn(service, build, options, &loaded, &[]));
+            return Err(status);
+        }
+    };
     super::check_language(file.directives.syntax.as_deref())?;
     let mut loaded = loaded;
     let arguments = lint::arguments(&file, options);
@@ -55,6 +62,8 @@ pub(super) async fn run(
     let session = load::session_of(service, build, options, "").await?;
     let platforms = platforms(options)?;
     let several = platforms.len() > 1;
+    // Ends the other platforms when one fails, and not what the client asks for after that.
+    let cancel = build.cancel.below();
     let credentials = callbacks::credentials(&Handle::current(), &session);
     let imports = cache::import(service, build, &options.cache_from, credentials).await;
     let inputs = Arc::new(inputs);
@@ -71,7 +80,7 @@ pub(super) async fn run(
         let one = One {
             service: Arc::clone(service),
             story: Story::new(build, shown, inputs.vertices.clone()),
-            cancel: build.cancel.clone(),
+            cancel: cancel.clone(),
             source: source.clone(),
             // What was received is used until the end.
             _inputs: Arc::clone(&inputs),
@@ -242,6 +251,7 @@ async fn named(
         Some(("local", directory)) => {
             let wanted = Wanted {
                 directory: directory.to_owned(),
+                exclude: load::ignored_in(service, build, options, directory).await?,
                 ..Wanted::default()
             };
             let loaded = load::directory(service, build, options, &wanted).await?;
@@ -360,6 +370,7 @@ fn language(options: &Options, platform: Option<Platform>) -> Result<Language, S
         platform,
         network: options.network.clone(),
         hosts: options.add_hosts.clone(),
+        hostname: options.hostname.clone(),
         ulimits: options
             .ulimits
             .iter()
@@ -385,9 +396,14 @@ pub(crate) fn epoch(text: Option<&String>) -> Result<Option<i64>, Status> {
 }
 
 fn platform(text: &str) -> Result<Platform, Status> {
-    text.parse().map_err(|error| {
+    let mut platform: Platform = text.parse().map_err(|error| {
         Status::invalid(format!("failed to parse target platform {text}: {error}"))
-    })
+    })?;
+    // As everywhere in Docker, that is what is meant.
+    if platform.architecture == "arm" && platform.variant.is_none() {
+        platform.variant = Some("v7".to_owned());
+    }
+    Ok(platform)
 }
 
 /// `name=soft:hard`.

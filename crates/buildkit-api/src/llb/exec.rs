@@ -319,7 +319,8 @@ fn made(told: Told, from: Option<NodeId>) -> Result<ExecMount, Status> {
         target: told.target,
         from: from.filter(|_| matches!(kind, MountKind::Bind | MountKind::Cache { .. })),
         kind,
-        source: told.selector,
+        // That of a secret is a variable's name.
+        source: if secret { String::new() } else { told.selector },
         writable: !told.read_only && !secret,
     })
 }

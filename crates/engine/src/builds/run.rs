@@ -300,9 +300,11 @@ impl Steps<'_> {
                         false => Ok(()),
                     };
                 };
-                if mount.target.is_empty() || !mount.source.is_empty() && mount.source != *id {
+                if !mount.source.is_empty() {
                     let text = String::from_utf8_lossy(&bytes);
                     around.env.push(format!("{}={text}", mount.source));
+                }
+                if mount.target.is_empty() {
                     return Ok(());
                 }
                 let space = self.space(around)?;
