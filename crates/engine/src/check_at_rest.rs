@@ -138,7 +138,8 @@ fn container(
     let id = record.id.as_str();
     let place = snapshots.directory(id);
     let mut gone = HashSet::new();
-    if !place.is_ok_and(|directory| directory.is_dir()) {
+    // That of a build's step has become a layer; the next daemon removes the rest.
+    if !record.step && !place.is_ok_and(|directory| directory.is_dir()) {
         gone.insert("its file system is gone".to_owned());
     }
     let dir = record.dir(data_root);

@@ -40,8 +40,8 @@ impl Containers {
             let id = container.id().as_str();
             let place = inner.snapshots.directory(id);
             let there = place.as_ref().is_ok_and(|directory| directory.is_dir());
-            // What belongs to one goes only after it.
-            if !there && inner.table.get(container.id()).is_some() {
+            // What belongs to one goes only after it, but for a step's, which becomes a layer.
+            if !there && !container.record().step && inner.table.get(container.id()).is_some() {
                 let problem = "its file system is gone".to_owned();
                 tell(finding("container", id, problem, Err(LOST)));
             }
