@@ -189,7 +189,7 @@ impl Planner<'_> {
                 None => None,
             };
             let value = match given {
-                Some(value) => value,
+                Some(value) => Some(value),
                 None => default
                     .clone()
                     .or_else(|| now.platform_args.get(&name).cloned())

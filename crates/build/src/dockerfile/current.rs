@@ -139,6 +139,36 @@ mod tests {
     }
 
     #[test]
+    fn an_argument_without_a_value_has_its_default() {
+        let text = "ARG BASE=scratch\nFROM $BASE\nARG WORD=default\nLABEL word=$WORD\n";
+        let file = gantry_dockerfile::parse(text.as_bytes()).expect("a Dockerfile");
+        for dialect in [Dialect::Classic, Dialect::BuildKit] {
+            let names = ["BASE", "WORD"].map(|name| (name.to_owned(), None));
+            let options = Options {
+                dialect,
+                build_args: names.into(),
+                ..Options::default()
+            };
+            let plan = plan(&file, &options, None, &Nothing).expect("a plan");
+            let labels = plan.stages[0].config.labels.clone().expect("labels");
+            assert_eq!(labels["word"], "default");
+        }
+    }
+
+    #[test]
+    fn the_classic_builder_says_that_a_stage_takes_of_itself() {
+        let text = "FROM scratch\nCOPY --from=0 a b\n";
+        let file = gantry_dockerfile::parse(text.as_bytes()).expect("a Dockerfile");
+        let options = Options {
+            dialect: Dialect::Classic,
+            ..Options::default()
+        };
+        let error = plan(&file, &options, None, &Nothing).expect_err("a circle");
+        let said = "invalid from flag value 0: refers to current build stage";
+        assert_eq!(error.to_string(), said);
+    }
+
+    #[test]
     fn what_is_kept_of_thousands_of_steps_is_bounded() {
         assert_eq!(kept(50, Dialect::Classic), 50);
         assert_eq!(kept(50, Dialect::BuildKit), 0);
@@ -155,14 +185,16 @@ mod tests {
 
     fn deep_stages() {
         use std::fmt::Write as _;
-        let (mut on, mut from) = ("FROM scratch AS s0\n".to_owned(), String::new());
+        let (mut on, mut from) = (
+            "FROM scratch AS s0\n".to_owned(),
+            "FROM scratch\n".to_owned(),
+        );
         for stage in 1..2_000 {
             let _ = writeln!(on, "FROM s{} AS s{stage}\nENV A{stage}=1", stage - 1);
-            let _ = writeln!(from, "FROM scratch\nCOPY --from={} a b", stage);
+            let _ = writeln!(from, "FROM scratch\nCOPY --from={} a b", stage - 1);
         }
-        from.push_str("FROM scratch\n");
         let options = Options {
-            target: "0".to_owned(),
+            target: "1999".to_owned(),
             dialect: Dialect::BuildKit,
             ..Options::default()
         };

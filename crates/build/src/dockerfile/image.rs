@@ -64,12 +64,20 @@ fn after(
     }
     let lowest = stages.last().map_or(stage, |lowest| lowest.0);
     let mut image = begin(&plan.stages[lowest]);
+    let mut config = None;
     for (place, steps) in stages.into_iter().rev() {
-        image = onward(&plan.stages[place], options, values, image, steps);
+        let planned = &plan.stages[place];
+        image = onward(planned, options, values, image, steps);
         if place != stage {
             image.author = None;
         }
+        let said = steps > 0 || options.dialect == Dialect::BuildKit;
+        if steps >= planned.steps.len() && said {
+            config = Some(&planned.config);
+        }
     }
+    // Once: thousands of stages that stand on each other may have thousands of variables.
+    image.config = config.cloned().or(image.config);
     image
 }
 
@@ -115,10 +123,6 @@ fn onward(
             empty_layer: empty,
         });
         image.author = author;
-    }
-    let said = steps > 0 || options.dialect == Dialect::BuildKit;
-    if steps >= planned.steps.len() && said {
-        image.config = Some(planned.config.clone());
     }
     if created.is_none() {
         created = Some(rfc3339(gantry_metadata::now()));

@@ -49,7 +49,7 @@ pub enum Dialect {
 pub struct Options {
     /// Whose words.
     pub dialect: Dialect,
-    /// Values of arguments; one without a value is not set.
+    /// Values of arguments; one without a value has its default.
     pub build_args: BTreeMap<String, Option<String>>,
     /// The stage; the last one when empty.
     pub target: String,

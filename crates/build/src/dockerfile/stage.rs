@@ -100,7 +100,7 @@ impl<'p> Planner<'p> {
         for arg in &file.meta_args {
             let name = planner.meta.expand(&arg.name, file.escape(), arg.span)?;
             let value = match planner.given(&name) {
-                Some(value) => value,
+                Some(value) => Some(value),
                 None => match &arg.default {
                     Some(word) => Some(planner.meta.expand(word, file.escape(), arg.span)?),
                     None => None,
@@ -111,11 +111,11 @@ impl<'p> Planner<'p> {
         Ok(planner)
     }
 
-    /// What the user has given for an argument.
-    pub(super) fn given(&mut self, name: &str) -> Option<Option<String>> {
+    /// What the user has given for an argument; one without a value is as it was.
+    pub(super) fn given(&mut self, name: &str) -> Option<String> {
         let given = self.options.build_args.get(name)?.clone();
         self.used_args.insert(name.to_owned());
-        Some(given)
+        given
     }
 
     /// What an argument is before the first stage.
@@ -440,6 +440,10 @@ impl<'p> Planner<'p> {
         }
         if name == SCRATCH {
             return Ok(self.graph.add(empty()));
+        }
+        if self.options.dialect == Dialect::Classic && name.parse() == Ok(current.index) {
+            let text = format!("invalid from flag value {name}: refers to current build stage");
+            return Err(Error::Invalid(text));
         }
         match self.find(name, self.end_for(current.index)) {
             Some(index) => {
