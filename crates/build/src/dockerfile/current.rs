@@ -175,6 +175,7 @@ mod tests {
         let many = kept(4_000, Dialect::Classic);
         assert!((200..2_000).contains(&many), "{many}");
     }
+
     #[test]
     fn thousands_of_stages_stand_on_each_other_and_take_from_each_other() {
         // As much stack as a build has.
