@@ -62,9 +62,7 @@ impl ImageStore {
         let inner = self.inner();
         let chain = ChainId::chain(layers);
         let held = inner.claim_unsynced(&chain, lease)?;
-        let (unsynced, now) = (inner.unsynced().clone(), self.epoch());
-        let mut lost = chain.iter().filter_map(|chain| unsynced.get(chain));
-        if held.contains(&false) || lost.any(|since| *since != now) {
+        if held.contains(&false) || inner.may_be_synced(&chain).is_err() {
             return Ok(false);
         }
         match inner.kept_layers(layers, lease) {

@@ -13,6 +13,7 @@
 //! nobody's from then on, though it stays while somebody holds it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -109,11 +110,21 @@ impl Inner {
         parent: Option<ChainId>,
         since: Epoch,
     ) -> Result<()> {
-        let since = match active.commit(chain, parent)? {
-            true => *self.unsynced().entry(chain).or_insert(since),
-            // Somebody else's, and as old as that.
-            false => self.unsynced().get(&chain).copied().unwrap_or(since),
+        // Noted before: from its commit on others may stand on it.
+        let noted = match self.unsynced().entry(chain) {
+            Entry::Vacant(place) => {
+                place.insert(since);
+                true
+            }
+            Entry::Occupied(_) => false,
         };
+        let committed = active.commit(chain, parent);
+        if noted && !matches!(committed, Ok(true)) {
+            self.unsynced().remove(&chain);
+        }
+        committed?;
+        // One that was noted before is somebody else's, and as old as that.
+        let since = self.unsynced().get(&chain).copied().unwrap_or(since);
         Ok(self.content.unbroken(since)?)
     }
 
@@ -132,13 +143,25 @@ impl Inner {
 
     /// Makes sure that layers which are there are on the disk for good.
     pub(crate) fn sync_those(&self, chains: &[ChainId]) -> Result<()> {
+        match self.oldest_unsynced(chains) {
+            Some(since) => self.make_durable(since),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes sure that layers which are there can still be synced: `MayBeLost` when one was
+    /// written before a sync that has failed.
+    pub(crate) fn may_be_synced(&self, chains: &[ChainId]) -> Result<(), gantry_content::Error> {
+        match self.oldest_unsynced(chains) {
+            Some(since) => self.content.unbroken(since),
+            None => Ok(()),
+        }
+    }
+
+    fn oldest_unsynced(&self, chains: &[ChainId]) -> Option<Epoch> {
         let unsynced = self.unsynced();
         let since = chains.iter().filter_map(|chain| unsynced.get(chain)).min();
-        let Some(since) = since.copied() else {
-            return Ok(());
-        };
-        drop(unsynced);
-        self.make_durable(since)
+        since.copied()
     }
 }
 

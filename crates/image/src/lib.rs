@@ -31,6 +31,7 @@ mod history;
 mod image;
 mod import;
 mod lease;
+mod leaving;
 mod list;
 mod load;
 mod made;

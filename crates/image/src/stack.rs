@@ -2,7 +2,6 @@
 
 use std::io::BufReader;
 
-use gantry_archive::compression::{Decoder, Limits};
 use gantry_content::Epoch;
 use gantry_types::{ChainId, DiffId};
 
@@ -15,7 +14,8 @@ impl ImageStore {
     /// holds them then. They are not synced, and as old as what was begun `since` then.
     ///
     /// # Errors
-    /// `Damaged` when the bytes of one are missing; `Invalid` for too many.
+    /// `Damaged` when the bytes of one are missing or others; `Invalid` for too many;
+    /// `Content` when a sync has failed since one of them was made.
     pub fn stack(&self, layers: &[DiffId], lease: &Lease, since: Epoch) -> Result<()> {
         if layers.len() > MAX_LAYERS {
             return Err(Error::Invalid("max depth exceeded".to_owned()));
@@ -23,6 +23,7 @@ impl ImageStore {
         let inner = self.inner();
         let chains = ChainId::chain(layers);
         let held = inner.claim_unsynced(&chains, lease)?;
+        inner.may_be_synced(&chains)?;
         let kept = inner.kept_layers(layers, lease)?;
         let mut below = None;
         for ((chain, held), layer) in chains.iter().zip(held).zip(&kept) {
@@ -30,9 +31,17 @@ impl ImageStore {
                 let active = Unpacking::create(inner, below)?;
                 let made = match &layer.blob {
                     Some((blob, _)) => {
-                        let blob = inner.content.reader(blob.digest())?;
-                        let decoder = Decoder::new(blob, Limits::default())?;
-                        inner.apply(active.key(), BufReader::new(decoder))?;
+                        let file = inner.content.reader(blob.digest())?;
+                        let found = inner.apply(active.key(), BufReader::new(file))?.diff_id;
+                        if found != layer.diff_id {
+                            return Err(Error::Damaged {
+                                id: blob.digest(),
+                                reason: format!(
+                                    "it unpacks to {found}, expected {}",
+                                    layer.diff_id
+                                ),
+                            });
+                        }
                         None
                     }
                     None => {

@@ -17,6 +17,8 @@
 //!               one file of the content store
 //! layers        (diff_id, blob) PK · media_type · size (of its files, unpacked)
 //!               which blob holds a layer, and in what packing; blob → blobs
+//! made_layers   (diff_id, chain_id) PK · size (of its files) · archive (length of its tar)
+//!               a layer that was made here: a snapshot has its files, no blob need have them
 //! images        id PK (digest of config) · config (the exact bytes) · manifest → blobs
 //!               · parent · top (chainID) · size · created_at · tagged_at
 //!               · used_at (when a container of it was last removed)

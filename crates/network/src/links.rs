@@ -85,21 +85,23 @@ impl Network {
         }
     }
 
-    /// What is let through for the links of all containers. The host begins to answer for
-    /// them: the bridge may be new.
-    pub(crate) fn open_links(&self) -> Vec<Forward> {
-        let Some(bridge) = self.silent_bridge() else {
+    /// What the firewall is to let through for the links of all containers.
+    pub(crate) fn linked_forwards(&self) -> Vec<Forward> {
+        if self.silent_bridge().is_none() {
             return Vec::new();
-        };
+        }
         let attached = lock(&self.attached);
-        let open: Vec<_> = attached
-            .values()
-            .flat_map(|one| forwards(&one.attachment))
-            .collect();
-        if !open.is_empty() {
+        let all = attached.values();
+        all.flat_map(|one| forwards(&one.attachment)).collect()
+    }
+
+    /// The host answers for linked containers, if there are any: the bridge may be new.
+    pub(crate) fn answer_for_linked(&self) {
+        if let Some(bridge) = self.silent_bridge()
+            && !self.linked_forwards().is_empty()
+        {
             answer_for_others(&bridge);
         }
-        open
     }
 
     /// The default bridge, if its containers do not reach each other.

@@ -192,7 +192,8 @@ impl Network {
             let there = |to: &Linked| owners.get(&to.to.ip()) == Some(&to.container);
             one.attachment.linked.retain(there);
         }
-        open.extend(self.open_links());
+        open.extend(self.linked_forwards());
+        self.answer_for_linked();
         self.forget_dead_links();
         // In one step: what is still wanted was never closed.
         if let Some(firewall) = &self.firewall {

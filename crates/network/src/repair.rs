@@ -65,7 +65,7 @@ impl Network {
         if segment.name == "bridge" {
             self.pool.discard();
             // What they let through is still let through.
-            self.open_links();
+            self.answer_for_linked();
         }
         let mut ports = false;
         let attached = lock(&self.attached).clone();

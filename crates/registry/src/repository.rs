@@ -122,7 +122,9 @@ impl Repository {
         media_type: &str,
         bytes: &[u8],
     ) -> Result<Digest> {
-        let digest = Digest::of(bytes);
+        let digest = tag_or_digest
+            .parse::<Digest>()
+            .map_or_else(|_| Digest::of(bytes), |named| named.like(bytes));
         let what = format!("manifests/{tag_or_digest}");
         let ask = self.origin()?.ask(self.session(), "PUT", &what, PUSH)?;
         let ask = ask.header("Content-Type", media_type).bytes(bytes);
@@ -131,7 +133,7 @@ impl Repository {
         match stored.and_then(|stored| stored.parse::<Digest>().ok()) {
             Some(found) if found != found.like(bytes) => Err(Error::WrongDigest {
                 what: "manifest",
-                expected: digest,
+                expected: found.like(bytes),
                 found: Box::new(found),
             }),
             _ => Ok(digest),

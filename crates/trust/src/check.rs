@@ -3,7 +3,7 @@
 use gantry_types::{Digest, Reference};
 
 use crate::bundle::Envelope;
-use crate::policy::Ready;
+use crate::policy::{Ready, is_usual};
 use crate::{Error, KeyId, Mode, Payload, Policy, Signature, SignatureManifest, tag_of};
 
 /// Where the signatures of a repository are found. Whoever implements it bounds
@@ -51,7 +51,7 @@ pub enum Verdict {
 impl Policy {
     /// Whether an image may come in. `reference` is how it was asked for, and
     /// `digests` what that was found to be: the index, if it is one, and the
-    /// manifest in it. One of them must be signed.
+    /// manifest in it, by sha256. One of them must be signed.
     ///
     /// # Errors
     /// [`Error::Untrusted`] where signatures are required and no right one is
@@ -96,6 +96,10 @@ impl Ready {
     ) -> Result<Seal, String> {
         if let Some(digest) = digests.iter().find(|digest| self.revoked.contains(digest)) {
             return Err(format!("the policy revokes {digest}"));
+        }
+        // What an image is called by another algorithm, no rule and no tag can name.
+        if let Some(digest) = digests.iter().find(|digest| !is_usual(digest)) {
+            return Err(format!("{digest} is not by sha256"));
         }
         let mut reason = "it has no signature".to_owned();
         let mut asked: Vec<Digest> = Vec::new();

@@ -210,6 +210,12 @@ fn revoked_and_unknown_keys_let_nothing_in() {
     );
     let none = policy(Mode::Require, &[], |_| {});
     assert!(refusal(&none, &shelf).contains("by no key"));
+    // A name by another algorithm is no way round.
+    let long: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
+    let wide = policy(Mode::Require, &[&key], |_| {});
+    let both = wide.check(&shelf, &reference(), &[long, image()]);
+    assert!(both.unwrap_err().to_string().contains("not by sha256"));
+    assert!(!wide.still_trusts("r.example/team/app", &id, long).unwrap());
 }
 
 #[test]

@@ -16,9 +16,10 @@ const ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 /// The longest signature as text; one of P-256 has at most 72 bytes.
 const MAX_SIGNATURE_TEXT: usize = 128;
 
-/// The tag below which the signatures of an image are.
+/// The tag below which the signatures of an image are. Its digest is by sha256: a tag has no
+/// room for a longer one.
 pub fn tag_of(image: Digest) -> String {
-    format!("{}-{}.sig", image.algorithm(), image.hex())
+    format!("sha256-{}.sig", image.hex())
 }
 
 /// Whether a tag is that of an image's signatures, and not of an image.

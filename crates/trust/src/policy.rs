@@ -58,7 +58,7 @@ pub struct Rule {
     /// images that were copied together with their signatures.
     #[serde(default)]
     pub signed_as: Option<String>,
-    /// Digests of images whose signatures are not believed any more.
+    /// Digests of images whose signatures are not believed any more, by sha256.
     #[serde(default)]
     pub revoked: Vec<String>,
     /// Whether bundles that refer to the image count, though they name no repository.
@@ -139,7 +139,7 @@ impl Policy {
             return Ok(true);
         };
         let known = rule.keys.iter().any(|own| own.id().to_string() == key);
-        Ok(known && !rule.revoked.contains(&image))
+        Ok(known && is_usual(&image) && !rule.revoked.contains(&image))
     }
 
     /// The rules of the file, read again if it changed.
@@ -220,13 +220,13 @@ fn ready(directory: &Path, place: &str, rules: &[Rule]) -> Result<Rules, Error> 
                 .map_err(wrong)?,
         };
         let keys = rule.keys.iter().map(|key| public_key(directory, key));
-        let revoked = rule.revoked.iter().map(|text| text.parse::<Digest>());
+        let revoked = rule.revoked.iter().map(|text| revocable(text));
         let rule = Ready {
             mode: rule.mode,
             keys: keys.collect::<Result<_, _>>()?,
             revoked: revoked
                 .collect::<Result<_, _>>()
-                .map_err(|error| wrong(format!("revoked: {error}")))?,
+                .map_err(|reason| wrong(format!("revoked: {reason}")))?,
             signed_as,
             bundles: rule.bundles,
             prefix: prefix.clone(),
@@ -236,6 +236,21 @@ fn ready(directory: &Path, place: &str, rules: &[Rule]) -> Result<Rules, Error> 
         }
     }
     Ok(all)
+}
+
+/// Whether a digest is by the algorithm that all trust is by: an image has one such digest,
+/// whatever a registry calls it.
+pub(crate) fn is_usual(digest: &Digest) -> bool {
+    digest.algorithm() == "sha256"
+}
+
+/// A digest that images are compared with.
+fn revocable(text: &str) -> Result<Digest, String> {
+    let digest: Digest = text.parse().map_err(|error| format!("{error}"))?;
+    match is_usual(&digest) {
+        true => Ok(digest),
+        false => Err(format!("{text}: images are revoked by their sha256 digest")),
+    }
 }
 
 fn public_key(directory: &Path, text: &str) -> Result<PublicKey, Error> {

@@ -89,7 +89,11 @@ fn wrong_rules_are_refused_with_their_place() {
     assert!(open(&twice).is_err());
     let mut revoked = rule("r.example", Mode::Off);
     revoked.revoked = vec!["sha256:1".to_owned()];
-    assert!(open(&[revoked]).is_err());
+    assert!(open(&[revoked.clone()]).is_err());
+    // It would never be the digest that images are compared by.
+    revoked.revoked = vec![format!("sha512:{}", "0".repeat(128))];
+    let error = open(&[revoked]).unwrap_err().to_string();
+    assert!(error.contains("by their sha256 digest"), "{error}");
     let mut keyed = rule("r.example", Mode::Require);
     keyed.keys = vec!["-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n".to_owned()];
     assert!(open(&[keyed]).is_err());

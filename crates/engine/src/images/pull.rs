@@ -341,7 +341,7 @@ mod tests {
             (
                 "a",
                 &sha384,
-                &format!("invalid digest \"{sha384}\": only sha256 is supported"),
+                &format!("invalid digest \"{sha384}\": only sha256 and sha512 are supported"),
             ),
             (
                 "A",

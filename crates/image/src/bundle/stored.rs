@@ -4,7 +4,8 @@
 use gantry_metadata::forms::{self, PartRow};
 use gantry_metadata::references;
 use gantry_types::{
-    Descriptor, Digest, ImageConfig, ImageId, Index, Manifest, Platform, Reference, media_type,
+    ChainId, Descriptor, Digest, ImageConfig, ImageId, Index, Manifest, Platform, Reference,
+    media_type,
 };
 
 use super::attested::Attested;
@@ -28,7 +29,7 @@ pub struct Stored<'s> {
 
 impl ImageStore {
     /// Records the image that this machine runs, of layers that `lease` holds, and the
-    /// form of the whole.
+    /// form of the whole; the layers are on the disk for good before that.
     ///
     /// # Errors
     /// `Damaged` when a layer is missing; `Metadata`.
@@ -40,6 +41,7 @@ impl ImageStore {
     ) -> Result<ImageId> {
         let inner = self.inner();
         let own = &bundle.parts[bundle.own()];
+        inner.sync_those(&ChainId::chain(&own.diff_ids))?;
         let layers = inner.kept_layers(&own.diff_ids, lease)?;
         let mut names = how.references.to_vec();
         if how.canonical {

@@ -55,7 +55,9 @@ fn image(
 ) -> Result<Found> {
     let config = spool.document(&item.config)?;
     let digest = Digest::of(&config);
-    check_name(&item.config, digest)?;
+    check_name(&item.config, &config)?;
+    // As its manifest calls it, which need not be by sha256.
+    let named = digest_in(&item.config).unwrap_or(digest);
     let paths = item.layers.as_deref().unwrap_or_default();
     if paths.len() > MAX_LAYERS {
         let reason = format!(
@@ -75,7 +77,7 @@ fn image(
         references.push(reference);
     }
     let same = |(_, manifest): &&(Vec<u8>, Manifest)| manifest.layers.len() == paths.len();
-    let (layers, manifest) = match manifests.get(&digest).filter(same) {
+    let (layers, manifest) = match manifests.get(&named).filter(same) {
         Some((bytes, manifest)) => (oci_layout::layers(manifest), Some(bytes.clone())),
         None => (paths.iter().map(|path| layer(path)).collect(), None),
     };
@@ -100,14 +102,16 @@ fn layer(path: &str) -> FoundLayer {
 }
 
 /// A configuration that is named by a digest must have that digest.
-fn check_name(name: &str, found: Digest) -> Result<()> {
-    match digest_in(name) {
-        Some(expected) if expected != found => Err(Error::archive(
-            name,
-            format!("unexpected digest {found}, expected {expected}"),
-        )),
-        _ => Ok(()),
+fn check_name(name: &str, config: &[u8]) -> Result<()> {
+    let Some(expected) = digest_in(name) else {
+        return Ok(());
+    };
+    let found = expected.like(config);
+    if found == expected {
+        return Ok(());
     }
+    let reason = format!("unexpected digest {found}, expected {expected}");
+    Err(Error::archive(name, reason))
 }
 
 /// The digest that names a file among the blobs.
@@ -115,7 +119,7 @@ pub(super) fn blob_digest(name: &str) -> Option<Digest> {
     digest_in(name).filter(|_| name.starts_with(oci_layout::BLOBS))
 }
 
-/// The digest in a name such as `blobs/sha256/<hex>` or `<hex>.json`.
+/// The digest in a name such as `blobs/<algorithm>/<hex>` or `<hex>.json`.
 fn digest_in(name: &str) -> Option<Digest> {
     let last = name.rsplit('/').next().unwrap_or(name);
     let hex = last.strip_suffix(".json").unwrap_or(last);

@@ -1,4 +1,4 @@
-//! OCI image layouts: `index.json` and `blobs/sha256/<hex>`.
+//! OCI image layouts: `index.json` and `blobs/<algorithm>/<hex>`.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -54,7 +54,8 @@ pub struct Pulled {
 }
 
 /// Says whether an image of these digests (of what was asked for, and of the
-/// manifest in it) may come in, and whose signature lets it.
+/// manifest in it, by sha256 whatever the registry calls them) may come in, and whose
+/// signature lets it.
 pub type Admit<'a> = &'a dyn Fn(&[Digest]) -> Result<Admission>;
 
 /// What is known about the trust in an image.
@@ -115,6 +116,8 @@ impl ImageStore {
             (None, tag) => source.tag(tag.unwrap_or("latest"), cancel)?,
         };
         let (digest, rate_limit) = (document.digest, document.rate_limit);
+        // Trust does not depend on the algorithm that the registry has chosen.
+        let usual = Digest::of(&document.bytes);
         let platform = request.platform.as_ref();
         let what = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => digest.to_string(),
@@ -125,7 +128,7 @@ impl ImageStore {
         if let Some(limit) = rate_limit {
             tell(Step::Remark(limit.to_string()));
         }
-        let admission = admit(&[digest, described.digest()])?;
+        let admission = admit(&[usual, described.digest()])?;
         if let Some(text) = admission.doubt {
             tell(Step::Remark(text));
         }

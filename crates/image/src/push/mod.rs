@@ -23,6 +23,7 @@ use gantry_metadata::references;
 use gantry_registry::Repository;
 use gantry_types::{Descriptor, Digest, ImageId, Reference};
 
+use crate::leaving::Leaving;
 use crate::{Error, ImageStore, Result};
 use layer::Layers;
 pub use packing::{LayerCompression, Packing};
@@ -60,6 +61,9 @@ impl ImageStore {
     ) -> Result<Pushed> {
         let inner = self.inner();
         let plan = inner.plan(reference, true)?;
+        let diff_ids = plan.layers.iter().map(|layer| layer.diff_id).collect();
+        // Its layers are packed of their files: these stay though the image be removed.
+        let _leaving = Leaving::new(self, "push", diff_ids)?;
         if let Some(bundle) = inner.stored_bundle(plan.id)? {
             match self.push_bundle(&bundle, repository, reference, tell) {
                 // Not all of it is here any more; the image itself may be.

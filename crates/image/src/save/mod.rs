@@ -4,8 +4,9 @@
 //!  names ──► images, held ──► documents ──► entries by name ──► tar
 //! ```
 //!
-//! Blobs leave as they lie here (packed); nothing is copied to the disk before,
-//! and the same images always give the same bytes.
+//! Blobs leave as they lie here (packed), and layers that were made here are packed (as
+//! plain tar) while the archive is written; nothing is copied to the disk before, and the
+//! same images always give the same bytes.
 
 mod docker_v1;
 pub(crate) mod entries;
@@ -14,9 +15,9 @@ mod names;
 
 use gantry_archive::tar::Output;
 use gantry_metadata::images;
-use gantry_types::{ChainId, ImageId, Platform, Reference};
+use gantry_types::{ImageId, Platform, Reference};
 
-use crate::lease::Lease;
+use crate::leaving::Leaving;
 use crate::portable::Portable;
 use crate::{Error, ImageStore, Result};
 use entries::Entries;
@@ -46,8 +47,8 @@ pub enum Format {
 pub struct Saving {
     ids: Vec<ImageId>,
     entries: Entries,
-    /// Keeps the files of layers that were made here.
-    _lease: Lease,
+    /// Goes last: what is left of removed images is collected then.
+    _leaving: Leaving,
 }
 
 /// An image with the names that it shall have in the archive.
@@ -64,32 +65,32 @@ impl ImageStore {
     /// `ExportPlatform`; `Damaged` when a layer is missing.
     pub fn save(&self, options: &SaveOptions) -> Result<Saving> {
         let inner = self.inner();
+        let (chosen, diff_ids) = self.database().read(|view| -> Result<_> {
+            let chosen = names::choose(view, &options.names)?;
+            let mut diff_ids = Vec::new();
+            for (id, _) in &chosen {
+                let layers = images::layers(view, *id)?.into_iter();
+                diff_ids.extend(layers.map(|(diff_id, _)| diff_id));
+            }
+            Ok((chosen, diff_ids))
+        })?;
+        let leaving = Leaving::new(self, "save", diff_ids)?;
         let images = self.database().read(|view| {
-            let mut chosen = Vec::new();
-            for (id, references) in names::choose(view, &options.names)? {
+            let mut images = Vec::new();
+            for (id, references) in chosen {
                 let row = images::get(view, id)?.ok_or(Error::NoSuchImage(id.to_string()))?;
                 let portable = inner.portable(view, row)?;
                 let fits = |wanted: &&Platform| !portable.image.platform().matches(wanted);
                 if let Some(wanted) = options.platform.as_ref().filter(fits) {
                     return Err(Error::ExportPlatform(wanted.to_string()));
                 }
-                chosen.push(Chosen {
+                images.push(Chosen {
                     portable,
                     references,
                 });
             }
-            Ok(chosen)
+            Ok(images)
         })?;
-        let lease = Lease::new(&inner.database, "save")?;
-        for Chosen { portable, .. } in &images {
-            let image = &portable.image;
-            if inner
-                .claim(&ChainId::chain(&image.diff_ids), &lease)?
-                .contains(&false)
-            {
-                return Err(Error::NoSuchImage(image.id.to_string()));
-            }
-        }
         let ids = images
             .iter()
             .map(|chosen| chosen.portable.image.id)
@@ -100,7 +101,7 @@ impl ImageStore {
                 Format::Current => layout::entries(inner, images)?,
                 Format::DockerV1 => docker_v1::entries(inner, images)?,
             },
-            _lease: lease,
+            _leaving: leaving,
         })
     }
 }

@@ -149,9 +149,7 @@ impl<'j> Job<'j, '_> {
             let rows = layers::by_diff_id(tx, diff_id)?;
             let wanted = |row: &layers::LayerRow| source.file.digest.is_none_or(|d| d == row.blob);
             let found = rows.into_iter().find(wanted);
-            let blob = found.as_ref().map_or(diff_id.0, |row| row.blob);
-            let key = blob.to_string();
-            leases::hold(tx, self.lease.id(), leases::Kind::Blob, &key)?;
+            leases::hold_layer(tx, self.lease.id(), diff_id)?;
             Ok((found, self.inner.made(tx, diff_id, Some(chain))?))
         })?;
         // One that was lost to a damaged disk is taken from the archive again.

@@ -108,6 +108,8 @@ fn layers_that_a_build_has_committed_before_are_not_found_again_by_content() {
         let other = images.empty_lease("second").unwrap();
         assert!(!images.hold_layers(&other, &[layer]).unwrap());
         may_be_lost(&step(fixture, &other).unwrap_err());
+        let stacked = images.stack(&[layer], &other, images.epoch());
+        may_be_lost(&stacked.unwrap_err());
         // When nobody has the old one any more, it is made anew.
         drop((lease, other));
         images.collect().unwrap();

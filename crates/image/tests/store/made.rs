@@ -159,3 +159,32 @@ fn a_layer_that_was_put_on_others_is_the_same() {
     assert_eq!(problems(&fixture), Vec::<String>::new());
     save(images, "stacked:1").unwrap();
 }
+
+#[test]
+fn an_image_that_is_removed_while_it_leaves_is_whole_and_nothing_is_left_of_it() {
+    require_root!();
+    let (_root, fixture) = Fixture::with(DriverKind::Overlay);
+    let made = committed(&fixture);
+    let options = SaveOptions {
+        names: vec!["made:1".to_owned()],
+        ..SaveOptions::default()
+    };
+    let saving = fixture.images.save(&options).unwrap();
+    fixture.snapshots.remove("container").unwrap();
+    for image in fixture.images.list(&Default::default()).unwrap() {
+        let force = gantry_image::RemoveOptions {
+            force: true,
+            ..Default::default()
+        };
+        let id = image.id.to_string();
+        fixture
+            .images
+            .remove(&id, force, &|_| Ok(Vec::new()))
+            .unwrap();
+    }
+    let mut archive = Vec::new();
+    saving.write(&mut archive).unwrap();
+    drop(saving);
+    fixture.assert_holds(0, 0, 0);
+    assert_eq!(fixture.load(&archive).unwrap().0, [made.id]);
+}

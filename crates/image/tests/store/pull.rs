@@ -518,3 +518,50 @@ fn of_several_platforms_one_is_pulled() {
         "no matching manifest for linux/s390x in the manifest list entries"
     );
 }
+
+/// A [`Fake`] whose registry calls everything by sha512.
+struct Long(Asked);
+
+impl Source for Long {
+    fn tag(&self, tag: &str, cancel: &Cancel) -> Result<Document, Error> {
+        let mut document = self.0.tag(tag, cancel)?;
+        let any: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
+        document.digest = any.like(&document.bytes);
+        Ok(document)
+    }
+
+    fn digest(&self, digest: Digest, cancel: &Cancel) -> Result<Document, Error> {
+        self.0.digest(digest, cancel)
+    }
+
+    fn tags(&self, cancel: &Cancel) -> Result<Vec<String>, Error> {
+        self.0.tags(cancel)
+    }
+
+    fn blob(
+        &self,
+        wanted: &Wanted,
+        offset: u64,
+        cancel: &Cancel,
+    ) -> Result<Box<dyn Read + Send>, Error> {
+        self.0.blob(wanted, offset, cancel)
+    }
+}
+
+#[test]
+fn trust_is_asked_by_sha256_whatever_the_registry_calls_an_image() {
+    let (_root, fixture) = Fixture::new();
+    let fake = Fake::of(&[tar(&[("a", b"1")])], Compression::Gzip);
+    let usual = fake.tags["1"].1;
+    let source: Arc<dyn Source> = Arc::new(Long(Asked(Arc::new(fake))));
+    let admit = |digests: &[Digest]| {
+        assert_eq!(digests, [usual, usual]);
+        Ok(Admission::default())
+    };
+    let cancel = Cancel::default();
+    let found = fixture
+        .images
+        .find(&source, &request("x:1"), &admit, &cancel, &mut |_| {})
+        .unwrap();
+    assert_eq!(found.digest.algorithm(), "sha512");
+}

@@ -56,7 +56,8 @@ impl Signed {
                 })?;
         let mut signed = Self {
             repository,
-            digest: document.digest,
+            // By sha256, whatever it was asked for by: so are tags of signatures.
+            digest: Digest::of(&document.bytes),
             manifest: SignatureManifest::default(),
         };
         signed.read()?;
