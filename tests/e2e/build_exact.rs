@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::gantry_only;
 use crate::harness::{Engine, folder};
+use crate::run::wait_for;
 
 /// Whether the step whose line has these words was known.
 fn known(engine: &Engine, args: &[&str], step: &str) -> bool {
@@ -162,13 +163,7 @@ fn of_the_web_what_was_got_counts() {
     let dir = folder(&engine, "context", &[("Dockerfile", file)]);
     let dir = dir.display().to_string();
     let found = || known(&engine, &[&dir], "ADD http://127.0.0.1:8099/f /f");
-    for _ in 0..100 {
-        let ready = engine.gantry(&["build", "-q", &dir]);
-        if ready.code == 0 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_for(|| engine.gantry(&["build", "-q", &dir]).code == 0);
     assert!(found(), "the same");
     let touched = std::fs::File::open(served.join("f")).expect("the file");
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::gantry_only;
 use crate::harness::{Engine, folder, remark, script};
+use crate::run::wait_for;
 
-/// Whether all that the daemon has is sound, and no container is left.
+/// Whether all that the daemon has is sound, and no other containers are left.
 #[track_caller]
-fn sound(engine: &Engine) {
+fn sound(engine: &Engine, containers: &str) {
     let mut checked = engine.gantry(&["system", "check"]);
     for _ in 0..100 {
         // It needs some room itself, and what was removed leaves the disk a moment later.
@@ -20,13 +21,12 @@ fn sound(engine: &Engine) {
         checked = engine.gantry(&["system", "check"]);
     }
     assert_eq!(checked.code, 0, "{checked:?}");
-    let left = engine.docker(&["ps", "-aq", "--filter", "name=build"]);
-    left.ok().prints("");
+    let left = engine.docker(&["ps", "-a", "--format", "{{.Names}}"]);
+    left.ok().prints(containers);
 }
 
-/// An engine whose data root is a disk of this size.
-fn small_disk(size: &str) -> Option<Engine> {
-    let mut engine = Engine::start();
+/// The engine with a disk of this size as its data root.
+fn on_small_disk(mut engine: Engine, size: &str) -> Option<Engine> {
     engine.stop_daemon();
     let mount = format!(
         "mount -t tmpfs -o size={size} none {}",
@@ -46,8 +46,9 @@ fn small_disk(size: &str) -> Option<Engine> {
 
 #[test]
 fn a_full_disk_is_told_of_and_leaves_nothing() {
-    gantry_only!(Engine::start());
-    let Some(engine) = small_disk("96m") else {
+    let engine = Engine::start();
+    gantry_only!(engine);
+    let Some(engine) = on_small_disk(engine, "96m") else {
         return;
     };
     let write = "dd if=/dev/urandom of=/big bs=1M count=40";
@@ -82,7 +83,7 @@ fn a_full_disk_is_told_of_and_leaves_nothing() {
         let said = format!("{}{}", full.stdout, full.stderr);
         assert_ne!(full.code, 0, "{step}");
         assert!(said.contains("o space left on device"), "{step}: {said}");
-        sound(&engine);
+        sound(&engine, "filler\n");
     }
     let images = || {
         engine
@@ -97,18 +98,18 @@ fn a_full_disk_is_told_of_and_leaves_nothing() {
     let full = engine.docker(&["commit", "filler", "built"]).code(1);
     assert!(full.stderr.contains("o space left on device"), "{full:?}");
     assert_eq!(images(), 1);
-    sound(&engine);
+    sound(&engine, "filler\n");
     engine.docker(&["rm", "filler"]).ok();
     for step in ["run", "copy"] {
         let dir = both.join(step).display().to_string();
         engine.gantry(&["build", "-q", "-t", "built", &dir]).ok();
-        sound(&engine);
+        sound(&engine, "");
         engine.docker(&["rmi", "built"]).ok();
         engine.docker(&["builder", "prune", "-af"]).ok();
     }
     fill("little", 20);
     engine.docker(&["commit", "little", "built"]).ok();
-    sound(&engine);
+    sound(&engine, "little\n");
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn a_build_keeps_what_it_needs_from_those_who_prune() {
         });
         let cmp = ["run", "--rm", "built", "cmp", "/two", "/four"];
         engine.docker(&cmp).ok();
-        sound(&engine);
+        sound(&engine, "");
     }
 }
 
@@ -142,45 +143,44 @@ fn a_build_keeps_what_it_needs_from_those_who_prune() {
 fn who_waits_for_a_step_gets_it_when_the_other_one_goes() {
     let engine = Engine::with_busybox();
     gantry_only!(engine);
-    let file = "FROM busybox\nRUN sleep 3; date +%N >/n\n";
-    let dir = folder(&engine, "context", &[("Dockerfile", file)]);
-    let dir = dir.display().to_string();
-    let begin = |name: &str| {
-        let args = ["build", "-q", "-t", name, &dir];
+    // It goes on when it is told to, and says how often it was begun.
+    let context = |name: &str, text: &str| {
+        let dir = folder(&engine, name, &[("Dockerfile", text)]);
+        dir.display().to_string()
+    };
+    let begin = |name: &str, dir: &str| {
+        let args = ["build", "--progress=plain", "-t", name, dir];
         let mut command = engine.gantry_command(&args);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("a client")
+        let log = engine.dir().join(name);
+        let file = std::fs::File::create(&log).expect("a file");
+        command.stdout(Stdio::null()).stderr(file);
+        let client = command.spawn().expect("a client");
+        // The step is next when its base is told of.
+        wait_for(|| std::fs::read_to_string(&log).is_ok_and(|told| told.contains("] FROM")));
+        client
     };
-    let running = || {
-        let ids = engine.docker(&["ps", "-q"]).ok().stdout;
-        ids.lines().count()
-    };
-    let until = |count: usize| {
-        for _ in 0..600 {
-            if running() == count {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("{} steps run, not {count}", running());
-    };
+    let running = || engine.docker(&["ps", "-q"]).ok().stdout.lines().count();
     // First the one that runs it goes, then the one that waits.
     for goes in [0, 1] {
-        engine.docker(&["builder", "prune", "-af"]).ok();
-        let first = begin("first");
-        until(1);
-        let second = begin("second");
-        std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(running(), 1, "it is run once");
-        let mut clients = [first, second];
+        let run = format!("FROM busybox\nRUN --mount=type=cache,id=c{goes},target=/c");
+        let step = "echo begun >>/c/n; until [ -e /c/go ]; do sleep .1; done; cp /c/n /n";
+        let dir = context("context", &format!("{run} {step}\n"));
+        let first = begin("first", &dir);
+        wait_for(|| running() == 1);
+        let mut clients = [first, begin("second", &dir)];
         clients[goes].kill().expect("its end");
         clients[goes].wait().expect("its end");
+        let go = context("go", &format!("{run} touch /c/go\n"));
+        engine.gantry(&["build", "-q", &go]).ok();
         let other = clients[1 - goes].wait().expect("its end");
         assert!(other.success(), "{goes}");
         let name = ["first", "second"][1 - goes];
-        engine.docker(&["run", "--rm", name, "cat", "/n"]).ok();
+        let begun = engine.docker(&["run", "--rm", name, "cat", "/n"]).ok();
+        let times = begun.stdout.lines().count();
+        // Who has waited for one that was ended begins it again.
+        assert!(times == 1 || (goes == 0 && times == 2), "{goes}: {begun:?}");
         engine.docker(&["rmi", name]).ok();
-        until(0);
-        sound(&engine);
+        wait_for(|| running() == 0);
+        sound(&engine, "");
     }
 }

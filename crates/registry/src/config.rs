@@ -56,7 +56,7 @@ impl Default for Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rule {
-    /// A host, or a host and the beginning of a path: `docker.io`, `quay.io/team`.
+    /// A host, or a host and the beginning of a path: `docker.io`, `registry.example/team`.
     /// Ends at a `/` of the name.
     pub prefix: String,
     /// In the order in which they are asked.
@@ -101,7 +101,7 @@ impl Config {
                 return Err(wrong(
                     "prefix",
                     &rule.prefix,
-                    "expected the beginning of a name, such as quay.io/team",
+                    "expected the beginning of a name, such as registry.example/team",
                 ));
             }
             if rule.mirrors.is_empty() && !rule.fall_back {
@@ -333,11 +333,11 @@ mod tests {
             })
         };
         assert!(
-            rule(r#"{"prefix":"quay.io/a","mirrors":[{"url":"https://m/x"}],"fall-back":false}"#)
+            rule(r#"{"prefix":"registry.example/a","mirrors":[{"url":"https://m/x"}],"fall-back":false}"#)
                 .unwrap()
         );
-        assert!(rule(r#"{"prefix":"quay.io"}"#).unwrap());
-        assert!(!rule(r#"{"prefix":"quay.io","fall-back":false}"#).unwrap());
+        assert!(rule(r#"{"prefix":"registry.example"}"#).unwrap());
+        assert!(!rule(r#"{"prefix":"registry.example","fall-back":false}"#).unwrap());
         assert!(!rule(r#"{"prefix":"","mirrors":[{"url":"https://m"}]}"#).unwrap());
         assert!(rule(r#"{"prefix":"a","mirror":[]}"#).is_err());
         assert!(rule(r#"{"prefix":"a","mirrors":[{"url":"https://m","x":1}]}"#).is_err());

@@ -220,7 +220,7 @@ impl Check<'_> {
             return Ok(Err(advice.to_owned()));
         }
         let Some(again) = self.unpack(layer)? else {
-            let advice = "no good blob holds it: pull or load the image again, or remove it";
+            let advice = "no good blob holds it: pull, load or build the image again, or remove it";
             return Ok(Err(advice.to_owned()));
         };
         inner.make_durable(again.since())?;

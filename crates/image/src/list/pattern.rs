@@ -92,7 +92,7 @@ mod tests {
             ("*/*", "user/app:latest", true),
             ("us[a-e]r/app", "user/app:1", true),
             ("us[^a-e]r/app", "user/app:1", false),
-            ("ghcr.io/*/*:1", "ghcr.io/a/b:1", true),
+            ("registry.example/*/*:1", "registry.example/a/b:1", true),
             ("busybox:1", "busybox:latest", false),
             ("b*x", "busybox:latest", true),
             ("", "busybox:latest", false),
