@@ -16,6 +16,8 @@ use crate::{Error, Result};
 
 /// How often who waits for another build looks whether its own is still wanted.
 const TICK: Duration = Duration::from_millis(100);
+/// So many results without layers are remembered.
+const MOST_MOMENTS: usize = 10_000;
 /// What files take on the disk is a multiple of this.
 const BLOCK: u64 = 4096;
 
@@ -254,14 +256,31 @@ impl Cache {
     /// `Metadata`.
     pub fn moment(&self, key: &str, entry: Entry, anew: bool, since: Epoch) -> Result<(i64, bool)> {
         let known = self.database.read(|view| builds::find(view, key))?;
-        if let Some(row) = known.filter(|_| !anew) {
+        if let Some(row) = known.as_ref().filter(|_| !anew) {
             self.database.write(|tx| builds::used(tx, &row.id))?;
             return Ok((row.created_at, true));
         }
         let created = gantry_metadata::now();
         let entry = Entry { created, ..entry };
+        if let Some(row) = known {
+            self.database.write(|tx| builds::delete(tx, &row.id))?;
+        }
         self.insert(&entry, &[key.to_owned()], since)?;
         Ok((created, false))
+    }
+
+    /// Forgets all but the newest results without layers: no bound of bytes ends those.
+    ///
+    /// # Errors
+    /// `Metadata`.
+    pub fn bound_moments(&self) -> Result<()> {
+        let mut rows = self.database.read(builds::list)?;
+        rows.retain(|row| row.layers.is_empty());
+        let many = rows.len().saturating_sub(MOST_MOMENTS);
+        for row in &rows[..many] {
+            self.remove(&row.id)?;
+        }
+        Ok(())
     }
 
     /// Remembers a result, made `since` then, whose layers somebody holds; answers its

@@ -73,15 +73,16 @@ pub fn receive_any(mut body: impl BufRead + Send, directory: &Path) -> Result<()
         .map_err(failed)?;
     // Archives of old have no name of their kind, but zeroes.
     let archive = head.is_empty() || head.contains(&0) || is_archive(&head);
-    let mut body = head.chain(body);
+    let body = head.chain(body);
     if archive {
         return receive(body, directory);
     }
     let mut text = Vec::new();
-    body.by_ref()
-        .take(MAX_DOCKERFILE)
-        .read_to_end(&mut text)
-        .map_err(failed)?;
+    let mut body = body.take(MAX_DOCKERFILE + 1);
+    body.read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_DOCKERFILE {
+        return Err(Error::Invalid("the Dockerfile is too large".to_owned()));
+    }
     let path = directory.join("Dockerfile");
     std::fs::write(&path, text).map_err(|error| Error::io("write", &path, &error))
 }

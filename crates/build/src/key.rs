@@ -270,7 +270,11 @@ impl Inputs for ByDefinition<'_> {
     fn copied(&self, copying: &Copying) -> Result<String> {
         match self.local(copying.from) {
             Some(value) => copied(self.snapshots, &value, copying),
-            None => Ok(self.keys[copying.from].clone()),
+            // Nobody looks at its files yet: which they are is what was said.
+            None => {
+                let from = &self.keys[copying.from];
+                Ok(format!("{from} {}", copying.sources.join(" ")))
+            }
         }
     }
 

@@ -146,7 +146,11 @@ pub(crate) async fn run(
         return Err(Status::new(Code::AlreadyExists, text));
     };
     // Whatever way this ends, who listens hears the end, and can ask for a while.
-    let _ending = Ending(Arc::clone(build), Some(place));
+    let _ending = Ending {
+        service: Arc::clone(service),
+        build: Arc::clone(build),
+        place: Some(place),
+    };
     let known = Mutex::default();
     let solving = async {
         let solved = match (request.frontend.as_str(), &request.definition) {
@@ -217,13 +221,20 @@ fn tell(
 }
 
 /// Ends what is told of a build, and forgets it after a while.
-struct Ending(Arc<Build>, Option<crate::register::Place<Build>>);
+struct Ending {
+    service: Arc<BuildKit>,
+    build: Arc<Build>,
+    place: Option<crate::register::Place<Build>>,
+}
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.cancel.cancel();
-        self.0.progress.end();
-        let place = self.1.take();
+        self.build.cancel.cancel();
+        self.build.progress.end();
+        // Nobody reads it any more, and somebody may wait for that.
+        drop(self.build.archive().take());
+        self.service.history.abandon(&self.build);
+        let place = self.place.take();
         tokio::spawn(async move {
             tokio::time::sleep(REMEMBERED).await;
             drop(place);

@@ -144,6 +144,14 @@ impl History {
         self.publish(Event::Complete, record);
     }
 
+    /// A build whose client has gone has ended so, if it has not ended before.
+    pub(crate) fn abandon(&self, build: &Build) {
+        let open = |record: &Record| record.id == build.id && record.completed.is_none();
+        if self.records().iter().any(open) {
+            self.end(build, Err(Status::canceled()), Vec::new());
+        }
+    }
+
     /// Something that is known of an image, by its digest.
     pub(crate) fn document(&self, digest: Digest) -> Option<Vec<u8>> {
         let records = self.records();

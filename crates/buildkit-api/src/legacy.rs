@@ -194,7 +194,19 @@ fn request(query: &ClassicQuery, session: String) -> Result<SolveRequest> {
         let text = "squash is not supported with version=2 (BuildKit)".to_owned();
         return Err(Error::Unsupported(text));
     }
-    let arguments = &query.options.build_args;
+    let given = &query.options;
+    for (name, is_given) in [
+        ("nocachefilter", !given.no_cache_stages.is_empty()),
+        ("allow", !given.allow.is_empty()),
+        ("explain", query.explain),
+        ("secrets", !query.secrets.is_empty()),
+    ] {
+        if is_given {
+            let text = format!("{name} is not supported with version=2 (BuildKit)");
+            return Err(Error::Unsupported(text));
+        }
+    }
+    let arguments = &given.build_args;
     let inline = arguments.get("BUILDKIT_INLINE_CACHE");
     let inline = inline.and_then(Option::as_deref).unwrap_or_default();
     let cache = crate::truth::is_true(inline).then(|| Exporter {

@@ -214,7 +214,7 @@ fn materials(service: &BuildKit, image: &Image) -> Vec<Value> {
                 .digest()
         });
         Some(match digest {
-            Some(digest) => json!({"uri": uri, "digest": {"sha256": digest.hex()}}),
+            Some(digest) => json!({"uri": uri, "digest": {digest.algorithm(): digest.hex()}}),
             None => json!({ "uri": uri }),
         })
     };

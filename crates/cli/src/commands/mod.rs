@@ -181,6 +181,8 @@ where
 
 /// The path of a container in requests; refuses the empty name.
 pub(crate) fn container_path(name: &str, action: &str) -> Result<String, Error> {
+    // They may be named as inspect shows them.
+    let name = name.strip_prefix('/').unwrap_or(name);
     if name.trim().is_empty() {
         return Err(Error::message(
             "invalid container name or ID: value is empty",

@@ -29,21 +29,25 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
-/// A path without empty parts, `.` and `..`: a name that holds them is no way around, and
-/// containers may be named as they are shown, with a slash before.
+/// A path without `.` and `..`: a name that holds them is no way around.
 fn clean(path: String) -> String {
-    if !path.contains("/.") && !path.contains("//") {
+    if !path.contains("/.") {
         return path;
     }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
             part => parts.push(part),
         }
     }
-    format!("/{}", parts.join("/"))
+    match parts.first() {
+        Some(&"") => parts.join("/"),
+        _ => format!("/{}", parts.join("/")),
+    }
 }
 
 impl Call {
@@ -126,7 +130,6 @@ mod tests {
         assert_eq!(Call::get("/containers/../c/json").path, "/c/json");
         assert_eq!(Call::get("/images/a.b/./x/json").path, "/images/a.b/x/json");
         assert_eq!(Call::get("/../../x").path, "/x");
-        assert_eq!(Call::get("/containers//c/top").path, "/containers/c/top");
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl Inner {
                 let unused = unused_for(&rule.filters)?;
                 gone += self.prune_directories(rule, unused)?.len();
             }
+            self.cache.bound_moments()?;
             match gone {
                 0 => {}
                 _ => drop(self.store.collect()?),

@@ -13,7 +13,7 @@ pub(super) struct Removal(Mutex<Option<JoinHandle<Result<()>>>>);
 impl Removal {
     /// Begins to remove a step's container, when the one before is gone.
     pub(super) fn begin(&self, inner: &Arc<Inner>, container: String) -> Result<()> {
-        self.end()?;
+        let before = self.end();
         let own = Arc::clone(inner);
         let id = container.clone();
         let thread = Builder::new().name("step-removal".to_owned());
@@ -22,9 +22,9 @@ impl Removal {
                 let mut removal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let other = removal.replace(running);
                 drop(removal);
-                joined(other)
+                before.and(joined(other))
             }
-            Err(_) => inner.containers.remove_step(&container),
+            Err(_) => before.and(inner.containers.remove_step(&container)),
         }
     }
 

@@ -136,7 +136,7 @@ impl BuildOutput {
     /// Whether no file of a new layer may be later than `SOURCE_DATE_EPOCH`.
     pub(super) fn rewrites_times(&self) -> bool {
         let wish = self.attributes.get("rewrite-timestamp");
-        wish.is_some_and(|wish| matches!(wish.as_str(), "1" | "true"))
+        wish.is_some_and(|wish| matches!(wish.as_str(), "1" | "t" | "T" | "true" | "True" | "TRUE"))
     }
 }
 

@@ -213,6 +213,8 @@ impl Steps<'_> {
             cpuset_mems: limits.cpuset_mems.clone(),
             cgroup_parent: exec.cgroup_parent.clone(),
             shm_size: exec.shm_size,
+            // What it writes becomes a layer, which no container's quota may hold.
+            storage_opt: Some(BTreeMap::new()),
             ulimits: Some(ulimits.collect()).filter(|list: &Vec<_>| !list.is_empty()),
             extra_hosts: Some(exec.hosts.clone()).filter(|list| !list.is_empty()),
             ..HostConfig::default()

@@ -77,7 +77,8 @@ impl World for Images<'_> {
         let path = space.path().join(FETCHED);
         let mut source = self.inner.registries.get(url).map_err(told)?;
         let mut file = std::fs::File::create_new(&path).map_err(|error| failed(&error))?;
-        let mut hasher = Hasher::new();
+        let wanted = checksum.and_then(|wanted| wanted.parse::<Digest>().ok());
+        let mut hasher = wanted.map_or_else(Hasher::new, |wanted| wanted.hasher());
         let mut buffer = vec![0; BUFFER];
         loop {
             if self.cancel.is_cancelled() {

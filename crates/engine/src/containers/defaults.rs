@@ -31,7 +31,7 @@ pub(crate) fn fill(host: &mut HostConfig, settings: &Settings) {
         host.shm_size = i64::try_from(settings.shm_size).unwrap_or(i64::MAX);
     }
     if let Some(size) = &settings.storage_size
-        && host.storage_opt.as_ref().is_none_or(BTreeMap::is_empty)
+        && host.storage_opt.is_none()
     {
         host.storage_opt = Some(BTreeMap::from([("size".to_owned(), size.clone())]));
     }

@@ -66,9 +66,13 @@ async fn build(mut call: Call) -> Result<Answer> {
                 let mut dockerfile = Vec::new();
                 let read = body
                     .by_ref()
-                    .take(MAX_DOCKERFILE)
+                    .take(MAX_DOCKERFILE + 1)
                     .read_to_end(&mut dockerfile);
                 read.map_err(|error| EngineError::Failed(format!("read the Dockerfile: {error}")))?;
+                if dockerfile.len() as u64 > MAX_DOCKERFILE {
+                    let text = "the Dockerfile is too large".to_owned();
+                    return Err(EngineError::Invalid(text));
+                }
                 ClassicContext::Live(directory, dockerfile)
             }
         };
@@ -90,6 +94,9 @@ fn is_legacy(call: &Call) -> bool {
 }
 
 async fn legacy(mut call: Call, query: ClassicQuery) -> Result<Answer> {
+    if call.query.filled("contextfd").is_some() {
+        return Err(Failure::invalid("contextfd does not go with version=2"));
+    }
     let engine = call.state.engine().await?;
     let kit = call.state.buildkit().await?;
     let runtime = Handle::current();

@@ -163,10 +163,13 @@ fn is_archive(head: &[u8]) -> bool {
 fn read_all(reader: impl Read, name: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     reader
-        .take(MAX_DOCKERFILE)
+        .take(MAX_DOCKERFILE + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::message(format!("read {name}: {error}")))?;
-    Ok(bytes)
+    match bytes.len() as u64 > MAX_DOCKERFILE {
+        true => Err(Error::message(format!("{name} is too large"))),
+        false => Ok(bytes),
+    }
 }
 
 /// What is said of a Dockerfile that cannot be read.

@@ -17,7 +17,7 @@ use crate::session::Session;
 /// How a signature is shown whose key has no name here.
 const UNKNOWN: &str = "(unknown key)";
 
-/// Nor one whose key a certificate stands for: it is not checked.
+/// How a bundle is shown that was signed by a certificate's key: it is not checked.
 const CERTIFIED: &str = "(certificate, not checked)";
 
 /// A tag that somebody has signed, or said something about.

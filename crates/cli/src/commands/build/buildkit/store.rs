@@ -22,7 +22,7 @@ const COMMIT: u64 = 2;
 const NAME: &str = "org.opencontainers.image.ref.name";
 
 fn path_of(store: &Path, digest: &Digest) -> PathBuf {
-    store.join("blobs/sha256").join(digest.hex())
+    store.join(digest.blob_path())
 }
 
 /// Takes a blob.
@@ -82,7 +82,8 @@ impl Coming {
             return Err(Status::new(Code::AlreadyExists, text));
         }
         let path = end.with_extension(format!("{}.part", std::process::id()));
-        std::fs::create_dir_all(store.join("blobs/sha256")).map_err(|it| wrong(store, &it))?;
+        let folder = end.parent().unwrap_or(store);
+        std::fs::create_dir_all(folder).map_err(|error| wrong(folder, &error))?;
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(true);
         let file = file.open(&path).map_err(|error| wrong(&path, &error))?;
@@ -103,7 +104,7 @@ impl Coming {
     /// Puts it where it belongs, if it is what it should be.
     fn commit(&mut self, store: &Path) -> Result<(), Status> {
         let failed = |error: std::io::Error| wrong(&self.path, &error);
-        let mut hasher = gantry_types::Hasher::new();
+        let mut hasher = self.digest.hasher();
         let mut piece = vec![0; PIECE];
         (&self.file).seek(SeekFrom::Start(0)).map_err(failed)?;
         loop {
