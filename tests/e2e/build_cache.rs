@@ -15,15 +15,6 @@ fn build(engine: &Engine, dir: &Path, flags: &[&str]) -> Outcome {
     engine.gantry(&[&["build", "--progress", "plain"], flags, &[dir]].concat())
 }
 
-/// Whether a step, by the end of its name, was known.
-fn known(built: &Outcome, step: &str) -> bool {
-    let mut lines = built.stderr.lines();
-    let line = lines.find(|line| line.ends_with(step));
-    let line = line.unwrap_or_else(|| panic!("no step {step}: {}", built.stderr));
-    let number = line.split(' ').next().unwrap_or_default();
-    built.stderr.contains(&format!("\n{number} CACHED\n"))
-}
-
 #[test]
 fn a_base_comes_when_a_step_needs_it_and_not_before() {
     let engine = Engine::with_busybox();
@@ -44,7 +35,7 @@ fn a_base_comes_when_a_step_needs_it_and_not_before() {
     assert_eq!(listed(), "built:latest\n");
     // Everything is known: of the base its documents are enough.
     let again = build(&engine, &dir, &["-t", "built"]).ok();
-    assert!(known(&again, "RUN echo ran >/ran"), "{}", again.stderr);
+    assert!(again.was_known("RUN echo ran >/ran"), "{}", again.stderr);
     assert_eq!(engine.inspect("built", "{{.Id}}"), id);
     assert_eq!(listed(), "built:latest\n");
     let ran = engine.docker(&["run", "--rm", "built", "cat", "/ran"]);
@@ -53,7 +44,7 @@ fn a_base_comes_when_a_step_needs_it_and_not_before() {
     engine.docker(&["rmi", "built"]).ok();
     engine.docker(&["builder", "prune", "-af"]).ok();
     let fresh = build(&engine, &dir, &["-t", "built"]).ok();
-    assert!(!known(&fresh, "RUN echo ran >/ran"), "{}", fresh.stderr);
+    assert!(!fresh.was_known("RUN echo ran >/ran"), "{}", fresh.stderr);
     assert!(listed().contains(&base), "{}", listed());
     // Without the registry the image that is here is enough.
     drop(registry);
@@ -80,8 +71,8 @@ fn a_linked_copy_fits_on_every_base() {
     build(&engine, &dir, &["-t", "one"]).ok();
     build(&engine, &dir.join("other"), &["-t", "other"]).ok();
     let moved = build(&engine, &dir, &["-t", "two", "--build-arg=BASE=other"]).ok();
-    assert!(known(&moved, "COPY --link f /tmp/f"), "{}", moved.stderr);
-    assert!(!known(&moved, "COPY f /g"), "{}", moved.stderr);
+    assert!(moved.was_known("COPY --link f /tmp/f"), "{}", moved.stderr);
+    assert!(!moved.was_known("COPY f /g"), "{}", moved.stderr);
     let layer = |image, at| engine.inspect(image, &format!("{{{{index .RootFS.Layers {at}}}}}"));
     assert_eq!(layer("one", 1), layer("two", 2));
     let told = "cat /tmp/f /other /g; stat -c %a /tmp";
@@ -91,7 +82,7 @@ fn a_linked_copy_fits_on_every_base() {
     // Other contents are another layer.
     std::fs::write(dir.join("f"), "changed\n").expect("a file");
     let changed = build(&engine, &dir, &["--build-arg=BASE=other"]).ok();
-    assert!(!known(&changed, "COPY --link f /tmp/f"));
+    assert!(!changed.was_known("COPY --link f /tmp/f"));
 }
 
 #[test]
@@ -110,13 +101,13 @@ fn what_a_command_runs_with_is_in_its_key() {
         "--network=none",
     ] {
         let first = build(&engine, &dir, &[flag]).ok();
-        assert!(!known(&first, step), "{flag}: {}", first.stderr);
+        assert!(!first.was_known(step), "{flag}: {}", first.stderr);
         let again = build(&engine, &dir, &[flag]).ok();
-        assert!(known(&again, step), "{flag}: {}", again.stderr);
+        assert!(again.was_known(step), "{flag}: {}", again.stderr);
     }
     // How much of the machine it may use is no part of what it does.
     let bounded = build(&engine, &dir, &["--memory=64m", "--cpu-shares=512"]).ok();
-    assert!(known(&bounded, step), "{}", bounded.stderr);
+    assert!(bounded.was_known(step), "{}", bounded.stderr);
 }
 
 #[test]

@@ -12,11 +12,7 @@ use crate::run::wait_for;
 /// Whether the step whose line has these words was known.
 fn known(engine: &Engine, args: &[&str], step: &str) -> bool {
     let built = engine.gantry(&[&["build", "--progress", "plain"], args].concat());
-    let built = built.ok().stderr;
-    let line = built.lines().find(|line| line.contains(step));
-    let line = line.unwrap_or_else(|| panic!("no step {step}: {built}"));
-    let number = line.split(' ').next().unwrap_or_default();
-    built.contains(&format!("\n{number} CACHED\n"))
+    built.ok().was_known(step)
 }
 
 /// A directory with a file, a link and a directory in it.

@@ -267,6 +267,8 @@ fn prepared<T>(
     for (number, (one, series)) in who.iter_mut().zip(series).enumerate() {
         series.bear(number == 0, prepare(one))?;
     }
+    // Else the first rounds are measured while this is being written.
+    rustix::fs::sync();
     Ok(())
 }
 

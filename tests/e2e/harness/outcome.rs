@@ -52,6 +52,16 @@ impl Outcome {
         self
     }
 
+    /// Whether a build's step, by a part of its line, was in the cache.
+    #[track_caller]
+    pub fn was_known(&self, step: &str) -> bool {
+        let mut lines = self.stderr.lines();
+        let line = lines.find(|line| line.contains(step));
+        let line = line.unwrap_or_else(|| panic!("no step {step}: {}", self.stderr));
+        let number = line.split(' ').next().unwrap_or_default();
+        self.stderr.contains(&format!("\n{number} CACHED\n"))
+    }
+
     /// Standard output without the last newline.
     pub fn line(&self) -> String {
         self.stdout.trim_end().to_owned()

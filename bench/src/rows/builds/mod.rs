@@ -204,7 +204,10 @@ fn build(
 pub fn peaks(contenders: &mut [Contender], _: &Options) -> Result<Row, String> {
     let series = contenders.iter().map(|contender| {
         let mut series = Series::new(contender.name);
-        series.memory.push(contender.peak as f64 / MIB);
+        // Of who has built nothing there is nothing to be told.
+        if contender.peak != 0 {
+            series.memory.push(contender.peak as f64 / MIB);
+        }
         series
     });
     Ok(Row {
