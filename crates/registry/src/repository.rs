@@ -403,6 +403,10 @@ mod tests {
             repository.put_manifest("b", "x/y", b"z").unwrap(),
             Digest::of(b"z")
         );
+        let any: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
+        let long = any.like(b"z");
+        let put = repository.put_manifest(&long.to_string(), "x/y", b"z");
+        assert_eq!(put.unwrap(), long);
         let seen = server.seen();
         assert_eq!(seen[1].header("content-type"), Some("x/y"));
         assert_eq!(seen[1].body, b"z");

@@ -125,3 +125,20 @@ fn digest_in(name: &str) -> Option<Digest> {
     let hex = last.strip_suffix(".json").unwrap_or(last);
     Digest::from_hex(hex)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_are_checked_by_the_algorithm_of_their_names() {
+        let any = Digest::from_hex(&"0".repeat(128)).unwrap();
+        for digest in [Digest::of(b"{}"), any.like(b"{}")] {
+            for name in [digest.blob_path(), format!("{}.json", digest.hex())] {
+                check_name(&name, b"{}").unwrap();
+                assert!(check_name(&name, b"[]").is_err(), "{name}");
+            }
+        }
+        check_name("config.json", b"{}").unwrap();
+    }
+}

@@ -1,6 +1,7 @@
 //! Layers that were made here are nothing but their files: these alone give the very same
 //! archive again, or it is said that they were changed.
 
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
@@ -187,4 +188,24 @@ fn an_image_that_is_removed_while_it_leaves_is_whole_and_nothing_is_left_of_it()
     drop(saving);
     fixture.assert_holds(0, 0, 0);
     assert_eq!(fixture.load(&archive).unwrap().0, [made.id]);
+}
+
+#[test]
+fn a_blob_that_was_changed_is_not_put_on_others() {
+    require_root!();
+    let (_root, fixture) = Fixture::with(DriverKind::Overlay);
+    let images = &fixture.images;
+    let (below, above) = (base(&fixture, "below:1"), base(&fixture, "above:1"));
+    let stacked = [below.diff_ids[0], above.diff_ids[0]];
+    let blobs = fixture.content.list().unwrap();
+    let changed = tar(&[("etc/name", b"changed"), ("gone", b"x")]);
+    assert_eq!(blobs.len(), 2);
+    for digest in blobs {
+        let file = fixture.content.reader(digest).unwrap();
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+        std::fs::write(&path, &changed).unwrap();
+    }
+    let lease = images.empty_lease("test").unwrap();
+    let error = images.stack(&stacked, &lease, images.epoch()).unwrap_err();
+    assert!(error.to_string().contains("it unpacks to"), "{error}");
 }
